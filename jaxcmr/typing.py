@@ -1,0 +1,140 @@
+"""The vocabulary of the package: data, results, and the interfaces a model meets.
+
+Conventions used everywhere:
+
+- A *trial* is one studied list with the recalls that followed it; arrays hold one row a trial.
+- A *choice* is a 1-based item number. At study 0 is padding; at recall 0 means "stop".
+- A *parameter vector* ``x`` has shape ``(n_params,)``; a batch of candidates has shape
+  ``(n_params, n_candidates)``, as SciPy's ``vectorized=True`` has it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol, TypedDict, runtime_checkable
+
+import numpy as np
+from jaxtyping import Array, Float, Int
+
+__all__ = [
+    "Bounds",
+    "FitResult",
+    "LossFn",
+    "LossFnGenerator",
+    "MemorySearch",
+    "MemorySearchFactory",
+    "Parameters",
+    "RecallDataset",
+    "TrialMask",
+]
+
+RecallDataset = Mapping[str, np.ndarray]
+"""Recall data: a mapping of integer or float arrays with one row a trial.
+
+Required: ``subject`` (trials, 1), ``listLength`` (trials, 1), ``pres_itemnos`` (trials, positions),
+``recalls`` (trials, outputs: 1-based study positions, 0 = none). Usual: ``pres_itemids``,
+``rec_itemids``, and any other field with one row a trial.
+"""
+
+TrialMask = np.ndarray
+"""A boolean vector with one entry a trial of the data set."""
+
+Parameters = Mapping[str, Any]
+"""Parameter values by name: Python floats or scalar arrays."""
+
+Bounds = Mapping[str, Sequence[float]]
+"""Lower and upper bound of each free parameter by name: ``{"learning_rate": [0.0, 1.0]}``."""
+
+LossFn = Callable[[Any], Any]
+"""``(n_params,) -> ()`` and ``(n_params, n_candidates) -> (n_candidates,)``; lower is better."""
+
+
+class FitResult(TypedDict):
+    """What a fitter returns: a plain dict of lists and numbers that survives JSON unchanged.
+
+    Every list has one entry per fit (per subject); `fit` returns lists of one.
+    """
+
+    fixed: dict[str, float]
+    """Parameters that were not free, with their values."""
+    free: dict[str, list[float]]
+    """Bounds ``[low, high]`` of the free parameters."""
+    fitness: list[float]
+    """Loss at the estimate, e.g. the negative log-likelihood in nats."""
+    fits: dict[str, list[float]]
+    """Value of every parameter, fixed ones included, and ``"subject"`` (the subject id)."""
+    nit: list[int]
+    """Generations of the run that won (of ``best_of``)."""
+    nfev: list[int]
+    """Loss evaluations of all ``best_of`` runs together, polish included."""
+    converged: list[bool]
+    """Whether the winning run met its tolerance before ``num_steps`` ran out."""
+    hyperparameters: dict[str, Any]
+    """The complete hyperparameters, defaults filled in."""
+    fit_time: float
+    """Wall-clock seconds, compilation included."""
+
+
+@runtime_checkable
+class MemorySearch(Protocol):
+    """A model of memory search, one trial long. Every method returns; none changes `self`.
+
+    To work compiled and batched a model is a pytree (an `equinox.Module`) whose array shapes and
+    dtypes do not change from call to call.
+    """
+
+    def experience(self, choice: Int[Array, ""]) -> MemorySearch:
+        """The model after studying item `choice` (1-based; 0 is padding and changes nothing)."""
+        ...
+
+    def start_retrieving(self) -> MemorySearch:
+        """The model ready for its first recall."""
+        ...
+
+    def retrieve(self, choice: Int[Array, ""]) -> MemorySearch:
+        """The model after recalling item `choice` (1-based), or after stopping (0)."""
+        ...
+
+    def activations(self) -> Float[Array, " n_items"]:
+        """Support for each item, before the choice rule; the scale is the model's own."""
+        ...
+
+    def outcome_probability(self, choice: Int[Array, ""]) -> Float[Array, ""]:
+        """Probability that the next event is recall of item `choice`, or stopping (0)."""
+        ...
+
+    def outcome_probabilities(self) -> Float[Array, " n_items+1"]:
+        """Probabilities of all outcomes, stopping first; they sum to one."""
+        ...
+
+
+class MemorySearchFactory(Protocol):
+    """Builds the model of one trial: ``Factory(dataset, features)`` then `create_trial_model`.
+
+    An instance is handed into compiled code, so make it an `equinox.Module` holding the arrays it
+    needs. Two members are optional:
+
+    - ``parameter_names``: the names its models read; lets a fitter catch misspelt ones.
+    - ``study_lists(dataset)``: an integer a trial; trials with the same number have the same study
+      phase, which is then played once. Without it every trial is studied by itself.
+    """
+
+    def create_trial_model(self, trial_index: Int[Array, ""], parameters: Parameters) -> Any:
+        """The `MemorySearch` of trial `trial_index` (0-based row) before its first study event."""
+        ...
+
+
+class LossFnGenerator(Protocol):
+    """Makes the loss of a set of trials; made by ``(model_factory, dataset, features)``."""
+
+    def __call__(
+        self,
+        trial_indices: np.ndarray,
+        base_params: Parameters,
+        free_param_names: Sequence[str],
+    ) -> LossFn:
+        """The loss over `trial_indices` (0-based rows; -1 is "no trial" and adds nothing).
+
+        The loss takes the free parameters in the order of `free_param_names`.
+        """
+        ...
