@@ -1,0 +1,22 @@
+"""Minimise any function in a box by differential evolution, compiled with JAX.
+
+Knows nothing of memory models. `differential_evolution` minimises one function;
+`evolve_lanes` many at once, in chunks of generations between which Python code may look in.
+"""
+
+from jaxcmr.optimize._box import Box
+from jaxcmr.optimize._lanes import LaneReport, evolve_lanes
+from jaxcmr.optimize._minimize import differential_evolution
+from jaxcmr.optimize._populations import POPULATIONS
+from jaxcmr.optimize._run import OptimizeResults
+from jaxcmr.optimize._strategies import STRATEGIES
+
+__all__ = [
+    "POPULATIONS",
+    "STRATEGIES",
+    "Box",
+    "LaneReport",
+    "OptimizeResults",
+    "differential_evolution",
+    "evolve_lanes",
+]
