@@ -1,0 +1,181 @@
+"""What the fitters have in common: data, model and loss in, a `FitResult` out."""
+
+from __future__ import annotations
+
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxcmr.fitting._hyperparameters import check_hyperparameters, check_parameters
+from jaxcmr.fitting._progress import ProgressBar
+from jaxcmr.fitting._result import FitInterrupted, make_result
+from jaxcmr.fitting._trials import check_mask, make_subject_trial_masks, stack_trials
+from jaxcmr.optimize import LaneReport, OptimizeResults
+from jaxcmr.typing import FitResult, LossFn, LossFnGenerator, RecallDataset, TrialMask
+
+__all__ = ["Fitter"]
+
+
+class Fitter(ABC):
+    """Estimates a model's free parameters from data.
+
+    Args:
+        dataset: arrays with one row a trial. Only ``subject`` (trials,) or (trials, 1) is read
+            here; the rest is for the model and the loss.
+        features: passed to the model, e.g. item embeddings; None if it needs none.
+        base_params: values by name of parameters that are not fitted. Those with bounds are.
+        model_factory: ``(dataset, features) -> factory``.
+        loss_fn_generator: ``(model_factory, dataset, features) -> generator``; see
+            `jaxcmr.typing.LossFnGenerator`.
+        hyperparams: ``bounds`` {parameter: [low, high]} of what is fitted, and optionally
+
+            - ``num_steps`` (1000): most generations;
+            - ``pop_size`` (15): population per free parameter;
+            - ``best_of`` (1): independent runs, of which the best counts;
+            - ``relative_tolerance`` (0.001), ``absolute_tolerance`` (0.0): a run ends when the
+              standard deviation of the population's losses is at most the absolute tolerance plus
+              the relative one times their mean;
+            - ``cross_over_rate`` (0.9); ``diff_w`` (0.85), a number or (low, high) for dither;
+            - ``strategy`` ("best1bin"), ``init`` ("latinhypercube");
+            - ``polish`` (True): end with a bounded quasi-Newton search;
+            - ``seed`` (0): of all randomness, with the subject id and the number of the run;
+            - ``progress_bar`` (True), ``display_iterations`` (False).
+
+    Raises:
+        ValueError: a hyperparameter or parameter is unknown, missing or out of range.
+    """
+
+    def __init__(
+        self,
+        dataset: RecallDataset,
+        features: Any,
+        base_params: Mapping[str, Any],
+        model_factory: Callable[..., Any],
+        loss_fn_generator: Callable[..., LossFnGenerator],
+        hyperparams: Mapping[str, Any],
+    ) -> None:
+        self.hyperparameters = check_hyperparameters(hyperparams)
+        self.free_names = list(self.hyperparameters["bounds"])
+        if "subject" not in dataset:
+            raise ValueError(f"The data set needs a field 'subject'; it has {sorted(dataset)}.")
+        self.subjects = np.asarray(dataset["subject"]).reshape(-1)
+        self.generator = loss_fn_generator(model_factory, dataset, features)
+        self.fixed = check_parameters(
+            base_params, self.free_names, getattr(self.generator, "parameter_names", None)
+        )
+
+    def fit(self, trial_mask: TrialMask, subject_id: int = -1) -> FitResult:
+        """One parameter set for the trials of `trial_mask`: pooled, or one subject's.
+
+        Args:
+            trial_mask: (trials,) boolean.
+            subject_id: goes into the result and the random draws; with a subject's own trials and
+                id, the fit equals that subject's entry of `fit_subjects`.
+
+        Returns:
+            A `jaxcmr.typing.FitResult` with lists of one.
+
+        Raises:
+            ValueError: the mask is no mask of these trials or selects none, or the loss is not
+                finite at any starting point.
+            FitInterrupted: Ctrl-C.
+        """
+        mask = check_mask(trial_mask, len(self.subjects))
+        if not mask.any():
+            whose = "" if subject_id == -1 else f" for subject {subject_id}"
+            raise ValueError(f"The trial mask selects no trials{whose}: there is nothing to fit.")
+        return self._fit_each([int(subject_id)], [mask])
+
+    def fit_subjects(self, trial_mask: TrialMask) -> FitResult:
+        """A parameter set for each subject that has trials in `trial_mask`.
+
+        Args:
+            trial_mask: (trials,) boolean.
+
+        Returns:
+            A `jaxcmr.typing.FitResult` with one entry per subject, in ascending order of id.
+
+        Raises:
+            ValueError: as `fit`.
+            FitInterrupted: Ctrl-C; its ``result`` holds the subjects done so far.
+        """
+        masks, subjects = make_subject_trial_masks(trial_mask, self.subjects)
+        chosen = [i for i, mask in enumerate(masks) if mask.any()]
+        if not chosen:
+            raise ValueError("The trial mask selects no trials: there is nothing to fit.")
+        return self._fit_each([int(subjects[i]) for i in chosen], [masks[i] for i in chosen])
+
+    @abstractmethod
+    def _search(
+        self, losses: Sequence[LossFn], subjects: Sequence[int], runs: Sequence[int]
+    ) -> Iterator[LaneReport]:
+        """Minimises each of `losses`, for run number `runs[i]` of `subjects[i]`."""
+
+    def _fit_each(self, subjects: list[int], masks: list[TrialMask]) -> FitResult:
+        began = time.perf_counter()
+        losses = [
+            self.generator(trials, self.fixed, self.free_names) for trials in stack_trials(masks)
+        ]
+        self._check_loss(losses[0])
+        best_of = self.hyperparameters["best_of"]
+        finished: dict[int, OptimizeResults] = {}
+
+        def result_so_far() -> FitResult:
+            rows = [range(s * best_of, (s + 1) * best_of) for s in range(len(subjects))]
+            done = [s for s, row in enumerate(rows) if all(lane in finished for lane in row)]
+            return make_result(
+                [subjects[s] for s in done],
+                [[finished[lane] for lane in rows[s]] for s in done],
+                self.fixed,
+                self.hyperparameters,
+                time.perf_counter() - began,
+            )
+
+        reports = self._search(
+            [loss for loss in losses for _ in range(best_of)],
+            [subject for subject in subjects for _ in range(best_of)],
+            list(range(best_of)) * len(subjects),
+        )
+        with ProgressBar(len(subjects), self.hyperparameters["progress_bar"]) as bar:
+            try:
+                for report in reports:
+                    subject, run = subjects[report.lane // best_of], report.lane % best_of
+                    if not np.isfinite(report.energy):
+                        raise ValueError(self._nowhere_finite(subject))
+                    if self.hyperparameters["display_iterations"]:
+                        print(f"{subject=} {run=} step {report.generation}: f(x)= {report.energy}")
+                    if report.result is not None:
+                        finished[report.lane] = report.result
+                    bar.show(subject, report, len(finished) // best_of)
+            except KeyboardInterrupt:
+                raise FitInterrupted(result_so_far(), len(subjects)) from None
+        return result_so_far()
+
+    def _check_loss(self, loss: LossFn) -> None:
+        """Traces the loss without running it, so that its errors come before any compilation."""
+        x = jax.ShapeDtypeStruct((len(self.free_names), 3), jnp.result_type(float))
+        try:
+            shape = jax.eval_shape(lambda x: jnp.asarray(loss(x)), x).shape
+        except KeyError as error:
+            raise ValueError(
+                f"The model asked for parameter {error}, which has neither a value in base_params "
+                f"({', '.join(self.fixed)}) nor bounds ({', '.join(self.free_names)})."
+            ) from error
+        if shape != (3,):
+            raise ValueError(
+                "The loss must map parameters of shape (n_params, n_candidates) to one number per "
+                f"candidate; for 3 candidates it gave shape {shape}."
+            )
+
+    def _nowhere_finite(self, subject: int) -> str:
+        whose = "these trials" if subject == -1 else f"subject {subject}"
+        return (
+            f"The loss of {whose} is NaN or infinite at every starting point. Either the model "
+            "rules out something in the data (e.g. a repeated recall), or the bounds hold no "
+            "workable parameters."
+        )

@@ -1,0 +1,46 @@
+"""`JaxDE`: the fitter on the package's own engine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import jax
+from jaxtyping import PRNGKeyArray
+
+from jaxcmr.fitting._fitter import Fitter
+from jaxcmr.optimize import LaneReport, evolve_lanes
+from jaxcmr.typing import LossFn
+
+__all__ = ["JaxDE"]
+
+
+class JaxDE(Fitter):
+    __doc__ = Fitter.__doc__
+
+    def _search(
+        self, losses: Sequence[LossFn], subjects: Sequence[int], runs: Sequence[int]
+    ) -> Iterator[LaneReport]:
+        options = self.hyperparameters
+        return evolve_lanes(
+            losses,
+            list(options["bounds"].values()),
+            [
+                run_key(options["seed"], subject, run)
+                for subject, run in zip(subjects, runs, strict=True)
+            ],
+            maxiter=options["num_steps"],
+            polish=options["polish"],
+            popsize=options["pop_size"],
+            strategy=options["strategy"],
+            mutation=options["diff_w"],
+            recombination=options["cross_over_rate"],
+            tol=options["relative_tolerance"],
+            atol=options["absolute_tolerance"],
+            init=options["init"],
+        )
+
+
+def run_key(seed: int, subject: int, run: int) -> PRNGKeyArray:
+    """The key of a run: a function of these three numbers and nothing else."""
+    of_subject = jax.random.fold_in(jax.random.key(seed), subject % 2**32)
+    return jax.random.fold_in(of_subject, run)
