@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from difflib import get_close_matches
 from typing import Any
 
+from jaxcmr.names import did_you_mean
 from jaxcmr.typing import Parameters
 
 __all__ = ["bind", "names_read", "require"]
@@ -18,14 +18,11 @@ def bind(base: Parameters, names: Sequence[str], x: Any) -> dict[str, Any]:
 
 def require(parameters: Parameters, names: Sequence[str]) -> None:
     """Raises a ValueError for a name of `names` that `parameters` lacks."""
-    missing = [name for name in names if name not in parameters]
-    if missing:
-        close = get_close_matches(missing[0], list(parameters), n=1)
-        hint = f" ('{close[0]}' is given: is that a misspelling?)" if close else ""
-        raise ValueError(
-            f"No value for parameter(s) {', '.join(map(repr, missing))}, which the model needs. "
-            f"Give each a fixed value or bounds{hint}."
-        )
+    for name in names:
+        if name not in parameters:
+            raise ValueError(
+                f"The model needs a value of parameter {name!r}. {did_you_mean(name, parameters)}"
+            )
 
 
 class _Recorder(Mapping[str, float]):

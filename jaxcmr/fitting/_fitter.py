@@ -11,10 +11,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxcmr.datasets import check_mask
 from jaxcmr.fitting._hyperparameters import check_hyperparameters, check_parameters
 from jaxcmr.fitting._progress import ProgressBar
 from jaxcmr.fitting._result import FitInterrupted, make_result
-from jaxcmr.fitting._trials import check_mask, make_subject_trial_masks, stack_trials
+from jaxcmr.fitting._trials import make_subject_trial_masks, stack_trials
 from jaxcmr.optimize import LaneReport, OptimizeResults
 from jaxcmr.typing import FitResult, LossFn, LossFnGenerator, RecallDataset, TrialMask
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from difflib import get_close_matches
 from typing import Any
 
 import numpy as np
+
+from jaxcmr.names import did_you_mean
 
 __all__ = ["DEFAULTS", "check_hyperparameters", "check_parameters"]
 
@@ -41,7 +42,7 @@ def check_hyperparameters(hyperparams: Mapping[str, Any]) -> dict[str, Any]:
     known = ["bounds", *DEFAULTS]
     for name in hyperparams:
         if name not in known:
-            raise ValueError(f"Unknown hyperparameter {name!r}.{closest(name, known)}")
+            raise ValueError(f"Unknown hyperparameter {name!r}. {did_you_mean(name, known)}")
     if "bounds" not in hyperparams:
         raise ValueError("hyperparams needs 'bounds': {parameter: [low, high]} of what is fitted.")
     checked = {"bounds": _check_bounds(hyperparams["bounds"])}
@@ -116,19 +117,13 @@ def check_parameters(
     for name in free_names:
         if name not in model_names:
             raise ValueError(
-                f"The model has no parameter {name!r}, for which bounds are given."
-                f"{closest(name, model_names)}"
+                f"The model has no parameter {name!r}, for which bounds are given. "
+                f"{did_you_mean(name, model_names)}"
             )
     for name in model_names:
         if name not in given:
             raise ValueError(
-                f"The model needs parameter {name!r}: give it a value in base_params or bounds."
-                f"{closest(name, given)}"
+                f"The model needs parameter {name!r}: give it a value in base_params or bounds. "
+                f"{did_you_mean(name, given)}"
             )
     return fixed
-
-
-def closest(name: str, known: Any) -> str:
-    """A sentence that helps with a misspelt name."""
-    match = get_close_matches(name, known, n=1)
-    return f" Did you mean {match[0]!r}?" if match else f" Known: {', '.join(known)}."

@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from jaxcmr.datasets import check_mask
 from jaxcmr.typing import TrialMask
 
-__all__ = ["check_mask", "make_subject_trial_masks", "stack_trials"]
+__all__ = ["make_subject_trial_masks", "stack_trials"]
 
 
 def make_subject_trial_masks(
@@ -29,25 +30,6 @@ def make_subject_trial_masks(
     mask = check_mask(trial_mask, len(subjects))
     unique_subjects = np.unique(subjects)
     return [mask & (subjects == subject) for subject in unique_subjects], unique_subjects
-
-
-def check_mask(trial_mask: Any, n_trials: int) -> TrialMask:
-    """`trial_mask` as a boolean (n_trials,) vector.
-
-    Raises:
-        ValueError: wrong dtype or length.
-    """
-    mask = np.asarray(trial_mask)
-    if mask.dtype != bool:
-        raise ValueError(
-            f"A trial mask must be boolean; got dtype {mask.dtype}. Write a comparison such as "
-            "data['listtype'] == -1, or mask.astype(bool)."
-        )
-    if mask.shape not in [(n_trials,), (n_trials, 1)]:
-        raise ValueError(
-            f"A trial mask must have one entry per trial, shape ({n_trials},); got {mask.shape}."
-        )
-    return mask.reshape(-1)
 
 
 def stack_trials(masks: Sequence[TrialMask]) -> np.ndarray:

@@ -1,0 +1,28 @@
+"""Recall data: load, save, convert, check, select.
+
+A data set is a `RecallDataset` (see `jaxcmr.typing`): a mapping from field names to numeric arrays
+with one row a trial, a trial being one studied list and the recalls that followed it. Whatever
+comes in through this room leaves it checked; `check_data` states what that promises.
+
+This room is plain NumPy: it imports neither JAX nor, until they are needed, pandas and psifr.
+"""
+
+from jaxcmr.datasets._bundled import BUNDLED, load_bundled
+from jaxcmr.datasets._check import check_data
+from jaxcmr.datasets._fingerprint import fingerprint
+from jaxcmr.datasets._hdf5 import load_data, save_data
+from jaxcmr.datasets._psifr import from_psifr
+from jaxcmr.datasets._select import check_mask, generate_trial_mask, select_trials
+
+__all__ = [
+    "BUNDLED",
+    "check_data",
+    "check_mask",
+    "fingerprint",
+    "from_psifr",
+    "generate_trial_mask",
+    "load_bundled",
+    "load_data",
+    "save_data",
+    "select_trials",
+]

@@ -1,0 +1,130 @@
+"""check_data lets through what models can run on, and names what it stops."""
+
+import numpy as np
+import pytest
+
+from jaxcmr.datasets import check_data
+
+
+def assert_same(left, right):
+    assert left.keys() == right.keys()
+    for name in left:
+        np.testing.assert_array_equal(left[name], right[name], strict=True)
+
+
+def test_sound_data_pass_unchanged(data):
+    """Repeated recalls, a repeated item, an empty recall row, NaN in a field of the user's own: all
+    are sound. Catches a check that is stricter than the convention."""
+    assert_same(check_data(data), data)
+
+
+def test_the_real_data_pass_unchanged(real):
+    """The file everyone has must load; its rec_itemids is wider than its recalls."""
+    assert real["rec_itemids"].shape == (14112, 56)
+    assert_same(check_data(real), real)
+
+
+def test_vectors_become_columns_and_whole_floats_integers(data):
+    """Lists and pandas columns arrive as vectors and floats; models index with integer columns."""
+    loose = data | {
+        "subject": [1, 1, 2],
+        "recalls": data["recalls"].astype(float),
+        "session": np.array([1, 2, 1], dtype=object),
+    }
+    assert_same(check_data(loose), data)
+    assert loose["subject"] == [1, 1, 2], "the input itself must not change"
+
+
+def test_narrow_integers_stay_narrow(data):
+    """Only what is broken is converted; a cast here would make save and load lose dtypes."""
+    narrow = data | {"recalls": data["recalls"].astype(np.uint8)}
+    assert check_data(narrow)["recalls"].dtype == np.uint8
+
+
+def test_intrusions_may_be_minus_one_in_rec_itemids_only(data):
+    ids = np.array([[7, -1], [8, 0], [0, 0]])
+    check_data(data | {"rec_itemids": ids})
+    with pytest.raises(ValueError, match="'pres_itemids' holds -1 in trial 0, column 1"):
+        check_data(data | {"pres_itemids": ids})
+    with pytest.raises(ValueError, match="'rec_itemids' holds -2 in trial 0, column 1"):
+        check_data(data | {"rec_itemids": ids * [[1, 2]]})
+
+
+# What is put in place of a field, and what the message must say: field, trial, value, rule.
+BROKEN = {
+    "negative recall": ("recalls", [[4, 3], [-1, 0], [0, 0]], "'recalls' holds -1 in trial 1"),
+    "beyond its own list": ("recalls", [[4, 3], [1, 0], [4, 0]], "holds 4 in trial 2.*most 3"),
+    "recall after a 0": ("recalls", [[4, 3], [0, 1], [0, 0]], "holds 0 in trial 1, column 0"),
+    "recall nan": ("recalls", [[4, np.nan], [1, 0], [0, 0]], "holds nan in trial 0, column 1"),
+    "recall inf": ("recalls", [[4, np.inf], [1, 0], [0, 0]], "holds inf in trial 0, column 1"),
+    "half a recall": ("recalls", [[4, 3], [1.5, 0], [0, 0]], "holds 1.5 in trial 1, column 0"),
+    "recall flags": ("recalls", np.ones((3, 4), bool), "'recalls' holds booleans"),
+    "ragged recalls": ("recalls", [[4, 3], [1], [0, 0]], "trial 0 has 2 entries, trial 1 has 1"),
+    "ragged cells": (
+        "recalls",
+        np.array([[4, 3], [1], [2]], dtype=object),
+        "'recalls' is ragged",
+    ),
+    "rows missing": ("recalls", [[4, 3], [1, 0]], "'recalls' has 2 rows but 'subject' has 3"),
+    "transposed": ("recalls", np.ones((4, 3), int), r"\(4, 3\) looks transposed"),
+    "no columns": ("recalls", np.ones((3, 0), int), r"shape \(3, 0\)"),
+    "three axes": ("recalls", np.ones((3, 2, 2), int), r"shape \(3, 2, 2\)"),
+    "padding inside": (
+        "pres_itemnos",
+        [[1, 2, 3, 4], [1, 0, 1, 4], [1, 2, 3, 0]],
+        "'pres_itemnos' holds 0 in trial 1, column 1",
+    ),
+    "item from 0": (
+        "pres_itemnos",
+        [[1, 2, 3, 4], [0, 1, 2, 3], [1, 2, 3, 0]],
+        "'pres_itemnos' holds 0 in trial 1, column 0",
+    ),
+    "item beyond list": (
+        "pres_itemnos",
+        [[1, 2, 3, 5], [1, 2, 1, 4], [1, 2, 3, 0]],
+        "'pres_itemnos' holds 5 in trial 0, column 3.*at most 4",
+    ),
+    "too long": ("listLength", [4, 4, 4], "'listLength' holds 4 in trial 2.*expected 3"),
+    "too short": ("listLength", [4, 3, 3], "'listLength' holds 3 in trial 1.*expected 4"),
+    "nothing studied": ("listLength", [4, 0, 3], "'listLength' holds 0 in trial 1.*1 or more"),
+    "wide subject": ("subject", [[1, 1, 2]], r"'subject' has shape \(1, 3\)"),
+    "named subjects": ("subject", ["a", "b", "c"], "numeric arrays only.*integers"),
+    "text elsewhere": ("group", np.array(["x", None, "y"], object), "'group' has dtype"),
+    "dates": ("day", np.array(["2020-01-01"] * 3, "M8[D]"), "'day' has dtype datetime"),
+    "one number": ("session", 3, "'session' is the single value 3"),
+    "no trials": ("subject", np.zeros((0, 1)), "rows"),
+}
+
+
+@pytest.mark.parametrize("name, values, message", BROKEN.values(), ids=BROKEN)
+def test_each_broken_promise_is_named(data, name, values, message):
+    """The message alone must lead to the cell: without it a slip surfaces in a fit, as NaN."""
+    with pytest.raises(ValueError, match=message):
+        check_data(data | {name: values})
+
+
+@pytest.mark.parametrize("name", ["subject", "listLength", "pres_itemnos", "recalls"])
+def test_a_missing_field_is_named_with_its_near_miss(data, name):
+    """listlength for listLength is the slip of everyone who comes from another program."""
+    renamed = {key.lower() if key == name else key: array for key, array in data.items()}
+    del renamed[name.lower()]
+    renamed[name.upper()] = data[name]
+    with pytest.raises(ValueError, match=f"lacks '{name}'.*Did you mean '{name.upper()}'"):
+        check_data(renamed)
+
+
+def test_no_trials_no_fields_no_mapping():
+    empty = {name: np.zeros((0, 1), int) for name in ("subject", "listLength")}
+    empty |= {name: np.zeros((0, 4), int) for name in ("pres_itemnos", "recalls")}
+    with pytest.raises(ValueError, match="no trials"):
+        check_data(empty)
+    with pytest.raises(ValueError, match="lacks 'subject'"):
+        check_data({})
+    with pytest.raises(ValueError, match=r"mapping.*got list"):
+        check_data([1, 2])
+
+
+def test_a_message_counts_the_other_entries_like_it(data):
+    """One cell or every cell: the count tells a typing error from a wrong convention."""
+    with pytest.raises(ValueError, match=r"holds 5 in trial 0, column 0.*\(2 more"):
+        check_data(data | {"recalls": [[5, 0], [6, 0], [7, 0]]})

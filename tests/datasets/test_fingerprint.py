@@ -1,0 +1,54 @@
+"""Equal data have equal fingerprints, and only they."""
+
+import numpy as np
+import pytest
+
+from jaxcmr.datasets import fingerprint
+
+
+def test_the_fingerprint_is_what_it_was():
+    """Checkpoints on disk carry fingerprints: this one, written down, must hold in every process,
+    on every machine and in every later version. Worked out with hashlib from the stream
+
+        ["recalls", "<i8", [1, 2]] 1 2 ["subject", "<i8", [1, 1]] 3  (numbers in 8 bytes each)
+    """
+    data = {"subject": np.array([[3]]), "recalls": np.array([[1, 2]])}
+    assert fingerprint(data) == (
+        "sha256:7145da2f833bb81696d56c92639c75a468a2de973faae3474a40e42a65757e02"
+    )
+
+
+def test_what_leaves_the_data_equal_leaves_the_fingerprint(data):
+    """Loading from disk, slicing or building a dict anew changes these, not the data."""
+    expected = fingerprint(data)
+    assert fingerprint(dict(reversed(data.items()))) == expected
+    assert fingerprint(data | {"recalls": data["recalls"].astype(np.int8)}) == expected
+    assert fingerprint(data | {"recalls": data["recalls"].astype(">u4")}) == expected
+    assert fingerprint(data | {"recalls": np.asfortranarray(data["recalls"])}) == expected
+    assert fingerprint(data | {"subject": [1, 1, 2]}) == expected
+    zeros = data | {"age": np.zeros((3, 1))}
+    assert fingerprint(zeros) == fingerprint(data | {"age": -np.zeros((3, 1))})
+
+
+def test_what_changes_the_data_changes_the_fingerprint(data):
+    """One cell, a name, a shape with the same bytes, a field more or less: a checkpoint of one
+    must not be resumed with another."""
+    cell = data["recalls"].copy()
+    cell[2, 0] = 1
+    others = [
+        data,
+        data | {"recalls": cell},
+        data | {"recalls": data["recalls"].reshape(3, 2, 2)},
+        data | {"age": np.nan_to_num(data["age"])},
+        data | {"more": data["session"]},
+        {name: array for name, array in data.items() if name != "session"},
+        {name.replace("session", "Session"): array for name, array in data.items()},
+        {name: array[:2] for name, array in data.items()},
+        data | {"session": data["age"], "age": data["session"]},
+    ]
+    assert len({fingerprint(each) for each in others}) == len(others)
+
+
+def test_text_has_no_fingerprint(data):
+    with pytest.raises(ValueError, match="'group' has dtype"):
+        fingerprint(data | {"group": ["a", "b", "c"]})

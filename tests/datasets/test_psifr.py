@@ -1,0 +1,189 @@
+"""A psifr table and the data set made of it say the same."""
+
+import numpy as np
+import pytest
+
+from jaxcmr.datasets import from_psifr, generate_trial_mask, select_trials
+
+pd = pytest.importorskip("pandas")
+
+
+def table_of(*events):
+    return pd.DataFrame(events, columns=["subject", "list", "trial_type", "position", "item"])
+
+
+def events(subject, number, study, recall):
+    """The events of one list from two strings, a letter an item."""
+    return [
+        (subject, number, trial_type, position, item)
+        for trial_type, items in (("study", study), ("recall", recall))
+        for position, item in enumerate(items, start=1)
+    ]
+
+
+def test_a_table_worked_out_by_hand():
+    """Subject 2's list 1 is recalled with a repeat (c), an intrusion from another list (e) and one
+    from nowhere (z); list 2 is shorter; subject 1's list has no recalls; the rows are not in order.
+    Items a b c d e f have the ids 1 2 3 4 5 6. Trial 0 ends with the last item and trial 1 begins
+    with the first: a number for trial and item that is off by one would mix them up.
+    """
+    data = from_psifr(
+        table_of(
+            *events(2, 2, "efa", "af"),
+            *events(2, 1, "abcd", "cezacb"),
+            *events(1, 7, "edf", ""),
+        )
+    )
+    assert data["subject"].tolist() == [[1], [2], [2]]
+    assert data["list"].tolist() == [[7], [1], [2]]
+    assert data["listLength"].tolist() == [[3], [4], [3]]
+    assert data["pres_itemnos"].tolist() == [[1, 2, 3, 0], [1, 2, 3, 4], [1, 2, 3, 0]]
+    assert data["recalls"].tolist() == [[0, 0, 0, 0], [3, 1, 2, 0], [3, 2, 0, 0]]
+    assert data["pres_itemids"].tolist() == [[5, 4, 6, 0], [1, 2, 3, 4], [5, 6, 1, 0]]
+    assert data["rec_itemids"].tolist() == [
+        [0, 0, 0, 0, 0, 0],
+        [3, 5, -1, 1, 3, 2],
+        [1, 6, 0, 0, 0, 0],
+    ]
+
+
+def test_an_item_studied_twice_keeps_its_first_number():
+    """abac: a is item 1 both times, c item 4; recall of a is scored once, at position 1. Catches
+    numbering by distinct items (c would be 3), which no longer is a study position."""
+    data = from_psifr(table_of(*events(1, 1, "abac", "caab")))
+    assert data["listLength"].tolist() == [[4]]
+    assert data["pres_itemnos"].tolist() == [[1, 2, 1, 4]]
+    assert data["recalls"].tolist() == [[4, 1, 2, 0]]
+    assert data["rec_itemids"].tolist() == [[3, 1, 1, 2]]
+
+
+def test_the_order_of_rows_does_not_count():
+    """Positions say the order: tables are often sorted by item, or study and recall interleaved."""
+    table = table_of(*events(1, 1, "abcd", "dbzb"), *events(1, 2, "ecba", "ae"))
+    expected = from_psifr(table)
+    for seed in range(5):
+        shuffled = from_psifr(table.sample(frac=1, random_state=seed))
+        for name in expected:
+            np.testing.assert_array_equal(shuffled[name], expected[name], strict=True)
+
+
+def test_recall_positions_may_have_gaps():
+    """Recall rows are often filtered (vocalisations, intrusions) before they come here."""
+    table = table_of(*events(1, 1, "abc", "bzc"))
+    assert from_psifr(table[table["item"] != "z"])["recalls"].tolist() == [[2, 3, 0]]
+
+
+def test_integer_items_keep_their_numbers():
+    """Word pool numbers lead to similarity matrices; renumbering would break the link."""
+    table = table_of(*events(1, 1, "abc", "czb"))
+    pool = table.assign(item=table["item"].map({"a": 40, "b": 7, "c": 900, "z": 5}))
+    data = from_psifr(pool)
+    assert data["pres_itemids"].tolist() == [[40, 7, 900]]
+    assert data["rec_itemids"].tolist() == [[900, -1, 7]]
+    assert data["recalls"].tolist() == [[3, 2, 0]]
+
+
+def test_numeric_columns_constant_within_lists_become_fields():
+    """session is; onset changes within a list, group is text, task is there for study only. An age
+    that is unknown throughout a list is constant there."""
+    table = table_of(*events(1, 1, "ab", "b"), *events(2, 1, "cd", "c")).assign(
+        session=[1, 1, 1, 2, 2, 2],
+        age=[np.nan, np.nan, np.nan, 33.5, 33.5, 33.5],
+        onset=[0.0, 1.0, 2.0, 0.0, 1.0, 2.0],
+        group=["x"] * 6,
+        task=[1, 1, np.nan, 1, 1, np.nan],
+    )
+    data = from_psifr(table)
+    assert data["session"].tolist() == [[1], [2]]
+    np.testing.assert_array_equal(data["age"], [[np.nan], [33.5]])
+    assert not {"onset", "group", "task", "item", "position"} & data.keys()
+
+
+def test_psifr_counts_the_same():
+    """The oracle: psifr's own scoring of 96,000 events. Every correct first recall in order, how
+    many there are in each list, and the serial position curve."""
+    fr = pytest.importorskip("psifr.fr")
+    table = fr.sample_data("peers_notask")
+    data = from_psifr(table)
+    merged = fr.merge_free_recall(table)
+    scored = merged[merged["recall"] & ~merged["intrusion"] & (merged["repeat"] == 0)]
+    scored = scored.sort_values(["subject", "list", "output"])
+    recalls = data["recalls"]
+    np.testing.assert_array_equal(recalls[recalls > 0], scored["input"])
+    # The table itself, for psifr's merge has an intrusion once for each list that held the item.
+    raw = table[table["trial_type"] == "recall"]
+    for field, rows in (("recalls", scored), ("rec_itemids", raw)):
+        counts = (data[field] != 0).sum(axis=1)
+        expected = rows.groupby(["subject", "list"]).size()  # has no row for an empty list
+        np.testing.assert_array_equal(counts[counts > 0], expected)
+
+    spc = fr.spc(merged)["recall"].to_numpy().reshape(126, 16)
+    recalled = (recalls[:, :, None] == np.arange(1, 17)).any(axis=1)
+    np.testing.assert_allclose(recalled.reshape(126, 28, 16).mean(axis=1), spc, atol=1e-12)
+
+
+def test_the_table_and_the_published_file_are_the_same_lists(real):
+    """psifr's table and the published file come from the same experiment by two routes; they must
+    meet in every study list, recall and item (whose published numbers are alphabetical, too)."""
+    fr = pytest.importorskip("psifr.fr")
+    data = from_psifr(fr.sample_data("peers_notask"))
+    published = select_trials(real, generate_trial_mask(real, "listtype == -1"))
+    for name in ("subject", "session", "listLength", "pres_itemnos", "pres_itemids", "recalls"):
+        np.testing.assert_array_equal(data[name], published[name])
+    width = data["rec_itemids"].shape[1]
+    np.testing.assert_array_equal(data["rec_itemids"], published["rec_itemids"][:, :width])
+
+
+def changed(**columns):
+    """A sound table of two lists with the given cells, {row: value} by column, changed."""
+    table = table_of(*events(1, 1, "ab", "b"), *events(2, 5, "cd", "c")).astype(object)
+    for column, cells in columns.items():
+        for row, value in cells.items():
+            table.loc[row, column] = value
+    return table.infer_objects()
+
+
+SOUND = changed()
+BROKEN = {
+    "no table": ("peers.csv", "expected a pandas DataFrame, got str"),
+    "no rows": (SOUND[:0], "no rows"),
+    "no item column": (SOUND.drop(columns="item"), "lacks the column 'item'"),
+    "misspelt column": (SOUND.rename(columns={"list": "List"}), "Did you mean 'List'"),
+    "two of a name": (SOUND.set_axis(["subject"] * 5, axis=1), "share a name"),
+    "named subjects": (changed(subject={3: "LTP9"}), "'subject' is LTP9.*factorize"),
+    "text numbers": (SOUND.astype({"subject": str}), "'subject' is 1, not an integer"),
+    "half a list": (changed(list={4: 1.5}), "subject 2, list 1.5 .row 4.*'list' is 1.5"),
+    "unknown type": (changed(trial_type={4: "test"}), "subject 2, list 5.*'test'; expected"),
+    "missing type": (changed(trial_type={4: None}), "subject 2, list 5.*'trial_type' is missing"),
+    "missing item": (changed(item={4: None}), "subject 2, list 5 .row 4.*'item' is missing"),
+    "missing position": (changed(position={1: np.nan}), "subject 1, list 1.*'position' is missing"),
+    "missing subject": (changed(subject={1: np.nan}), "list 1 .row 1.*'subject' is missing"),
+    "endless position": (changed(position={4: np.inf}), "subject 2, list 5.*'position' is inf"),
+    "not studied": (changed(trial_type={3: "recall", 4: "recall"}), "list 5.*no study events"),
+    "twice studied": (changed(position={4: 1}), "list 5.*study position 1 occurs twice"),
+    "twice recalled": (
+        pd.concat([SOUND, SOUND[5:]]),
+        "subject 2, list 5.*recall position 1 occurs twice",
+    ),
+    "a position skipped": (changed(position={4: 3}), "list 5 .row 4.*position 3 without"),
+    "counted from 0": (changed(position={0: 0, 1: 1}), "list 1 .row 0.*position 0 without"),
+    "mixed items": (changed(item={4: 7}), "'item' is a, not an integer.*all strings or all"),
+    "item zero": (SOUND.assign(item=[0, 1, 1, 2, 3, 2]), "subject 1, list 1.*item is 0"),
+    "taken name": (SOUND.assign(recalls=1), "makes a field 'recalls' itself"),
+}
+
+
+@pytest.mark.parametrize("table, message", BROKEN.values(), ids=BROKEN)
+def test_each_broken_table_is_named(table, message):
+    """Subject and list lead the user to the row; a silent repair would drop or double recalls."""
+    with pytest.raises(ValueError, match=message):
+        from_psifr(table)
+
+
+def test_pandas_types_of_every_kind_are_read():
+    """Nullable integers, categories and object columns hold the same table."""
+    expected = from_psifr(SOUND)["recalls"].tolist()
+    kinds = SOUND.astype({"subject": "Int64", "item": "category", "trial_type": "category"})
+    assert from_psifr(kinds)["recalls"].tolist() == expected
+    assert from_psifr(SOUND.astype(object))["recalls"].tolist() == expected
+    assert from_psifr(SOUND.astype({"position": float}))["recalls"].tolist() == expected
