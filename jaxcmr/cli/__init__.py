@@ -1,0 +1,86 @@
+"""The command line: ``jaxcmr fit DATA ...`` (see ``jaxcmr fit --help``)."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from jaxcmr._version import __version__
+from jaxcmr.cli._config import FITTERS, complete, read_config
+from jaxcmr.cli._run import run
+from jaxcmr.loss import LOSSES
+from jaxcmr.models import MODELS
+
+__all__ = ["main"]
+
+HYPERPARAMETERS = {"best_of": int, "num_steps": int, "pop_size": int, "seed": int}
+SETTINGS = ("data", "model", "loss", "fitter", "precision", "subjects", "query")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command line; returns the exit status (2: something in the request is wrong)."""
+    options = make_parser().parse_args(arguments)
+    try:
+        config = complete(gather(options))
+        name = Path(config["data"]).stem
+        out = options.out or Path("results") / f"{name}-{config['model']}-{config['loss']}"
+        return run(config, out)
+    except (ValueError, ImportError, OSError) as error:
+        print(f"jaxcmr: error: {error}", file=sys.stderr)
+        return 2
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """The parser of the command line."""
+    parser = argparse.ArgumentParser(prog="jaxcmr", description="Fit models of memory search.")
+    parser.add_argument("--version", action="version", version=f"jaxcmr {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    fit = commands.add_parser(
+        "fit",
+        help="fit a model to each subject of a data set",
+        description="Fit a model to each subject of a data set. Writes config.toml (the complete "
+        "configuration), result.json and spc.png.",
+    )
+    fit.add_argument("data", nargs="?", metavar="DATA", help="HDF5 file or bundled data set")
+    fit.add_argument("--model", choices=MODELS, help="default: cmr")
+    fit.add_argument("--loss", choices=LOSSES, help="default: sequence_likelihood")
+    fit.add_argument("--fitter", choices=FITTERS, help="default: jax")
+    fit.add_argument("--precision", choices=("float32", "float64"), help="default: float32")
+    fit.add_argument(
+        "--subjects",
+        type=parse_subjects,
+        metavar="all|N|ID,ID,...",
+        help="every subject, the first N, or those with these ids (one id: 'ID,'); default: all",
+    )
+    fit.add_argument("--query", help="trials to use, e.g. \"data['listtype'] == -1\"")
+    fit.add_argument("--config", type=Path, metavar="FILE.toml", help="settings; options here win")
+    fit.add_argument("--out", type=Path, metavar="DIR", help="default: results/DATA-MODEL-LOSS")
+    for name, kind in HYPERPARAMETERS.items():
+        flag = f"--{name.replace('_', '-')}"
+        fit.add_argument(flag, type=kind, metavar="N", help=f"hyperparameter {name}")
+    return parser
+
+
+def parse_subjects(text: str) -> Any:
+    """``all``, a number, or a list of ids."""
+    if text == "all":
+        return text
+    if "," in text:
+        return [int(subject) for subject in text.split(",") if subject]
+    return int(text)
+
+
+def gather(options: argparse.Namespace) -> dict[str, Any]:
+    """Settings of the configuration file, overridden by those of the command line."""
+    config = read_config(options.config) if options.config else {}
+    for name in SETTINGS:
+        value = getattr(options, name)
+        if value is not None:
+            config[name] = value
+    given = {name: getattr(options, name) for name in HYPERPARAMETERS}
+    given = {name: value for name, value in given.items() if value is not None}
+    config["hyperparameters"] = {**config.get("hyperparameters", {}), **given}
+    return config

@@ -1,0 +1,86 @@
+"""The configuration of a run: what the methods section of a paper would say of it.
+
+Layers, later ones winning: the defaults here, a TOML file, the command line.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from jaxcmr.fitting import DEFAULTS, JaxDE, ScipyDE
+from jaxcmr.loss import LOSSES
+from jaxcmr.models import MODELS, usual_bounds
+from jaxcmr.names import did_you_mean
+
+__all__ = ["FITTERS", "complete", "read_config"]
+
+FITTERS: Mapping[str, Any] = {"jax": JaxDE, "scipy": ScipyDE}
+
+CHOICES: Mapping[str, Mapping[str, Any]] = {
+    "model": MODELS,
+    "loss": LOSSES,
+    "fitter": FITTERS,
+    "precision": {"float32": None, "float64": None},
+}
+SETTINGS: Mapping[str, Any] = {
+    "data": None,
+    "model": "cmr",
+    "loss": "sequence_likelihood",
+    "fitter": "jax",
+    "precision": "float32",
+    "subjects": "all",
+    "query": "",
+}
+TABLES = ("fixed", "bounds", "hyperparameters")
+BEST_OF = 3  # restarts are what finds the right basin, so a run from the shell makes some
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """The settings in a TOML file.
+
+    Raises:
+        ValueError: the file is missing, not TOML, or holds an unknown setting.
+    """
+    try:
+        config = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ValueError(f"There is no configuration file {path}.") from None
+    except tomllib.TOMLDecodeError as error:
+        raise ValueError(f"{path} is not a TOML file: {error}.") from None
+    known = [*SETTINGS, *TABLES]
+    for name, value in config.items():
+        if name not in known:
+            raise ValueError(f"{path}: unknown setting '{name}'. {did_you_mean(name, known)}")
+        if (name in TABLES) != isinstance(value, dict):
+            kind = "a table" if name in TABLES else "a value"
+            raise ValueError(f"{path}: '{name}' must be {kind}; got {value!r}.")
+    return config
+
+
+def complete(config: Mapping[str, Any]) -> dict[str, Any]:
+    """`config` with everything left out filled in.
+
+    Without bounds, the usual bounds of the model's parameters hold; a parameter in ``fixed`` is
+    not fitted.
+
+    Raises:
+        ValueError: no data named, or an unknown model, loss, fitter or precision.
+    """
+    full = {**SETTINGS, **config}
+    if full["data"] is None:
+        raise ValueError("Name the data: an HDF5 file, or a bundled data set (jaxcmr fit DATA).")
+    for name, known in CHOICES.items():
+        if full[name] not in known:
+            raise ValueError(f"Unknown {name} '{full[name]}'. {did_you_mean(full[name], known)}")
+    fixed = dict(config.get("fixed", {}))
+    bounds = config.get("bounds", usual_bounds(full["model"]))
+    full["fixed"] = fixed
+    full["bounds"] = {name: pair for name, pair in bounds.items() if name not in fixed}
+    hyperparameters = dict(config.get("hyperparameters", {}))
+    if "bounds" in hyperparameters:
+        raise ValueError("Give bounds in the table [bounds], not among the hyperparameters.")
+    full["hyperparameters"] = {**DEFAULTS, "best_of": BEST_OF, **hyperparameters}
+    return full

@@ -1,0 +1,129 @@
+"""One run: a complete configuration in, a folder with the result out."""
+
+from __future__ import annotations
+
+import json
+import platform
+import sys
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+import tomli_w
+
+from jaxcmr.cli._config import FITTERS
+from jaxcmr.cli._report import format_table, save_spc_figure
+from jaxcmr.datasets import (
+    BUNDLED,
+    fingerprint,
+    generate_trial_mask,
+    load_bundled,
+    load_data,
+    select_trials,
+)
+from jaxcmr.fitting import FitInterrupted
+from jaxcmr.loss import LOSSES
+from jaxcmr.models import MODELS
+from jaxcmr.names import did_you_mean
+from jaxcmr.typing import FitResult, RecallDataset, TrialMask
+
+__all__ = ["run"]
+
+PACKAGES = ("jaxcmr", "jax", "jaxlib", "equinox", "numpy", "scipy")
+
+
+def run(config: Mapping[str, Any], out: Path) -> int:
+    """Fits each subject, prints the table, and writes ``config.toml``, ``result.json`` and
+    ``spc.png`` into `out`. Returns the exit status: 130 if the fit was interrupted, else 0.
+
+    Raises:
+        ValueError: the configuration does not fit the data or the model.
+    """
+    jax.config.update("jax_enable_x64", config["precision"] == "float64")
+    data = load(config["data"])
+    mask = choose_trials(data, config)
+    fitter = FITTERS[config["fitter"]](
+        data,
+        None,
+        config["fixed"],
+        MODELS[config["model"]],
+        LOSSES[config["loss"]],
+        {**config["hyperparameters"], "bounds": config["bounds"]},
+    )
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "config.toml").write_text(tomli_w.dumps(dict(config)), encoding="utf-8")
+    n_subjects = len(np.unique(data["subject"][mask]))
+    print(
+        f"Fitting {config['model']} by {config['loss']} to {n_subjects} subjects, "
+        f"{mask.sum()} trials of {config['data']}."
+    )
+    status = 0
+    try:
+        result = fitter.fit_subjects(mask)
+    except FitInterrupted as interruption:
+        print(f"\nInterrupted: {interruption}".replace("this exception's `result`", str(out)))
+        result, status = interruption.result, 130
+    record = {**result, "run": describe_run(config, select_trials(data, mask))}
+    path = out / "result.json"
+    path.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    if result["fitness"]:
+        print(format_table(result))
+        report_figure(data, mask, config["model"], result, out / "spc.png")
+    print(f"Fitted in {result['fit_time']:.1f} s. Result and configuration are in {out}/")
+    return status
+
+
+def load(name: str) -> RecallDataset:
+    """The data set `name`: an HDF5 file, or a bundled one."""
+    if name in BUNDLED and not Path(name).exists():
+        return load_bundled(name)
+    if not Path(name).exists() and not Path(name).suffix:
+        raise ValueError(
+            f"'{name}' is no file and no bundled data set. {did_you_mean(name, BUNDLED)}"
+        )
+    return load_data(name)
+
+
+def choose_trials(data: RecallDataset, config: Mapping[str, Any]) -> TrialMask:
+    """The trials of the chosen subjects that meet the query."""
+    mask = generate_trial_mask(data, config["query"] or None)
+    subjects = np.asarray(data["subject"]).reshape(-1)
+    present = np.unique(subjects[mask])
+    chosen = config["subjects"]
+    if chosen == "all":
+        return mask
+    if isinstance(chosen, int) and chosen > 0:
+        return mask & np.isin(subjects, present[:chosen])
+    if isinstance(chosen, list) and chosen:
+        for subject in chosen:
+            if subject not in present:
+                raise ValueError(f"Subject {subject} has no trials; there are {present.tolist()}.")
+        return mask & np.isin(subjects, chosen)
+    raise ValueError(f"subjects must be 'all', how many, or a list of ids; got {chosen!r}.")
+
+
+def describe_run(config: Mapping[str, Any], used: RecallDataset) -> dict[str, Any]:
+    """What it takes to repeat a run, as JSON."""
+    return {
+        "config": dict(config),
+        "data": {"trials": len(used["recalls"]), "fingerprint": fingerprint(used)},
+        "versions": {"python": platform.python_version()}
+        | {package: version(package) for package in PACKAGES},
+        "platform": {"system": platform.platform(), "device": jax.devices()[0].device_kind},
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def report_figure(
+    data: RecallDataset, mask: TrialMask, model: str, result: FitResult, path: Path
+) -> None:
+    """Draws the figure, or says what it takes to."""
+    fitted = np.isin(np.asarray(data["subject"]).reshape(-1), result["fits"]["subject"])
+    try:
+        save_spc_figure(MODELS[model], data, mask & fitted, result["fits"], path)
+    except ImportError:
+        print('No figure: it needs matplotlib (pip install "jaxcmr[demo]").', file=sys.stderr)
