@@ -71,7 +71,7 @@ def run(config: Mapping[str, Any], out: Path) -> int:
     path = out / "result.json"
     path.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     if result["fitness"]:
-        print(format_table(result))
+        print(format_table(result, config["loss"]))
         report_figure(data, mask, config["model"], result, out / "spc.png")
     print(f"Fitted in {result['fit_time']:.1f} s. Result and configuration are in {out}/")
     return status

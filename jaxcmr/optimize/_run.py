@@ -99,7 +99,7 @@ def finish(
     nfev = state.energies.size * (state.generation + 1)
     population, energies = state.population, state.energies
     if with_polish:
-        polished = polish(func, box, population[fittest])
+        polished = polish(func, box, population[fittest], fun)
         lower = polished.energy < fun
         x = jnp.where(lower, box.to_user(polished.unit), x)
         fun = jnp.where(lower, polished.energy, fun)

@@ -1,0 +1,40 @@
+# Two doors: `make fit` and `make test`. Everything happens in .venv and is safe to repeat.
+
+PYTHON ?= python3
+SUBJECTS ?= 5
+BIN := .venv/bin
+
+.PHONY: fit test test-slow lint notebooks docs clean
+
+fit: .venv/demo
+	$(BIN)/jaxcmr fit peers_notask --subjects $(SUBJECTS)
+
+test: .venv/test
+	$(BIN)/python -m pytest -m "not slow"
+
+test-slow: .venv/test
+	$(BIN)/python -m pytest -m slow
+
+lint: .venv/lint
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+notebooks: .venv/notebooks
+	$(BIN)/jupyter nbconvert --to notebook --execute --output-dir build/notebooks examples/*.ipynb
+
+docs: .venv/docs
+	$(BIN)/mkdocs build --strict
+
+clean:
+	rm -rf .venv build dist site results
+
+# What a door needs, once: the package (in place) with that door's extra.
+.venv/%: pyproject.toml | .venv/bin/pip
+	$(BIN)/pip install --quiet --editable ".[$*]"
+	touch $@
+
+.venv/bin/pip:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "jaxcmr needs Python 3.11 or newer: make PYTHON=python3.12 ..." >&2; exit 1; }
+	$(PYTHON) -m venv .venv

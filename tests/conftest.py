@@ -1,0 +1,58 @@
+"""Data and settings that several tests share."""
+
+from collections.abc import Iterator
+
+import jax
+import numpy as np
+import pytest
+
+from jaxcmr.datasets import load_bundled
+from jaxcmr.models import MODELS
+from jaxcmr.simulation import simulate_dataset
+
+PARAMETERS = {
+    "encoding_drift_rate": 0.8,
+    "start_drift_rate": 0.1,
+    "recall_drift_rate": 0.85,
+    "learning_rate": 0.4,
+    "shared_support": 2.0,
+    "item_support": 3.0,
+    "primacy_scale": 3.0,
+    "primacy_decay": 0.8,
+    "choice_sensitivity": 5.0,
+    "stop_probability_scale": 0.02,
+    "stop_probability_growth": 0.4,
+}
+
+
+@pytest.fixture
+def parameters() -> dict[str, float]:
+    """Parameters in the middle of what fits of CMR find."""
+    return dict(PARAMETERS)
+
+
+@pytest.fixture(params=[False, True], ids=["float32", "float64"])
+def x64(request: pytest.FixtureRequest) -> Iterator[bool]:
+    """Runs a test in single and in double precision."""
+    with jax.enable_x64(request.param):
+        yield request.param
+
+
+@pytest.fixture(scope="session")
+def peers() -> dict[str, np.ndarray]:
+    """The PEERS free-recall lists: 126 subjects x 28 lists x 16 words."""
+    return load_bundled("peers_notask")
+
+
+@pytest.fixture(scope="session")
+def small_data() -> dict[str, np.ndarray]:
+    """Recalls of six-item lists that CMR made: subjects 3, 7, 8 and 20 with 9, 4, 1 and 6 trials."""
+    subjects = np.repeat([3, 7, 8, 20], [9, 4, 1, 6])[:, None]
+    n_trials = len(subjects)
+    lists = {
+        "subject": subjects,
+        "listLength": np.full((n_trials, 1), 6),
+        "pres_itemnos": np.tile(np.arange(1, 7), (n_trials, 1)),
+        "recalls": np.zeros((n_trials, 6), int),
+    }
+    return simulate_dataset(MODELS["cmr"], lists, PARAMETERS, seed=1)

@@ -1,0 +1,114 @@
+"""Many minimisations at once are each what they would be alone."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxcmr.optimize import differential_evolution, evolve_lanes
+from jaxcmr.optimize._batch import alike
+
+BOUNDS = [(-3.0, 3.0)] * 3
+OPTIONS = {"tol": 1e-3, "maxiter": 80}
+
+
+class Ripples(eqx.Module):
+    """A bowl with ripples around `centre`; two lanes share `weights`."""
+
+    centre: jax.Array
+    weights: jax.Array
+
+    def __call__(self, x):
+        away = x - self.centre[:, None]
+        return (self.weights[:, None] * away**2).sum(0) + (1 - jnp.cos(4 * away)).sum(0)
+
+
+@pytest.fixture
+def problems():
+    weights = jnp.ones(3)
+    funcs = [Ripples(jnp.full(3, k / 5), weights) for k in range(5)]
+    return funcs, list(jax.random.split(jax.random.key(2), 5))
+
+
+def results(funcs, keys, **options):
+    reports = evolve_lanes(funcs, BOUNDS, keys, **OPTIONS, **options)
+    found = {report.lane: report.result for report in reports if report.result is not None}
+    return [found[lane] for lane in range(len(funcs))]
+
+
+def test_a_lane_equals_the_single_run(problems):
+    """Same population, bit for bit, as `differential_evolution` with the lane's key."""
+    for func, key, result in zip(*problems, results(*problems), strict=True):
+        single = differential_evolution(func, BOUNDS, key=key, vectorized=True, **OPTIONS)
+        assert result.x.tolist() == single.x.tolist()
+        assert (result.nit, result.nfev) == (single.nit, single.nfev)
+
+
+@pytest.mark.parametrize("options", [{"chunk": 1}, {"chunk": 7}, {"n_programs": 1}])
+def test_chunks_and_programs_change_nothing(problems, options):
+    """Bit for bit: catches a generation lost or run twice at a chunk's end."""
+    for a, b in zip(results(*problems), results(*problems, **options), strict=True):
+        assert a.population.tolist() == b.population.tolist() and a.nit == b.nit
+
+
+@pytest.mark.parametrize("width", [2, 3, 5])
+def test_lanes_in_one_program_agree(problems, width):
+    """To rounding, as other shapes may compile to other code; a lane that has finished, or copies
+    that fill up a program, change nothing for the rest."""
+    for a, b in zip(results(*problems), results(*problems, lanes_per_program=width), strict=True):
+        np.testing.assert_allclose(a.x, b.x, atol=1e-3)
+        assert a.success == b.success
+
+
+def test_functions_of_different_structure_run_too(problems):
+    """Plain functions cannot share a program, but can share a call."""
+    _, keys = problems
+    funcs = [lambda x: (x**2).sum(0), lambda x: ((x - 1) ** 2).sum(0)]
+    assert not alike(funcs)
+    first, second = results(funcs, keys[:2])
+    np.testing.assert_allclose(first.x, 0, atol=1e-3)
+    np.testing.assert_allclose(second.x, 1, atol=1e-3)
+
+
+def test_every_chunk_reports(problems):
+    """Generations rise by the chunk, the best value never rises, the last report has the result."""
+    funcs, keys = problems
+    reports = list(evolve_lanes(funcs[:1], BOUNDS, keys[:1], chunk=10, tol=0, maxiter=35))
+    assert [report.generation for report in reports] == [10, 20, 30, 35]
+    energies = [report.energy for report in reports]
+    assert energies == sorted(energies, reverse=True)
+    assert [report.result is not None for report in reports] == [False, False, False, True]
+
+
+def test_leaving_early_ends_the_work(problems):
+    """Closing the iterator stops the rest: it does not run to the end in the background."""
+    calls = []
+
+    def counted(x):
+        jax.debug.callback(lambda: calls.append(1))
+        return (x**2).sum(0)
+
+    reports = evolve_lanes([counted] * 4, BOUNDS, problems[1][:4], chunk=1, tol=0, n_programs=1)
+    next(reports)
+    reports.close()
+    jax.effects_barrier()
+    assert len(calls) < 20
+
+
+def test_an_error_inside_the_function_comes_through(problems):
+    """As itself, not as a hang or a thread's stack dump."""
+
+    def broken(x):
+        raise RuntimeError("no such thing")
+
+    with pytest.raises(RuntimeError, match="no such thing"):
+        list(evolve_lanes([broken], BOUNDS, problems[1][:1]))
+
+
+def test_double_precision_reaches_the_programs(problems):
+    """The caller's precision holds in the threads that run the lanes."""
+    with jax.enable_x64(True):
+        func = Ripples(jnp.full(3, 0.1), jnp.ones(3))
+        [result] = results([func], [jax.random.key(0)])
+    assert result.x.dtype == np.float64

@@ -1,0 +1,79 @@
+"""The polish finds optima on the box, in either precision, and never makes things worse."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import scipy.optimize
+
+from jaxcmr.optimize import Box
+from jaxcmr.optimize._polish import polish
+
+
+def rosenbrock(x):
+    return (100 * (x[1:] - x[:-1] ** 2) ** 2 + (1 - x[:-1]) ** 2).sum(0)
+
+
+def run(func, box, unit):
+    unit = jnp.asarray(unit, box.lower.dtype)
+    return jax.jit(lambda unit: polish(func, box, unit, func(box.to_user(unit[None]).T)[0]))(unit)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_random_boxes_are_solved(seed, x64):
+    """Rosenbrock's valley cut by random bounds, many active at the optimum: as low as SciPy's
+    L-BFGS-B with tight tolerances. An unbounded search leaves the box; a clipped one gets stuck."""
+    rng = np.random.default_rng(seed)
+    lower = rng.uniform(-2, 0.5, 6)
+    box = Box.from_bounds(np.stack([lower, lower + rng.uniform(0.5, 3, 6)], axis=1))
+    unit = rng.random(6)
+    result = run(rosenbrock, box, unit)
+    best = scipy.optimize.minimize(
+        rosenbrock,
+        np.asarray(box.to_user(jnp.asarray(unit))),
+        bounds=np.stack([box.lower, box.upper], axis=1),
+        method="L-BFGS-B",
+        options={"maxiter": 5000, "maxfun": 100_000, "ftol": 1e-15, "gtol": 1e-10},
+    )
+    tolerance = 1e-8 if x64 else 1e-5
+    assert float(result.energy) <= best.fun * (1 + tolerance) + tolerance
+
+
+def test_an_optimum_in_a_corner_is_found_exactly(x64):
+    """Not merely approached, as through a sigmoid."""
+    box = Box.from_bounds([(-1.0, 2.0), (0.5, 1.5), (-3.0, -2.0)])
+    centre = jnp.asarray([5.0, 0.75, -9.0])
+    result = run(lambda x: ((x - centre[:, None]) ** 2).sum(0), box, [0.3, 0.9, 0.6])
+    x = box.to_user(result.unit)
+    assert x[0] == 2.0 and x[2] == -3.0
+    np.testing.assert_allclose(x[1], 0.75, atol=1e-3)
+    np.testing.assert_allclose(result.jac, 2 * (x - centre), atol=1e-3)
+
+
+def test_an_offset_does_not_stop_it():
+    """A log-likelihood of 500 in float32 leaves few digits; the way down must still be found."""
+    box = Box.from_bounds([(0.0, 1.0)] * 4)
+    result = run(lambda x: 500 + 30 * ((x - 0.4) ** 2).sum(0), box, [0.9, 0.1, 0.8, 0.2])
+    assert float(result.energy) - 500 < 1e-3
+
+
+@pytest.mark.parametrize(
+    "func",
+    [
+        lambda x: jnp.where(x[0] < 0.5, jnp.nan, x[0]),  # no number on the way down
+        lambda x: jnp.sqrt(jnp.abs(x[0] - 0.5)) + 0 * x[1],  # a cusp with an infinite slope
+        lambda x: jnp.floor(8 * x[0]),  # flat steps
+        lambda x: jnp.full(x.shape[1], jnp.inf),
+    ],
+    ids=["nan", "cusp", "steps", "infinite"],
+)
+def test_it_is_never_worse_than_the_start(func):
+    """Whatever the function, the result is a point of the box, no higher, and its own value."""
+    box = Box.from_bounds([(0.0, 1.0)] * 2)
+    for start in ([0.75, 0.5], [0.5, 0.5], [1.0, 0.0]):
+        before = float(func(jnp.asarray(start)[:, None])[0])
+        result = run(func, box, start)
+        assert jnp.all((result.unit >= 0) & (result.unit <= 1))
+        if np.isfinite(before):
+            assert float(result.energy) <= before
+            assert float(func(result.unit[:, None])[0]) == float(result.energy)
