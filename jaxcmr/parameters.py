@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float
 
 from jaxcmr.names import did_you_mean
 from jaxcmr.typing import Parameters
 
-__all__ = ["bind", "names_read", "require"]
+__all__ = ["ScalarArrays", "bind", "names_read", "require"]
 
 
 def bind(base: Parameters, names: Sequence[str], x: Any) -> dict[str, Any]:
@@ -25,26 +28,26 @@ def require(parameters: Parameters, names: Sequence[str]) -> None:
             )
 
 
-class _Recorder(Mapping[str, float]):
-    """A mapping that has every key and notes which were asked for."""
+class ScalarArrays(dict[str, Float[Array, ""]]):
+    """Parameters as scalar arrays of the working precision, whatever numbers they were given as,
+    so that a model's dtypes are the same before and after its first step."""
 
-    def __init__(self) -> None:
-        self.names: list[str] = []
+    def __init__(self, parameters: Parameters) -> None:
+        self.given = parameters
 
-    def __getitem__(self, name: str) -> float:
-        if name not in self.names:
-            self.names.append(name)
-        return 0.5
+    def __missing__(self, name: str) -> Float[Array, ""]:
+        return self.setdefault(name, jnp.asarray(self.given[name], jnp.result_type(float)))
 
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.names)
 
-    def __len__(self) -> int:
-        return len(self.names)
+class _Recorder(dict[str, float]):
+    """Has every parameter, and afterwards holds those that were asked for."""
+
+    def __missing__(self, name: str) -> float:
+        return self.setdefault(name, 0.5)
 
 
 def names_read(create_model: Callable[[Parameters], Any]) -> tuple[str, ...]:
     """The parameter names that `create_model` looks up, in the order it does so."""
     recorder = _Recorder()
     create_model(recorder)
-    return tuple(recorder.names)
+    return tuple(recorder)

@@ -2,7 +2,9 @@
 
 from collections.abc import Iterator
 
+import equinox as eqx
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -23,6 +25,20 @@ PARAMETERS = {
     "stop_probability_scale": 0.02,
     "stop_probability_growth": 0.4,
 }
+
+
+class ConstantTermination(eqx.Module):
+    """A stopping rule of one's own: the same probability at every step."""
+
+    probability: jax.Array
+
+    def __call__(self, output_position, recallable):
+        return self.probability
+
+
+def stop_with(probability):
+    """Creates that rule, as `make_factory(termination=...)` wants it."""
+    return lambda n_items, parameters: ConstantTermination(jnp.asarray(probability, float))
 
 
 @pytest.fixture
@@ -46,7 +62,7 @@ def peers() -> dict[str, np.ndarray]:
 
 @pytest.fixture(scope="session")
 def small_data() -> dict[str, np.ndarray]:
-    """Recalls of six-item lists that CMR made: subjects 3, 7, 8 and 20 with 9, 4, 1 and 6 trials."""
+    """Six-item lists that CMR recalled: subjects 3, 7, 8 and 20 with 9, 4, 1 and 6 trials."""
     subjects = np.repeat([3, 7, 8, 20], [9, 4, 1, 6])[:, None]
     n_trials = len(subjects)
     lists = {

@@ -67,7 +67,8 @@ def complete(config: Mapping[str, Any]) -> dict[str, Any]:
     not fitted.
 
     Raises:
-        ValueError: no data named, or an unknown model, loss, fitter or precision.
+        ValueError: no data named; an unknown model, loss, fitter or precision; a fixed parameter
+            that the model does not have.
     """
     full = {**SETTINGS, **config}
     if full["data"] is None:
@@ -75,8 +76,12 @@ def complete(config: Mapping[str, Any]) -> dict[str, Any]:
     for name, known in CHOICES.items():
         if full[name] not in known:
             raise ValueError(f"Unknown {name} '{full[name]}'. {did_you_mean(full[name], known)}")
-    fixed = dict(config.get("fixed", {}))
-    bounds = config.get("bounds", usual_bounds(full["model"]))
+    fixed, usual = dict(config.get("fixed", {})), usual_bounds(full["model"])
+    for name in fixed:
+        if name not in usual:
+            hint = did_you_mean(name, usual)
+            raise ValueError(f"[fixed]: {full['model']} has no parameter '{name}'. {hint}")
+    bounds = config.get("bounds", usual)
     full["fixed"] = fixed
     full["bounds"] = {name: pair for name, pair in bounds.items() if name not in fixed}
     hyperparameters = dict(config.get("hyperparameters", {}))

@@ -1,7 +1,7 @@
 """The parts a model of memory search is made of.
 
-Every part is created by a function ``(n_items, parameters) -> part`` that reads the parameters it
-needs by name; `jaxcmr.models.cmr.make_factory` takes such functions.
+Every part is an `equinox.Module`, created by a function ``(n_items, parameters) -> part`` that
+reads the parameters it needs by name; `jaxcmr.models.cmr.make_factory` takes such functions.
 """
 
 from jaxcmr.components.choice import PowerChoice

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -75,11 +76,16 @@ def _check_bounds(bounds: Mapping[str, Any]) -> dict[str, list[float]]:
 
 
 def _whole_number(name: str, value: Any, least: int) -> int:
-    if isinstance(value, bool) or value != int(value) or value < least:
+    if not is_finite(value) or isinstance(value, bool) or value != int(value) or value < least:
         raise ValueError(
             f"Hyperparameter {name!r} must be a whole number >= {least}; got {value!r}."
         )
     return int(value)
+
+
+def is_finite(value: Any) -> bool:
+    """Whether `value` is one finite number."""
+    return np.ndim(value) == 0 and np.asarray(value).dtype.kind in "biuf" and np.isfinite(value)
 
 
 def _plain(value: Any) -> Any:
@@ -103,17 +109,22 @@ def check_parameters(
 
     Raises:
         ValueError: a value that is not a finite number; a parameter of the model without value and
-            bounds; a free parameter that the model does not read.
+            bounds; a free parameter that the model does not read. A fixed parameter that it does
+            not read only warns: base parameters are often shared between models.
     """
     fixed = {}
     for name, value in base_params.items():
-        if np.ndim(value) != 0 or not np.isfinite(value):
+        if not is_finite(value):
             raise ValueError(f"base_params[{name!r}] must be a finite number; got {value!r}.")
         if name not in free_names:
             fixed[name] = float(value)
     if model_names is None:
         return fixed
     given = [*fixed, *free_names]
+    for name in fixed:
+        if name not in model_names:
+            hint = did_you_mean(name, model_names)
+            warnings.warn(f"The model does not read base_params[{name!r}]. {hint}", stacklevel=4)
     for name in free_names:
         if name not in model_names:
             raise ValueError(

@@ -25,7 +25,7 @@ from jaxcmr.components import (
     item_to_context,
 )
 from jaxcmr.math import primacy_gradient
-from jaxcmr.parameters import names_read
+from jaxcmr.parameters import ScalarArrays, names_read
 from jaxcmr.typing import Parameters, RecallDataset
 
 __all__ = ["CMR", "USUAL_BOUNDS", "CMRFactory", "make_factory"]
@@ -153,19 +153,18 @@ class Parts(NamedTuple):
 
     def assemble(self, n_items: int, parameters: Parameters) -> CMR:
         """CMR for lists of at most `n_items` different items, before the first study event."""
-        dtype = jnp.result_type(float)
-        values = {name: jnp.asarray(parameters[name], dtype) for name in CMR.own_parameters}
+        parameters = ScalarArrays(parameters)
         return CMR(
             context=self.context(n_items, parameters),
             mfc=self.mfc(n_items, parameters),
             mcf=self.mcf(n_items, parameters),
             choice_rule=self.choice(n_items, parameters),
             termination=self.termination(n_items, parameters),
-            parameters=values,
+            parameters={name: parameters[name] for name in CMR.own_parameters},
             recallable=jnp.zeros(n_items, bool),
             is_active=jnp.array(True),
-            study_event=jnp.array(0),
-            output_position=jnp.array(0),
+            study_event=jnp.zeros((), int),
+            output_position=jnp.zeros((), int),
             learn_after_context_update=self.learn_after_context_update,
             allow_repeated_recalls=self.allow_repeated_recalls,
         )
@@ -203,8 +202,9 @@ def make_factory(
 ) -> Callable[..., CMRFactory]:
     """The factory of a CMR made of the given parts; without arguments, of the textbook model.
 
-    Every part is a function ``(n_items, parameters) -> part`` (see `jaxcmr.components`). The same
-    arguments give the same factory, so that compiled programs are shared.
+    Every part is created by a function ``(n_items, parameters) -> part`` and is an
+    `equinox.Module`, as those in `jaxcmr.components` are. The same arguments give the same factory,
+    so that compiled programs are shared.
 
     Args:
         mfc: creates the item-to-context memory.

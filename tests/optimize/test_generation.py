@@ -22,9 +22,7 @@ def numpy_generation(func, box, settings, population, energies, draws):
     parents, parent_energies = population.copy(), energies.copy()
     lower, upper = np.asarray(box.lower), np.asarray(box.upper)
     for i in range(len(population)):
-        seen, seen_energies = (
-            (parents, parent_energies) if deferred else (population, energies)
-        )
+        seen, seen_energies = (parents, parent_energies) if deferred else (population, energies)
         best = seen[np.argmin(seen_energies)]
         mutant = MUTANTS[settings.strategy[:-3]](seen, best, draws.partners[i], draws.scale)
         trial = seen[i].copy()

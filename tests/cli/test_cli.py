@@ -1,0 +1,189 @@
+"""The command line does what it says, end to end."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+import tomllib
+
+import numpy as np
+import pytest
+
+from jaxcmr.cli import main
+from jaxcmr.datasets import fingerprint, save_data, select_trials
+from jaxcmr.fitting import DEFAULTS
+
+QUICK = ["--num-steps", "3", "--pop-size", "2", "--best-of", "1"]
+
+
+@pytest.fixture
+def data_file(small_data, tmp_path):
+    path = tmp_path / "small.h5"
+    save_data(small_data, path)
+    return str(path)
+
+
+def fit(*arguments):
+    """Exit status of ``jaxcmr fit ...``."""
+    return main(["fit", *arguments])
+
+
+def read(folder):
+    result = json.loads((folder / "result.json").read_text())
+    return result, tomllib.loads((folder / "config.toml").read_text())
+
+
+def test_a_run_leaves_result_configuration_and_figure(data_file, small_data, tmp_path, capsys):
+    """The table shows every subject and parameter; the JSON holds what repeating the run takes."""
+    out = tmp_path / "out"
+    assert fit(data_file, "--out", str(out), "--subjects", "2", "--seed", "4", *QUICK) == 0
+    table = capsys.readouterr().out
+    result, config = read(out)
+    assert result["fits"]["subject"] == [3, 7]
+    for shown in ("subject", "NLL", "converged", *result["free"], f"{result['fitness'][1]:.2f}"):
+        assert shown in table
+    assert (out / "spc.png").read_bytes().startswith(b"\x89PNG")
+
+    run = result["run"]
+    assert run["config"] == config
+    used = select_trials(small_data, np.isin(small_data["subject"][:, 0], [3, 7]))
+    assert run["data"] == {"trials": 13, "fingerprint": fingerprint(used)}
+    assert {"jaxcmr", "jax", "numpy", "python"} <= set(run["versions"])
+    assert config["hyperparameters"]["seed"] == result["hyperparameters"]["seed"] == 4
+    assert set(config["hyperparameters"]) == set(DEFAULTS)
+    assert config["model"] == "cmr" and config["loss"] == "sequence_likelihood"
+
+
+def test_the_written_configuration_repeats_the_run(data_file, tmp_path):
+    """To the last digit."""
+    first, second = tmp_path / "first", tmp_path / "second"
+    assert fit(data_file, "--out", str(first), "--subjects", "3,20", "--seed", "7", *QUICK) == 0
+    assert fit("--config", str(first / "config.toml"), "--out", str(second)) == 0
+    (one, config), (two, config_again) = read(first), read(second)
+    assert config == config_again
+    assert one["fits"] == two["fits"] and one["fitness"] == two["fitness"]
+
+
+def test_layers_of_configuration(data_file, tmp_path):
+    """The command line wins over the file, the file over the defaults; a fixed parameter is not
+    fitted; bounds of one's own replace the usual ones."""
+    path = tmp_path / "paper.toml"
+    path.write_text(
+        f"""
+        data = "{data_file}"
+        query = "data['subject'] != 7"
+        subjects = 1
+        [fixed]
+        learning_rate = 0.5
+        primacy_scale = 1.0
+        [hyperparameters]
+        num_steps = 4
+        pop_size = 2
+        best_of = 2
+        """
+    )
+    out = tmp_path / "out"
+    assert fit("--config", str(path), "--subjects", "all", "--best-of", "1", "--out", str(out)) == 0
+    result, _ = read(out)
+    assert result["fits"]["subject"] == [3, 8, 20]
+    assert result["fits"]["learning_rate"] == [0.5] * 3
+    assert "learning_rate" not in result["free"] and len(result["free"]) == 9
+    assert result["hyperparameters"]["best_of"] == 1
+    assert result["hyperparameters"]["num_steps"] == 4
+
+
+@pytest.mark.parametrize(("loss", "fitter"), [("spc_mse", "jax"), ("sequence_likelihood", "scipy")])
+def test_other_losses_and_fitters(data_file, tmp_path, capsys, loss, fitter):
+    arguments = [
+        "--loss",
+        loss,
+        "--fitter",
+        fitter,
+        "--subjects",
+        "1",
+        "--out",
+        str(tmp_path / "o"),
+    ]
+    assert fit(data_file, *arguments, *QUICK) == 0
+    assert ("MSE" if loss == "spc_mse" else "NLL") in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "Name the data"),
+        (["peers_notas"], "no file and no bundled data set. Did you mean 'peers_notask'?"),
+        (["nowhere.h5"], "nowhere.h5"),
+        (["DATA", "--subjects", "3,4"], "Subject 4 has no trials; there are [3, 7, 8, 20]"),
+        (["DATA", "--subjects", "0"], "subjects must be"),
+        (["DATA", "--query", "import os"], "import os"),
+        (["DATA", "--query", "subject > 99"], "selects no trials"),
+        (["DATA", "--config", "none.toml"], "no configuration file none.toml"),
+        (["DATA", "--num-steps", "0"], "'num_steps' must be a whole number >= 1"),
+    ],
+)
+def test_mistakes_are_told_in_a_sentence(data_file, capsys, arguments, message, tmp_path):
+    """On stderr, with exit status 2 and without a traceback."""
+    arguments = [data_file if word == "DATA" else word for word in arguments]
+    assert fit(*arguments, "--out", str(tmp_path / "out")) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("jaxcmr: error: ") and message in error
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("modl = 'cmr'", "unknown setting 'modl'. Did you mean 'model'?"),
+        ("model = 'crm'", "Unknown model 'crm'. Did you mean 'cmr'?"),
+        ("fixed = 3", "'fixed' must be a table"),
+        ("[model]\nname = 'cmr'", "'model' must be a value"),
+        ("model = ", "is not a TOML file"),
+        ("[hyperparameters]\npop = 3", "Unknown hyperparameter 'pop'"),
+        ("[hyperparameters]\nbounds = 3", "table [bounds]"),
+        (
+            "[fixed]\nlearning_rat = 0.5",
+            "cmr has no parameter 'learning_rat'. Did you mean 'learning_rate'?",
+        ),
+        ("[bounds]\nlearning_rate = [0.0, 1.0]", "needs parameter"),
+    ],
+)
+def test_mistakes_in_a_configuration_file(data_file, tmp_path, capsys, text, message):
+    path = tmp_path / "paper.toml"
+    path.write_text(text)
+    assert fit(data_file, "--config", str(path), "--out", str(tmp_path / "out")) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_double_precision(data_file, tmp_path):
+    """In a process of its own, since precision is a setting of the process."""
+    out = tmp_path / "out"
+    arguments = ["fit", data_file, "--precision", "float64", "--subjects", "1", "--out", str(out)]
+    command = [sys.executable, "-m", "jaxcmr.cli", *arguments, *QUICK]
+    subprocess.run(command, check=True, capture_output=True)
+    [rate] = read(out)[0]["fits"]["encoding_drift_rate"]
+    assert rate != float(np.float32(rate))
+
+
+def test_ctrl_c_writes_what_is_done(data_file, tmp_path):
+    """An interrupted run ends by itself with status 130, says how much was done, and leaves a
+    readable result."""
+    out = tmp_path / "out"
+    arguments = ["fit", data_file, "--num-steps", "1000000", "--best-of", "1", "--out", str(out)]
+    path = tmp_path / "paper.toml"
+    path.write_text("[hyperparameters]\nrelative_tolerance = 0.0\npop_size = 2\n")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "jaxcmr.cli", *arguments, "--config", str(path)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    while not (out / "config.toml").exists() and process.poll() is None:
+        time.sleep(0.1)
+    time.sleep(3)
+    process.send_signal(signal.SIGINT)
+    stdout, stderr = process.communicate(timeout=120)
+    assert process.returncode == 130, stderr
+    assert "Interrupted" in stdout and "of 4 subjects done" in stdout
+    assert "Traceback" not in stderr
+    assert read(out)[0]["fits"]["subject"] == []

@@ -1,0 +1,97 @@
+"""The serial-position-curve loss: a function, with the right value."""
+
+import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from conftest import stop_with
+
+from jaxcmr.analyses import serial_position_curve
+from jaxcmr.loss import MemorySearchSpcMseFnGenerator
+from jaxcmr.models import MODELS
+from jaxcmr.models.cmr import make_factory
+from jaxcmr.simulation import simulate_dataset
+
+evaluate = eqx.filter_jit(lambda loss, x: loss(x))
+NOTHING = jnp.zeros(0)
+
+
+def make_loss(data, trials, parameters, names=(), factory=None, **options):
+    generator = MemorySearchSpcMseFnGenerator(factory or MODELS["cmr"], data, None, **options)
+    return generator(np.asarray(trials), parameters, names)
+
+
+def test_the_same_parameters_give_the_same_value(small_data, parameters):
+    """The simulation's draws are fixed; another seed is another draw."""
+    first, again = (make_loss(small_data, range(20), parameters) for _ in range(2))
+    other = make_loss(small_data, range(20), parameters, seed=1)
+    assert evaluate(first, NOTHING) == evaluate(again, NOTHING) != evaluate(other, NOTHING)
+
+
+def test_padding_adds_nothing(small_data, parameters):
+    plain = make_loss(small_data, range(9), parameters)
+    padded = make_loss(small_data, [*range(9), -1, -1, -1], parameters)
+    assert evaluate(plain, NOTHING) == evaluate(padded, NOTHING)
+
+
+def test_observed_curve_is_the_analysis(peers, parameters):
+    """For one subject's trials, that of `serial_position_curve`."""
+    loss = make_loss(peers, range(28), parameters)
+    curve = serial_position_curve(peers["recalls"][:28], peers["listLength"][:28])
+    np.testing.assert_allclose(loss.observed, curve, rtol=1e-6)
+
+
+def test_simulated_curve_is_that_of_the_simulator(small_data, parameters):
+    """With full recalls nothing is cut off, so the loss's curve and that of `simulate_dataset`
+    estimate the same probabilities: within 4 standard errors."""
+    data = {**small_data, "recalls": np.tile(np.arange(1, 7), (20, 1))}
+    loss = make_loss(data, range(20), parameters, n_simulations=200)
+    simulated = simulate_dataset(MODELS["cmr"], data, parameters, n_copies=200, seed=9)
+    curve = serial_position_curve(simulated["recalls"], simulated["listLength"])
+    error = np.sqrt(np.asarray(curve * (1 - curve)) * 2 / 4000)
+    assert np.all(np.abs(loss.simulated_curve(NOTHING) - curve) < 4 * error)
+
+
+def test_simulations_are_cut_off_at_the_observed_number_of_recalls(small_data, parameters):
+    """With a model that never stops and data of two recalls a list, probabilities add up to 2."""
+    never_stop = make_factory(termination=stop_with(0.0))
+    data = {**small_data, "recalls": np.tile([1, 2, 0, 0, 0, 0], (20, 1))}
+    loss = make_loss(data, range(20), parameters, factory=never_stop)
+    np.testing.assert_allclose(loss.simulated_curve(NOTHING).sum(), 2, rtol=1e-6)
+
+
+def test_value_by_hand(parameters):
+    """One item, recalled in one trial of two. A model that never stops recalls it wherever the
+    simulation is not cut off, in that trial: (1/2 - 1/2)^2 = 0. One that stops at once never does:
+    (0 - 1/2)^2 = 1/4."""
+    data = {
+        "subject": np.zeros((2, 1), int),
+        "listLength": np.ones((2, 1), int),
+        "pres_itemnos": np.ones((2, 1), int),
+        "recalls": np.array([[1], [0]]),
+    }
+    for stop, expected in ((0.0, 0.0), (1.0, 0.25)):
+        factory = make_factory(termination=stop_with(stop))
+        loss = make_loss(data, [0, 1], parameters, factory=factory)
+        np.testing.assert_allclose(evaluate(loss, NOTHING), expected, atol=1e-7)
+
+
+def test_positions_that_no_list_has_do_not_count(parameters):
+    """Short lists among long ones: the mean is over the positions that were studied."""
+    data = {
+        "subject": np.zeros((2, 1), int),
+        "listLength": np.array([[2], [4]]),
+        "pres_itemnos": np.array([[1, 2, 0, 0], [1, 2, 3, 4]]),
+        "recalls": np.array([[1, 2, 0, 0], [1, 2, 3, 4]]),
+    }
+    stop = make_factory(termination=stop_with(1.0))
+    for trials in ([0], [1], [0, 1]):
+        loss = make_loss(data, trials, parameters, factory=stop)
+        np.testing.assert_allclose(evaluate(loss, NOTHING), 1.0, rtol=1e-6)
+
+
+@pytest.mark.parametrize("shape", [(1,), (1, 4)])
+def test_one_vector_or_many(small_data, parameters, shape):
+    names = ("encoding_drift_rate",)
+    loss = make_loss(small_data, range(5), parameters, names, n_simulations=2)
+    assert loss(jnp.full(shape, 0.5)).shape == shape[1:]

@@ -1,0 +1,97 @@
+"""What every model of the shelf promises. A new model is covered by its line in MODELS."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxcmr.models import MODELS, usual_bounds
+from jaxcmr.simulation import study
+from jaxcmr.typing import MemorySearch
+
+DATASET = {
+    "subject": np.zeros((2, 1), int),
+    "listLength": np.full((2, 1), 4),
+    "pres_itemnos": np.tile(np.arange(1, 5), (2, 1)),
+    "recalls": np.array([[4, 1, 2, 0], [2, 3, 4, 1]]),
+}
+ITEMS = jnp.arange(1, 5)
+
+
+def random_parameters(name, rng):
+    """Uniform inside the usual bounds, with an edge now and then."""
+    values = {}
+    for parameter, (low, high) in usual_bounds(name).items():
+        unit = rng.choice([0.0, 1.0, rng.random()], p=[0.15, 0.15, 0.7])
+        values[parameter] = low + unit * (high - low)
+    return values
+
+
+@pytest.fixture(params=MODELS)
+def name(request):
+    return request.param
+
+
+def studied(name, parameters):
+    factory = MODELS[name](DATASET, None)
+    return study(factory.create_trial_model(jnp.array(0), parameters), ITEMS)
+
+
+def test_models_follow_the_protocol(name):
+    model = MODELS[name](DATASET, None).create_trial_model(
+        jnp.array(0), random_parameters(name, np.random.default_rng(0))
+    )
+    assert isinstance(model, MemorySearch)
+
+
+def test_outcome_probabilities_sum_to_one_at_every_step(name, x64):
+    """Along random recalls under random parameters, edges included; one by one they agree with
+    `outcome_probability`; what was recalled does not come back."""
+    rng = np.random.default_rng(1)
+    for _ in range(20):
+        model = studied(name, random_parameters(name, rng))
+        recalled = []
+        for choice in rng.permutation(4) + 1:
+            outcomes = model.outcome_probabilities()
+            assert np.all(outcomes >= 0) and np.all(np.isfinite(outcomes))
+            np.testing.assert_allclose(outcomes.sum(), 1, rtol=1e-6)
+            single = [float(model.outcome_probability(jnp.array(i))) for i in range(5)]
+            np.testing.assert_array_equal(single, outcomes)
+            assert all(outcomes[item] == 0 for item in recalled)
+            model = model.retrieve(jnp.array(choice))
+            recalled.append(choice)
+        assert model.outcome_probability(jnp.array(0)) == 1
+
+
+def test_a_step_keeps_shapes_and_dtypes(name, x64):
+    """What a compiled loop needs: catches a weak type or an int that becomes a float."""
+    model = studied(name, random_parameters(name, np.random.default_rng(2)))
+    for after in (model.experience(ITEMS[0]), model.start_retrieving(), model.retrieve(ITEMS[0])):
+        forms = [
+            jax.tree.map(lambda leaf: (leaf.shape, leaf.dtype, leaf.weak_type), m)
+            for m in (model, after)
+        ]
+        assert forms[0] == forms[1]
+
+
+def test_jit_and_vmap_change_nothing(name):
+    """A batch of parameter sets gives each set's own probabilities."""
+    rng = np.random.default_rng(3)
+    sets = [random_parameters(name, rng) for _ in range(4)]
+    stacked = {key: jnp.asarray([values[key] for values in sets]) for key in sets[0]}
+    batched = jax.jit(jax.vmap(lambda p: studied(name, p).outcome_probabilities()))(stacked)
+    for row, values in zip(batched, sets, strict=True):
+        np.testing.assert_allclose(
+            row, studied(name, values).outcome_probabilities(), rtol=1e-3, atol=1e-6
+        )
+
+
+def test_parameter_names_are_what_it_reads(name):
+    """Each named parameter is needed, none is left out."""
+    factory = MODELS[name](DATASET, None)
+    values = random_parameters(name, np.random.default_rng(4))
+    factory.create_trial_model(jnp.array(0), {key: values[key] for key in factory.parameter_names})
+    for missing in factory.parameter_names:
+        rest = {key: values[key] for key in factory.parameter_names if key != missing}
+        with pytest.raises(KeyError, match=missing):
+            factory.create_trial_model(jnp.array(0), rest)

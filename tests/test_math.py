@@ -1,0 +1,69 @@
+"""Shared formulas, against hand-worked numbers, and finite at their edges."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxcmr.math import (
+    FLOOR,
+    exponential_stop,
+    primacy_gradient,
+    safe_log,
+    safe_sqrt,
+    scaled_power,
+    unit_length,
+)
+
+
+def test_floor_is_float32s_epsilon():
+    assert FLOOR == 2.0**-23
+
+
+def test_unit_length():
+    """(3, 4) has length 5; zero stays zero."""
+    np.testing.assert_allclose(unit_length(jnp.array([3.0, 4.0])), [0.6, 0.8])
+    np.testing.assert_array_equal(unit_length(jnp.zeros(3)), np.zeros(3))
+
+
+def test_scaled_power():
+    """(1, 4, 2) by its largest is (1/4, 1, 1/2); squared (1/16, 1, 1/4). Zero stays zero."""
+    powered = scaled_power(jnp.array([1.0, 4.0, 2.0, 0.0]), jnp.array(2.0))
+    np.testing.assert_allclose(powered, [1 / 16, 1, 1 / 4, 0], rtol=1e-6)
+
+
+def test_scaled_power_does_not_overflow():
+    """The raw powers would be 1e1000 and 1e3000."""
+    powered = scaled_power(jnp.array([1e10, 1e30]), jnp.array(100.0))
+    assert powered.tolist() == [0.0, 1.0]
+
+
+def test_primacy_gradient():
+    """2 exp(-0.5 x 4) + 1"""
+    value = primacy_gradient(4, jnp.array(2.0), jnp.array(0.5))
+    np.testing.assert_allclose(value, 2 * np.exp(-2) + 1, rtol=1e-6)
+
+
+def test_exponential_stop():
+    """0.1 exp(0.5 x 2); and a growth that overflows float32 (exp 160) is still just large."""
+    value = exponential_stop(2, jnp.array(0.1), jnp.array(0.5))
+    np.testing.assert_allclose(value, 0.1 * np.exp(1), rtol=1e-6)
+    assert 1 < exponential_stop(16, jnp.array(2.2e-16), jnp.array(10.0)) < np.inf
+
+
+@pytest.mark.parametrize(
+    ("func", "edge"),
+    [
+        (safe_sqrt, 0.0),
+        (lambda x: safe_log(x, x > 0), 0.0),
+        (lambda x: unit_length(jnp.stack([x, 0 * x])).sum(), 0.0),
+        (lambda x: scaled_power(jnp.stack([x, jnp.ones(())]), jnp.array(0.5)).sum(), 0.0),
+        (lambda x: scaled_power(jnp.stack([x, 0 * x]), jnp.array(100.0)).sum(), 1e-37),
+        (lambda x: scaled_power(jnp.ones(2) * 1e-30, x).sum(), 1e-16),
+        (lambda x: exponential_stop(16, jnp.array(0.5), x), 10.0),
+    ],
+)
+def test_gradients_are_finite_at_the_edge(func, edge, x64):
+    """JAX differentiates the side of a `where` that is not taken, too: one NaN there spoils all."""
+    value, slope = jax.value_and_grad(func)(jnp.asarray(edge))
+    assert np.isfinite(value) and np.isfinite(slope)

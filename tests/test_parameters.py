@@ -1,0 +1,27 @@
+"""Vectors and names."""
+
+import pytest
+
+from jaxcmr.names import did_you_mean
+from jaxcmr.parameters import bind, names_read, require
+
+
+def test_bind_sets_free_parameters_in_order():
+    """A free parameter replaces a base value of the same name."""
+    assert bind({"a": 1, "b": 2}, ("c", "b"), [30, 20]) == {"a": 1, "b": 20, "c": 30}
+
+
+def test_names_read_records_each_name_once_in_order():
+    names = names_read(lambda p: p["z"] + p["a"] + p["z"])
+    assert names == ("z", "a")
+
+
+def test_require_names_the_missing_and_the_misspelt():
+    with pytest.raises(ValueError, match=r"'learning_rate'.*Did you mean 'learning_rte'"):
+        require({"learning_rte": 0.5}, ("learning_rate",))
+
+
+def test_did_you_mean():
+    """The closest name whatever its case; or, if none is close, all of them."""
+    assert did_you_mean("listlength", ["listLength", "subject"]) == "Did you mean 'listLength'?"
+    assert did_you_mean("xyz", ["b", "a"]) == "There are: a, b."

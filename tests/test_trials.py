@@ -1,0 +1,67 @@
+"""Every trial is visited once, whatever lists they share and however they are padded."""
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxcmr.trials import TrialArranger, ordered_sum
+
+
+class Lists:
+    """A factory that knows which study list each trial has."""
+
+    def __init__(self, lists):
+        self.lists = np.asarray(lists)
+
+    def study_lists(self, dataset):
+        return self.lists
+
+
+def arranger(lists, subjects=None):
+    n = len(lists)
+    subject = np.zeros((n, 1)) if subjects is None else np.asarray(subjects)[:, None]
+    return TrialArranger(Lists(lists), {"recalls": np.zeros((n, 2)), "subject": subject})
+
+
+@pytest.mark.parametrize(
+    "lists",
+    [[0] * 13, list(range(13)), [0, 1] * 6 + [0], [5, 5, 5, 5, 5, 5, 5, 5, 9, 9, 9, 9, 2]],
+    ids=["one list", "all different", "alternating", "uneven"],
+)
+@pytest.mark.parametrize("padding", [0, 1, 5])
+def test_every_trial_is_visited_once_with_its_own_list(lists, padding):
+    """`per_trial` gets the model that studied its list: catches a block that keeps the list of the
+    one before."""
+    trials = np.concatenate([np.arange(13)[::-1], np.full(padding, -1)])
+    blocks = arranger(lists)(trials)
+    of_list = jnp.asarray(lists)
+    visited = blocks.visit(
+        lambda trial: of_list[trial], lambda studied, trial: 1000.0 * studied + trial + 0.5
+    )
+    seen = sorted(value for value in np.asarray(visited).ravel().tolist() if value)
+    assert seen == sorted(1000 * listed + i + 0.5 for i, listed in enumerate(lists))
+
+
+def test_each_list_is_studied_once():
+    """Counts the blocks that study: as many as there are lists among the trials asked for."""
+    blocks = arranger([0, 1, 0, 1, 0, 1, 0, 1, 2, 2, 2, 2])(np.arange(8))
+    assert int(blocks.is_new_list.sum()) == 2
+
+
+@pytest.mark.parametrize("n", [1, 4, 5, 12])
+def test_shape_depends_on_the_number_of_trials_alone(n):
+    """Any n trials fit the blocks of any other n: what lets subjects share a program."""
+    rng = np.random.default_rng(0)
+    arrange = arranger(rng.integers(0, 3, 24))
+    shapes = {arrange(rng.permutation(24)[:n]).trials.shape for _ in range(50)}
+    padded = np.concatenate([np.arange(n - 1), [-1]])
+    assert shapes == {arrange(padded).trials.shape}
+
+
+def test_ordered_sum_ignores_zeros_at_the_end():
+    """To the last bit, which a tree of partial sums does not."""
+    values = jnp.asarray(np.random.default_rng(0).random(1001), jnp.float32)
+    for padding in (0, 1, 7, 500):
+        padded = jnp.concatenate([values, jnp.zeros(padding, values.dtype)])
+        assert float(ordered_sum(padded)) == float(ordered_sum(values))
+    np.testing.assert_allclose(ordered_sum(values), values.sum(), rtol=1e-5)
