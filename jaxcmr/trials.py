@@ -1,4 +1,4 @@
-"""Visit trials in fixed-size blocks, studying each distinct list once.
+"""Sets of trials as losses visit them: in blocks of fixed size, each study list studied once.
 
 A block is one study list and up to `width` trials that studied it. Blocks keep memory the same
 however many trials there are, and give every trial the same arithmetic in the same order: padding
@@ -7,7 +7,7 @@ a set of trials with -1 changes no bit of a result.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import equinox as eqx
@@ -16,9 +16,13 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
-from jaxcmr.typing import MemorySearchFactory, RecallDataset
+from jaxcmr.parameters import bind
+from jaxcmr.simulation import study
+from jaxcmr.typing import MemorySearch, MemorySearchFactory, Parameters, RecallDataset
 
-__all__ = ["TrialArranger", "TrialBlocks", "ordered_sum"]
+__all__ = ["TrialBlocks", "TrialSet", "TrialSets", "ordered_sum"]
+
+MOST_WIDTH = 4  # wide enough to keep vector units busy; a wider block wastes more on padding
 
 
 class TrialBlocks(eqx.Module):
@@ -49,25 +53,87 @@ class TrialBlocks(eqx.Module):
         return jax.lax.scan(of_block, nothing_yet, self)[1]
 
 
-class TrialArranger:
-    """Arranges trials of one data set into blocks whose number depends on nothing but how many
-    trials are asked for, so that sets of equally many trials share one compiled program."""
+class TrialSet(eqx.Module):
+    """Some trials of a data set, with all that a loss over them needs."""
 
-    def __init__(self, factory: MemorySearchFactory, dataset: RecallDataset) -> None:
-        n_trials = len(dataset["recalls"])
-        find_lists = getattr(factory, "study_lists", None)
+    factory: MemorySearchFactory
+    pres_itemnos: Int[Array, "all_trials positions"]
+    recalls: Int[Array, "all_trials outputs"]
+    blocks: TrialBlocks
+    base_params: dict[str, np.ndarray]  # doubles, so that any precision gets its nearest number
+    free_param_names: tuple[str, ...] = eqx.field(static=True)
+
+    def visit(
+        self,
+        x: Float[Array, " n_params"],
+        per_trial: Callable[[MemorySearch, Int[Array, ""]], Float[Array, "..."]],
+    ) -> Float[Array, "blocks width ..."]:
+        """``per_trial(model, trial)`` of every trial, 0 where there is none.
+
+        The model has the free parameters `x`, has studied the trial's list, and is ready for its
+        first recall; `trial` is the row in the data set.
+        """
+        parameters = bind(self.base_params, self.free_param_names, x)
+
+        def studied(trial: Int[Array, ""]) -> MemorySearch:
+            model = self.factory.create_trial_model(trial, parameters)
+            return study(model, self.pres_itemnos[trial])
+
+        return self.blocks.visit(studied, per_trial)
+
+
+class TrialSets:
+    """Makes the trial sets of one data set under one model.
+
+    Sets of equally many trials have the same structure and share the data's arrays, so that one
+    compiled program serves them all: the number of blocks depends on nothing but how many trials
+    are asked for.
+
+    Args:
+        model_factory: ``(dataset, features) -> factory``.
+        dataset: recall data; ``pres_itemnos`` is studied.
+        features: passed to `model_factory`.
+    """
+
+    def __init__(
+        self,
+        model_factory: Callable[..., MemorySearchFactory],
+        dataset: RecallDataset,
+        features: Any,
+    ) -> None:
+        self.factory = model_factory(dataset, features)
+        self.parameter_names: tuple[str, ...] | None = getattr(
+            self.factory, "parameter_names", None
+        )
+        self.pres_itemnos = jnp.asarray(dataset["pres_itemnos"])
+        self.recalls = jnp.asarray(dataset["recalls"])
+
+        n_trials = len(self.recalls)
+        find_lists = getattr(self.factory, "study_lists", None)
         self.lists = np.arange(n_trials) if find_lists is None else np.asarray(find_lists(dataset))
         self.n_lists = len(np.unique(self.lists))
-        subjects = np.asarray(dataset.get("subject", np.zeros(n_trials))).reshape(n_trials)
+        subjects = np.asarray(dataset["subject"]).reshape(n_trials)
         n_pairs = len(np.unique(np.column_stack([subjects, self.lists]), axis=0))
-        self.width = min(_MOST_WIDTH, max(1, n_trials // n_pairs))
+        self.width = min(MOST_WIDTH, max(1, n_trials // n_pairs))
 
-    def __call__(self, trial_indices: np.ndarray) -> TrialBlocks:
-        """Blocks of the trials `trial_indices` (0-based rows, -1 for none), sorted by list."""
-        indices = np.asarray(trial_indices)
-        present = indices[indices >= 0]
+    def __call__(
+        self, trial_indices: np.ndarray, base_params: Parameters, free_param_names: Sequence[str]
+    ) -> TrialSet:
+        """The set of trials `trial_indices` (0-based rows; -1 is "no trial")."""
+        return TrialSet(
+            self.factory,
+            self.pres_itemnos,
+            self.recalls,
+            self.arrange(np.asarray(trial_indices)),
+            {name: np.asarray(value, np.float64) for name, value in base_params.items()},
+            tuple(free_param_names),
+        )
+
+    def arrange(self, trial_indices: np.ndarray) -> TrialBlocks:
+        """The trials in blocks, sorted by list."""
+        present = trial_indices[trial_indices >= 0]
         present = present[np.argsort(self.lists[present], kind="stable")]
-        blocks = np.full((self._n_blocks(len(indices)), self.width), -1, np.int32)
+        blocks = np.full((self.n_blocks(len(trial_indices)), self.width), -1, np.int32)
         is_new_list = np.zeros(len(blocks), bool)
         row = 0
         for same_list in np.split(present, np.flatnonzero(np.diff(self.lists[present])) + 1):
@@ -78,19 +144,13 @@ class TrialArranger:
                 row += 1
         return TrialBlocks(jnp.asarray(blocks), jnp.asarray(is_new_list))
 
-    def _n_blocks(self, n_trials: int) -> int:
+    def n_blocks(self, n_trials: int) -> int:
         """The most blocks that `n_trials` trials can need: each list may end in an unfilled one."""
-        if self.width == 1:
-            return max(1, n_trials)
         unfilled = min(self.n_lists, n_trials)
         return max(1, (n_trials - unfilled) // self.width + unfilled)
 
 
-_MOST_WIDTH = 4  # wide enough to keep vector units busy; a wider block wastes more on padding
-
-
 def ordered_sum(values: Float[Array, " n"]) -> Float[Array, ""]:
     """Sum from first to last, so that zeros added at the end change no bit of it."""
-    return jax.lax.scan(
-        lambda total, value: (total + value, None), jnp.zeros((), values.dtype), values
-    )[0]
+    total = jnp.zeros((), values.dtype)
+    return jax.lax.scan(lambda total, value: (total + value, None), total, values)[0]

@@ -4,7 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxcmr.trials import TrialArranger, ordered_sum
+from jaxcmr.trials import TrialSets, ordered_sum
 
 
 class Lists:
@@ -20,7 +20,8 @@ class Lists:
 def arranger(lists, subjects=None):
     n = len(lists)
     subject = np.zeros((n, 1)) if subjects is None else np.asarray(subjects)[:, None]
-    return TrialArranger(Lists(lists), {"recalls": np.zeros((n, 2)), "subject": subject})
+    data = {"recalls": np.zeros((n, 2)), "pres_itemnos": np.zeros((n, 2)), "subject": subject}
+    return TrialSets(lambda dataset, features: Lists(lists), data, None).arrange
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import equinox as eqx
@@ -12,7 +12,7 @@ import numpy as np
 import scipy.optimize
 
 from jaxcmr.fitting._fitter import Fitter
-from jaxcmr.optimize import Box, LaneReport, OptimizeResults
+from jaxcmr.optimize import Box, LaneReport, OptimizeResults, in_double
 from jaxcmr.typing import LossFn
 
 __all__ = ["ScipyDE"]
@@ -41,10 +41,7 @@ def _value_and_slope(loss: LossFn, x: Any) -> Any:
 
 
 def minimize(loss: LossFn, rng: np.random.Generator, options: dict[str, Any]) -> OptimizeResults:
-    """SciPy's differential evolution, then its L-BFGS-B with JAX's gradient.
-
-    SciPy's own polish takes finite differences, which float32 cannot resolve.
-    """
+    """SciPy's differential evolution and a polish."""
     box = Box.from_bounds(list(options["bounds"].values()))
     bounds = np.stack([box.lower, box.upper], axis=1).astype(float)
 
@@ -68,40 +65,46 @@ def minimize(loss: LossFn, rng: np.random.Generator, options: dict[str, Any]) ->
         updating="deferred",
         vectorized=True,
     )
-    members = len(found.population)
-    x, fun, nfev = found.x, found.fun, members * (found.nit + 1)
-    jac = np.full(len(x), np.nan)
-    if options["polish"] and np.isfinite(fun):
-        polished = scipy.optimize.minimize(
-            _in_float64(loss, box.lower.dtype), x, jac=True, method="L-BFGS-B", bounds=bounds
-        )
-        nfev += polished.nfev
-        if polished.fun < fun:
-            x, fun, jac = polished.x, polished.fun, polished.jac
-    status = 0 if found.success else (1 if np.isfinite(fun) else 2)
-    fields = dict(
-        x=x,
-        fun=fun,
+    fields: dict[str, Any] = dict(
+        x=found.x,
+        fun=found.fun,
         success=found.success,
-        status=status,
+        status=0 if found.success else (1 if np.isfinite(found.fun) else 2),
         nit=found.nit,
-        nfev=nfev,
-        jac=jac,
+        nfev=len(found.population) * (found.nit + 1),
+        jac=np.full(len(bounds), np.nan),
         population=found.population,
         population_energies=found.population_energies,
     )
-    return OptimizeResults(**{name: jnp.asarray(value) for name, value in fields.items()})
+    result = OptimizeResults(**fields)
+    return polished(loss, options["bounds"], result) if options["polish"] else result
+
+
+def polished(
+    loss: LossFn, bounds: Mapping[str, Sequence[float]], result: OptimizeResults
+) -> OptimizeResults:
+    """`result` after SciPy's L-BFGS-B with JAX's gradient, in double precision as in `JaxDE`.
+
+    SciPy's own polish takes finite differences, which float32 cannot resolve.
+    """
+    with jax.enable_x64(True):
+        [loss] = in_double([loss])
+
+        def value_and_slope(x: np.ndarray) -> tuple[float, np.ndarray]:
+            value, slope = _value_and_slope(loss, jnp.asarray(x))
+            return float(value), np.asarray(slope)
+
+        end = scipy.optimize.minimize(
+            value_and_slope,
+            result.x,
+            jac=True,
+            method="L-BFGS-B",
+            bounds=list(bounds.values()),
+        )
+    if not np.isfinite(end.fun):
+        return result
+    return result._replace(x=end.x, fun=end.fun, jac=end.jac, nfev=result.nfev + end.nfev)
 
 
 def _number_or_pair(mutation: Any) -> Any:
     return tuple(mutation) if isinstance(mutation, list) else mutation
-
-
-def _in_float64(loss: LossFn, dtype: Any) -> Callable[[np.ndarray], tuple[float, np.ndarray]]:
-    """Value and gradient of `loss` as the doubles that L-BFGS-B wants."""
-
-    def value_and_slope(x: np.ndarray) -> tuple[float, np.ndarray]:
-        value, slope = _value_and_slope(loss, jnp.asarray(x, dtype))
-        return float(value), np.asarray(slope, float)
-
-    return value_and_slope

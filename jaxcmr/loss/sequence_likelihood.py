@@ -16,9 +16,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from jaxcmr.math import safe_log
-from jaxcmr.parameters import bind
-from jaxcmr.simulation import study
-from jaxcmr.trials import TrialArranger, TrialBlocks, ordered_sum
+from jaxcmr.trials import TrialSet, TrialSets, ordered_sum
 from jaxcmr.typing import MemorySearch, MemorySearchFactory, Parameters, RecallDataset
 
 __all__ = ["MemorySearchLikelihoodFnGenerator", "SequenceLikelihood", "event_nll"]
@@ -46,33 +44,21 @@ def event_nll(model: MemorySearch, recalls: Int[Array, " events"]) -> Float[Arra
 class SequenceLikelihood(eqx.Module):
     """Negative log-likelihood (nats) of the recalls of a set of trials, as a `LossFn`."""
 
-    factory: MemorySearchFactory
-    pres_itemnos: Int[Array, "trials positions"]
-    recalls: Int[Array, "trials events"]
-    blocks: TrialBlocks
-    base_params: dict[str, Float[Array, ""]]
-    free_param_names: tuple[str, ...] = eqx.field(static=True)
+    trials: TrialSet
 
     def __call__(self, x: Float[Array, "n_params ..."]) -> Float[Array, "..."]:
-        """The loss of parameter vector(s) `x`, whose rows follow `free_param_names`."""
+        """The loss of parameter vector(s) `x`, whose rows are the free parameters."""
         return self._nll(x) if jnp.ndim(x) == 1 else jax.vmap(self._nll, in_axes=1)(x)
 
     def _nll(self, x: Float[Array, " n_params"]) -> Float[Array, ""]:
-        parameters = bind(self.base_params, self.free_param_names, x)
-        per_trial = self.blocks.visit(
-            lambda trial: study(
-                self.factory.create_trial_model(trial, parameters), self.pres_itemnos[trial]
-            ),
-            lambda studied, trial: jnp.sum(event_nll(studied, self.recalls[trial])),
+        per_trial = self.trials.visit(
+            x, lambda model, trial: jnp.sum(event_nll(model, self.trials.recalls[trial]))
         )
         return ordered_sum(per_trial.reshape(-1))
 
 
 class MemorySearchLikelihoodFnGenerator:
     """Makes sequence likelihoods of sets of trials of one data set (a `LossFnGenerator`).
-
-    Losses of equally many trials have the same structure and share their data, so that one
-    compiled program serves them all.
 
     Args:
         model_factory: ``(dataset, features) -> factory``.
@@ -86,13 +72,8 @@ class MemorySearchLikelihoodFnGenerator:
         dataset: RecallDataset,
         features: Any = None,
     ) -> None:
-        self.factory = model_factory(dataset, features)
-        self.parameter_names: tuple[str, ...] | None = getattr(
-            self.factory, "parameter_names", None
-        )
-        self.pres_itemnos = jnp.asarray(dataset["pres_itemnos"])
-        self.recalls = jnp.asarray(dataset["recalls"])
-        self.arrange = TrialArranger(self.factory, dataset)
+        self.trial_sets = TrialSets(model_factory, dataset, features)
+        self.parameter_names = self.trial_sets.parameter_names
 
     def __call__(
         self,
@@ -101,31 +82,23 @@ class MemorySearchLikelihoodFnGenerator:
         free_param_names: Sequence[str],
     ) -> SequenceLikelihood:
         """The loss over `trial_indices` (0-based rows; -1 is "no trial" and adds nothing)."""
-        dtype = jnp.result_type(float)
-        return SequenceLikelihood(
-            self.factory,
-            self.pres_itemnos,
-            self.recalls,
-            self.arrange(trial_indices),
-            {name: jnp.asarray(value, dtype) for name, value in base_params.items()},
-            tuple(free_param_names),
-        )
+        return SequenceLikelihood(self.trial_sets(trial_indices, base_params, free_param_names))
 
     def nll_per_event(
         self, trial_indices: np.ndarray, parameters: Parameters
     ) -> Float[Array, "trials events"]:
         """Nats of every recall event, in the order of `trial_indices`; 0 where no event."""
-        loss = self(trial_indices, parameters, ())
-        return _nll_per_event(loss, jnp.asarray(trial_indices))
+        trials = self.trial_sets(trial_indices, parameters, ())
+        return _nll_per_event(trials, jnp.asarray(trial_indices))
 
 
 @eqx.filter_jit
 def _nll_per_event(
-    loss: SequenceLikelihood, trials: Int[Array, " trials"]
+    trials: TrialSet, indices: Int[Array, " trials"]
 ) -> Float[Array, "trials events"]:
-    def one(trial: Int[Array, ""]) -> Float[Array, " events"]:
-        model = loss.factory.create_trial_model(trial, loss.base_params)
-        nll = event_nll(study(model, loss.pres_itemnos[trial]), loss.recalls[trial])
-        return jnp.where(trial >= 0, nll, 0.0)
-
-    return jax.lax.map(one, trials, batch_size=1024)
+    per_trial = trials.visit(
+        jnp.zeros(0), lambda model, trial: event_nll(model, trials.recalls[trial])
+    )
+    n_events = trials.recalls.shape[1]
+    by_row = jnp.zeros((len(trials.recalls), n_events)).at[trials.blocks.trials].set(per_trial)
+    return jnp.where(indices[:, None] >= 0, by_row[indices], 0.0)

@@ -12,9 +12,8 @@ import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from jaxcmr.analyses import recalled_positions
-from jaxcmr.parameters import bind
-from jaxcmr.simulation import recall_freely, study
-from jaxcmr.trials import TrialArranger, TrialBlocks
+from jaxcmr.simulation import recall_freely
+from jaxcmr.trials import TrialSet, TrialSets
 from jaxcmr.typing import MemorySearch, MemorySearchFactory, Parameters, RecallDataset
 
 __all__ = ["MemorySearchSpcMseFnGenerator", "SpcMse"]
@@ -28,19 +27,14 @@ class SpcMse(eqx.Module):
     same parameters give the same value. It is piecewise constant; its gradient is zero.
     """
 
-    factory: MemorySearchFactory
-    pres_itemnos: Int[Array, "trials positions"]
-    recalls: Int[Array, "trials outputs"]
-    blocks: TrialBlocks
+    trials: TrialSet
     observed: Float[Array, " positions"]
     n_lists: Int[Array, " positions"]
-    base_params: dict[str, Float[Array, ""]]
     key: PRNGKeyArray
-    free_param_names: tuple[str, ...] = eqx.field(static=True)
     n_simulations: int = eqx.field(static=True)
 
     def __call__(self, x: Float[Array, "n_params ..."]) -> Float[Array, "..."]:
-        """The loss of parameter vector(s) `x`, whose rows follow `free_param_names`."""
+        """The loss of parameter vector(s) `x`, whose rows are the free parameters."""
         return self._mse(x) if jnp.ndim(x) == 1 else jax.vmap(self._mse, in_axes=1)(x)
 
     def _mse(self, x: Float[Array, " n_params"]) -> Float[Array, ""]:
@@ -50,26 +44,20 @@ class SpcMse(eqx.Module):
 
     def simulated_curve(self, x: Float[Array, " n_params"]) -> Float[Array, " positions"]:
         """Simulated recall probability by position; 0 where no list has the position."""
-        parameters = bind(self.base_params, self.free_param_names, x)
-        counts = self.blocks.visit(
-            lambda trial: study(
-                self.factory.create_trial_model(trial, parameters), self.pres_itemnos[trial]
-            ),
-            self._simulated_counts,
-        )
+        counts = self.trials.visit(x, self._simulated_counts)
         return counts.sum((0, 1)) / jnp.maximum(self.n_lists * self.n_simulations, 1)
 
     def _simulated_counts(
-        self, studied: MemorySearch, trial: Int[Array, ""]
+        self, model: MemorySearch, trial: Int[Array, ""]
     ) -> Float[Array, " positions"]:
         """In how many simulations of `trial` each position was recalled."""
-        n_outputs = self.recalls.shape[1]
-        observed_recalls = jnp.sum(self.recalls[trial] > 0)
+        n_outputs = self.trials.recalls.shape[1]
+        observed_recalls = jnp.sum(self.trials.recalls[trial] > 0)
         is_kept = jnp.arange(n_outputs) < observed_recalls
 
         def simulate(simulation: Int[Array, ""]) -> Array:
             key = jax.random.fold_in(jax.random.fold_in(self.key, trial), simulation)
-            recalls = recall_freely(studied, key, n_outputs)
+            recalls = recall_freely(model, key, n_outputs)
             return recalled_positions(jnp.where(is_kept, recalls, 0), self.observed.shape[0])
 
         recalled = jax.vmap(simulate)(jnp.arange(self.n_simulations))
@@ -96,13 +84,8 @@ class MemorySearchSpcMseFnGenerator:
         n_simulations: int = 20,
         seed: int = 0,
     ) -> None:
-        self.factory = model_factory(dataset, features)
-        self.parameter_names: tuple[str, ...] | None = getattr(
-            self.factory, "parameter_names", None
-        )
-        self.pres_itemnos = jnp.asarray(dataset["pres_itemnos"])
-        self.recalls = jnp.asarray(dataset["recalls"])
-        self.arrange = TrialArranger(self.factory, dataset)
+        self.trial_sets = TrialSets(model_factory, dataset, features)
+        self.parameter_names = self.trial_sets.parameter_names
         self.n_simulations = n_simulations
         self.key = jax.random.key(seed)
 
@@ -118,20 +101,14 @@ class MemorySearchSpcMseFnGenerator:
         free_param_names: Sequence[str],
     ) -> SpcMse:
         """The loss over `trial_indices` (0-based rows; -1 is "no trial" and adds nothing)."""
-        dtype = jnp.result_type(float)
         trials = np.asarray(trial_indices)
         trials = trials[trials >= 0]
         n_lists = self._has_position[trials].sum(0)
         n_recalled = (self._is_recalled & self._has_position)[trials].sum(0)
         return SpcMse(
-            factory=self.factory,
-            pres_itemnos=self.pres_itemnos,
-            recalls=self.recalls,
-            blocks=self.arrange(trial_indices),
-            observed=jnp.asarray(n_recalled / np.maximum(n_lists, 1), dtype),
+            self.trial_sets(trial_indices, base_params, free_param_names),
+            observed=jnp.asarray(n_recalled / np.maximum(n_lists, 1), jnp.result_type(float)),
             n_lists=jnp.asarray(n_lists),
-            base_params={name: jnp.asarray(value, dtype) for name, value in base_params.items()},
             key=self.key,
-            free_param_names=tuple(free_param_names),
             n_simulations=self.n_simulations,
         )

@@ -8,6 +8,7 @@ from jaxcmr.optimize._box import Box
 from jaxcmr.optimize._lanes import LaneReport, evolve_lanes
 from jaxcmr.optimize._minimize import differential_evolution
 from jaxcmr.optimize._populations import POPULATIONS
+from jaxcmr.optimize._program import in_double
 from jaxcmr.optimize._run import OptimizeResults
 from jaxcmr.optimize._strategies import STRATEGIES
 
@@ -19,4 +20,5 @@ __all__ = [
     "OptimizeResults",
     "differential_evolution",
     "evolve_lanes",
+    "in_double",
 ]

@@ -12,9 +12,17 @@ from jaxtyping import Array, Int, PRNGKeyArray
 
 from jaxcmr.optimize._box import Box
 from jaxcmr.optimize._generation import Objective, Settings, State
-from jaxcmr.optimize._run import OptimizeResults, Summary, advance, finish, start, summarize
+from jaxcmr.optimize._run import (
+    OptimizeResults,
+    Summary,
+    advance,
+    finish,
+    polished,
+    start,
+    summarize,
+)
 
-__all__ = ["Objectives", "advance_lanes", "alike", "finish_lanes", "start_lanes"]
+__all__ = ["Objectives", "advance_lanes", "alike", "finish_lanes", "polish_lanes", "start_lanes"]
 
 
 def alike(funcs: Sequence[Objective]) -> bool:
@@ -80,8 +88,12 @@ def advance_lanes(
 
 
 @eqx.filter_jit
-def finish_lanes(
-    objectives: Objectives, box: Box, settings: Settings, states: State, polish: bool
-) -> OptimizeResults:
+def finish_lanes(box: Box, settings: Settings, states: State) -> OptimizeResults:
     """`finish` of every lane."""
-    return objectives.map(lambda func, state: finish(func, box, settings, state, polish), states)
+    return jax.vmap(lambda state: finish(box, settings, state))(states)
+
+
+@eqx.filter_jit
+def polish_lanes(objectives: Objectives, box: Box, results: OptimizeResults) -> OptimizeResults:
+    """`polished` of every lane."""
+    return objectives.map(lambda func, result: polished(func, box, result), results)

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 
 from jaxcmr.optimize._box import Box
 from jaxcmr.optimize._generation import Objective, Settings, State
-from jaxcmr.optimize._run import OptimizeResults, advance, finish, has_converged, start
+from jaxcmr.optimize._run import OptimizeResults, advance, finish, has_converged, polished, start
 from jaxcmr.optimize._settings import make_problem
 
 __all__ = ["differential_evolution"]
@@ -23,6 +23,7 @@ __all__ = ["differential_evolution"]
 compiled_start = eqx.filter_jit(start)
 compiled_advance = eqx.filter_jit(advance)
 compiled_finish = eqx.filter_jit(finish)
+compiled_polished = eqx.filter_jit(polished)
 
 
 class Columns(eqx.Module):
@@ -89,7 +90,7 @@ def differential_evolution(
     Raises:
         ValueError: an option is unknown or out of range, or `x0` is outside the bounds.
 
-    Example:
+    Examples:
         >>> from jaxcmr.optimize import differential_evolution
         >>> result = differential_evolution(lambda x: ((x - 0.3) ** 2).sum(), [(0, 1), (-1, 1)])
         >>> [round(float(value), 3) for value in result.x]
@@ -117,7 +118,8 @@ def differential_evolution(
         state = advance_aloud(objective, box, settings, state, maxiter)
     else:
         state = compiled_advance(objective, box, settings, state, jnp.asarray(maxiter))
-    return compiled_finish(objective, box, settings, state, polish)
+    result = compiled_finish(box, settings, state)
+    return compiled_polished(objective, box, result) if polish else result
 
 
 def check_x0(x0: ArrayLike | None, box: Box) -> Float[Array, " n_params"] | None:

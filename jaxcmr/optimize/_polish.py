@@ -23,7 +23,7 @@ from jaxcmr.optimize._box import Box
 
 __all__ = ["PolishResult", "polish"]
 
-LADDER = tuple(3.0 ** (1 - k) for k in range(12))  # step lengths: 3, 1, 1/3, ... 1.7e-5
+LADDER = (0.0, *(3.0 ** (1 - k) for k in range(12)))  # lengths: stay; 3, 1, 1/3, ... 1.7e-5
 FIRST_MOVE = 0.1  # how far, in units of the box, step length 1 first moves any coordinate
 MAX_STALLS = 3  # steps in a row that gain no more than rounding error
 
@@ -39,11 +39,11 @@ class PolishResult(NamedTuple):
 
 
 class Search(eqx.Module):
-    """A point, and where the search came from: `slope` and `hessian` belong to `last_unit`."""
+    """A point, and where it came from: `energy`, `slope` and `hessian` belong to `last_unit`."""
 
     unit: Float[Array, " n"]
-    energy: Float[Array, ""]
     last_unit: Float[Array, " n"]
+    energy: Float[Array, ""]
     slope: Float[Array, " n"]
     hessian: Float[Array, "n n"]
     is_fresh: Bool[Array, ""]  # `hessian` holds no curvature yet
@@ -56,8 +56,7 @@ def polish(
     func: Callable[[Float[Array, "n_params k"]], Float[Array, " k"]],
     box: Box,
     unit: Float[Array, " n_params"],
-    energy: Float[Array, ""],
-    maxiter: int = 200,
+    maxiter: int = 1000,
 ) -> PolishResult:
     """Minimises `func` in `box` from `unit` (unit cube) by projected BFGS.
 
@@ -65,7 +64,6 @@ def polish(
         func: ``(n_params, k) -> (k,)``, differentiable.
         box: the bounds.
         unit: (n_params,) starting point. It is the result if the gradient there is not finite.
-        energy: `func` there.
         maxiter: most gradients taken.
     """
     width = box.upper - box.lower
@@ -83,15 +81,15 @@ def polish(
         energies = func(box.to_user(ladder).T).astype(s.unit.dtype)
         energies = jnp.where(jnp.isnan(energies), jnp.inf, energies)
         k = jnp.argmin(energies)
-        lower = usable & (energies[k] < s.energy)
-        gain = jnp.where(lower, s.energy - energies[k], 0.0)
-        negligible = gain <= 4 * jnp.finfo(gain.dtype).eps * jnp.abs(s.energy)
+        lower = usable & (energies[k] < energies[0])
+        gain = jnp.where(lower, energies[0] - energies[k], 0.0)
+        negligible = gain <= 4 * jnp.finfo(gain.dtype).eps * jnp.abs(energies[0])
         stalls = jnp.where(negligible, s.stalls + 1, 0)
         done = ~usable | (~lower & is_fresh) | (stalls >= MAX_STALLS) | (s.nit + 1 >= maxiter)
-        moves = lower & ~done  # so that the slope returned is that of the point returned
+        moves = lower & ~done  # so that energy and slope returned are those of the point returned
         return Search(
             unit=jnp.where(moves, ladder[k], s.unit),
-            energy=jnp.where(moves, energies[k], s.energy),
+            energy=energies[0],
             last_unit=s.unit,
             slope=slope,
             hessian=hessian,
@@ -104,7 +102,7 @@ def polish(
     n = unit.shape[0]
     start = Search(
         unit=unit,
-        energy=energy,
+        energy=jnp.array(jnp.inf, unit.dtype),
         last_unit=unit,
         slope=jnp.zeros_like(unit),
         hessian=jnp.eye(n, dtype=unit.dtype),
@@ -134,6 +132,7 @@ def ladder_of_steps(
     among_free = jnp.where(free[:, None] & free[None, :], hessian, jnp.eye(len(free)))
     factor = jax.scipy.linalg.cho_factor(among_free)
     step = -jax.scipy.linalg.cho_solve(factor, jnp.where(free, slope, 0.0))
+    step = jnp.where(jnp.isfinite(step), step, 0.0)
     lengths = jnp.asarray(LADDER, unit.dtype)
     return jnp.clip(unit + lengths[:, None] * step, 0.0, 1.0)
 

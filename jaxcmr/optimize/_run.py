@@ -1,4 +1,4 @@
-"""A run in three compiled pieces, `start`, `advance` and `finish`, and what it returns."""
+"""The pieces of a run, `start`, `advance`, `finish` and `polished`, and what it returns."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from jaxcmr.optimize._box import Box
 from jaxcmr.optimize._generation import Objective, Settings, State, best, converged, init, step
 from jaxcmr.optimize._polish import polish
 
-__all__ = ["OptimizeResults", "Summary", "advance", "finish", "start", "summarize"]
+__all__ = ["OptimizeResults", "Summary", "advance", "finish", "polished", "start", "summarize"]
 
 MESSAGES = (
     "Optimization terminated successfully.",
@@ -89,28 +89,39 @@ def advance(
     )
 
 
-def finish(
-    func: Objective, box: Box, settings: Settings, state: State, with_polish: bool
-) -> OptimizeResults:
-    """The result of a run; the polished point is kept only if it is lower."""
-    fittest = jnp.argmin(state.energies)
+def finish(box: Box, settings: Settings, state: State) -> OptimizeResults:
+    """The result of a run as it stands."""
     x, fun = best(box, state)
-    jac = jnp.full_like(x, jnp.nan)
-    nfev = state.energies.size * (state.generation + 1)
-    population, energies = state.population, state.energies
-    if with_polish:
-        polished = polish(func, box, population[fittest], fun)
-        lower = polished.energy < fun
-        x = jnp.where(lower, box.to_user(polished.unit), x)
-        fun = jnp.where(lower, polished.energy, fun)
-        jac = polished.jac
-        nfev = nfev + polished.nfev
-        population = population.at[fittest].set(
-            jnp.where(lower, polished.unit, population[fittest])
-        )
-        energies = energies.at[fittest].set(fun)
     success = converged(settings, state)
-    status = jnp.where(success, 0, jnp.where(jnp.isfinite(fun), 1, 2))
     return OptimizeResults(
-        x, fun, success, status, state.generation, nfev, jac, box.to_user(population), energies
+        x=x,
+        fun=fun,
+        success=success,
+        status=jnp.where(success, 0, jnp.where(jnp.isfinite(fun), 1, 2)),
+        nit=state.generation,
+        nfev=state.energies.size * (state.generation + 1),
+        jac=jnp.full_like(x, jnp.nan),
+        population=box.to_user(state.population),
+        population_energies=state.energies,
+    )
+
+
+def polished(func: Objective, box: Box, result: OptimizeResults) -> OptimizeResults:
+    """`result` with its best member polished, which is kept only if it is lower.
+
+    In a finer precision than that of the run, the value of the best member is taken in that
+    precision, too.
+    """
+    fittest = jnp.argmin(result.population_energies)
+    end = polish(func, box, box.to_unit(result.x.astype(box.lower.dtype)))
+    lower = (end.energy < result.fun) | (end.energy.dtype != result.fun.dtype)
+    x = jnp.where(lower, box.to_user(end.unit), result.x)
+    fun = jnp.where(lower, end.energy, result.fun)
+    return result._replace(
+        x=x,
+        fun=fun,
+        nfev=result.nfev + end.nfev,
+        jac=end.jac,
+        population=result.population.astype(x.dtype).at[fittest].set(x),
+        population_energies=result.population_energies.astype(fun.dtype).at[fittest].set(fun),
     )

@@ -10,7 +10,7 @@ from jaxcmr.fitting import JaxDE
 from jaxcmr.loss import MemorySearchLikelihoodFnGenerator, MemorySearchSpcMseFnGenerator
 from jaxcmr.models import MODELS
 from jaxcmr.models.cmr import CMRFactory
-from jaxcmr.optimize import _lanes
+from jaxcmr.optimize import _program
 
 BOUNDS = {"encoding_drift_rate": [0.0, 1.0], "recall_drift_rate": [0.0, 1.0]}
 SETTINGS = {
@@ -73,7 +73,7 @@ def test_permuting_subjects_permutes_results(small_data, parameters, everyone):
 @pytest.mark.parametrize("chunk_seconds", [0.0, 1e9])
 def test_chunk_length_changes_nothing(small_data, parameters, everyone, monkeypatch, chunk_seconds):
     """One generation a chunk, or ever longer chunks: catches state that is lost between chunks."""
-    monkeypatch.setattr(_lanes, "CHUNK_SECONDS", chunk_seconds)
+    monkeypatch.setattr(_program, "CHUNK_SECONDS", chunk_seconds)
     result = make_fitter(small_data, parameters).fit_subjects(np.ones(20, bool))
     assert estimates(result) == estimates(everyone)
 

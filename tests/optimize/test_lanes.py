@@ -39,10 +39,34 @@ def results(funcs, keys, **options):
 
 def test_a_lane_equals_the_single_run(problems):
     """Same population, bit for bit, as `differential_evolution` with the lane's key."""
-    for func, key, result in zip(*problems, results(*problems), strict=True):
-        single = differential_evolution(func, BOUNDS, key=key, vectorized=True, **OPTIONS)
-        assert result.x.tolist() == single.x.tolist()
+    for func, key, result in zip(*problems, results(*problems, polish=False), strict=True):
+        single = differential_evolution(
+            func, BOUNDS, key=key, vectorized=True, polish=False, **OPTIONS
+        )
+        assert result.population.tolist() == single.population.tolist()
         assert (result.nit, result.nfev) == (single.nit, single.nfev)
+
+
+def test_the_polish_is_in_double_precision(problems):
+    """Whatever the precision of the run: a valley of which single precision sees no slope."""
+
+    def valley(x):
+        return 500 + 1e-6 * ((x - 0.1) ** 2).sum(0)
+
+    [result] = results([valley], problems[1][:1])
+    assert result.x.dtype == result.fun.dtype == np.float64
+    np.testing.assert_allclose(result.x, 0.1, atol=1e-4)
+
+
+def test_a_function_of_single_precision_only_is_polished_too(problems):
+    """One whose loop breaks when its numbers become doubles."""
+
+    def single(x):
+        start = jnp.zeros(x.shape[1], jnp.float32)
+        return jax.lax.fori_loop(0, 3, lambda i, total: total + ((x - 1) ** 2).sum(0), start)
+
+    [result] = results([single], problems[1][:1])
+    np.testing.assert_allclose(result.x, 1, atol=1e-3)
 
 
 @pytest.mark.parametrize("options", [{"chunk": 1}, {"chunk": 7}, {"n_programs": 1}])

@@ -1,0 +1,166 @@
+"""Groups of lanes on their way through compiled programs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import PRNGKeyArray
+from numpy.typing import ArrayLike
+
+from jaxcmr.optimize._batch import (
+    Objectives,
+    advance_lanes,
+    finish_lanes,
+    polish_lanes,
+    start_lanes,
+)
+from jaxcmr.optimize._box import Box
+from jaxcmr.optimize._generation import Objective, State
+from jaxcmr.optimize._run import OptimizeResults
+from jaxcmr.optimize._settings import make_problem
+
+__all__ = ["Lane", "Program", "in_double"]
+
+CHUNK_SECONDS = 0.25
+
+
+@dataclass(frozen=True)
+class Lane:
+    """A run on its way; `state` is None before it starts and after it ended."""
+
+    index: int
+    func: Objective
+    key: PRNGKeyArray
+    state: State | None = None
+    generation: int = 0
+    energy: float = np.inf
+    done: bool = False
+    result: OptimizeResults | None = None
+
+
+class Program:
+    """Advances a group of at most `width` lanes by a chunk of generations.
+
+    Groups are filled up to `width` with copies of their last lane, so that all share one compiled
+    program; what the copies give is dropped.
+    """
+
+    def __init__(
+        self,
+        bounds: ArrayLike,
+        options: Mapping[str, Any],
+        maxiter: int,
+        polish: bool,
+        width: int,
+        chunk: int | None,
+    ) -> None:
+        self.box, self.settings = make_problem(bounds, **options)
+        with jax.enable_x64(True):
+            self.double_box = Box.from_bounds(bounds)
+        self.maxiter, self.polish, self.width = maxiter, polish, width
+        self.chunk = chunk
+        self.pace = chunk or 1
+        # JAX keeps these settings by thread: the pool's threads take them from the caller's.
+        self.x64 = jax.config.jax_enable_x64  # type: ignore[attr-defined]
+        self.device = jax.config.jax_default_device  # type: ignore[attr-defined]
+
+    def __call__(self, group: list[Lane]) -> list[Lane]:
+        """The lanes of `group` after the next chunk; those that are done have their result."""
+        with jax.enable_x64(self.x64), jax.default_device(self.device):
+            fresh = [lane for lane in group if lane.state is None]
+            under_way = [lane for lane in group if lane.state is not None]
+            lanes = self._advance(under_way + self._start(fresh))
+            finished = self._finish([lane for lane in lanes if lane.done])
+            return [lane for lane in lanes if not lane.done] + finished
+
+    def _start(self, lanes: list[Lane]) -> list[Lane]:
+        if not lanes:
+            return []
+        full = self._fill(lanes)
+        keys = jnp.stack([lane.key for lane in full])
+        states = start_lanes(self._objectives(full), self.box, self.settings, keys)
+        return [replace(lane, state=take(states, i)) for i, lane in enumerate(lanes)]
+
+    def _advance(self, lanes: list[Lane]) -> list[Lane]:
+        full = self._fill(lanes)
+        began = time.perf_counter()
+        stop_at = np.array([min(lane.generation + self.pace, self.maxiter) for lane in full])
+        states, summaries = advance_lanes(
+            self._objectives(full), self.box, self.settings, stack(full), jnp.asarray(stop_at)
+        )
+        generation, energy, converged = (np.asarray(field) for field in summaries)
+        self._set_pace(time.perf_counter() - began)
+        done = converged | (generation >= self.maxiter)
+        return [
+            replace(
+                lane,
+                state=take(states, i),
+                generation=int(generation[i]),
+                energy=float(energy[i]),
+                done=bool(done[i]),
+            )
+            for i, lane in enumerate(lanes)
+        ]
+
+    def _finish(self, lanes: list[Lane]) -> list[Lane]:
+        if not lanes:
+            return []
+        full = self._fill(lanes)
+        results = finish_lanes(self.box, self.settings, stack(full))
+        if self.polish:
+            results = self._polish(full, results)
+        results = jax.tree.map(np.asarray, results)
+        return [
+            replace(lane, result=take(results, i), energy=float(results.fun[i]), state=None)
+            for i, lane in enumerate(lanes)
+        ]
+
+    def _polish(self, lanes: list[Lane], results: OptimizeResults) -> OptimizeResults:
+        """Results polished in double precision, or where the functions cannot do that, in their
+        own."""
+        try:
+            with jax.enable_x64(True):
+                funcs = in_double([lane.func for lane in lanes])
+                return polish_lanes(Objectives.of(funcs), self.double_box, results)
+        except TypeError:
+            return polish_lanes(self._objectives(lanes), self.box, results)
+
+    def _fill(self, lanes: list[Lane]) -> list[Lane]:
+        return lanes + lanes[-1:] * (self.width - len(lanes))
+
+    def _objectives(self, lanes: list[Lane]) -> Objectives:
+        return Objectives.of([lane.func for lane in lanes])
+
+    def _set_pace(self, seconds: float) -> None:
+        """Longer chunks while they are too short; a chunk that compiled tells nothing."""
+        if self.chunk is None and seconds < CHUNK_SECONDS / 2:
+            self.pace *= 2
+
+
+def stack(lanes: list[Lane]) -> State:
+    """The states of the lanes, stacked."""
+    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *[lane.state for lane in lanes])
+
+
+def take(stacked: Any, i: int) -> Any:
+    """Lane i of a stacked pytree."""
+    return jax.tree.map(lambda leaf: leaf[i], stacked)
+
+
+def in_double(funcs: Sequence[Objective]) -> list[Objective]:
+    """The functions with their real arrays in double precision; what they share stays shared."""
+    converted: dict[int, np.ndarray] = {}
+
+    def convert(leaf: Any) -> Any:
+        if not eqx.is_array(leaf) or not jnp.issubdtype(leaf.dtype, jnp.floating):
+            return leaf
+        return converted.setdefault(id(leaf), np.asarray(leaf, np.float64))
+
+    return [jax.tree.map(convert, func) for func in funcs]
