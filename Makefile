@@ -24,7 +24,7 @@ notebooks: .venv/notebooks
 	$(BIN)/jupyter nbconvert --to notebook --execute --output-dir build/notebooks examples/*.ipynb
 
 docs: .venv/docs
-	$(BIN)/mkdocs build --strict
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 clean:
 	rm -rf .venv build dist site results

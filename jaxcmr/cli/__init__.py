@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = make_parser().parse_args(arguments)
     try:
         config = complete(gather(options))
-        name = Path(config["data"]).stem
-        out = options.out or Path("results") / f"{name}-{config['model']}-{config['loss']}"
-        return run(config, out)
+        return run(config, choose_folder(config, options.out))
     except (ValueError, ImportError, OSError) as error:
         print(f"jaxcmr: error: {error}", file=sys.stderr)
         return 2
@@ -71,6 +70,29 @@ def parse_subjects(text: str) -> Any:
     if "," in text:
         return [int(subject) for subject in text.split(",") if subject]
     return int(text)
+
+
+def choose_folder(config: Mapping[str, Any], wanted: Path | None) -> Path:
+    """The folder for the results: the one wanted, or one named after the run.
+
+    A run may replace the results of the same run, but not those of another: its folder gets a
+    number.
+
+    Raises:
+        ValueError: the folder wanted holds the results of another run.
+    """
+
+    def is_free(folder: Path) -> bool:
+        written = folder / "config.toml"
+        return not written.exists() or read_config(written) == config
+
+    if wanted is not None:
+        if not is_free(wanted):
+            raise ValueError(f"{wanted} holds the results of another run; name another folder.")
+        return wanted
+    name = f"{Path(config['data']).stem}-{config['model']}-{config['loss']}"
+    names = itertools.chain([name], (f"{name}-{i}" for i in itertools.count(2)))
+    return next(folder for folder in map(Path("results").joinpath, names) if is_free(folder))
 
 
 def gather(options: argparse.Namespace) -> dict[str, Any]:

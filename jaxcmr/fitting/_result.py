@@ -43,9 +43,11 @@ def make_result(
     """
     bounds = hyperparameters["bounds"]
     best = [min(of_fit, key=lambda run: float(run.fun)) for of_fit in runs]
-    fits: dict[str, list[Any]] = {name: [value] * len(best) for name, value in fixed.items()}
-    for i, name in enumerate(bounds):
-        fits[name] = [float(run.x[i]) for run in best]
+    fits: dict[str, list[Any]] = {
+        name: [float(run.x[i]) for run in best] for i, name in enumerate(bounds)
+    }
+    for name, value in fixed.items():
+        fits[name] = [value] * len(best)
     fits["subject"] = [int(subject) for subject in subjects]
     return FitResult(
         fixed=dict(fixed),

@@ -23,8 +23,10 @@ class SpcMse(eqx.Module):
     """Mean squared difference of two serial position curves over a set of trials, as a `LossFn`.
 
     The simulated curve comes from `n_simulations` recalls of every trial, each cut off at the
-    number of recalls observed there. Their random draws are fixed, so the loss is a function: the
-    same parameters give the same value. It is piecewise constant; its gradient is zero.
+    number of recalls observed there. The model's own stopping acts as well; to leave stopping out
+    of the fit, hold ``stop_probability_scale`` at 0. The random draws are fixed, so the loss is a
+    function: the same parameters give the same value. It is piecewise constant with a gradient of
+    zero, so a fit's polish changes nothing.
     """
 
     trials: TrialSet

@@ -93,6 +93,20 @@ def test_layers_of_configuration(data_file, tmp_path):
     assert result["hyperparameters"]["num_steps"] == 4
 
 
+def test_results_of_another_run_are_not_overwritten(data_file, tmp_path, monkeypatch, capsys):
+    """The same run again replaces its results; another one gets a folder of its own, or, where the
+    folder is named, an error."""
+    monkeypatch.chdir(tmp_path)
+    for seed in ("1", "1", "2"):
+        assert fit(data_file, "--subjects", "1", "--seed", seed, *QUICK) == 0
+    folders = sorted(path.name for path in (tmp_path / "results").iterdir())
+    assert folders == ["small-cmr-sequence_likelihood", "small-cmr-sequence_likelihood-2"]
+    assert read(tmp_path / "results" / folders[0])[1]["hyperparameters"]["seed"] == 1
+    taken = str(tmp_path / "results" / folders[0])
+    assert fit(data_file, "--subjects", "1", "--seed", "3", "--out", taken, *QUICK) == 2
+    assert "results of another run" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(("loss", "fitter"), [("spc_mse", "jax"), ("sequence_likelihood", "scipy")])
 def test_other_losses_and_fitters(data_file, tmp_path, capsys, loss, fitter):
     arguments = [
