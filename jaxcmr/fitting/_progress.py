@@ -38,7 +38,7 @@ class ProgressBar:
         self.bar.set_postfix(
             subject=subject,
             generation=report.generation,
-            best=f"{report.energy:.2f}",
+            best=f"{report.energy:.5g}",
             refresh=False,
         )
         self.bar.update(n_done - self.bar.n)

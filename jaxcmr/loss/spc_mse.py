@@ -73,7 +73,8 @@ class MemorySearchSpcMseFnGenerator:
         model_factory: ``(dataset, features) -> factory``.
         dataset: recall data.
         features: passed to `model_factory`.
-        n_simulations: simulated recalls of each trial.
+        n_simulations: simulated recalls of each trial. A generation of a fit takes about as many
+            times longer than one by sequence likelihood.
         seed: of the simulations' random draws.
     """
 
