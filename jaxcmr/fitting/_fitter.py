@@ -43,7 +43,8 @@ class Fitter(ABC):
               the relative one times their mean;
             - ``cross_over_rate`` (0.9); ``diff_w`` (0.85), a number or (low, high) for dither;
             - ``strategy`` ("best1bin"), ``init`` ("latinhypercube");
-            - ``polish`` (True): end with a bounded quasi-Newton search;
+            - ``polish`` (True): end with a bounded quasi-Newton search in double precision, unless
+              the loss has an attribute ``has_slope`` that is False;
             - ``seed`` (0): of all randomness, with the subject id and the number of the run;
             - ``progress_bar`` (True), ``display_iterations`` (False).
 
@@ -116,6 +117,10 @@ class Fitter(ABC):
         self, losses: Sequence[LossFn], subjects: Sequence[int], runs: Sequence[int]
     ) -> Iterator[LaneReport]:
         """Minimises each of `losses`, for run number `runs[i]` of `subjects[i]`."""
+
+    def _polishes(self, loss: LossFn) -> bool:
+        """Whether to end with a polish: not where the loss says that it has no slope to follow."""
+        return self.hyperparameters["polish"] and getattr(loss, "has_slope", True)
 
     def _fit_each(self, subjects: list[int], masks: list[TrialMask]) -> FitResult:
         began = time.perf_counter()

@@ -29,7 +29,7 @@ class JaxDE(Fitter):
                 for subject, run in zip(subjects, runs, strict=True)
             ],
             maxiter=options["num_steps"],
-            polish=options["polish"],
+            polish=self._polishes(losses[0]),
             popsize=options["pop_size"],
             strategy=options["strategy"],
             mutation=options["diff_w"],

@@ -27,6 +27,8 @@ class ScipyDE(Fitter):
         for lane, (loss, subject, run) in enumerate(zip(losses, subjects, runs, strict=True)):
             rng = np.random.default_rng([self.hyperparameters["seed"], subject % 2**32, run])
             result = minimize(loss, rng, self.hyperparameters)
+            if self._polishes(loss):
+                result = polished(loss, self.hyperparameters["bounds"], result)
             yield LaneReport(lane, int(result.nit), float(result.fun), result)
 
 
@@ -41,7 +43,7 @@ def _value_and_slope(loss: LossFn, x: Any) -> Any:
 
 
 def minimize(loss: LossFn, rng: np.random.Generator, options: dict[str, Any]) -> OptimizeResults:
-    """SciPy's differential evolution and a polish."""
+    """SciPy's differential evolution, without its polish."""
     box = Box.from_bounds(list(options["bounds"].values()))
     bounds = np.stack([box.lower, box.upper], axis=1).astype(float)
 
@@ -76,8 +78,7 @@ def minimize(loss: LossFn, rng: np.random.Generator, options: dict[str, Any]) ->
         population=found.population,
         population_energies=found.population_energies,
     )
-    result = OptimizeResults(**fields)
-    return polished(loss, options["bounds"], result) if options["polish"] else result
+    return OptimizeResults(**fields)
 
 
 def polished(

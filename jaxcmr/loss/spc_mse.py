@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
@@ -25,8 +25,8 @@ class SpcMse(eqx.Module):
     The simulated curve comes from `n_simulations` recalls of every trial, each cut off at the
     number of recalls observed there. The model's own stopping acts as well; to leave stopping out
     of the fit, hold ``stop_probability_scale`` at 0. The random draws are fixed, so the loss is a
-    function: the same parameters give the same value. It is piecewise constant with a gradient of
-    zero, so a fit's polish changes nothing.
+    function: the same parameters give the same value. It is piecewise constant, so a fit does not
+    polish it.
     """
 
     trials: TrialSet
@@ -34,6 +34,8 @@ class SpcMse(eqx.Module):
     n_lists: Int[Array, " positions"]
     key: PRNGKeyArray
     n_simulations: int = eqx.field(static=True)
+
+    has_slope: ClassVar[bool] = False
 
     def __call__(self, x: Float[Array, "n_params ..."]) -> Float[Array, "..."]:
         """The loss of parameter vector(s) `x`, whose rows are the free parameters."""

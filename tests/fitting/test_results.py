@@ -1,7 +1,10 @@
 """What a fit returns, shows and leaves behind."""
 
 import json
+from typing import ClassVar
 
+import equinox as eqx
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -76,6 +79,23 @@ def test_polish_only_lowers(make, fitter_class):
     rough = make(fitter_class, polish=False).fit_subjects(EVERYONE)
     fine = make(fitter_class).fit_subjects(EVERYONE)
     assert all(a <= b for a, b in zip(fine["fitness"], rough["fitness"], strict=True))
+
+
+def test_a_loss_without_slope_is_not_polished(small_data, fitter_class):
+    """It says so itself: evaluations are those of the search alone."""
+
+    class Staircase(eqx.Module):
+        has_slope: ClassVar[bool] = False
+
+        def __call__(self, x):
+            return jnp.floor(5 * x).sum(0)
+
+    def generator(model_factory, dataset, features):
+        return lambda trials, base, names: Staircase()
+
+    options = {"bounds": BOUNDS, "num_steps": 3, "pop_size": 4, "progress_bar": False}
+    result = fitter_class(small_data, None, {}, None, generator, options).fit(EVERYONE)
+    assert result["nfev"] == [8 * (result["nit"][0] + 1)]
 
 
 def test_result_survives_json(make, fitter_class):
