@@ -88,23 +88,26 @@ def polished(
 
     SciPy's own polish takes finite differences, which float32 cannot resolve.
     """
-    with jax.enable_x64(True):
-        [loss] = in_double([loss])
-
-        def value_and_slope(x: np.ndarray) -> tuple[float, np.ndarray]:
-            value, slope = _value_and_slope(loss, jnp.asarray(x))
-            return float(value), np.asarray(slope)
-
-        end = scipy.optimize.minimize(
-            value_and_slope,
-            result.x,
-            jac=True,
-            method="L-BFGS-B",
-            bounds=list(bounds.values()),
-        )
+    try:
+        with jax.enable_x64(True):
+            end = minimize_locally(in_double([loss])[0], bounds, result.x)
+    except TypeError:  # the loss works in single precision only
+        end = minimize_locally(loss, bounds, result.x)
     if not np.isfinite(end.fun):
         return result
     return result._replace(x=end.x, fun=end.fun, jac=end.jac, nfev=result.nfev + end.nfev)
+
+
+def minimize_locally(loss: LossFn, bounds: Mapping[str, Sequence[float]], x: Any) -> Any:
+    """SciPy's result of L-BFGS-B from `x`."""
+
+    def value_and_slope(x: np.ndarray) -> tuple[float, np.ndarray]:
+        value, slope = _value_and_slope(loss, jnp.asarray(x, jnp.result_type(float)))
+        return float(value), np.asarray(slope, np.float64)
+
+    return scipy.optimize.minimize(
+        value_and_slope, x, jac=True, method="L-BFGS-B", bounds=list(bounds.values())
+    )
 
 
 def _number_or_pair(mutation: Any) -> Any:
