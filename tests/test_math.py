@@ -32,6 +32,12 @@ def test_scaled_power():
     np.testing.assert_allclose(powered, [1 / 16, 1, 1 / 4, 0], rtol=1e-6)
 
 
+def test_scaled_power_of_tiny_numbers():
+    """1e-25 is a tenth of 1e-24, in single precision too."""
+    powered = scaled_power(jnp.array([1e-25, 1e-24]), jnp.array(1.0))
+    np.testing.assert_allclose(powered, [0.1, 1], rtol=1e-4)
+
+
 def test_scaled_power_does_not_overflow():
     """The raw powers would be 1e1000 and 1e3000."""
     powered = scaled_power(jnp.array([1e10, 1e30]), jnp.array(100.0))

@@ -52,9 +52,11 @@ def test_frequencies_match_probabilities(name, three_items, parameters):
 def test_simulated_data_have_the_form_of_the_data(peers, parameters):
     """They pass the same checks, keep the trials' own fields, and give recalls their item ids."""
     mask = np.isin(np.arange(len(peers["recalls"])), [3, 100, 2000])
+    data = {**peers, "rec_times": np.ones((3528, 16))}  # of recalls that are no more
     simulated = check_data(
-        simulate_dataset(MODELS["cmr"], peers, parameters, trial_mask=mask, n_copies=4)
+        simulate_dataset(MODELS["cmr"], data, parameters, trial_mask=mask, n_copies=4)
     )
+    assert set(simulated) == set(peers)
     assert simulated["recalls"].shape == (12, 16)
     for field in ("subject", "pres_itemids", "session"):
         np.testing.assert_array_equal(simulated[field], np.tile(peers[field][mask], (4, 1)))

@@ -44,9 +44,18 @@ def test_every_trial_is_visited_once_with_its_own_list(lists, padding):
 
 
 def test_each_list_is_studied_once():
-    """Counts the blocks that study: as many as there are lists among the trials asked for."""
-    blocks = arranger([0, 1, 0, 1, 0, 1, 0, 1, 2, 2, 2, 2])(np.arange(8))
+    """Of the blocks that 24 trials of two lists fill, four trials each, only two study."""
+    blocks = arranger([0, 1] * 12 + [2] * 12)(np.arange(24))
+    assert int((blocks.trials[:, 0] >= 0).sum()) == 6
     assert int(blocks.is_new_list.sum()) == 2
+
+
+@pytest.mark.parametrize(
+    ("lists", "shape"), [([0] * 28, (7, 4)), (list(range(28)), (28, 1)), ([0] * 27, (7, 4))]
+)
+def test_blocks_waste_nothing_on_the_usual_designs(lists, shape):
+    """One list for all trials, or a list each: no more blocks than it takes."""
+    assert arranger(lists)(np.arange(len(lists))).trials.shape == shape
 
 
 @pytest.mark.parametrize("n", [1, 4, 5, 12])

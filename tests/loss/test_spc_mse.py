@@ -95,3 +95,12 @@ def test_one_vector_or_many(small_data, parameters, shape):
     names = ("encoding_drift_rate",)
     loss = make_loss(small_data, range(5), parameters, names, n_simulations=2)
     assert loss(jnp.full(shape, 0.5)).shape == shape[1:]
+
+
+def test_every_trial_has_draws_of_its_own(small_data, parameters):
+    """Two trials alike in all but their row are simulated differently."""
+    data = {**small_data, "recalls": np.tile(np.arange(1, 7), (20, 1))}
+    one, two = (
+        make_loss(data, [trial], parameters).simulated_curve(NOTHING).tolist() for trial in (0, 1)
+    )
+    assert one != two

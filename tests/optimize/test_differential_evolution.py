@@ -156,3 +156,24 @@ def test_impossible_options_are_refused(options, message):
     """Before anything runs, with what came and what was expected."""
     with pytest.raises(ValueError, match=message):
         differential_evolution(sphere, [(0, 1)] * 2, **options)
+
+
+def test_the_polish_is_part_of_the_result():
+    """x and fun are still the population's best, jac is the gradient there, and the polish's
+    evaluations are counted."""
+    rough = differential_evolution(ackley, [(-5, 4)] * 2, maxiter=5, polish=False)
+    fine = differential_evolution(ackley, [(-5, 4)] * 2, maxiter=5)
+    best = int(np.argmin(fine.population_energies))
+    assert float(fine.fun) < float(rough.fun)
+    assert fine.population[best].tolist() == fine.x.tolist()
+    assert float(fine.population_energies[best]) == float(fine.fun)
+    np.testing.assert_allclose(fine.jac, jax.grad(ackley)(fine.x), rtol=1e-3, atol=1e-3)
+    assert np.all(np.isnan(rough.jac))
+    assert int(fine.nfev) >= int(rough.nfev) + 14  # one gradient and thirteen steps at least
+
+
+def test_a_guess_on_a_bound_is_inside():
+    """Bounds that float32 cannot hold are rounded inwards; a guess on them must not fall out."""
+    low, high = 0.1, 0.9999999999999998
+    result = differential_evolution(sphere, [(low, high)] * 2, x0=[low, high], maxiter=1)
+    assert np.all((np.asarray(result.x, float) >= low) & (np.asarray(result.x, float) <= high))

@@ -117,3 +117,27 @@ def test_convergence_is_scipys_rule(energies, tol, atol, expected):
     """``std <= atol + tol |mean|`` with the population standard deviation."""
     _, settings = make_problem([(0, 1)], tol=tol, atol=atol)
     assert bool(converged(settings, make_state(energies))) is expected
+
+
+def test_an_equal_energy_wins():
+    """As in SciPy: on a plateau the population moves on, which a strict comparison would forbid."""
+    box, settings = make_problem([(0.0, 1.0)] * 2, popsize=5, updating="deferred")
+
+    def plateau(x):
+        return 0 * x.sum(0)
+
+    before = init(plateau, box, settings, jax.random.key(0))
+    after = step(plateau, box, settings, before)
+    assert np.all(np.any(after.population != before.population, axis=1))
+
+
+def test_draws_are_independent_and_cover_everything():
+    """No two kinds of draw share numbers, every coordinate can be the fill point, and generations
+    and the start differ."""
+    box, settings = make_problem([(0.0, 1.0)] * 4, popsize=50, init="random")
+    start = init(lambda x: x.sum(0), box, settings, jax.random.key(0))
+    first = draw(settings, start)
+    second = draw(settings, step(lambda x: x.sum(0), box, settings, start))
+    numbers = [start.population, first.uniforms, first.redrawn, second.uniforms, second.redrawn]
+    assert len({np.asarray(each).tobytes() for each in numbers}) == 5
+    assert set(first.fill_point.tolist()) == {0, 1, 2, 3}

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxcmr.optimize import differential_evolution, evolve_lanes
+from jaxcmr.optimize import differential_evolution, evolve_lanes, in_double
 from jaxcmr.optimize._batch import alike
 
 BOUNDS = [(-3.0, 3.0)] * 3
@@ -134,5 +134,13 @@ def test_double_precision_reaches_the_programs(problems):
     """The caller's precision holds in the threads that run the lanes."""
     with jax.enable_x64(True):
         func = Ripples(jnp.full(3, 0.1), jnp.ones(3))
-        [result] = results([func], [jax.random.key(0)])
+        [result] = results([func], [jax.random.key(0)], polish=False)
     assert result.x.dtype == np.float64
+
+
+def test_doubled_functions_still_share_arrays(problems):
+    """What lanes hold in common stays one array: catches a batch that copies the data set once a
+    lane."""
+    first, second = in_double(problems[0][:2])
+    assert first.weights is second.weights and first.weights.dtype == np.float64
+    assert first.centre is not second.centre

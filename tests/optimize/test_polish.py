@@ -77,3 +77,14 @@ def test_it_is_never_worse_than_the_start(func):
         if np.isfinite(before):
             assert float(result.energy) <= before
             assert float(func(result.unit[:, None])[0]) == float(result.energy)
+
+
+def test_few_steps_suffice(x64):
+    """Curvature is learned: an ill-conditioned bowl (1 to 10,000) in ten dimensions, which steepest
+    descent would take thousands of steps for, and Rosenbrock's valley."""
+    scales = jnp.logspace(0, 4, 10)
+    box = Box.from_bounds([(-1.0, 2.0)] * 10)
+    bowl = run(lambda x: (scales[:, None] * (x - 0.5) ** 2).sum(0), box, np.linspace(0.1, 0.9, 10))
+    assert float(bowl.energy) < 1e-4 and int(bowl.nit) < 80
+    valley = run(rosenbrock, Box.from_bounds([(-2.0, 2.0)] * 4), [0.1, 0.8, 0.3, 0.9])
+    assert float(valley.energy) < 1e-4 and int(valley.nit) < 80
