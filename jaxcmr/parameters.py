@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax.numpy as jnp
@@ -11,7 +11,7 @@ from jaxtyping import Array, Float
 from jaxcmr.names import did_you_mean
 from jaxcmr.typing import Parameters
 
-__all__ = ["ScalarArrays", "bind", "names_read", "require"]
+__all__ = ["bind", "names_read", "require", "scalar_arrays"]
 
 
 def bind(base: Parameters, names: Sequence[str], x: Any) -> dict[str, Any]:
@@ -28,18 +28,16 @@ def require(parameters: Parameters, names: Sequence[str]) -> None:
             )
 
 
-class ScalarArrays(dict[str, Float[Array, ""]]):
+def scalar_arrays(parameters: Parameters) -> Mapping[str, Float[Array, ""]]:
     """Parameters as scalar arrays of the working precision, whatever numbers they were given as,
     so that a model's dtypes are the same before and after its first step."""
-
-    def __init__(self, parameters: Parameters) -> None:
-        self.given = parameters
-
-    def __missing__(self, name: str) -> Float[Array, ""]:
-        return self.setdefault(name, jnp.asarray(self.given[name], jnp.result_type(float)))
+    if isinstance(parameters, _Recorder):
+        return parameters
+    dtype = jnp.result_type(float)
+    return {name: jnp.asarray(value, dtype) for name, value in parameters.items()}
 
 
-class _Recorder(dict[str, float]):
+class _Recorder(dict[str, Any]):
     """Has every parameter, and afterwards holds those that were asked for."""
 
     def __missing__(self, name: str) -> float:

@@ -14,7 +14,7 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 from jaxcmr.parameters import require
 from jaxcmr.typing import MemorySearch, MemorySearchFactory, RecallDataset, TrialMask
 
-__all__ = ["recall_freely", "simulate_dataset", "study"]
+__all__ = ["items_at", "positions_of", "recall_freely", "simulate_dataset", "study"]
 
 
 def study(model: MemorySearch, items: Int[Array, " positions"]) -> MemorySearch:
@@ -34,6 +34,21 @@ def recall_freely(model: MemorySearch, key: PRNGKeyArray, n_outputs: int) -> Int
         return model.retrieve(choice), choice
 
     return jax.lax.scan(recall, model, jnp.arange(n_outputs))[1]
+
+
+def items_at(
+    pres_itemnos: Int[Array, "trials positions"], recalls: Int[Array, "trials outputs"]
+) -> Int[Array, "trials outputs"]:
+    """Item numbers (a model's choices) of recalls given as study positions; 0 stays 0."""
+    return jnp.take_along_axis(jnp.pad(pres_itemnos, ((0, 0), (1, 0))), recalls, axis=1)
+
+
+def positions_of(
+    items: Int[Array, " positions"], choices: Int[Array, " outputs"]
+) -> Int[Array, " outputs"]:
+    """Study positions of a model's choices in the list `items`; of a repeated item, the first."""
+    is_there = (items == choices[:, None]) & (choices[:, None] > 0)
+    return jnp.where(is_there.any(1), jnp.argmax(is_there, axis=1) + 1, 0)
 
 
 def simulate_dataset(
@@ -126,6 +141,7 @@ def _simulate_trials(
         parameters, trial, copy = case
         model = study(factory.create_trial_model(trial, parameters), pres_itemnos[trial])
         trial_key = jax.random.fold_in(jax.random.fold_in(key, copy), trial)
-        return recall_freely(model, trial_key, n_outputs)
+        choices = recall_freely(model, trial_key, n_outputs)
+        return positions_of(pres_itemnos[trial], choices)
 
     return jax.lax.map(one, (parameters, trials, copies), batch_size=_BATCH)

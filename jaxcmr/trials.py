@@ -17,7 +17,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from jaxcmr.parameters import bind
-from jaxcmr.simulation import study
+from jaxcmr.simulation import items_at, study
 from jaxcmr.typing import MemorySearch, MemorySearchFactory, Parameters, RecallDataset
 
 __all__ = ["TrialBlocks", "TrialSet", "TrialSets", "ordered_sum"]
@@ -58,7 +58,7 @@ class TrialSet(eqx.Module):
 
     factory: MemorySearchFactory
     pres_itemnos: Int[Array, "all_trials positions"]
-    recalls: Int[Array, "all_trials outputs"]
+    choices: Int[Array, "all_trials outputs"]  # recalls as item numbers
     blocks: TrialBlocks
     base_params: dict[str, np.ndarray]  # doubles, so that any precision gets its nearest number
     free_param_names: tuple[str, ...] = eqx.field(static=True)
@@ -106,9 +106,9 @@ class TrialSets:
             self.factory, "parameter_names", None
         )
         self.pres_itemnos = jnp.asarray(dataset["pres_itemnos"])
-        self.recalls = jnp.asarray(dataset["recalls"])
+        self.choices = items_at(self.pres_itemnos, jnp.asarray(dataset["recalls"]))
 
-        n_trials = len(self.recalls)
+        n_trials = len(self.choices)
         find_lists = getattr(self.factory, "study_lists", None)
         self.lists = np.arange(n_trials) if find_lists is None else np.asarray(find_lists(dataset))
         self.n_lists = len(np.unique(self.lists))
@@ -123,7 +123,7 @@ class TrialSets:
         return TrialSet(
             self.factory,
             self.pres_itemnos,
-            self.recalls,
+            self.choices,
             self.arrange(np.asarray(trial_indices)),
             {name: np.asarray(value, np.float64) for name, value in base_params.items()},
             tuple(free_param_names),

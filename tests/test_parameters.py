@@ -1,9 +1,11 @@
 """Vectors and names."""
 
+import jax.numpy as jnp
+import numpy as np
 import pytest
 
 from jaxcmr.names import did_you_mean
-from jaxcmr.parameters import bind, names_read, require
+from jaxcmr.parameters import bind, names_read, require, scalar_arrays
 
 
 def test_bind_sets_free_parameters_in_order():
@@ -14,6 +16,13 @@ def test_bind_sets_free_parameters_in_order():
 def test_names_read_records_each_name_once_in_order():
     names = names_read(lambda p: p["z"] + p["a"] + p["z"])
     assert names == ("z", "a")
+
+
+def test_scalar_arrays_are_a_full_mapping():
+    """`get` and `in` work as on any dict: catches an option that is read as absent."""
+    arrays = scalar_arrays({"a": 1, "b": np.float64(0.5)})
+    assert arrays.get("a") == 1.0 and "b" in arrays and "c" not in arrays
+    assert {value.dtype for value in arrays.values()} == {jnp.zeros(()).dtype}
 
 
 def test_require_names_the_missing_and_the_misspelt():

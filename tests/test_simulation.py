@@ -100,6 +100,25 @@ def test_a_pooled_fit_holds_for_every_trial(small_data, parameters):
     np.testing.assert_array_equal(pooled["recalls"], plain["recalls"])
 
 
+def test_recalls_are_study_positions(parameters):
+    """However the items of a list are numbered: of a model that recalls everything, each position
+    once, and the ids of the words there. A repeated item is recalled at its first position."""
+    parameters |= {"stop_probability_scale": 0.0}
+    data = {
+        "subject": np.zeros((3, 1), int),
+        "listLength": np.array([[3], [3], [4]]),
+        "pres_itemnos": np.array([[1, 2, 3, 0], [3, 1, 2, 0], [1, 2, 1, 3]]),
+        "pres_itemids": np.array([[10, 20, 30, 0], [10, 20, 30, 0], [10, 20, 10, 30]]),
+        "recalls": np.zeros((3, 4), int),
+    }
+    simulated = simulate_dataset(MODELS["cmr"], data, parameters)
+    recalled = [sorted(set(row) - {0}) for row in simulated["recalls"].tolist()]
+    assert recalled == [[1, 2, 3], [1, 2, 3], [1, 2, 4]]
+    assert [sorted(set(row) - {0}) for row in simulated["rec_itemids"].tolist()] == [
+        [10, 20, 30]
+    ] * 3
+
+
 def test_missing_parameters_and_subjects_are_named(small_data, parameters):
     del parameters["learning_rate"]
     with pytest.raises(ValueError, match="learning_rate"):

@@ -20,7 +20,9 @@ class Lists:
 def arranger(lists, subjects=None):
     n = len(lists)
     subject = np.zeros((n, 1)) if subjects is None else np.asarray(subjects)[:, None]
-    data = {"recalls": np.zeros((n, 2)), "pres_itemnos": np.zeros((n, 2)), "subject": subject}
+    data = {name: np.zeros((n, 2), int) for name in ("recalls", "pres_itemnos")} | {
+        "subject": subject
+    }
     return TrialSets(lambda dataset, features: Lists(lists), data, None).arrange
 
 

@@ -22,12 +22,13 @@ from jaxcmr.typing import MemorySearch, MemorySearchFactory, Parameters, RecallD
 __all__ = ["MemorySearchLikelihoodFnGenerator", "SequenceLikelihood", "event_nll"]
 
 
-def event_nll(model: MemorySearch, recalls: Int[Array, " events"]) -> Float[Array, " events"]:
+def event_nll(model: MemorySearch, choices: Int[Array, " events"]) -> Float[Array, " events"]:
     """``-log P`` of each recall event, given a model that has studied the list.
 
     Args:
         model: ready for its first recall.
-        recalls: choices in order; the first 0 is the stop and is scored, later zeros are not.
+        choices: item numbers in order of recall; the first 0 is the stop and is scored, later
+            zeros are not.
 
     Returns:
         Nats per event, 0 where there is no event; infinite where the model rules the event out.
@@ -36,8 +37,8 @@ def event_nll(model: MemorySearch, recalls: Int[Array, " events"]) -> Float[Arra
     def score(model: MemorySearch, choice: Int[Array, ""]) -> tuple[Any, Float[Array, ""]]:
         return model.retrieve(choice), model.outcome_probability(choice)
 
-    _, probabilities = jax.lax.scan(score, model, recalls)
-    happened = jnp.concatenate([jnp.array([True]), recalls[:-1] > 0])
+    _, probabilities = jax.lax.scan(score, model, choices)
+    happened = jnp.concatenate([jnp.array([True]), choices[:-1] > 0])
     return -safe_log(probabilities, happened)
 
 
@@ -52,7 +53,7 @@ class SequenceLikelihood(eqx.Module):
 
     def _nll(self, x: Float[Array, " n_params"]) -> Float[Array, ""]:
         per_trial = self.trials.visit(
-            x, lambda model, trial: jnp.sum(event_nll(model, self.trials.recalls[trial]))
+            x, lambda model, trial: jnp.sum(event_nll(model, self.trials.choices[trial]))
         )
         return ordered_sum(per_trial.reshape(-1))
 
@@ -97,8 +98,8 @@ def _nll_per_event(
     trials: TrialSet, indices: Int[Array, " trials"]
 ) -> Float[Array, "trials events"]:
     per_trial = trials.visit(
-        jnp.zeros(0), lambda model, trial: event_nll(model, trials.recalls[trial])
+        jnp.zeros(0), lambda model, trial: event_nll(model, trials.choices[trial])
     )
-    n_events = trials.recalls.shape[1]
-    by_row = jnp.zeros((len(trials.recalls), n_events)).at[trials.blocks.trials].set(per_trial)
+    n_events = trials.choices.shape[1]
+    by_row = jnp.zeros((len(trials.choices), n_events)).at[trials.blocks.trials].set(per_trial)
     return jnp.where(indices[:, None] >= 0, by_row[indices], 0.0)

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from jaxcmr.analyses import recalled_positions
-from jaxcmr.simulation import recall_freely
+from jaxcmr.simulation import positions_of, recall_freely
 from jaxcmr.trials import TrialSet, TrialSets
 from jaxcmr.typing import MemorySearch, MemorySearchFactory, Parameters, RecallDataset
 
@@ -55,13 +55,14 @@ class SpcMse(eqx.Module):
         self, model: MemorySearch, trial: Int[Array, ""]
     ) -> Float[Array, " positions"]:
         """In how many simulations of `trial` each position was recalled."""
-        n_outputs = self.trials.recalls.shape[1]
-        observed_recalls = jnp.sum(self.trials.recalls[trial] > 0)
+        n_outputs = self.trials.choices.shape[1]
+        observed_recalls = jnp.sum(self.trials.choices[trial] > 0)
         is_kept = jnp.arange(n_outputs) < observed_recalls
 
         def simulate(simulation: Int[Array, ""]) -> Array:
             key = jax.random.fold_in(jax.random.fold_in(self.key, trial), simulation)
-            recalls = recall_freely(model, key, n_outputs)
+            choices = recall_freely(model, key, n_outputs)
+            recalls = positions_of(self.trials.pres_itemnos[trial], choices)
             return recalled_positions(jnp.where(is_kept, recalls, 0), self.observed.shape[0])
 
         recalled = jax.vmap(simulate)(jnp.arange(self.n_simulations))

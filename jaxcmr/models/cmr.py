@@ -25,7 +25,7 @@ from jaxcmr.components import (
     item_to_context,
 )
 from jaxcmr.math import primacy_gradient
-from jaxcmr.parameters import ScalarArrays, names_read
+from jaxcmr.parameters import names_read, scalar_arrays
 from jaxcmr.typing import Parameters, RecallDataset
 
 __all__ = ["CMR", "USUAL_BOUNDS", "CMRFactory", "make_factory"]
@@ -153,7 +153,7 @@ class Parts(NamedTuple):
 
     def assemble(self, n_items: int, parameters: Parameters) -> CMR:
         """CMR for lists of at most `n_items` different items, before the first study event."""
-        parameters = ScalarArrays(parameters)
+        parameters = scalar_arrays(parameters)
         return CMR(
             context=self.context(n_items, parameters),
             mfc=self.mfc(n_items, parameters),

@@ -78,14 +78,29 @@ def test_lists_of_different_length_and_order(parameters):
         "pres_itemnos": np.array(
             [[1, 2, 3, 0, 0], [1, 2, 3, 4, 5], [1, 2, 1, 3, 0], [1, 2, 3, 0, 0]]
         ),
-        "recalls": np.array([[3, 1, 0, 0], [5, 4, 1, 0], [1, 3, 0, 0], [0, 0, 0, 0]]),
+        "recalls": np.array([[3, 1, 0, 0], [5, 4, 1, 0], [1, 4, 0, 0], [0, 0, 0, 0]]),
     }
     loss = make_loss(data, range(4), parameters, ())
     oracle = sum(
-        trial_nll(parameters, 5, items[items > 0], recalls)
-        for items, recalls in zip(data["pres_itemnos"], data["recalls"], strict=True)
+        trial_nll(parameters, 5, items[items > 0], np.append(0, items)[positions])
+        for items, positions in zip(data["pres_itemnos"], data["recalls"], strict=True)
     )
     np.testing.assert_allclose(loss(jnp.zeros(0)), oracle, rtol=1e-5)
+
+
+def test_recalls_are_positions_and_choices_are_items(parameters):
+    """The same lists and recalls, with items numbered in the order of study or otherwise: what was
+    studied third is item 2 of the list 3, 1, 2. Catches positions taken for item numbers."""
+    data = {
+        "subject": np.zeros((1, 1), int),
+        "listLength": np.array([[3]]),
+        "recalls": np.array([[3, 1, 0]]),
+    }
+    plain, numbered = (
+        make_loss({**data, "pres_itemnos": np.array([items])}, [0], parameters, ())(jnp.zeros(0))
+        for items in ([1, 2, 3], [3, 1, 2])
+    )
+    np.testing.assert_allclose(numbered, plain, rtol=1e-6)
 
 
 def test_value_and_gradient_are_finite_everywhere(peers, x64):
