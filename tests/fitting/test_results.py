@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from jaxcmr.fitting import FitInterrupted, JaxDE, ScipyDE
+from jaxcmr.fitting._result import make_result
 from jaxcmr.loss import MemorySearchLikelihoodFnGenerator
 from jaxcmr.models import MODELS
-from jaxcmr.optimize import LaneReport
+from jaxcmr.optimize import LaneReport, OptimizeResults
 from jaxcmr.typing import FitResult
 
 BOUNDS = {"encoding_drift_rate": [0.1, 0.9], "choice_sensitivity": [0.5, 20.0]}
@@ -70,6 +71,22 @@ def test_evaluations_are_counted(make, fitter_class):
     assert result["converged"] == [False]
 
 
+def test_the_lowest_run_wins():
+    """Of two runs the second is lower: estimate, generations and convergence are its own, the
+    evaluations those of both. Catches a result that takes the first run."""
+
+    def run(fun, x, nit, success):
+        values = {"fun": fun, "x": np.array([x]), "nit": nit, "nfev": 100, "success": success}
+        return OptimizeResults(**dict.fromkeys(OptimizeResults._fields) | values)
+
+    runs = [run(5.0, 0.1, 9, False), run(3.0, 0.2, 4, True), run(4.0, 0.3, 7, False)]
+    options = {"bounds": {"learning_rate": [0.0, 1.0]}}
+    result = make_result([7], [runs], {"item_support": 2.0}, options, 1.5)
+    assert result["fitness"] == [3.0] and result["nit"] == [4] and result["converged"] == [True]
+    assert result["fits"] == {"learning_rate": [0.2], "item_support": [2.0], "subject": [7]}
+    assert result["nfev"] == [300]
+
+
 def test_a_loose_tolerance_converges_at_once(make, fitter_class):
     result = make(fitter_class, relative_tolerance=10.0).fit(EVERYONE)
     assert result["converged"] == [True] and result["nit"] == [1]
@@ -118,10 +135,10 @@ def test_the_two_fitters_agree(make):
 
 def test_progress_and_iterations_are_shown(make, capsys):
     """The bar counts subjects and shows generation and best fitness; iterations are a line each."""
-    make(JaxDE, progress_bar=True, display_iterations=True).fit_subjects(EVERYONE)
+    make(JaxDE, progress_bar=True, display_iterations=True, best_of=2).fit_subjects(EVERYONE)
     out, err = capsys.readouterr()
-    assert "4/4" in err and "generation=5" in err and "best=" in err
-    assert "subject=20 run=0 step 5: f(x)= " in out
+    assert "4/4" in err and "5/4" not in err and "generation=5" in err and "best=" in err
+    assert "subject=20 run=0 step 5: f(x)= " in out and "subject=3 run=1 step" in out
 
 
 def test_nothing_is_shown_unasked(make, capsys):
