@@ -22,11 +22,14 @@ SETTINGS = ("data", "model", "loss", "fitter", "precision", "subjects", "query")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the command line; returns the exit status (2: something in the request is wrong)."""
+    """Runs the command line; returns the exit status (2: a mistake in the request; 130: Ctrl-C)."""
     options = make_parser().parse_args(arguments)
     try:
         config = complete(gather(options))
         return run(config, choose_folder(config, options.out))
+    except KeyboardInterrupt:
+        print("jaxcmr: interrupted before the search began", file=sys.stderr)
+        return 130
     except (ValueError, ImportError, OSError) as error:
         print(f"jaxcmr: error: {error}", file=sys.stderr)
         return 2

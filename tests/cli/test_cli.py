@@ -4,7 +4,6 @@ import json
 import signal
 import subprocess
 import sys
-import time
 import tomllib
 
 import numpy as np
@@ -192,9 +191,9 @@ def test_ctrl_c_writes_what_is_done(data_file, tmp_path):
         stderr=subprocess.PIPE,
         text=True,
     )
-    while not (out / "config.toml").exists() and process.poll() is None:
-        time.sleep(0.1)
-    time.sleep(3)
+    shown = ""
+    while "generation=" not in shown and process.poll() is None:  # the search has begun
+        shown += process.stderr.read(1)
     process.send_signal(signal.SIGINT)
     stdout, stderr = process.communicate(timeout=120)
     assert process.returncode == 130, stderr
