@@ -9,7 +9,7 @@ from jaxcmr.optimize._lanes import LaneReport, evolve_lanes
 from jaxcmr.optimize._minimize import differential_evolution
 from jaxcmr.optimize._populations import POPULATIONS
 from jaxcmr.optimize._program import in_double
-from jaxcmr.optimize._run import OptimizeResults
+from jaxcmr.optimize._result import OptimizeResults
 from jaxcmr.optimize._strategies import STRATEGIES
 
 __all__ = [

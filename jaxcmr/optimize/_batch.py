@@ -11,16 +11,10 @@ import jax.numpy as jnp
 from jaxtyping import Array, Int, PRNGKeyArray
 
 from jaxcmr.optimize._box import Box
+from jaxcmr.optimize._compiled import Compiled
 from jaxcmr.optimize._generation import Objective, Settings, State
-from jaxcmr.optimize._run import (
-    OptimizeResults,
-    Summary,
-    advance,
-    finish,
-    polished,
-    start,
-    summarize,
-)
+from jaxcmr.optimize._result import OptimizeResults
+from jaxcmr.optimize._run import Summary, advance, finish, polished, start, summarize
 
 __all__ = ["Objectives", "advance_lanes", "alike", "finish_lanes", "polish_lanes", "start_lanes"]
 
@@ -64,13 +58,19 @@ class Objectives(eqx.Module):
         )
 
 
-@eqx.filter_jit
-def start_lanes(objectives: Objectives, box: Box, settings: Settings, keys: PRNGKeyArray) -> State:
+@Compiled
+def start_lanes(
+    objectives: Objectives,
+    box: Box,
+    settings: Settings,
+    keys: PRNGKeyArray,
+    population: Array | None,
+) -> State:
     """`start` of every lane."""
-    return objectives.map(lambda func, key: start(func, box, settings, key, None), keys)
+    return objectives.map(lambda func, key: start(func, box, settings, key, None, population), keys)
 
 
-@eqx.filter_jit
+@Compiled
 def advance_lanes(
     objectives: Objectives,
     box: Box,
@@ -87,13 +87,13 @@ def advance_lanes(
     return objectives.map(one, states, stop_at)
 
 
-@eqx.filter_jit
+@Compiled
 def finish_lanes(box: Box, settings: Settings, states: State) -> OptimizeResults:
     """`finish` of every lane."""
     return jax.vmap(lambda state: finish(box, settings, state))(states)
 
 
-@eqx.filter_jit
+@Compiled
 def polish_lanes(objectives: Objectives, box: Box, results: OptimizeResults) -> OptimizeResults:
     """`polished` of every lane."""
     return objectives.map(lambda func, result: polished(func, box, result), results)

@@ -5,57 +5,135 @@ from __future__ import annotations
 from typing import Any
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 from numpy.typing import ArrayLike
 
-__all__ = ["Box"]
+__all__ = ["Box", "is_traced"]
+
+
+def is_traced(tree: Any) -> bool:
+    """Whether any number in `tree` is unknown as yet: an argument of a function being traced."""
+    return any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(tree))
 
 
 class Box(eqx.Module):
-    """Bounds ``lower <= x <= upper``, both (n_params,) and finite."""
+    """Bounds ``lower <= x <= upper``, both (n_params,) and finite.
+
+    `whole` marks parameters that are whole numbers, as their bounds then are: each of these
+    numbers owns an equal share of the unit interval.
+    """
 
     lower: Float[Array, " n_params"]
     upper: Float[Array, " n_params"]
+    whole: Bool[Array, " n_params"] | None = None
 
     @classmethod
-    def from_bounds(cls, bounds: ArrayLike) -> Box:
-        """The box of `bounds`, (n_params, 2).
+    def from_bounds(cls, bounds: Any, integrality: ArrayLike | None = None) -> Box:
+        """The box of `bounds`: (n_params, 2) pairs, or a `scipy.optimize.Bounds`.
 
         Bounds that the working precision cannot hold are rounded into the box, not out of it: in
-        float32 an upper bound of ``1 - 2.2e-16`` must not become 1.
+        float32 an upper bound of ``1 - 2.2e-16`` must not become 1. Bounds that are being traced
+        are taken as they come.
 
         Raises:
-            ValueError: wrong shape, not finite, or lower > upper.
+            ValueError: wrong shape, not finite, lower > upper, or no whole number between them.
         """
-        wanted = np.asarray(bounds, dtype=np.float64)
-        if wanted.ndim != 2 or wanted.shape[1] != 2 or not len(wanted):
-            raise ValueError(
-                f"bounds must be (low, high) pairs, shape (n_params, 2); got shape {wanted.shape}."
-            )
-        for i, (low, high) in enumerate(wanted):
-            if not (np.isfinite(low) and np.isfinite(high)):
-                raise ValueError(f"bounds[{i}] = ({low}, {high}) must be finite.")
-            if low > high:
-                raise ValueError(f"bounds[{i}] = ({low}, {high}) must have low <= high.")
-        dtype = np.dtype(jnp.result_type(float))
-        lower, upper = wanted[:, 0].astype(dtype), wanted[:, 1].astype(dtype)
-        lower = np.where(lower < wanted[:, 0], np.nextafter(lower, dtype.type(np.inf)), lower)
-        upper = np.where(upper > wanted[:, 1], np.nextafter(upper, dtype.type(-np.inf)), upper)
-        return cls(jnp.asarray(lower), jnp.asarray(np.maximum(lower, upper)))
+        if hasattr(bounds, "lb") and hasattr(bounds, "ub"):
+            bounds = np.stack(np.broadcast_arrays(bounds.lb, bounds.ub), axis=1)
+        if is_traced(bounds):
+            pairs = jnp.asarray(bounds, jnp.result_type(float))
+            check_shape(pairs.shape)
+            whole = as_mask(integrality, len(pairs))
+            lower, upper = pairs.T if whole is None else whole_bounds(jnp, pairs, whole).T
+        else:
+            wanted = np.asarray(bounds, dtype=np.float64)
+            check_shape(wanted.shape)
+            check_order(wanted)
+            whole = as_mask(integrality, len(wanted))
+            if whole is not None:
+                wanted = whole_bounds(np, wanted, whole)
+                if np.any(wanted[:, 0] > wanted[:, 1]):
+                    raise ValueError(
+                        "One of the integrality constraints does not have any possible integer "
+                        f"values between the lower/upper bounds: {np.asarray(bounds).tolist()}."
+                    )
+            lower, upper = rounded_inward(wanted)
+        return cls(lower, upper, whole)  # type: ignore[arg-type]  # NumPy's arrays will do
+
+    @property
+    def low_edge(self) -> Float[Array, " n_params"]:
+        """Where the unit interval begins, in the user's units."""
+        return self.lower if self.whole is None else self.lower - 0.5 * self.whole
+
+    @property
+    def width(self) -> Float[Array, " n_params"]:
+        """How long the unit interval is, in the user's units."""
+        width = self.upper - self.lower
+        return width if self.whole is None else width + self.whole
 
     def to_user(self, unit: Float[Array, "... n_params"]) -> Float[Array, "... n_params"]:
         """From the unit cube to the user's units; never outside the box by rounding."""
-        return jnp.clip(self.lower + unit * (self.upper - self.lower), self.lower, self.upper)
+        x = self.low_edge + unit * self.width
+        if self.whole is not None:
+            x = jnp.where(self.whole, jnp.round(x), x)
+        return jnp.clip(x, self.lower, self.upper)
 
     def to_unit(self, x: Float[Array, "... n_params"]) -> Float[Array, "... n_params"]:
         """From the user's units to the unit cube; a fixed coordinate (lower = upper) goes to 0."""
-        width = self.upper - self.lower
-        return jnp.where(width > 0, (x - self.lower) / jnp.where(width > 0, width, 1.0), 0.0)
+        width = self.width
+        return jnp.where(width > 0, (x - self.low_edge) / jnp.where(width > 0, width, 1.0), 0.0)
 
-    def contains(self, x: Any) -> bool:
-        """Whether `x` (n_params,) lies in the box, up to the rounding of the bounds."""
-        x = np.asarray(x, np.dtype(self.lower.dtype))
-        slack = 2 * np.finfo(x.dtype).eps * np.maximum(abs(self.lower), abs(self.upper))
-        return bool(np.all((x >= self.lower - slack) & (x <= self.upper + slack)))
+    def contains(self, x: Float[Array, " n_params"]) -> Bool[Array, ""]:
+        """Whether `x` lies in the box, up to the rounding of the bounds."""
+        slack = 2 * jnp.finfo(x.dtype).eps * jnp.maximum(jnp.abs(self.lower), jnp.abs(self.upper))
+        high_edge = self.low_edge + self.width
+        return jnp.all((x >= self.low_edge - slack) & (x <= high_edge + slack))
+
+
+def check_shape(shape: tuple[int, ...]) -> None:
+    """Raises a ValueError unless `shape` is that of bounds."""
+    if len(shape) != 2 or shape[1] != 2 or not shape[0]:
+        raise ValueError(f"bounds must be (low, high) pairs, shape (n_params, 2); got {shape}.")
+
+
+def check_order(bounds: np.ndarray) -> None:
+    """Raises a ValueError unless all `bounds` are finite and low <= high."""
+    for i, (low, high) in enumerate(bounds):
+        if not (np.isfinite(low) and np.isfinite(high)):
+            raise ValueError(f"bounds[{i}] = ({low}, {high}) must be finite.")
+        if low > high:
+            raise ValueError(f"bounds[{i}] = ({low}, {high}) must have low <= high.")
+
+
+def as_mask(integrality: ArrayLike | None, n_params: int) -> np.ndarray | None:
+    """`integrality` as (n_params,) booleans, or None if it is False everywhere."""
+    if integrality is None:
+        return None
+    try:
+        mask = np.broadcast_to(np.asarray(integrality, bool), (n_params,))
+    except ValueError:
+        raise ValueError(
+            f"integrality must be one boolean or {n_params}; got {integrality!r}."
+        ) from None
+    return mask if mask.any() else None
+
+
+def whole_bounds(numpy: Any, bounds: Any, whole: np.ndarray) -> Any:
+    """Bounds of whole numbers narrowed to whole numbers; `numpy` is NumPy or JAX's."""
+    low, high = bounds.T
+    return numpy.stack(
+        [numpy.where(whole, numpy.ceil(low), low), numpy.where(whole, numpy.floor(high), high)],
+        axis=1,
+    )
+
+
+def rounded_inward(bounds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Lower and upper bounds in the working precision, not outside the given ones."""
+    dtype = np.dtype(jnp.result_type(float))
+    lower, upper = bounds[:, 0].astype(dtype), bounds[:, 1].astype(dtype)
+    lower = np.where(lower < bounds[:, 0], np.nextafter(lower, dtype.type(np.inf)), lower)
+    upper = np.where(upper > bounds[:, 1], np.nextafter(upper, dtype.type(-np.inf)), upper)
+    return lower, np.maximum(lower, upper)

@@ -1,4 +1,4 @@
-"""Differential evolution as pure functions on a state: `init`, `step`, `converged`, `best`.
+"""Differential evolution as pure functions on a state: `init`, `step`, `converged`.
 
 Storn & Price (1997), with the conventions of `scipy.optimize.differential_evolution`. Randomness
 is a function of the key and the generation number alone, never of how many problems run together.
@@ -7,6 +7,7 @@ is a function of the key and the generation number alone, never of how many prob
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import equinox as eqx
 import jax
@@ -14,10 +15,13 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from jaxcmr.optimize._box import Box
+from jaxcmr.optimize._draws import Draws, draw
+from jaxcmr.optimize._errors import ShapeError
+from jaxcmr.optimize._history import Contest, Memory
 from jaxcmr.optimize._populations import POPULATIONS
-from jaxcmr.optimize._strategies import STRATEGIES, Strategy
+from jaxcmr.optimize._strategies import Custom, Strategy
 
-__all__ = ["Settings", "State", "best", "converged", "evaluate", "init", "step"]
+__all__ = ["Settings", "State", "converged", "draws_after", "evaluate", "init", "step"]
 
 Objective = Callable[[Float[Array, "n_params members"]], Float[Array, " members"]]
 
@@ -29,37 +33,31 @@ class Settings(eqx.Module):
     recombination: Float[Array, ""]
     tol: Float[Array, ""]
     atol: Float[Array, ""]
-    strategy: str = eqx.field(static=True)
+    fatol: Float[Array, ""]  # negative: no such rule
+    maxfun: Int[Array, ""]  # evaluations that the user allows
+    budget: Int[Array, ""]  # evaluations that end the run: `maxfun`, or `maxiter` generations
+    strategy: Strategy | Custom = eqx.field(static=True)
     init: str = eqx.field(static=True)
     updating: str = eqx.field(static=True)
     members: int = eqx.field(static=True)
+    disp: bool = eqx.field(static=True)
 
 
-class State(eqx.Module):
-    """The population after a generation, in the unit cube. The start is generation 0."""
+class State(NamedTuple):
+    """The population after a generation, in the unit cube. The start is generation 0.
+
+    The best member comes first; with an adaptive strategy all are in ascending order of energy.
+    Only the first `size` members take part; the energy of the others is infinite.
+    """
 
     population: Float[Array, "members n_params"]
     energies: Float[Array, " members"]
+    size: Int[Array, ""]
+    memory: Memory | None
     generation: Int[Array, ""]
+    nfev: Int[Array, ""]
+    nonfinite: Int[Array, ""]
     key: PRNGKeyArray
-
-
-class Draws(eqx.Module):
-    """Everything random in one generation."""
-
-    partners: Int[Array, "members k"]
-    uniforms: Float[Array, "members n_params"]
-    fill_point: Int[Array, " members"]
-    scale: Float[Array, ""]
-    redrawn: Float[Array, "members n_params"]
-
-
-def evaluate(
-    func: Objective, box: Box, unit: Float[Array, "members n_params"]
-) -> Float[Array, " members"]:
-    """Energies of members of the unit cube; one that is not a number counts as infinite."""
-    energies = func(box.to_user(unit).T)
-    return jnp.where(jnp.isnan(energies), jnp.inf, energies).astype(unit.dtype)
 
 
 def init(
@@ -68,95 +66,174 @@ def init(
     settings: Settings,
     key: PRNGKeyArray,
     x0: Float[Array, " n_params"] | None = None,
+    population: Float[Array, "members n_params"] | None = None,
 ) -> State:
-    """The initial population and its energies; `x0` (unit cube), if any, is its first member."""
-    make = POPULATIONS[settings.init]
-    population = make(jax.random.fold_in(key, 0), settings.members, box.lower.shape[0])
+    """The initial population, by default of the kind `settings.init`, and its energies.
+
+    `population`, and `x0`, which becomes its first member, are in the unit cube.
+    """
+    members = settings.members
+    if population is None:
+        make = POPULATIONS[settings.init]
+        population = make(jax.random.fold_in(key, 0), members, box.lower.shape[0])
     population = population.astype(box.lower.dtype)
     if x0 is not None:
         population = population.at[0].set(x0)
-    return State(population, evaluate(func, box, population), jnp.array(0), key)
+    allowed = jnp.minimum(members, settings.budget)
+    energies, nonfinite = evaluate(func, box, population, allowed)
+    history = settings.strategy.history
+    memory = None if history is None else history.init(population)
+    size, generation = jnp.array(members), jnp.array(0)
+    return in_order(
+        settings, State(population, energies, size, memory, generation, allowed, nonfinite, key)
+    )
 
 
 def step(func: Objective, box: Box, settings: Settings, state: State) -> State:
-    """One generation: a trial vector for every member, which replaces it unless it is worse.
+    """One generation: a challenger for every member, whose place it takes unless it is worse.
 
-    With deferred updating all trial vectors are made from, and judged against, the population the
+    With deferred updating all challengers are made from, and judged against, the population the
     generation began with; with immediate updating each replacement is seen by the next member.
     """
-    draws = draw(settings, state)
-
-    def compete(i: Int[Array, " m"], population: Array, energies: Array) -> tuple[Array, Array]:
-        trial = jax.vmap(lambda j: trial_vector(settings, draws, population, energies, j))(i)
-        energy = evaluate(func, box, trial)
-        wins = energy <= energies[i]
-        return jnp.where(wins[:, None], trial, population[i]), jnp.where(wins, energy, energies[i])
-
-    def one_by_one(i: Int[Array, ""], current: tuple[Array, Array]) -> tuple[Array, Array]:
-        population, energies = current
-        member, energy = compete(i[None], population, energies)
-        return population.at[i].set(member[0]), energies.at[i].set(energy[0])
-
-    current = (state.population, state.energies)
-    if settings.updating == "deferred":
-        current = compete(jnp.arange(settings.members), *current)
-    else:
-        current = jax.lax.fori_loop(0, settings.members, one_by_one, current)
-    return State(*current, state.generation + 1, state.key)
+    draws = draws_after(settings, state)
+    compete = all_at_once if settings.updating == "deferred" else one_by_one
+    after, contest = compete(func, box, settings, draws, state)
+    history = settings.strategy.history
+    if history is not None and state.memory is not None:
+        memory = history.learn(
+            state.memory, contest, draws.scale, draws.rate, state.size, draws.place[0]
+        )
+        after = after._replace(memory=memory)
+    return in_order(settings, after._replace(generation=state.generation + 1))
 
 
-def draw(settings: Settings, state: State) -> Draws:
-    """The draws of the generation after `state`."""
-    strategy = STRATEGIES[settings.strategy]
-    members, n_params = state.population.shape
-    dtype = state.population.dtype
-    keys = jax.random.split(jax.random.fold_in(state.key, state.generation + 1), 5)
-    low, high = settings.mutation
-    return Draws(
-        partners=draw_partners(keys[0], members, strategy.n_partners),
-        uniforms=jax.random.uniform(keys[1], (members, n_params), dtype),
-        fill_point=jax.random.randint(keys[2], (members,), 0, n_params),
-        scale=jax.random.uniform(keys[3], (), dtype, low, high),
-        redrawn=jax.random.uniform(keys[4], (members, n_params), dtype),
+def draws_after(settings: Settings, state: State) -> Draws:
+    """Everything random in the generation after `state`."""
+    return draw(
+        jax.random.fold_in(state.key, state.generation + 1),
+        state.population,
+        state.size,
+        settings.strategy.n_partners,
+        settings.mutation,
+        settings.recombination,
+        settings.strategy.history,
+        state.memory,
     )
 
 
-def draw_partners(key: PRNGKeyArray, members: int, k: int) -> Int[Array, "members k"]:
-    """For each member, k others, all different: an ordered sample without replacement.
+def all_at_once(
+    func: Objective, box: Box, settings: Settings, draws: Draws, state: State
+) -> tuple[State, Contest]:
+    """Every member against its challenger: the state after, and how each contest ended."""
+    allowed = jnp.minimum(state.size, settings.budget - state.nfev)
+    trials = challengers(settings, draws, state.population, state)
+    energies, nonfinite = evaluate(func, box, trials, allowed)
+    wins = (energies <= state.energies) & (jnp.arange(settings.members) < allowed)
+    after = state._replace(
+        population=jnp.where(wins[:, None], trials, state.population),
+        energies=jnp.where(wins, energies, state.energies),
+        nfev=state.nfev + allowed,
+        nonfinite=state.nonfinite + nonfinite,
+    )
+    return after, Contest(state.population, state.energies, energies)
 
-    The j-th partner is drawn among the members not yet taken, then shifted past those taken, in
-    ascending order: no sorting of permutations.
+
+def one_by_one(
+    func: Objective, box: Box, settings: Settings, draws: Draws, state: State
+) -> tuple[State, Contest]:
+    """The same, with each contest seen by the next."""
+
+    def visit(
+        loop: tuple[Int[Array, ""], State, Contest],
+    ) -> tuple[Int[Array, ""], State, Contest]:
+        i, now, contests = loop
+        parent, before = now.population[i], now.energies[i]
+        trial = challengers(settings, jax.tree.map(lambda draw: draw[i], draws), parent, now)
+        energies, nonfinite = evaluate(func, box, trial[None], jnp.array(1))
+        wins = energies[0] <= before
+        after = now._replace(
+            population=now.population.at[i].set(jnp.where(wins, trial, parent)),
+            energies=now.energies.at[i].min(energies[0]),
+            nfev=now.nfev + 1,
+            nonfinite=now.nonfinite + nonfinite,
+        )
+        contest = Contest(parent, before, energies[0])
+        contests = jax.tree.map(lambda all, one: all.at[i].set(one), contests, contest)
+        return (
+            i + 1,
+            swapped(after, jnp.where(wins & (energies[0] <= now.energies[0]), i, 0)),
+            contests,
+        )
+
+    def goes_on(loop: tuple[Int[Array, ""], State, Contest]) -> Bool[Array, ""]:
+        i, now, _ = loop
+        return (i < now.size) & (now.nfev < settings.budget)
+
+    contests = Contest(state.population, state.energies, state.energies)
+    _, after, contests = jax.lax.while_loop(goes_on, visit, (jnp.array(0), state, contests))
+    return after, contests
+
+
+def challengers(
+    settings: Settings, draws: Draws, parents: Float[Array, "... n_params"], state: State
+) -> Float[Array, "... n_params"]:
+    """The vectors that challenge `parents`; coordinates outside the cube are drawn anew.
+
+    `draws` are those of all members, or of the one whose parent is given.
     """
-    taken = jnp.arange(members)[:, None]
-    for j in range(k):
-        rank = jax.random.randint(jax.random.fold_in(key, j), (members,), 0, members - 1 - j)
-        for other in jnp.sort(taken, axis=1).T:
-            rank = rank + (rank >= other)
-        taken = jnp.concatenate([taken, rank[:, None]], axis=1)
-    return taken[:, 1:]
+    trials = settings.strategy.challengers(draws, parents, state.population, state.memory)
+    return jnp.where((trials >= 0) & (trials <= 1), trials, draws.redrawn)
 
 
-def trial_vector(
-    settings: Settings, draws: Draws, population: Array, energies: Array, i: Int[Array, ""]
-) -> Float[Array, " n_params"]:
-    """The vector that challenges member i; coordinates outside the cube are drawn anew."""
-    strategy: Strategy = STRATEGIES[settings.strategy]
-    fittest = population[jnp.argmin(energies)]
-    mutant = strategy.mutate(population, fittest, draws.partners[i], draws.scale)
-    trial = strategy.cross(
-        mutant, population[i], draws.uniforms[i], draws.fill_point[i], settings.recombination
+def evaluate(
+    func: Objective, box: Box, unit: Float[Array, "members n_params"], allowed: Int[Array, ""]
+) -> tuple[Float[Array, " members"], Int[Array, ""]]:
+    """Energies of the first `allowed` members, and how many of these are not finite.
+
+    An energy that is not a number counts as infinite; so does that of a member not allowed.
+    """
+    energies = jnp.asarray(func(box.to_user(unit).T))
+    if energies.shape != unit.shape[:1]:
+        raise ShapeError(
+            "The vectorized function must return an array of shape (S,) when given an array of "
+            f"shape (len(x), S). Given {unit.T.shape}, it returned {energies.shape}."
+        )
+    counts = jnp.arange(len(unit)) < allowed
+    nonfinite = jnp.sum(counts & ~jnp.isfinite(energies))
+    usable = counts & ~jnp.isnan(energies)
+    return jnp.where(usable, energies, jnp.inf).astype(unit.dtype), nonfinite
+
+
+def in_order(settings: Settings, state: State) -> State:
+    """The state with its best member first; where there is a history, with all in ascending order
+    and as many as it lets live."""
+    history = settings.strategy.history
+    if history is None:
+        return swapped(state, jnp.argmin(state.energies))
+    order = jnp.argsort(state.energies)
+    size = history.next_size(settings.members, state.size, state.nfev / settings.budget)
+    energies = jnp.where(jnp.arange(settings.members) < size, state.energies[order], jnp.inf)
+    return state._replace(population=state.population[order], energies=energies, size=size)
+
+
+def swapped(state: State, i: Int[Array, ""]) -> State:
+    """The state with members 0 and i in each other's place."""
+    population, energies = state.population, state.energies
+    return state._replace(
+        population=population.at[i].set(population[0]).at[0].set(population[i]),
+        energies=energies.at[i].set(energies[0]).at[0].set(energies[i]),
     )
-    return jnp.where((trial < 0) | (trial > 1), draws.redrawn[i], trial)
 
 
 def converged(settings: Settings, state: State) -> Bool[Array, ""]:
-    """SciPy's rule: ``std(energies) <= atol + tol |mean(energies)|``, all energies finite."""
-    spread, level = jnp.std(state.energies), jnp.abs(jnp.mean(state.energies))
-    finite = jnp.all(jnp.isfinite(state.energies))
-    return finite & (spread <= settings.atol + settings.tol * level)
+    """Whether all energies are finite and nearly equal, by either of two rules.
 
-
-def best(box: Box, state: State) -> tuple[Float[Array, " n_params"], Float[Array, ""]]:
-    """The fittest member, in the user's units, and its energy."""
-    fittest = jnp.argmin(state.energies)
-    return box.to_user(state.population[fittest]), state.energies[fittest]
+    SciPy's, ``std(energies) <= atol + tol |mean(energies)|``; or, if `fatol` is not negative,
+    ``max(energies) - min(energies) <= fatol``, which an added constant does not change.
+    """
+    energies, active = state.energies, jnp.arange(settings.members) < state.size
+    spread = jnp.std(energies, where=active)
+    level = jnp.abs(jnp.mean(energies, where=active))
+    extent = jnp.max(energies, where=active, initial=-jnp.inf) - energies[0]
+    equal = (spread <= settings.atol + settings.tol * level) | (extent <= settings.fatol)
+    return equal & jnp.all(jnp.isfinite(energies) | ~active)

@@ -25,7 +25,7 @@ from numpy.typing import ArrayLike
 from jaxcmr.optimize._batch import alike
 from jaxcmr.optimize._generation import Objective
 from jaxcmr.optimize._program import Lane, Program
-from jaxcmr.optimize._run import OptimizeResults
+from jaxcmr.optimize._result import OptimizeResults
 
 __all__ = ["LaneReport", "evolve_lanes"]
 
@@ -49,7 +49,6 @@ def evolve_lanes(
     bounds: ArrayLike,
     keys: Sequence[PRNGKeyArray],
     *,
-    maxiter: int = 1000,
     polish: bool = True,
     chunk: int | None = None,
     lanes_per_program: int | None = None,
@@ -66,14 +65,13 @@ def evolve_lanes(
         funcs: objectives ``(n_params, S) -> (S,)``, callable pytrees.
         bounds: (n_params, 2).
         keys: a random key per lane.
-        maxiter: most generations of a lane.
         polish: finish each lane with a bounded quasi-Newton search in double precision. The
             valleys of likelihoods are too flat for single precision to follow to their end.
         chunk: generations between reports; by default about a quarter of a second's worth.
         lanes_per_program: lanes advanced together; by default 1 on a CPU, else up to 64.
         n_programs: programs that run at a time; by default the number of cores on a CPU, else 1.
-        options: popsize, strategy, mutation, recombination, tol, atol, updating ("deferred" by
-            default) and init, as for `differential_evolution`.
+        options: maxiter, maxfun, popsize, strategy, mutation, recombination, tol, atol, fatol,
+            updating ("deferred" by default), init and integrality, as for `differential_evolution`.
 
     Yields:
         A `LaneReport` per advanced lane. Closing the iterator, or an exception raised while it
@@ -82,7 +80,7 @@ def evolve_lanes(
     on_cpu = jax.default_backend() == "cpu"
     width = lanes_per_program or (1 if on_cpu or not alike(funcs) else min(64, len(funcs)))
     options = {"updating": "deferred", **options}
-    program = Program(bounds, options, maxiter, polish, width, chunk)
+    program = Program(bounds, options, polish, width, chunk)
     n_programs = n_programs or (n_cores() if on_cpu else 1)
     waiting = deque(Lane(i, *lane) for i, lane in enumerate(zip(funcs, keys, strict=True)))
     running: set[Future[list[Lane]]] = set()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -13,82 +14,115 @@ import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 from numpy.typing import ArrayLike
 
-from jaxcmr.optimize._box import Box
-from jaxcmr.optimize._generation import Objective, Settings, State
-from jaxcmr.optimize._run import OptimizeResults, advance, finish, has_converged, polished, start
+from jaxcmr.optimize._box import Box, is_traced
+from jaxcmr.optimize._compiled import Compiled
+from jaxcmr.optimize._errors import OutOfBoundsError
+from jaxcmr.optimize._objective import make_objective
+from jaxcmr.optimize._result import OptimizeResults
+from jaxcmr.optimize._run import solve
 from jaxcmr.optimize._settings import make_problem
+from jaxcmr.optimize._watched import polish_by, solve_watched
 
 __all__ = ["differential_evolution"]
 
-compiled_start = eqx.filter_jit(start)
-compiled_advance = eqx.filter_jit(advance)
-compiled_finish = eqx.filter_jit(finish)
-compiled_polished = eqx.filter_jit(polished)
-
-
-class Columns(eqx.Module):
-    """A function of one vector, applied to the columns of ``(n_params, S)``."""
-
-    func: Callable[[Float[Array, " n_params"]], Float[Array, ""]]
-
-    def __call__(self, x: Float[Array, "n_params S"]) -> Float[Array, " S"]:
-        return jax.vmap(self.func, in_axes=1)(x)
+compiled_solve = Compiled(solve)
 
 
 def differential_evolution(
-    func: Callable[[Any], Any],
+    func: Callable[..., Any],
     /,
-    bounds: ArrayLike,
+    bounds: Any,
     *,
+    args: Any = (),
     key: PRNGKeyArray | None = None,
-    strategy: str = "best1bin",
+    strategy: str | Callable[..., Any] = "best1bin",
     maxiter: int = 1000,
+    maxfun: float | None = None,
     popsize: int = 15,
-    tol: float = 0.01,
+    tol: float | None = None,
     atol: float = 0.0,
+    fatol: float | None = None,
     mutation: float | Sequence[float] = (0.5, 1.0),
     recombination: float = 0.7,
+    callback: Callable[..., Any] | None = None,
     disp: bool = False,
-    polish: bool = True,
+    polish: bool | int | Callable[..., Any] = True,
+    init: str | ArrayLike = "latinhypercube",
     updating: str = "immediate",
-    workers: int = 1,
+    workers: int | Callable[..., Any] = 1,
+    constraints: Any = (),
     x0: ArrayLike | None = None,
-    init: str = "latinhypercube",
+    integrality: ArrayLike | None = None,
     vectorized: bool = False,
+    restarts: int = 1,
+    agree_tol: float = 0.01,
 ) -> OptimizeResults:
     """Global minimum of `func` in a box by differential evolution (Storn & Price, 1997).
 
-    Options mean what they mean in `scipy.optimize.differential_evolution`. Everything is compiled;
-    `func` must be traceable by JAX.
+    Options have the names and the meaning they have in `scipy.optimize.differential_evolution`;
+    `maxfun`, `fatol`, `restarts` and `agree_tol` are added. Everything is compiled, so JAX must be
+    able to trace `func` (wrap any other function in `jax.pure_callback`). Works under `jax.jit`
+    and `jax.vmap`: `key`, `args`, `bounds`, `x0`, `init` and all numbers may be traced, and calls
+    that differ only in these, or in the arrays that `func` holds as a pytree, share one program.
 
     Args:
-        func: ``(n_params,) -> ()``, or with `vectorized` ``(n_params, S) -> (S,)``. Values that
-            are not a number count as infinite.
-        bounds: (n_params, 2) finite (low, high) pairs.
+        func: ``func(x, *args)``, ``(n_params,) -> ()``; or with `vectorized`
+            ``(n_params, S) -> (S,)``. Values that are not a number count as infinite.
+        bounds: (n_params, 2) finite (low, high) pairs, or `scipy.optimize.Bounds`. A parameter
+            with low = high is fixed.
+        args: further arguments of `func`. Arrays and numbers are traced.
         key: random key; `jax.random.key(0)` by default. The same key gives the same result.
-        strategy: a name in `jaxcmr.optimize.STRATEGIES`.
-        maxiter: most generations.
-        popsize: the population has ``popsize * n_params`` members (at least 5).
-        tol: relative tolerance: stop when ``std(energies) <= atol + tol |mean(energies)|``.
-        atol: absolute tolerance.
+        strategy: a name in `jaxcmr.optimize.STRATEGIES`, or a function
+            ``strategy(candidate, population, rng=key) -> (n_params,)`` that gives the challenger
+            of member number `candidate`; `population` (S, n_params) is in the unit cube, best
+            member first, and `rng` is a random key.
+        maxiter: most generations, in terms of evaluations: ``(maxiter + 1) * S``. Of these a
+            strategy that shrinks its population makes more, smaller generations.
+        maxfun: most evaluations before the polish.
+        popsize: the population has ``S = popsize * n_params`` members (at least 5); parameters
+            that are fixed do not count.
+        tol: relative tolerance: stop when ``std(energies) <= atol + tol |mean(energies)|``. By
+            default 0.01, or 0 if `fatol` is given. Do not use it for a function like a
+            log-likelihood, whose mean is far from 0: it stops as soon as energies differ by
+            little compared with that.
+        atol: absolute tolerance in the same rule.
+        fatol: stop when ``max(energies) - min(energies) <= fatol``, in the units of `func`; a
+            constant added to `func` changes nothing. None: no such rule.
         mutation: scale F of the difference vectors in [0, 2); or (low, high), from which F is
-            drawn once a generation.
-        recombination: crossover probability in [0, 1].
+            drawn once a generation. Adaptive strategies find their own.
+        recombination: crossover probability CR in [0, 1]. Adaptive strategies find their own.
+        callback: ``callback(intermediate_result=OptimizeResults)`` or
+            ``callback(x, convergence=...)``, called after every generation; returning True, or
+            raising StopIteration, ends the search. Not under `jax.jit` or `jax.vmap`.
         disp: print the best value of each generation.
-        polish: finish with a bounded quasi-Newton search from the best member.
+        polish: finish with a bounded quasi-Newton search from the best member; or a number, from
+            that many distinct members; or a function ``polish(func, x, bounds=Bounds,
+            constraints=()) -> scipy.optimize.OptimizeResult``, such as `scipy.optimize.minimize`.
+            Its end is kept if it is lower and inside the bounds.
+        init: a name in `jaxcmr.optimize.POPULATIONS`, or a population (S, n_params), which is
+            clipped to the bounds; ``result.population`` goes on from a result.
         updating: "immediate" (a better vector is seen by the next member at once; evaluates one
-            vector at a time) or "deferred" (once a generation; evaluates them together).
-        workers: 1; other values are not supported yet.
-        x0: (n_params,) a guess that joins the initial population; inside the bounds.
-        init: a name in `jaxcmr.optimize.POPULATIONS`.
+            vector at a time) or "deferred" (once a generation; evaluates them together, which is
+            faster).
+        workers: devices of JAX that share the members, -1 for all; or a function
+            ``workers(func, xs)`` that takes xs (S, n_params) to energies (S,). Other than 1 forces
+            deferred updating.
+        constraints: not supported.
+        x0: (n_params,) a guess that becomes the first member; inside the bounds.
+        integrality: which parameters are whole numbers, (n_params,) booleans or one.
         vectorized: `func` takes all members at once; forces deferred updating.
+        restarts: independent runs, side by side; the best is returned. The first is the run that
+            there is without restarts.
+        agree_tol: how near to the best, in the units of `func`, a restart must end to be counted
+            in ``result.agreed``.
 
     Returns:
-        `OptimizeResults`: x, fun, success, status, message, nit, nfev, jac, population and
-        population_energies.
+        `OptimizeResults`.
 
     Raises:
-        ValueError: an option is unknown or out of range, or `x0` is outside the bounds.
+        ValueError: an option is unknown or out of range, `x0` is outside the bounds, or `func`
+            returns no number. An `x0` that is traced raises when the program runs.
+        NotImplementedError: constraints were given.
 
     Examples:
         >>> from jaxcmr.optimize import differential_evolution
@@ -96,51 +130,102 @@ def differential_evolution(
         >>> [round(float(value), 3) for value in result.x]
         [0.3, 0.3]
     """
-    if workers != 1:
-        raise ValueError(f"workers={workers!r} is not supported yet; use 1 (the default).")
-    if operator.index(maxiter) < 0:
-        raise ValueError(f"maxiter must be at least 0; got {maxiter}.")
-    box, settings = make_problem(
+    if constraints != ():
+        raise NotImplementedError(
+            "constraints are not supported: add a penalty to func, or use SciPy's."
+        )
+    objective = make_objective(func, args, vectorized, workers)
+    box, settings, population = make_problem(
         bounds,
+        maxiter=maxiter,
+        maxfun=maxfun,
         popsize=popsize,
         strategy=strategy,
         mutation=mutation,
         recombination=recombination,
         tol=tol,
         atol=atol,
-        updating="deferred" if vectorized else updating,
+        fatol=fatol,
+        updating=deferred_if_needed(updating, workers, vectorized),
         init=init,
+        integrality=integrality,
+        disp=disp,
     )
-    objective = func if vectorized else Columns(func)
-    key = jax.random.key(0) if key is None else key
-    state = compiled_start(objective, box, settings, key, check_x0(x0, box))
-    if disp:
-        state = advance_aloud(objective, box, settings, state, maxiter)
+    guess = as_guess(x0, box)
+    n_polished = 0 if callable(polish) or not has_free(box) else count("polish", polish, 0)
+    rest = (
+        jnp.asarray(agree_tol, jnp.result_type(float)),
+        n_polished,
+        count("restarts", restarts, 1),
+    )
+    everything = (objective, box, settings, as_key(key), guess, population)
+    by_hand = [
+        name for name, given in (("callback", callback), ("polish", polish)) if callable(given)
+    ]
+    if by_hand and is_traced(everything):
+        raise ValueError(f"A {by_hand[0]} function cannot be called under jax.jit or jax.vmap.")
+    if callback is None:
+        result = compiled_solve(*everything, *rest)
     else:
-        state = compiled_advance(objective, box, settings, state, jnp.asarray(maxiter))
-    result = compiled_finish(box, settings, state)
-    return compiled_polished(objective, box, result) if polish else result
+        result = solve_watched(*everything, *rest, callback=callback)
+    if callable(polish):
+        result = polish_by(polish, objective, box, result)
+    if disp:
+        jax.effects_barrier()
+    return result
 
 
-def check_x0(x0: ArrayLike | None, box: Box) -> Float[Array, " n_params"] | None:
-    """`x0` as an array, if it fits the box."""
+def deferred_if_needed(updating: str, workers: Any, vectorized: bool) -> str:
+    """`updating`, unless members are evaluated together; then "deferred", with SciPy's warning."""
+    overriding = "workers" if callable(workers) or workers != 1 else "vectorized"
+    if updating != "immediate" or (overriding == "vectorized" and not vectorized):
+        return updating
+    warnings.warn(
+        f"differential_evolution: the '{overriding}' keyword has overridden "
+        "updating='immediate' to updating='deferred'",
+        stacklevel=3,
+    )
+    return "deferred"
+
+
+def as_key(key: Any) -> PRNGKeyArray:
+    """A key of the new kind; 0's if there is none."""
+    if key is None:
+        return jax.random.key(0)
+    if not eqx.is_array(key):
+        raise ValueError(
+            f"key must be a key of jax.random, such as jax.random.key(0); got {key!r}."
+        )
+    if jnp.issubdtype(key.dtype, jax.dtypes.prng_key):
+        return key
+    return jax.random.wrap_key_data(key)
+
+
+def as_guess(x0: Any, box: Box) -> Float[Array, " n_params"] | None:
+    """`x0` as an array that fits the box, as far as Python can see."""
     if x0 is None:
         return None
-    guess = jnp.asarray(x0, box.lower.dtype)
+    guess = jnp.asarray(x0, jnp.result_type(float))
     if guess.shape != box.lower.shape:
         raise ValueError(f"x0 must have shape {box.lower.shape}; got {guess.shape}.")
-    if not box.contains(guess):
-        raise ValueError(f"x0 = {np.asarray(guess)} lies outside the bounds.")
+    if not is_traced((guess, box)) and not box.contains(guess):
+        raise OutOfBoundsError(
+            f"x0 lies outside the specified bounds: {np.asarray(guess)} is not between "
+            f"{np.asarray(box.lower)} and {np.asarray(box.upper)}."
+        )
     return guess
 
 
-def advance_aloud(
-    func: Objective, box: Box, settings: Settings, state: State, maxiter: int
-) -> State:
-    """`advance` to `maxiter` one generation at a time, printing as SciPy does."""
-    for generation in range(1, maxiter + 1):
-        state = compiled_advance(func, box, settings, state, jnp.asarray(generation))
-        print(f"differential_evolution step {generation}: f(x)= {float(state.energies.min())}")
-        if bool(has_converged(settings, state)):
-            break
-    return state
+def has_free(box: Box) -> bool:
+    """Whether there is a parameter that a polish could move."""
+    if is_traced(box):
+        return box.whole is None or not box.whole.all()
+    movable = box.upper > box.lower
+    return bool(np.any(movable if box.whole is None else movable & ~box.whole))
+
+
+def count(name: str, value: Any, least: int) -> int:
+    """An option that is a whole number."""
+    if operator.index(value) < least:
+        raise ValueError(f"{name} must be at least {least}; got {value}.")
+    return operator.index(value)

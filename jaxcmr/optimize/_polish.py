@@ -3,9 +3,7 @@
 A projected BFGS: coordinates on a bound whose gradient points out of the box are held; the others
 take a quasi-Newton step, clipped to the box, of the best length of a ladder evaluated in one batch.
 Powell's damping keeps the Hessian estimate positive definite. Nothing is accepted that is not
-lower, so rounding noise (float32) can end the search early but not spoil it. Gradients are taken in
-forward mode: for a dozen parameters as fast as reverse mode, without its memory, and through any
-loop. Sources: Bertsekas
+lower, so rounding noise (float32) can end the search early but not spoil it. Sources: Bertsekas
 (1982), SIAM J. Control Optim. 20:221; Nocedal & Wright (2006), Numerical Optimization, ch. 18.
 """
 
@@ -20,6 +18,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
 from jaxcmr.optimize._box import Box
+from jaxcmr.optimize._slope import slope_at
 
 __all__ = ["PolishResult", "polish"]
 
@@ -34,8 +33,10 @@ class PolishResult(NamedTuple):
     unit: Float[Array, " n_params"]  # in the unit cube
     energy: Float[Array, ""]
     jac: Float[Array, " n_params"]  # in the user's units
-    nit: Int[Array, ""]
+    hess_inv: Float[Array, "n_params n_params"]  # in the user's units
     nfev: Int[Array, ""]
+    njev: Int[Array, ""]
+    status: Int[Array, ""]  # 1 exact slope, 2 with central differences, 3 no finite slope
 
 
 class Search(eqx.Module):
@@ -49,6 +50,8 @@ class Search(eqx.Module):
     is_fresh: Bool[Array, ""]  # `hessian` holds no curvature yet
     stalls: Int[Array, ""]
     nit: Int[Array, ""]
+    by_differences: Int[Array, ""]  # slopes that took central differences
+    usable: Bool[Array, ""]  # the slope is finite
     done: Bool[Array, ""]
 
 
@@ -61,19 +64,14 @@ def polish(
     """Minimises `func` in `box` from `unit` (unit cube) by projected BFGS.
 
     Args:
-        func: ``(n_params, k) -> (k,)``, differentiable.
-        box: the bounds.
-        unit: (n_params,) starting point. It is the result if the gradient there is not finite.
-        maxiter: most gradients taken.
+        func: ``(n_params, k) -> (k,)``.
+        box: the bounds. Parameters that are whole numbers stay what they are.
+        unit: (n_params,) starting point. It is the result if the slope there is not finite.
+        maxiter: most slopes taken.
     """
-    width = box.upper - box.lower
-
-    def slope_at(unit: Array) -> Array:
-        jac = jax.jacfwd(lambda x: func(x[:, None])[0])(box.to_user(unit))
-        return (jac * width).astype(unit.dtype)
 
     def iterate(s: Search) -> Search:
-        slope = slope_at(s.unit)
+        slope, by_differences = slope_at(func, box, s.unit)
         usable = jnp.all(jnp.isfinite(slope))
         is_fresh = jnp.all(s.unit == s.last_unit)
         hessian = jnp.where(is_fresh, first_hessian(slope), update_hessian(s, slope))
@@ -96,6 +94,8 @@ def polish(
             is_fresh=is_fresh,
             stalls=stalls,
             nit=s.nit + 1,
+            by_differences=s.by_differences + by_differences,
+            usable=usable,
             done=done,
         )
 
@@ -109,11 +109,23 @@ def polish(
         is_fresh=jnp.array(True),
         stalls=jnp.array(0),
         nit=jnp.array(0),
+        by_differences=jnp.array(0),
+        usable=jnp.array(True),
         done=jnp.array(False),
     )
     end = jax.lax.while_loop(lambda s: ~s.done, iterate, start)
-    jac = end.slope / jnp.where(width > 0, width, 1.0)
-    return PolishResult(end.unit, end.energy, jac, end.nit, end.nit * (len(LADDER) + 1))
+    width = box.width
+    inverse = jnp.linalg.inv(end.hessian) * width[:, None] * width
+    skipped = (end.nit == 1) & ~end.usable
+    return PolishResult(
+        unit=end.unit,
+        energy=end.energy,
+        jac=end.slope / jnp.where(width > 0, width, 1.0),
+        hess_inv=inverse,
+        nfev=len(LADDER) * end.nit + 2 * n * end.by_differences,
+        njev=end.nit - end.by_differences,
+        status=jnp.where(skipped, 3, jnp.where(end.by_differences > 0, 2, 1)),
+    )
 
 
 def first_hessian(slope: Float[Array, " n"]) -> Float[Array, "n n"]:

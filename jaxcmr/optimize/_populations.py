@@ -31,8 +31,34 @@ def uniform(key: PRNGKeyArray, members: int, n_params: int) -> Float[Array, "mem
     return jax.random.uniform(key, (members, n_params))
 
 
+def sobol(key: PRNGKeyArray, members: int, n_params: int) -> Float[Array, "members n_params"]:
+    """Sobol's sequence with a random digital shift (`members` is best a power of two).
+
+    The shift flips the same random binary digits of every point, so that each power of two of
+    them stays a net (Owen, 2003, ACM TOMACS 13:363).
+    """
+    from scipy.stats import qmc  # slow to import, and seldom needed
+
+    digits = 24
+    log2 = (members - 1).bit_length()
+    points = qmc.Sobol(n_params, scramble=False).random_base2(log2)[:members]
+    shift = jax.random.bits(key, (n_params,), "uint32") >> (32 - digits)
+    shifted = jnp.asarray((points * 2**digits).astype("uint32")) ^ shift
+    return shifted.astype(jnp.result_type(float)) / 2**digits
+
+
+def halton(key: PRNGKeyArray, members: int, n_params: int) -> Float[Array, "members n_params"]:
+    """Halton's sequence, rotated by a random amount (Cranley & Patterson, 1976)."""
+    from scipy.stats import qmc  # slow to import, and seldom needed
+
+    points = jnp.asarray(qmc.Halton(n_params, scramble=False).random(members))
+    return (points + jax.random.uniform(key, (n_params,))) % 1.0
+
+
 POPULATIONS: Mapping[str, Callable[..., Float[Array, "members n_params"]]] = {
     "latinhypercube": latin_hypercube,
+    "sobol": sobol,
+    "halton": halton,
     "random": uniform,
 }
 """Every kind of initial population by name."""

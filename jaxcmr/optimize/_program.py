@@ -23,7 +23,7 @@ from jaxcmr.optimize._batch import (
 )
 from jaxcmr.optimize._box import Box
 from jaxcmr.optimize._generation import Objective, State
-from jaxcmr.optimize._run import OptimizeResults
+from jaxcmr.optimize._result import OptimizeResults
 from jaxcmr.optimize._settings import make_problem
 
 __all__ = ["Lane", "Program", "in_double"]
@@ -56,15 +56,14 @@ class Program:
         self,
         bounds: ArrayLike,
         options: Mapping[str, Any],
-        maxiter: int,
         polish: bool,
         width: int,
         chunk: int | None,
     ) -> None:
-        self.box, self.settings = make_problem(bounds, **options)
+        self.box, self.settings, self.population = make_problem(bounds, **options)
         with jax.enable_x64(True):
-            self.double_box = Box.from_bounds(bounds)
-        self.maxiter, self.polish, self.width = maxiter, polish, width
+            self.double_box = Box.from_bounds(bounds, options.get("integrality"))
+        self.polish, self.width = polish, width
         self.chunk = chunk
         self.pace = chunk or 1
         # JAX keeps these settings by thread: the pool's threads take them from the caller's.
@@ -85,26 +84,25 @@ class Program:
             return []
         full = self._fill(lanes)
         keys = jnp.stack([lane.key for lane in full])
-        states = start_lanes(self._objectives(full), self.box, self.settings, keys)
+        states = start_lanes(self._objectives(full), self.box, self.settings, keys, self.population)
         return [replace(lane, state=take(states, i)) for i, lane in enumerate(lanes)]
 
     def _advance(self, lanes: list[Lane]) -> list[Lane]:
         full = self._fill(lanes)
         began = time.perf_counter()
-        stop_at = np.array([min(lane.generation + self.pace, self.maxiter) for lane in full])
+        stop_at = np.array([lane.generation + self.pace for lane in full])
         states, summaries = advance_lanes(
             self._objectives(full), self.box, self.settings, stack(full), jnp.asarray(stop_at)
         )
-        generation, energy, converged = (np.asarray(field) for field in summaries)
+        generation, energy, has_ended = (np.asarray(field) for field in summaries)
         self._set_pace(time.perf_counter() - began)
-        done = converged | (generation >= self.maxiter)
         return [
             replace(
                 lane,
                 state=take(states, i),
                 generation=int(generation[i]),
                 energy=float(energy[i]),
-                done=bool(done[i]),
+                done=bool(has_ended[i]),
             )
             for i, lane in enumerate(lanes)
         ]

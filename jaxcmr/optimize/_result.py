@@ -1,0 +1,80 @@
+"""What a minimisation returns."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int
+
+__all__ = ["MESSAGES", "POLISH_MESSAGES", "OptimizeResults"]
+
+MESSAGES: Mapping[int, str] = {
+    -1: "in progress",
+    0: "Optimization terminated successfully.",
+    1: "Maximum number of iterations has been exceeded.",
+    2: "The objective was not finite anywhere in the population.",
+    3: "Maximum number of function evaluations has been exceeded.",
+    4: "Maximum number of function evaluations has been reached.",
+    5: "callback function requested stop early",
+}
+POLISH_MESSAGES: Mapping[int, str] = {
+    0: "not polished",
+    1: "polished along the gradient",
+    2: "polished along central differences, for want of a finite gradient",
+    3: "polish skipped: neither the gradient nor central differences were finite",
+    4: "polished by the function given",
+}
+
+
+class OptimizeResults(NamedTuple):
+    """Result of a minimisation, in the user's units, with SciPy's names; a pytree of arrays.
+
+    Of several (a batch under `jax.vmap`), each array has the batch's axis first.
+    """
+
+    x: Float[Array, " n_params"]
+    """The best parameters found."""
+    fun: Float[Array, ""]
+    """The objective there."""
+    success: Bool[Array, ""]
+    """Whether the population converged."""
+    status: Int[Array, ""]
+    """Why the run ended, see `message`."""
+    nit: Int[Array, ""]
+    """Generations."""
+    nfev: Int[Array, ""]
+    """Evaluations of the objective, those of the polish and of all restarts included."""
+    njev: Int[Array, ""]
+    """Gradients taken by the polish."""
+    jac: Float[Array, " n_params"] | None
+    """Gradient at `x`; None if there was no polish."""
+    hess_inv: Float[Array, "n_params n_params"] | None
+    """The polish's estimate of the inverse Hessian at `x`; None if there was no polish."""
+    population: Float[Array, "members n_params"]
+    """The last population, best member first. ``init=result.population`` goes on from it."""
+    population_energies: Float[Array, " members"]
+    """The objective of each of its members; infinite for those a shrinking strategy dropped."""
+    nonfinite: Int[Array, ""]
+    """Evaluations of the search, of those in `nfev`, that were infinite or not a number."""
+    agreed: Int[Array, ""]
+    """Restarts, the best one included, that ended within `agree_tol` of the best."""
+    polish_status: Int[Array, ""]
+    """How the polish went, see `polish_message`."""
+
+    @property
+    def message(self) -> str | list[str]:
+        """Why the run ended; of a batch, a list."""
+        return in_words(MESSAGES, self.status)
+
+    @property
+    def polish_message(self) -> str | list[str]:
+        """How the polish went; of a batch, a list."""
+        return in_words(POLISH_MESSAGES, self.polish_status)
+
+
+def in_words(messages: Mapping[int, str], status: Int[Array, "..."]) -> str | list[str]:
+    """The message of each status."""
+    codes = np.asarray(status).tolist()
+    return [messages[code] for code in codes] if isinstance(codes, list) else messages[codes]

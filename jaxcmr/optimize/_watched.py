@@ -1,0 +1,111 @@
+"""What only plain Python can do with a run: call a function of the user between generations, or
+let one polish its end."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, PRNGKeyArray
+from scipy.optimize import Bounds
+
+from jaxcmr.optimize._box import Box
+from jaxcmr.optimize._compiled import Compiled
+from jaxcmr.optimize._generation import Objective, Settings
+from jaxcmr.optimize._result import OptimizeResults
+from jaxcmr.optimize._run import advance, finish, polished, start, summarize
+
+__all__ = ["polish_by", "solve_watched"]
+
+compiled_start = Compiled(start)
+compiled_advance = Compiled(advance)
+compiled_summarize = Compiled(summarize)
+compiled_finish = Compiled(finish)
+compiled_polished = Compiled(polished)
+compiled_value = Compiled(lambda objective, x: objective(x[:, None])[0])
+
+
+def solve_watched(
+    func: Objective,
+    box: Box,
+    settings: Settings,
+    key: PRNGKeyArray,
+    x0: Array | None,
+    population: Array | None,
+    agree_tol: Array,
+    polish_members: int,
+    restarts: int,
+    *,
+    callback: Callable[..., Any],
+) -> OptimizeResults:
+    """`solve`, with `callback` called after every generation; it may stop the search."""
+    if restarts > 1:
+        raise ValueError("A callback follows one run; leave restarts at 1.")
+    state = compiled_start(func, box, settings, key, x0, population)
+    stopped = False
+    while not stopped and not compiled_summarize(settings, state).has_ended:
+        state = compiled_advance(func, box, settings, state, state.generation + 1)
+        stopped = asks_to_stop(callback, compiled_finish(box, settings, state), settings)
+    result = compiled_finish(box, settings, state)
+    if stopped:
+        result = result._replace(success=jnp.array(False), status=jnp.array(5))
+    return compiled_polished(func, box, result, polish_members) if polish_members else result
+
+
+def asks_to_stop(callback: Callable[..., Any], result: OptimizeResults, settings: Settings) -> bool:
+    """What `callback` says of the run so far; it has one of the two forms that SciPy knows."""
+    try:
+        if set(inspect.signature(callback).parameters) == {"intermediate_result"}:
+            so_far = result._replace(success=jnp.array(True), status=jnp.array(-1))
+            return bool(callback(intermediate_result=so_far))
+        energies = np.asarray(result.population_energies)
+        spread = np.std(energies) / (abs(np.mean(energies)) + np.finfo(float).eps)
+        convergence = settings.tol / (spread + np.finfo(float).eps)
+        return bool(callback(result.x, convergence=float(convergence)))
+    except StopIteration:
+        return True
+
+
+def polish_by(
+    polish: Callable[..., Any], func: Objective, box: Box, result: OptimizeResults
+) -> OptimizeResults:
+    """`result` with its best member polished by a function of the user.
+
+    Raises:
+        ValueError: it returned something else than an OptimizeResult.
+    """
+    start = np.asarray(result.x)
+    lower, upper = np.array(box.lower), np.array(box.upper)
+    if box.whole is not None:
+        whole = np.asarray(box.whole)
+        lower[whole] = upper[whole] = start[whole]
+    end = polish(
+        lambda x: float(compiled_value(func, jnp.asarray(x, result.x.dtype))),
+        start.copy(),
+        bounds=Bounds(lower, upper),
+        constraints=(),
+    )
+    if not (hasattr(end, "x") and hasattr(end, "fun")):
+        raise ValueError(
+            "The result from a user defined polishing function should return an OptimizeResult; "
+            f"got {type(end).__name__}."
+        )
+    result = result._replace(
+        nfev=result.nfev + int(getattr(end, "nfev", 0)),
+        njev=result.njev + int(getattr(end, "njev", 0)),
+        polish_status=jnp.array(4),
+    )
+    inside = np.all((lower <= end.x) & (end.x <= upper))
+    if not (inside and end.fun < result.fun):
+        return result
+    x, fun = jnp.asarray(end.x, result.x.dtype), jnp.asarray(end.fun, result.fun.dtype)
+    return result._replace(
+        x=x,
+        fun=fun,
+        jac=getattr(end, "jac", None),
+        population=result.population.at[0].set(x),
+        population_energies=result.population_energies.at[0].set(fun),
+    )
