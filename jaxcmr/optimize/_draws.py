@@ -100,7 +100,7 @@ def draw_partners(
             partner = partner + (partner >= other)
         partners.append(partner)
         taken = inserted(taken, partner)
-    return jnp.stack(partners, axis=-1)
+    return jnp.stack(partners, axis=-1) if partners else jnp.zeros((members, 0), int)
 
 
 def inserted(ascending: list[Array], new: Array) -> list[Array]:

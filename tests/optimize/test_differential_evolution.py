@@ -135,7 +135,7 @@ def test_a_constant_objective_converges_at_once():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"strategy": "best1bim"}, "Unknown strategy 'best1bim'.* Did you mean 'best1bin'?"),
+        ({"strategy": "best1bim"}, r"Unknown strategy 'best1bim'.* Did you mean 'best1bin'?"),
         ({"init": "latin"}, "Unknown init 'latin'"),
         ({"updating": "later"}, "Unknown updating 'later'"),
         ({"mutation": 2.0}, r"mutation must be a number in \[0, 2\)"),
@@ -146,10 +146,9 @@ def test_a_constant_objective_converges_at_once():
         ({"atol": np.nan}, "atol must be a number >= 0"),
         ({"popsize": 0}, "popsize must be at least 1"),
         ({"maxiter": -1}, "maxiter must be at least 0"),
-        ({"workers": 2}, "workers=2 is not supported"),
         ({"x0": [0.5]}, "x0 must have shape"),
-        ({"x0": [0.5, 1.5]}, "lies outside the bounds"),
-        ({"x0": [0.5, np.nan]}, "lies outside the bounds"),
+        ({"x0": [0.5, 1.5]}, "lies outside the specified bounds"),
+        ({"x0": [0.5, np.nan]}, "lies outside the specified bounds"),
     ],
 )
 def test_impossible_options_are_refused(options, message):
@@ -168,7 +167,7 @@ def test_the_polish_is_part_of_the_result():
     assert fine.population[best].tolist() == fine.x.tolist()
     assert float(fine.population_energies[best]) == float(fine.fun)
     np.testing.assert_allclose(fine.jac, jax.grad(ackley)(fine.x), rtol=1e-3, atol=1e-3)
-    assert np.all(np.isnan(rough.jac))
+    assert rough.jac is None and rough.hess_inv is None and int(rough.njev) == 0
     assert int(fine.nfev) >= int(rough.nfev) + 14  # one gradient and thirteen steps at least
 
 

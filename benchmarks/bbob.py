@@ -1,0 +1,266 @@
+"""Differential evolution on the BBOB test bed, next to SciPy's.
+
+24 functions (Hansen et al., 2009) in the box [-5, 5]^n, of which 15 instances each: shifted and
+rotated copies, one run on each. Both engines get the same options and as many evaluations:
+15 n members, 200 generations. What is measured is the gap, the best value so far less the optimum.
+
+To repeat, in an environment that has jaxcmr::
+
+    pip install ioh
+    python benchmarks/bbob.py quality  # four functions, dimension 10: how far each engine gets
+    python benchmarks/bbob.py ert      # all functions, dimensions 5 and 10: how fast
+
+Prints Markdown tables and writes every run to ``OUT/bbob_quality.json`` or ``OUT/bbob_ert.json``.
+`ert` is the expected running time: evaluations of all runs until they hit the target, by the
+number of runs that do. A run that does not hit it counts with its whole budget.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Callable, Iterable
+from functools import cache, partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import ioh
+import jax
+import jax.numpy as jnp
+import numpy as np
+import scipy.optimize
+from jaxtyping import Array, Float
+from tqdm import tqdm
+
+from jaxcmr.optimize import STRATEGIES, differential_evolution
+
+jax.config.update("jax_enable_x64", True)
+
+INSTANCES = range(1, 16)
+POPSIZE, MAXITER = 15, 200
+TARGETS = [10.0**k for k in range(2, -9, -1)]  # gaps whose first hit is noted
+OPTIONS = {
+    "popsize": POPSIZE,
+    "maxiter": MAXITER,
+    "mutation": 0.85,
+    "recombination": 0.9,
+    "tol": 0.0,
+    "atol": 0.0,
+    "updating": "deferred",
+    "vectorized": True,
+}
+
+batches: list[np.ndarray] = []  # gaps of all evaluations of the run under way, a call each
+
+
+class Run(NamedTuple):
+    """One run; `hits` are the evaluations it took to each of `TARGETS`, None if it never did."""
+
+    algorithm: str
+    dimension: int
+    function: int
+    instance: int
+    gap: float
+    nfev: int
+    seconds: float
+    hits: list[int | None]
+
+
+@cache
+def problem(function: int, instance: int, dimension: int) -> Any:
+    """A problem of the test bed."""
+    return ioh.get_problem(function, instance, dimension, ioh.ProblemClass.BBOB)
+
+
+def evaluate(x: Any, function: Any, instance: Any) -> np.ndarray:
+    """Values at the columns of `x`; notes their gaps."""
+    x = np.asarray(x)
+    here = problem(int(function), int(instance), len(x))
+    values = np.array(here(x.T.tolist()))
+    batches.append(values - here.optimum.y)
+    return values
+
+
+def traceable(x: Float[Array, "n S"], function: Array, instance: Array) -> Float[Array, " S"]:
+    """The same for JAX. The problem is data, so all problems of a dimension share one program."""
+    shape = jax.ShapeDtypeStruct(x.shape[1:], x.dtype)
+    return jax.pure_callback(evaluate, shape, x, function, instance)
+
+
+def scipys(args: tuple[int, int], bounds: np.ndarray) -> Any:
+    """A run of SciPy's."""
+    return scipy.optimize.differential_evolution(
+        evaluate, bounds, args=args, rng=args[1], polish=False, **OPTIONS
+    )
+
+
+def ours(args: tuple[int, int], bounds: np.ndarray, strategy: str, polish: bool = False) -> Any:
+    """A run of ours."""
+    key = jax.random.key(args[1])
+    return differential_evolution(
+        traceable, bounds, args=args, key=key, strategy=strategy, polish=polish, **OPTIONS
+    )
+
+
+SCIPY = "SciPy best1bin"
+ALGORITHMS: dict[str, Callable[..., Any]] = {
+    SCIPY: scipys,
+    "best1bin": partial(ours, strategy="best1bin"),
+    "shade": partial(ours, strategy="shade"),
+    "lshade": partial(ours, strategy="lshade"),
+    "best1bin + polish": partial(ours, strategy="best1bin", polish=True),
+}
+
+
+@cache
+def active_sizes(strategy: str, members: int) -> list[int]:
+    """How many members of each generation the engine counts.
+
+    A population that shrinks keeps its shape: the members it dropped come last, and are evaluated
+    but not looked at. How many these are depends on nothing but the evaluations so far, so that
+    the engine's own rule gives it after the fact.
+    """
+    history, budget = STRATEGIES[strategy].history, members * (MAXITER + 1)
+    sizes, size, nfev = [], members, 0
+    while nfev < budget:
+        sizes.append(min(size, budget - nfev))
+        nfev += sizes[-1]
+        if history is not None:
+            size = int(history.next_size(members, jnp.array(size), jnp.array(nfev) / budget))
+    return sizes
+
+
+def counted(algorithm: str, members: int) -> np.ndarray:
+    """Gaps of all counted evaluations of the run that has ended, in the order of evaluation."""
+    if algorithm not in STRATEGIES:
+        return np.concatenate(batches)
+    sizes = active_sizes(algorithm, members)
+    return np.concatenate([batch[:size] for batch, size in zip(batches, sizes, strict=False)])
+
+
+def run(algorithm: str, dimension: int, function: int, instance: int) -> Run:
+    """One run, checked against what the engine says of it.
+
+    SciPy's count with `vectorized` is that of calls. A polish may see lower values than it returns.
+    """
+    batches.clear()
+    began = time.perf_counter()
+    result = ALGORITHMS[algorithm]((function, instance), np.tile([-5.0, 5.0], (dimension, 1)))
+    fun, nfev = float(result.fun), int(result.nfev)
+    seconds = time.perf_counter() - began
+    gaps = counted(algorithm, POPSIZE * dimension)
+    gap = fun - problem(function, instance, dimension).optimum.y
+    assert nfev == (len(batches) if algorithm == SCIPY else len(gaps))
+    assert gap == gaps.min() or "polish" in algorithm
+    reached = [gaps <= target for target in TARGETS]
+    hits = [int(there.argmax()) + 1 if there.any() else None for there in reached]
+    return Run(algorithm, dimension, function, instance, gap, len(gaps), seconds, hits)
+
+
+def run_all(
+    name: str, algorithms: Iterable[str], dimensions: list[int], functions: list[int], out: Path
+) -> list[Run]:
+    """Every algorithm on every instance; written to `out`."""
+    todo = [
+        (algorithm, dimension, function, instance)
+        for algorithm in algorithms
+        for dimension in dimensions
+        for function in functions
+        for instance in INSTANCES
+    ]
+    runs = [run(*one) for one in tqdm(todo, desc=name, unit="run")]
+    out.mkdir(parents=True, exist_ok=True)
+    with open(out / f"bbob_{name}.json", "w") as file:
+        json.dump({"targets": TARGETS, "runs": [one._asdict() for one in runs]}, file)
+    return runs
+
+
+def select(runs: list[Run], **fields: Any) -> list[Run]:
+    """The runs with these fields."""
+    wanted = fields.items()
+    return [one for one in runs if all(getattr(one, name) == value for name, value in wanted)]
+
+
+def table(header: list[str], rows: list[list[str]]) -> str:
+    """A table in Markdown."""
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in lines) + "\n"
+
+
+def quality_table(runs: list[Run], functions: list[int]) -> str:
+    """Hits of 1e-8, median gap, and its ratio to SciPy's; gaps below 1e-8 count there as 1e-8."""
+
+    def cell(algorithm: str, function: int) -> str:
+        here = select(runs, algorithm=algorithm, function=function)
+        gap, scipys = (
+            np.median([one.gap for one in some])
+            for some in (here, select(runs, algorithm=SCIPY, function=function))
+        )
+        hits = sum(one.gap <= TARGETS[-1] for one in here)
+        ratio = max(gap, TARGETS[-1]) / max(scipys, TARGETS[-1])
+        return f"{hits}/{len(here)}, {max(gap, 0.0):.2g}, {ratio:.2g}"
+
+    rows = [[name, *(cell(name, function) for function in functions)] for name in ALGORITHMS]
+    return table(["hits, gap, ratio", *(f"f{function}" for function in functions)], rows)
+
+
+def ert(runs: list[Run], target: float) -> str:
+    """Expected running time by dimension, and how many runs hit the target."""
+    dimension = runs[0].dimension
+    hits = [one.hits[TARGETS.index(target)] for one in runs]
+    successes = sum(hit is not None for hit in hits)
+    if not successes:
+        return "–"
+    budget = POPSIZE * dimension * (MAXITER + 1)
+    total = sum(budget if hit is None else hit for hit in hits)
+    return f"{total / successes / dimension:.0f} ({successes}/{len(runs)})"
+
+
+def ert_table(runs: list[Run], targets: list[float]) -> str:
+    """A row for each function and algorithm."""
+    functions, algorithms = (
+        list(dict.fromkeys(column))
+        for column in ([one.function for one in runs], [one.algorithm for one in runs])
+    )
+    rows = []
+    for function in functions:
+        for algorithm in algorithms:
+            here = select(runs, function=function, algorithm=algorithm)
+            rows.append([f"f{function}", algorithm, *(ert(here, target) for target in targets)])
+    return table(["", "", *(f"{target:g}" for target in targets)], rows)
+
+
+def times_table(runs: list[Run]) -> str:
+    """Wall time; a run that compiles is among them, and counts in the total."""
+    rows = []
+    for algorithm in dict.fromkeys(one.algorithm for one in runs):
+        seconds = [one.seconds for one in select(runs, algorithm=algorithm)]
+        nfev = np.mean([one.nfev for one in select(runs, algorithm=algorithm)])
+        rows.append([algorithm, f"{np.median(seconds):.3f}", f"{sum(seconds):.1f}", f"{nfev:.0f}"])
+    return table(["", "seconds a run (median)", "in all", "evaluations a run"], rows)
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("part", choices=["quality", "ert"])
+    parser.add_argument("--functions", type=int, nargs="+", help="1 to 24")
+    parser.add_argument("--dimensions", type=int, nargs="+")
+    parser.add_argument("--out", type=Path, default=Path("build"), help="folder for the runs")
+    options = parser.parse_args()
+    if options.part == "quality":
+        functions = options.functions or [1, 8, 15, 21]
+        runs = run_all("quality", ALGORITHMS, options.dimensions or [10], functions, options.out)
+        print(quality_table(runs, functions))
+    else:
+        functions, dimensions = options.functions or [*range(1, 25)], options.dimensions or [5, 10]
+        runs = run_all("ert", [SCIPY, "best1bin", "lshade"], dimensions, functions, options.out)
+        for dimension in dimensions:
+            print(f"Dimension {dimension}: ERT / {dimension} to each target (runs that hit it)\n")
+            print(ert_table(select(runs, dimension=dimension), [10.0, 0.1, 1e-3, 1e-8]))
+    print(times_table(runs))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,322 @@
+"""Every entry of the table of strategies keeps the contract of a strategy.
+
+The equations are written out a second time here, as loops in NumPy, and run side by side with the
+engine on the same random draws.
+"""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import scipy.stats
+
+from jaxcmr.optimize import STRATEGIES, differential_evolution
+from jaxcmr.optimize._generation import State, draws_after, init, step
+from jaxcmr.optimize._settings import make_problem
+
+CLASSIC = [name for name in STRATEGIES if name.endswith(("bin", "exp"))]
+ADAPTIVE = [name for name in STRATEGIES if name not in CLASSIC]
+
+MUTANTS = {  # x: all members, b: the best, i: the challenged, r: partners
+    "best1": lambda x, b, i, r, f: b + f * (x[r[0]] - x[r[1]]),
+    "rand1": lambda x, b, i, r, f: x[r[0]] + f * (x[r[1]] - x[r[2]]),
+    "best2": lambda x, b, i, r, f: b + f * (x[r[0]] + x[r[1]] - x[r[2]] - x[r[3]]),
+    "rand2": lambda x, b, i, r, f: x[r[0]] + f * (x[r[1]] + x[r[2]] - x[r[3]] - x[r[4]]),
+    "randtobest1": lambda x, b, i, r, f: x[r[0]] + f * (b - x[r[0]]) + f * (x[r[1]] - x[r[2]]),
+    "currenttobest1": lambda x, b, i, r, f: x[i] + f * (b - x[i] + x[r[0]] - x[r[1]]),
+}
+
+
+def bumpy(x):
+    return ((x - 0.7) ** 2).sum(0) + (x**2).sum(0) * (x**3).sum(0)
+
+
+def in_numpy(draws):
+    """The draws as NumPy's arrays; without the keys, which cannot be."""
+    return jax.tree.map(np.asarray, eqx.tree_at(lambda d: d.keys, draws, jnp.zeros(0)))
+
+
+def numpy_crossover(name, mutant, parent, uniforms, first, rate):
+    """Coordinate by coordinate, as in SciPy's `_differentialevolution.py`."""
+    trial, n = parent.copy(), len(parent)
+    if name.endswith("exp"):
+        j, place = 0, first
+        while j < n and (j == 0 or uniforms[j] < rate):
+            trial[place] = mutant[place]
+            place, j = (place + 1) % n, j + 1
+    else:
+        for j in range(n):
+            if uniforms[j] < rate or j == first:
+                trial[j] = mutant[j]
+    return trial
+
+
+def numpy_generation(func, box, settings, name, state, draws):
+    """A generation of a classic strategy."""
+    population, energies = np.array(state.population), np.array(state.energies)
+    parents, before = population.copy(), energies.copy()
+    deferred = settings.updating == "deferred"
+    lower, upper = np.asarray(box.lower), np.asarray(box.upper)
+    for i in range(len(population)):
+        seen, seen_energies = (parents, before) if deferred else (population, energies)
+        best = seen[np.argmin(seen_energies)]
+        mutant = MUTANTS[name[:-3]](seen, best, i, draws.partners[i], draws.scale[0])
+        trial = numpy_crossover(
+            name, mutant, seen[i], draws.uniforms[i], draws.first[i], settings.recombination
+        )
+        outside = (trial < 0) | (trial > 1)
+        trial[outside] = draws.redrawn[i][outside]
+        energy = func(lower + trial * (upper - lower))
+        if energy <= seen_energies[i]:
+            population[i], energies[i] = trial, energy
+            if not deferred and energy <= energies[0]:
+                population[[0, i]], energies[[0, i]] = population[[i, 0]], energies[[i, 0]]
+    k = np.argmin(energies)
+    population[[0, k]], energies[[0, k]] = population[[k, 0]], energies[[k, 0]]
+    return population, energies
+
+
+@pytest.mark.parametrize("updating", ["immediate", "deferred"])
+@pytest.mark.parametrize("name", CLASSIC)
+def test_generation_equals_numpy(name, updating):
+    """Twenty generations in step: catches a wrong base vector or sign, a parent seen too early or
+    too late, a crossover that forgets its first coordinate, and a best member not put first."""
+    with jax.enable_x64(True):
+        box, settings, _ = make_problem(
+            [(-2.0, 3.0)] * 3,
+            popsize=4,
+            strategy=name,
+            updating=updating,
+            mutation=(0.5, 1.5),
+            recombination=0.6,
+        )
+        state = init(bumpy, box, settings, jax.random.key(3))
+        one_step = jax.jit(lambda state: step(bumpy, box, settings, state))
+        redrawn = 0
+        for _ in range(20):
+            draws = in_numpy(draws_after(settings, state))
+            population, energies = numpy_generation(bumpy, box, settings, name, state, draws)
+            state = one_step(state)
+            np.testing.assert_allclose(state.population, population, rtol=1e-12, atol=1e-14)
+            np.testing.assert_allclose(state.energies, energies, rtol=1e-12)
+            redrawn += np.isin(population, draws.redrawn).sum()
+        assert redrawn > 0  # the case out of bounds did occur
+
+
+def numpy_lehmer(values, weights):
+    return (weights * values**2).sum() / (weights * values).sum()
+
+
+def numpy_adaptive_generation(func, settings, state, draws):
+    """A generation of SHADE or L-SHADE on the unit cube: Tanabe & Fukunaga (2014)."""
+    history, memory = settings.strategy.history, jax.tree.map(np.array, state.memory)
+    population, energies = np.array(state.population), np.array(state.energies)
+    size, members = int(state.size), len(population)
+    after, won, gains, archive = population.copy(), [], [], list(memory.archive[: memory.archived])
+    new_energies = energies.copy()
+    for i in range(size):
+        r0, r1 = draws.partners[i]
+        second = population[r1] if r1 < members else memory.archive[r1 - members]
+        toward = population[draws.guide[i]] - population[i] + population[r0] - second
+        mutant = population[i] + draws.scale[i] * toward
+        trial = numpy_crossover(
+            "bin", mutant, population[i], draws.uniforms[i], draws.first[i], draws.rate[i]
+        )
+        outside = (trial < 0) | (trial > 1)
+        trial[outside] = draws.redrawn[i][outside]
+        energy = func(trial)
+        if energy <= energies[i]:
+            after[i], new_energies[i] = trial, energy
+        if energy < energies[i]:
+            won.append(i)
+            gains.append(energies[i] - energy)
+
+    capacity = round(history.archive_ratio * size)
+    archive = archive[:capacity]
+    kept, begin = len(archive), int(draws.place[0] * capacity)
+    for rank, i in enumerate(won):
+        if kept + rank < capacity:
+            archive.append(population[i])
+        else:
+            archive[(begin + kept + rank) % capacity] = population[i]
+    scale, rate, oldest = memory.scale, memory.rate, int(memory.oldest)
+    if won:
+        weights = np.array(gains) / np.sum(gains)
+        rates = draws.rate[won]
+        never = rate[oldest] < 0 or rates.max() == 0
+        rate[oldest] = -1.0 if never else numpy_lehmer(rates, weights)
+        scale[oldest] = numpy_lehmer(draws.scale[won], weights)
+        oldest = (oldest + 1) % len(scale)
+    nfev = int(state.nfev) + size
+    if history.shrinks:
+        size = min(size, max(4, round(members + nfev / int(settings.budget) * (4 - members))))
+    order = np.argsort(new_energies, kind="stable")
+    new_energies = new_energies[order]
+    new_energies[size:] = np.inf
+    return after[order], new_energies, size, scale, rate, oldest, np.array(archive)
+
+
+@pytest.mark.parametrize("name", ADAPTIVE)
+def test_adaptive_generation_equals_numpy(name):
+    """Thirty generations in step, past the point where the archive overflows: catches success
+    weights, the wrong entry of memory, a loser in the archive, and a population not cut in time."""
+    with jax.enable_x64(True):
+        box, settings, _ = make_problem(
+            [(0.0, 1.0)] * 3, popsize=5, strategy=name, updating="deferred", maxiter=30
+        )
+
+        def func(x):
+            return (jnp.cos(9 * x) + (x - 0.6) ** 2).sum(0)
+
+        state = init(func, box, settings, jax.random.key(1))
+        one_step = jax.jit(lambda state: step(func, box, settings, state))
+        overflown = 0
+        for _ in range(30):
+            draws = in_numpy(draws_after(settings, state))
+            expected = numpy_adaptive_generation(func, settings, state, draws)
+            overflown += int(state.memory.archived) == round(2.6 * int(state.size))
+            state = one_step(state)
+            population, energies, size, scale, rate, oldest, archive = expected
+            np.testing.assert_allclose(state.energies, energies, rtol=1e-12)
+            np.testing.assert_allclose(state.population[:size], population[:size], rtol=1e-12)
+            np.testing.assert_allclose(state.memory.scale, scale, rtol=1e-10)
+            np.testing.assert_allclose(state.memory.rate, rate, rtol=1e-10)
+            assert int(state.size) == size and int(state.memory.oldest) == oldest
+            assert int(state.memory.archived) == len(archive)
+            np.testing.assert_allclose(state.memory.archive[: len(archive)], archive, rtol=1e-12)
+        assert overflown > 0
+
+
+def draws_of(name, members, n_params, generations=200):
+    """Draws of many generations from one state; of adaptive ones, with a half-full archive."""
+    _, settings, _ = make_problem([(0.0, 1.0)] * n_params, strategy=name, updating="deferred")
+    population = jax.random.uniform(jax.random.key(9), (members, n_params))
+    history = settings.strategy.history
+    memory = None
+    if history is not None:
+        memory = history.init(population)
+        memory = type(memory)(
+            memory.scale, memory.rate, memory.oldest, memory.archive, jnp.array(members)
+        )
+    zero = jnp.array(0)
+    state = State(
+        population, jnp.arange(members, dtype=float), jnp.array(members), memory, zero, zero, zero,
+        jax.random.key(4),
+    )  # fmt: skip
+    many = jax.vmap(lambda g: draws_after(settings, state._replace(generation=g)))
+    return settings, state, in_numpy(many(jnp.arange(generations)))
+
+
+@pytest.mark.parametrize("name", STRATEGIES)
+def test_partners_are_distinct_and_uniform(name):
+    """Never the member itself, never twice, every other member equally often: catches an
+    off-by-one in the shift past those taken. The archive is only for the last partner."""
+    members, generations = 9, 3000
+    settings, _, draws = draws_of(name, members, 2, generations)
+    k, adapts = settings.strategy.n_partners, settings.strategy.history is not None
+    partners = draws.partners
+    assert partners.shape == (generations, members, k)
+    everyone = np.concatenate([np.broadcast_to(draws.index[..., None], (*partners.shape[:2], 1)),
+                               partners], axis=-1)  # fmt: skip
+    assert all(len(set(row)) == k + 1 for row in everyone.reshape(-1, k + 1).tolist())
+    for position in range(k):
+        pool = 2 * members if adapts and position == k - 1 else members
+        expected = generations / (pool - 1)
+        for member in range(members):
+            counts = np.bincount(partners[:, member, position], minlength=members)
+            assert counts[member] == 0 and len(counts) == pool
+            chi_square = ((np.delete(counts, member) - expected) ** 2 / expected).sum()
+            assert chi_square < pool + 6 * np.sqrt(2 * pool)
+
+
+@pytest.mark.parametrize("rate", [0.0, 0.3, 1.0])
+@pytest.mark.parametrize("name", STRATEGIES)
+def test_a_challenger_has_a_coordinate_of_its_mutant(name, rate):
+    """At least one, wherever it starts; with CR 1 all, and with CR 0 exactly one. The share of
+    coordinates between is that of the crossover's definition."""
+    n = 5
+    settings, _, draws = draws_of(name, 12, n)
+    crossed = np.asarray(settings.strategy.cross(draws.uniforms, draws.first, jnp.array(rate)))
+    counts = crossed.sum(-1)
+    assert counts.min() >= 1 and set(draws.first.ravel()) == set(range(n))
+    if rate in (0.0, 1.0):
+        assert np.all(counts == (n if rate else 1))
+    run = sum(rate**j for j in range(n))  # of an exponential crossover
+    expected = run if name.endswith("exp") else 1 + (n - 1) * rate
+    assert counts.mean() == pytest.approx(expected, abs=0.1)
+
+
+@pytest.mark.parametrize("name", STRATEGIES)
+def test_draws_are_in_range(name):
+    """F within the dither or in (0, 1], one a generation or one a member; CR in [0, 1]; guides
+    among the best."""
+    settings, _, draws = draws_of(name, 40, 3, 500)
+    if settings.strategy.history is None:
+        assert np.all((draws.scale >= 0.5) & (draws.scale < 1.0)) and np.all(draws.guide == 0)
+        assert np.all(draws.scale == draws.scale[:, :1]) and np.ptp(draws.scale[:, 0]) > 0.45
+        assert np.all(draws.rate == np.float32(0.7))
+    else:
+        assert np.all((draws.scale > 0) & (draws.scale <= 1)) and np.all(draws.guide < 4)
+        assert np.all((draws.rate >= 0) & (draws.rate <= 1))
+        assert draws.rate.mean() == pytest.approx(0.5, abs=0.005)
+        assert draws.rate.std() == pytest.approx(0.1, abs=0.003)
+        positive = scipy.stats.cauchy(0.5, 0.1)
+        for share in (0.25, 0.5, 0.75):  # of the part of the Cauchy law above 0
+            below = positive.cdf(0) + share * positive.sf(0)
+            assert np.quantile(draws.scale, share) == pytest.approx(positive.ppf(below), abs=0.01)
+
+
+def sphere_or_valley(x, is_valley):
+    sphere = ((x - 1) ** 2).sum()
+    return jnp.where(is_valley, (100 * (x[1:] - x[:-1] ** 2) ** 2).sum() + sphere, sphere)
+
+
+@pytest.mark.parametrize("updating", ["immediate", "deferred"])
+@pytest.mark.parametrize("name", STRATEGIES)
+def test_easy_and_bent_valleys_are_solved(name, updating):
+    """A sphere, and Rosenbrock's valley, without a polish."""
+    for is_valley, maxiter, tolerance in ((0, 120, 1e-4), (1, 400, 1e-2)):
+        result = differential_evolution(
+            sphere_or_valley,
+            [(-3, 4)] * 3,
+            args=(is_valley,),
+            strategy=name,
+            updating=updating,
+            popsize=20,
+            maxiter=maxiter,
+            tol=0,
+            polish=False,
+        )
+        assert result.fun < tolerance and result.population.shape == (60, 3)
+
+
+@pytest.mark.parametrize("updating", ["immediate", "deferred"])
+def test_a_strategy_of_the_user(updating):
+    """In SciPy's form, with a key for its generator: the best member comes first, members are in
+    the unit cube, every member is asked for, and keys differ between members and generations."""
+
+    def best1(candidate, population, rng=None):
+        r0, r1 = jax.random.choice(rng, population.shape[0], (2,), replace=False)
+        return population[0] + 0.7 * (population[r0] - population[r1])
+
+    def sphere(x):
+        return ((x - 3) ** 2).sum()
+
+    result = differential_evolution(
+        sphere, [(0, 10)] * 2, strategy=best1, updating=updating, polish=False, tol=1e-8
+    )
+    assert bool(result.success)
+    np.testing.assert_allclose(result.x, 3, atol=1e-2)
+
+    def give_away(candidate, population, rng=None):
+        return jnp.stack([candidate / 100, jax.random.uniform(rng)])
+
+    result = differential_evolution(
+        lambda x: 0 * x[0], [(0, 1)] * 2, strategy=give_away, updating=updating, tol=0, maxiter=1
+    )
+    places = np.asarray(result.population)
+    np.testing.assert_allclose(np.sort(places[:, 0]), np.arange(30) / 100, atol=1e-6)
+    assert len(set(places[:, 1].tolist())) == 30
+    with pytest.raises(RuntimeError, match=r"strategy.* must return a vector"):
+        differential_evolution(sphere, [(0, 10)] * 2, strategy=lambda i, p, rng: jnp.ones(3))
