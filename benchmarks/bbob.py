@@ -119,7 +119,7 @@ def active_sizes(strategy: str, members: int) -> list[int]:
 
     A population that shrinks keeps its shape: the members it dropped come last, and are evaluated
     but not looked at. How many these are depends on nothing but the evaluations so far, so that
-    the engine's own rule gives it after the fact.
+    the engine's own rule, applied here once more, tells the two apart. `run` checks the sum.
     """
     history, budget = STRATEGIES[strategy].history, members * (MAXITER + 1)
     sizes, size, nfev = [], members, 0
@@ -182,84 +182,88 @@ def select(runs: list[Run], **fields: Any) -> list[Run]:
     return [one for one in runs if all(getattr(one, name) == value for name, value in wanted)]
 
 
+def distinct(runs: list[Run], field: str) -> list[Any]:
+    """The values of a field, in the order in which they come."""
+    return list(dict.fromkeys(getattr(one, field) for one in runs))
+
+
 def table(header: list[str], rows: list[list[str]]) -> str:
     """A table in Markdown."""
     lines = [header, ["---"] * len(header), *rows]
     return "\n".join("| " + " | ".join(cells) + " |" for cells in lines) + "\n"
 
 
-def quality_table(runs: list[Run], functions: list[int]) -> str:
+def quality_table(runs: list[Run]) -> str:
     """Hits of 1e-8, median gap, and its ratio to SciPy's; gaps below 1e-8 count there as 1e-8."""
 
     def cell(algorithm: str, function: int) -> str:
-        here = select(runs, algorithm=algorithm, function=function)
-        gap, scipys = (
-            np.median([one.gap for one in some])
-            for some in (here, select(runs, algorithm=SCIPY, function=function))
+        gaps, scipys = (
+            [max(one.gap, 0.0) for one in select(runs, algorithm=name, function=function)]
+            for name in (algorithm, SCIPY)
         )
-        hits = sum(one.gap <= TARGETS[-1] for one in here)
-        ratio = max(gap, TARGETS[-1]) / max(scipys, TARGETS[-1])
-        return f"{hits}/{len(here)}, {max(gap, 0.0):.2g}, {ratio:.2g}"
+        hits = sum(gap <= TARGETS[-1] for gap in gaps)
+        ratio = max(np.median(gaps), TARGETS[-1]) / max(np.median(scipys), TARGETS[-1])
+        return f"{hits}/{len(gaps)}, {np.median(gaps):.2g}, {ratio:.2g}"
 
-    rows = [[name, *(cell(name, function) for function in functions)] for name in ALGORITHMS]
-    return table(["hits, gap, ratio", *(f"f{function}" for function in functions)], rows)
+    functions = distinct(runs, "function")
+    rows = [[name, *(cell(name, f) for f in functions)] for name in distinct(runs, "algorithm")]
+    return table(["hits, gap, ratio", *(f"f{f}" for f in functions)], rows)
 
 
-def ert(runs: list[Run], target: float) -> str:
-    """Expected running time by dimension, and how many runs hit the target."""
-    dimension = runs[0].dimension
-    hits = [one.hits[TARGETS.index(target)] for one in runs]
-    successes = sum(hit is not None for hit in hits)
-    if not successes:
-        return "–"
+def ert_table(runs: list[Run]) -> str:
+    """Expected running time by dimension to some targets, and how many runs hit them."""
+    dimension, targets = runs[0].dimension, [10.0, 0.1, 1e-3, 1e-8]
     budget = POPSIZE * dimension * (MAXITER + 1)
-    total = sum(budget if hit is None else hit for hit in hits)
-    return f"{total / successes / dimension:.0f} ({successes}/{len(runs)})"
 
+    def cell(some: list[Run], target: float) -> str:
+        hits = [one.hits[TARGETS.index(target)] for one in some]
+        successes = sum(hit is not None for hit in hits)
+        if not successes:
+            return "–"
+        total = sum(budget if hit is None else hit for hit in hits)
+        return f"{total / successes / dimension:.0f} ({successes}/{len(hits)})"
 
-def ert_table(runs: list[Run], targets: list[float]) -> str:
-    """A row for each function and algorithm."""
-    functions, algorithms = (
-        list(dict.fromkeys(column))
-        for column in ([one.function for one in runs], [one.algorithm for one in runs])
-    )
     rows = []
-    for function in functions:
-        for algorithm in algorithms:
-            here = select(runs, function=function, algorithm=algorithm)
-            rows.append([f"f{function}", algorithm, *(ert(here, target) for target in targets)])
-    return table(["", "", *(f"{target:g}" for target in targets)], rows)
+    for function in distinct(runs, "function"):
+        for algorithm in distinct(runs, "algorithm"):
+            some = select(runs, function=function, algorithm=algorithm)
+            rows.append([f"f{function}", algorithm, *(cell(some, target) for target in targets)])
+    return table([f"ERT / {dimension}", "", *(f"{target:g}" for target in targets)], rows)
 
 
 def times_table(runs: list[Run]) -> str:
     """Wall time; a run that compiles is among them, and counts in the total."""
     rows = []
-    for algorithm in dict.fromkeys(one.algorithm for one in runs):
-        seconds = [one.seconds for one in select(runs, algorithm=algorithm)]
-        nfev = np.mean([one.nfev for one in select(runs, algorithm=algorithm)])
-        rows.append([algorithm, f"{np.median(seconds):.3f}", f"{sum(seconds):.1f}", f"{nfev:.0f}"])
+    for algorithm in distinct(runs, "algorithm"):
+        seconds, nfev = zip(
+            *((one.seconds, one.nfev) for one in select(runs, algorithm=algorithm)), strict=True
+        )
+        times = f"{np.median(seconds):.3f}", f"{sum(seconds):.1f}"
+        rows.append([algorithm, *times, f"{np.mean(nfev):.0f}"])
     return table(["", "seconds a run (median)", "in all", "evaluations a run"], rows)
+
+
+PARTS: dict[str, tuple[list[str], list[int], list[int], Callable[[list[Run]], str]]] = {
+    "quality": ([*ALGORITHMS], [10], [1, 8, 15, 21], quality_table),
+    "ert": ([SCIPY, "best1bin", "lshade"], [5, 10], [*range(1, 25)], ert_table),
+}
+"""Algorithms, dimensions and functions of each part, and its table."""
 
 
 def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("part", choices=["quality", "ert"])
-    parser.add_argument("--functions", type=int, nargs="+", help="1 to 24")
+    parser.add_argument("part", choices=PARTS)
+    parser.add_argument("--functions", type=int, nargs="+", help="some of 1 to 24")
     parser.add_argument("--dimensions", type=int, nargs="+")
     parser.add_argument("--out", type=Path, default=Path("build"), help="folder for the runs")
     options = parser.parse_args()
-    if options.part == "quality":
-        functions = options.functions or [1, 8, 15, 21]
-        runs = run_all("quality", ALGORITHMS, options.dimensions or [10], functions, options.out)
-        print(quality_table(runs, functions))
-    else:
-        functions, dimensions = options.functions or [*range(1, 25)], options.dimensions or [5, 10]
-        runs = run_all("ert", [SCIPY, "best1bin", "lshade"], dimensions, functions, options.out)
-        for dimension in dimensions:
-            print(f"Dimension {dimension}: ERT / {dimension} to each target (runs that hit it)\n")
-            print(ert_table(select(runs, dimension=dimension), [10.0, 0.1, 1e-3, 1e-8]))
-    print(times_table(runs))
+    algorithms, dimensions, functions, as_table = PARTS[options.part]
+    dimensions, functions = options.dimensions or dimensions, options.functions or functions
+    runs = run_all(options.part, algorithms, dimensions, functions, options.out)
+    for dimension in dimensions:
+        print(f"Dimension {dimension}\n\n{as_table(select(runs, dimension=dimension))}")
+        print(times_table(select(runs, dimension=dimension)))
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from jaxcmr.fitting import DEFAULTS, JaxDE, ScipyDE
+from jaxcmr.fitting import JaxDE, ScipyDE, defaults_for
 from jaxcmr.loss import LOSSES
 from jaxcmr.models import MODELS, usual_bounds
 from jaxcmr.names import did_you_mean
@@ -87,5 +87,9 @@ def complete(config: Mapping[str, Any]) -> dict[str, Any]:
     hyperparameters = dict(config.get("hyperparameters", {}))
     if "bounds" in hyperparameters:
         raise ValueError("Give bounds in the table [bounds], not among the hyperparameters.")
-    full["hyperparameters"] = {**DEFAULTS, "best_of": BEST_OF, **hyperparameters}
+    full["hyperparameters"] = {
+        **defaults_for(hyperparameters),
+        "best_of": BEST_OF,
+        **hyperparameters,
+    }
     return full

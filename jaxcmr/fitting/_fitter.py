@@ -41,6 +41,9 @@ class Fitter(ABC):
             - ``relative_tolerance`` (0.001), ``absolute_tolerance`` (0.0): a run ends when the
               standard deviation of the population's losses is at most the absolute tolerance plus
               the relative one times their mean;
+            - ``fatol`` (0.0): a run also ends when the population's losses differ by no more than
+              this, in the units of the loss: nats, of a likelihood. If it is given,
+              ``relative_tolerance`` is 0 unless given, too;
             - ``cross_over_rate`` (0.9); ``diff_w`` (0.85), a number or (low, high) for dither;
             - ``strategy`` ("best1bin"), ``init`` ("latinhypercube");
             - ``polish`` (True): end with a bounded quasi-Newton search in double precision, unless

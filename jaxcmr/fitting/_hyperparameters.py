@@ -10,7 +10,7 @@ import numpy as np
 
 from jaxcmr.names import did_you_mean
 
-__all__ = ["DEFAULTS", "check_hyperparameters", "check_parameters"]
+__all__ = ["DEFAULTS", "check_hyperparameters", "check_parameters", "defaults_for"]
 
 DEFAULTS: Mapping[str, Any] = {
     "num_steps": 1000,
@@ -18,6 +18,7 @@ DEFAULTS: Mapping[str, Any] = {
     "best_of": 1,
     "relative_tolerance": 0.001,
     "absolute_tolerance": 0.0,
+    "fatol": 0.0,
     "cross_over_rate": 0.9,
     "diff_w": 0.85,
     "strategy": "best1bin",
@@ -47,7 +48,7 @@ def check_hyperparameters(hyperparams: Mapping[str, Any]) -> dict[str, Any]:
     if "bounds" not in hyperparams:
         raise ValueError("hyperparams needs 'bounds': {parameter: [low, high]} of what is fitted.")
     checked = {"bounds": _check_bounds(hyperparams["bounds"])}
-    for name, default in DEFAULTS.items():
+    for name, default in defaults_for(hyperparams).items():
         value = hyperparams.get(name, default)
         if name in _WHOLE_NUMBERS:
             value = _whole_number(name, value, _WHOLE_NUMBERS[name])
@@ -55,6 +56,11 @@ def check_hyperparameters(hyperparams: Mapping[str, Any]) -> dict[str, Any]:
             raise ValueError(f"Hyperparameter {name!r} must be True or False; got {value!r}.")
         checked[name] = _plain(value)
     return checked
+
+
+def defaults_for(hyperparams: Mapping[str, Any]) -> dict[str, Any]:
+    """`DEFAULTS`; but a `fatol` leaves no `relative_tolerance`, which would stop a run before."""
+    return {**DEFAULTS, "relative_tolerance": 0.0} if hyperparams.get("fatol") else {**DEFAULTS}
 
 
 def _check_bounds(bounds: Mapping[str, Any]) -> dict[str, list[float]]:

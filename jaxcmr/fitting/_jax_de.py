@@ -36,6 +36,7 @@ class JaxDE(Fitter):
             recombination=options["cross_over_rate"],
             tol=options["relative_tolerance"],
             atol=options["absolute_tolerance"],
+            fatol=options["fatol"],
             init=options["init"],
         )
 

@@ -51,6 +51,9 @@ def minimize(loss: LossFn, rng: np.random.Generator, options: dict[str, Any]) ->
         values = np.asarray(_evaluate(loss, jnp.asarray(x, box.lower.dtype)), float)
         return np.where(np.isnan(values), np.inf, values)
 
+    def is_level(intermediate_result: scipy.optimize.OptimizeResult) -> bool:
+        return bool(np.ptp(intermediate_result.population_energies) <= options["fatol"])
+
     found = scipy.optimize.differential_evolution(
         energies,
         bounds,
@@ -66,15 +69,16 @@ def minimize(loss: LossFn, rng: np.random.Generator, options: dict[str, Any]) ->
         polish=False,
         updating="deferred",
         vectorized=True,
+        callback=is_level,
     )
+    success = found.success or is_level(found)
     fields: dict[str, Any] = dict(
         x=found.x,
         fun=found.fun,
-        success=found.success,
-        status=0 if found.success else (1 if np.isfinite(found.fun) else 2),
+        success=success,
+        status=0 if success else (1 if np.isfinite(found.fun) else 2),
         nit=found.nit,
         nfev=len(found.population) * (found.nit + 1),
-        jac=np.full(len(bounds), np.nan),
         population=found.population,
         population_energies=found.population_energies,
     )

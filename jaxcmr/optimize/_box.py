@@ -96,7 +96,9 @@ class Box(eqx.Module):
 def check_shape(shape: tuple[int, ...]) -> None:
     """Raises a ValueError unless `shape` is that of bounds."""
     if len(shape) != 2 or shape[1] != 2 or not shape[0]:
-        raise ValueError(f"bounds must be (low, high) pairs, shape (n_params, 2); got {shape}.")
+        raise ValueError(
+            f"bounds must be (low, high) pairs, shape (n_params, 2); got shape {shape}."
+        )
 
 
 def check_order(bounds: np.ndarray) -> None:

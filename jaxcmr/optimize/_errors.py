@@ -15,6 +15,8 @@ class OutOfBoundsError(ValueError, eqx.EquinoxRuntimeError, jax.errors.JaxRuntim
     error of Equinox, or of JAX where the program is the user's own `jax.jit`.
     """
 
+    __str__ = BaseException.__str__  # JAX's would look for what only its own errors hold
+
 
 class ShapeError(ValueError, RuntimeError):
     """A function returned something of the wrong shape; SciPy's is a RuntimeError."""

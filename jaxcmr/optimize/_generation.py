@@ -79,11 +79,11 @@ def init(
     population = population.astype(box.lower.dtype)
     if x0 is not None:
         population = population.at[0].set(x0)
-    allowed = jnp.minimum(members, settings.budget)
+    allowed = jnp.minimum(jnp.array(members, "int32"), settings.budget)
     energies, nonfinite = evaluate(func, box, population, allowed)
     history = settings.strategy.history
     memory = None if history is None else history.init(population)
-    size, generation = jnp.array(members), jnp.array(0)
+    size, generation = jnp.array(members, "int32"), jnp.array(0, "int32")
     return in_order(
         settings, State(population, energies, size, memory, generation, allowed, nonfinite, key)
     )
@@ -149,7 +149,7 @@ def one_by_one(
         i, now, contests = loop
         parent, before = now.population[i], now.energies[i]
         trial = challengers(settings, jax.tree.map(lambda draw: draw[i], draws), parent, now)
-        energies, nonfinite = evaluate(func, box, trial[None], jnp.array(1))
+        energies, nonfinite = evaluate(func, box, trial[None], jnp.array(1, "int32"))
         wins = energies[0] <= before
         after = now._replace(
             population=now.population.at[i].set(jnp.where(wins, trial, parent)),
@@ -199,7 +199,7 @@ def evaluate(
             f"shape (len(x), S). Given {unit.T.shape}, it returned {energies.shape}."
         )
     counts = jnp.arange(len(unit)) < allowed
-    nonfinite = jnp.sum(counts & ~jnp.isfinite(energies))
+    nonfinite = jnp.sum(counts & ~jnp.isfinite(energies), dtype="int32")
     usable = counts & ~jnp.isnan(energies)
     return jnp.where(usable, energies, jnp.inf).astype(unit.dtype), nonfinite
 

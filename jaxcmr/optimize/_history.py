@@ -136,7 +136,7 @@ class History(NamedTuple):
         """Members of the next generation when the share `spent` of all evaluations is."""
         if not self.shrinks:
             return size
-        wanted = jnp.round(members + spent * (SMALLEST - members)).astype(int)
+        wanted = jnp.round(members + spent * (SMALLEST - members)).astype(size.dtype)
         return jnp.clip(wanted, SMALLEST, size)
 
 

@@ -130,7 +130,7 @@ def differential_evolution(
         >>> [round(float(value), 3) for value in result.x]
         [0.3, 0.3]
     """
-    if constraints != ():
+    if not (isinstance(constraints, tuple | list) and not constraints):
         raise NotImplementedError(
             "constraints are not supported: add a penalty to func, or use SciPy's."
         )
@@ -164,10 +164,17 @@ def differential_evolution(
     ]
     if by_hand and is_traced(everything):
         raise ValueError(f"A {by_hand[0]} function cannot be called under jax.jit or jax.vmap.")
-    if callback is None:
-        result = compiled_solve(*everything, *rest)
-    else:
-        result = solve_watched(*everything, *rest, callback=callback)
+    try:
+        if callback is None:
+            result = compiled_solve(*everything, *rest)
+        else:
+            result = solve_watched(*everything, *rest, callback=callback)
+    except (jax.errors.ConcretizationTypeError, jax.errors.TracerArrayConversionError) as error:
+        error.add_note(
+            "differential_evolution compiles func: write it with jax.numpy, or call what cannot be "
+            "compiled through jax.pure_callback."
+        )
+        raise
     if callable(polish):
         result = polish_by(polish, objective, box, result)
     if disp:

@@ -51,7 +51,7 @@ class Search(eqx.Module):
     stalls: Int[Array, ""]
     nit: Int[Array, ""]
     by_differences: Int[Array, ""]  # slopes that took central differences
-    usable: Bool[Array, ""]  # the slope is finite
+    usable: Bool[Array, ""]  # value and slope are finite
     done: Bool[Array, ""]
 
 
@@ -72,12 +72,12 @@ def polish(
 
     def iterate(s: Search) -> Search:
         slope, by_differences = slope_at(func, box, s.unit)
-        usable = jnp.all(jnp.isfinite(slope))
         is_fresh = jnp.all(s.unit == s.last_unit)
         hessian = jnp.where(is_fresh, first_hessian(slope), update_hessian(s, slope))
         ladder = ladder_of_steps(s.unit, slope, hessian)
         energies = func(box.to_user(ladder).T).astype(s.unit.dtype)
         energies = jnp.where(jnp.isnan(energies), jnp.inf, energies)
+        usable = jnp.all(jnp.isfinite(slope)) & jnp.isfinite(energies[0])
         k = jnp.argmin(energies)
         lower = usable & (energies[k] < energies[0])
         gain = jnp.where(lower, energies[0] - energies[k], 0.0)

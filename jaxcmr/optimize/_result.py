@@ -23,7 +23,7 @@ POLISH_MESSAGES: Mapping[int, str] = {
     0: "not polished",
     1: "polished along the gradient",
     2: "polished along central differences, for want of a finite gradient",
-    3: "polish skipped: neither the gradient nor central differences were finite",
+    3: "polish skipped: no finite value, gradient or central differences to start from",
     4: "polished by the function given",
 }
 
@@ -46,21 +46,21 @@ class OptimizeResults(NamedTuple):
     """Generations."""
     nfev: Int[Array, ""]
     """Evaluations of the objective, those of the polish and of all restarts included."""
-    njev: Int[Array, ""]
-    """Gradients taken by the polish."""
-    jac: Float[Array, " n_params"] | None
-    """Gradient at `x`; None if there was no polish."""
-    hess_inv: Float[Array, "n_params n_params"] | None
-    """The polish's estimate of the inverse Hessian at `x`; None if there was no polish."""
     population: Float[Array, "members n_params"]
     """The last population, best member first. ``init=result.population`` goes on from it."""
     population_energies: Float[Array, " members"]
     """The objective of each of its members; infinite for those a shrinking strategy dropped."""
-    nonfinite: Int[Array, ""]
+    njev: Int[Array, ""] | int = 0
+    """Gradients taken by the polish."""
+    jac: Float[Array, " n_params"] | None = None
+    """Gradient at `x`; None if there was no polish."""
+    hess_inv: Float[Array, "n_params n_params"] | None = None
+    """The polish's estimate of the inverse Hessian at `x`; None if there was no polish."""
+    nonfinite: Int[Array, ""] | int = 0
     """Evaluations of the search, of those in `nfev`, that were infinite or not a number."""
-    agreed: Int[Array, ""]
+    agreed: Int[Array, ""] | int = 1
     """Restarts, the best one included, that ended within `agree_tol` of the best."""
-    polish_status: Int[Array, ""]
+    polish_status: Int[Array, ""] | int = 0
     """How the polish went, see `polish_message`."""
 
     @property
@@ -74,7 +74,7 @@ class OptimizeResults(NamedTuple):
         return in_words(POLISH_MESSAGES, self.polish_status)
 
 
-def in_words(messages: Mapping[int, str], status: Int[Array, "..."]) -> str | list[str]:
+def in_words(messages: Mapping[int, str], status: Int[Array, "..."] | int) -> str | list[str]:
     """The message of each status."""
     codes = np.asarray(status).tolist()
     return [messages[code] for code in codes] if isinstance(codes, list) else messages[codes]

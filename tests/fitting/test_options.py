@@ -58,7 +58,7 @@ def test_bounds_are_required(small_data, parameters):
         JaxDE(small_data, None, parameters, MODELS["cmr"], MemorySearchLikelihoodFnGenerator, {})
 
 
-@pytest.mark.parametrize("strategy", ["best1bim", "randtobest1bin"])
+@pytest.mark.parametrize("strategy", ["best1bim", "rand3bin"])
 def test_an_unknown_strategy_is_refused(small_data, parameters, strategy):
     """By the engine, which knows its strategies."""
     fitter = JaxDE(
@@ -167,6 +167,7 @@ def test_defaults_are_the_documented_ones():
         "best_of": 1,
         "relative_tolerance": 0.001,
         "absolute_tolerance": 0.0,
+        "fatol": 0.0,
         "cross_over_rate": 0.9,
         "diff_w": 0.85,
         "strategy": "best1bin",

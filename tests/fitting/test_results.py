@@ -92,6 +92,21 @@ def test_a_loose_tolerance_converges_at_once(make, fitter_class):
     assert result["converged"] == [True] and result["nit"] == [1]
 
 
+def test_losses_may_be_told_apart_in_their_own_units(make, fitter_class):
+    """`fatol` ends a run when the losses span no more, whatever their level, which would have
+    stopped the default rule first; a relative tolerance that is given keeps its meaning."""
+    run = {"polish": False, "num_steps": 400, "pop_size": 10}
+    level = make(fitter_class, fatol=0.5, **run).fit(EVERYONE)
+    default = make(fitter_class, **run).fit(EVERYONE)
+    both = make(fitter_class, fatol=0.5, relative_tolerance=0.001, **run).fit(EVERYONE)
+    assert level["hyperparameters"]["relative_tolerance"] == 0.0
+    assert level["converged"] == default["converged"] == [True]
+    assert level["nit"][0] > default["nit"][0] and level["fitness"] <= default["fitness"]
+    assert both["nit"] == default["nit"] and both["fits"] == default["fits"]
+    wide = make(fitter_class, fatol=1e6, **run).fit(EVERYONE)
+    assert wide["nit"] == [1] and wide["converged"] == [True]
+
+
 def test_polish_only_lowers(make, fitter_class):
     rough = make(fitter_class, polish=False).fit_subjects(EVERYONE)
     fine = make(fitter_class).fit_subjects(EVERYONE)

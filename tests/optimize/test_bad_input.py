@@ -1,0 +1,174 @@
+"""What makes no sense is refused with what came and what was expected; what is odd but sensible is
+answered."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import scipy.optimize
+
+from jaxcmr.optimize import STRATEGIES, differential_evolution
+
+BOX = [(0.0, 1.0)] * 2
+
+
+def sphere(x):
+    return ((x - 0.25) ** 2).sum(0)
+
+
+@pytest.mark.parametrize(
+    ("bounds", "message"),
+    [
+        ([(1.0, 0.0), (0.0, 1.0)], r"bounds\[0\] = \(1.0, 0.0\) must have low <= high"),
+        ([(0.0, np.inf)], r"bounds\[0\] = \(0.0, inf\) must be finite"),
+        ([(0.0, 1.0), (np.nan, 1.0)], r"bounds\[1\] = \(nan, 1.0\) must be finite"),
+        ([0.0, 1.0], r"shape \(n_params, 2\); got shape \(2,\)"),
+        (np.zeros((2, 3)), r"shape \(n_params, 2\); got shape \(2, 3\)"),
+        ([], r"shape \(n_params, 2\); got shape \(0,\)"),
+        (np.zeros((0, 2)), r"shape \(n_params, 2\); got shape \(0, 2\)"),
+        ([(0.0, 1.0), (0.0,)], "inhomogeneous"),
+        (scipy.optimize.Bounds([0, 0], [1, np.inf]), r"bounds\[1\] = \(0.0, inf\) must be finite"),
+    ],
+)
+def test_bounds(bounds, message):
+    with pytest.raises(ValueError, match=message):
+        differential_evolution(sphere, bounds)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"strategy": "best1bim"}, r"Unknown strategy 'best1bim'.* Did you mean 'best1bin'\?"),
+        ({"init": "latin"}, "Unknown init 'latin'; known: latinhypercube, sobol, halton, random"),
+        ({"updating": "later"}, "Unknown updating 'later'; known: immediate, deferred"),
+        ({"mutation": 2.0}, r"mutation must be a number in \[0, 2\).*; got 2.0"),
+        ({"mutation": (0.5, 3)}, "mutation"),
+        ({"mutation": (-1, 1)}, "mutation"),
+        ({"mutation": (1.0, 0.5)}, "low <= high"),
+        ({"mutation": (0.1, np.nan)}, "mutation"),
+        ({"mutation": (0.1, 0.2, 0.3)}, "mutation"),
+        ({"recombination": 1.5}, r"recombination must be a number in \[0, 1\]; got 1.5"),
+        ({"recombination": np.nan}, "recombination must be"),
+        ({"tol": -1.0}, "tol must be a number >= 0"),
+        ({"tol": np.nan}, "tol must be a number >= 0; got nan"),
+        ({"atol": np.nan}, "atol must be a number >= 0"),
+        ({"fatol": -1e-9}, "fatol must be a number >= 0"),
+        ({"popsize": 0}, "popsize must be at least 1"),
+        ({"maxiter": -1}, "maxiter must be at least 0"),
+        ({"maxfun": 0}, "maxfun must be at least 1"),
+        ({"restarts": 0}, "restarts must be at least 1"),
+        ({"polish": -1}, "polish must be at least 0"),
+        ({"workers": 0}, "workers must be a positive integer, -1"),
+        ({"workers": -2}, "workers must be"),
+        ({"workers": 1.5}, "workers must be"),
+        ({"workers": map, "vectorized": True}, "If 'workers' is a callable, 'vectorized' must be"),
+        ({"x0": [0.5]}, r"x0 must have shape \(2,\); got \(1,\)"),
+        ({"x0": [0.5, 1.5]}, "x0 lies outside the specified bounds"),
+        ({"x0": [0.5, np.nan]}, "x0 lies outside the specified bounds"),
+        ({"init": np.zeros((10, 3))}, r"shape \(S, 2\) with S >= 5; got \(10, 3\)"),
+        ({"init": np.zeros((4, 2))}, r"with S >= 5; got \(4, 2\)"),
+        ({"init": np.full((9, 2), np.nan)}, "not a number"),
+        ({"integrality": [True]*3}, "integrality must be one boolean or 2"),
+        ({"key": 7}, r"key must be a key of jax.random"),
+        ({"callback": print, "restarts": 2}, "A callback follows one run"),
+    ],
+)  # fmt: skip
+def test_options(options, message):
+    with pytest.raises(ValueError, match=message):
+        differential_evolution(sphere, BOX, updating="deferred") if not options else (
+            differential_evolution(sphere, BOX, **{"updating": "deferred", **options})
+        )
+
+
+def test_too_few_members_for_the_partners():
+    """Two differences need five others; every strategy runs with as many as it says."""
+    with pytest.raises(
+        ValueError, match="A population of 5 is too small: 'rand2bin' needs at least 6"
+    ):
+        differential_evolution(sphere, [(0, 1)], popsize=2, strategy="rand2bin")
+    assert max(strategy.n_partners for strategy in STRATEGIES.values()) == 5
+
+
+def test_no_whole_number_between_the_bounds():
+    with pytest.raises(ValueError, match="One of the integrality constraints does not have any"):
+        differential_evolution(sphere, [(-10.2, -10.1), (0, 1)], integrality=[True, False])
+
+
+def test_constraints_are_not_ignored():
+    limit = scipy.optimize.NonlinearConstraint(lambda x: x[0], -np.inf, 1.9)
+    for constraints in (limit, [limit], {"type": "ineq", "fun": lambda x: x[0]}):
+        with pytest.raises(NotImplementedError, match="constraints are not supported"):
+            differential_evolution(sphere, BOX, constraints=constraints)
+    assert differential_evolution(sphere, BOX, constraints=[], maxiter=1).x.shape == (2,)
+
+
+@pytest.mark.parametrize("vectorized", [False, True])
+def test_functions_of_the_wrong_shape(vectorized):
+    """SciPy's error and its words, and a ValueError."""
+    options = {"vectorized": vectorized, "updating": "deferred"}
+    wrong = (lambda x: x.sum()) if vectorized else (lambda x: x**2)
+    words = "The vectorized function" if vectorized else r"func\(x, \*args\) must return a scalar"
+    for error in (RuntimeError, ValueError):
+        with pytest.raises(error, match=words):
+            differential_evolution(wrong, BOX, **options)
+
+
+@pytest.mark.parametrize(
+    "func",
+    [
+        lambda x: ((x - 0.25) ** 2).sum()[None],  # (1,) is squeezed
+        lambda x: (100 * (x - 0.25) ** 2).sum().astype(int),
+        lambda x: ((x - 0.25) ** 2).sum().astype("float32"),
+        lambda x: [((x - 0.25) ** 2).sum()],
+    ],
+    ids=["(1,)", "int", "float32", "list"],
+)
+def test_numbers_of_another_kind_are_taken(func, x64):
+    result = differential_evolution(func, BOX, maxiter=40)
+    assert result.fun.dtype == result.x.dtype == (jnp.float64 if x64 else jnp.float32)
+    np.testing.assert_allclose(result.x, 0.25, atol=0.1)
+
+
+def test_a_function_that_jax_cannot_trace():
+    """Says what to do about it."""
+    with pytest.raises(jax.errors.TracerArrayConversionError) as caught:
+        differential_evolution(lambda x: np.asarray(x).sum(), BOX)
+    assert any("jax.pure_callback" in note for note in caught.value.__notes__)
+
+
+def test_not_a_number_in_half_of_the_box():
+    """The other half is searched."""
+    result = differential_evolution(
+        lambda x: jnp.where(x[0] < 0, jnp.nan, sphere(x)), [(-1, 1)] * 2
+    )
+    np.testing.assert_allclose(result.x, 0.25, atol=1e-3)
+    assert int(result.nonfinite) > 0 and bool(result.success)
+
+
+@pytest.mark.parametrize("updating", ["immediate", "deferred"])
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_finite_nowhere(value, updating):
+    """Ends after the start, and says so."""
+    result = differential_evolution(lambda x: x[0] * 0 + value, BOX, updating=updating)
+    assert not result.success and int(result.status) == 2 and "not finite" in result.message
+    assert int(result.nit) == 0 and int(result.nonfinite) == 30 and np.isinf(result.fun)
+    assert "skipped" in result.polish_message
+
+
+def test_finite_only_at_the_start():
+    """A needle: all challengers are worthless, and what there is is kept."""
+    result = differential_evolution(
+        lambda x: jnp.where(jnp.all(x == 0.5), -1.0, jnp.nan), BOX, x0=[0.5, 0.5], maxiter=5
+    )
+    assert result.x.tolist() == [0.5, 0.5] and result.fun == -1 and int(result.nit) == 5
+    assert int(result.nonfinite) == 30 * 6 - 1
+
+
+def test_minus_infinity_is_a_minimum():
+    result = differential_evolution(lambda x: jnp.log(x[0] * 0 + 0.0), BOX, maxiter=3)
+    assert result.fun == -np.inf and not result.success
+
+
+def test_a_constant_objective_converges_at_once():
+    result = differential_evolution(lambda x: 5.0 + 0 * x[0], BOX)
+    assert bool(result.success) and int(result.nit) == 1 and float(result.fun) == 5.0
