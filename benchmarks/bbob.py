@@ -117,9 +117,10 @@ ALGORITHMS: dict[str, Callable[..., Any]] = {
 def active_sizes(strategy: str, members: int) -> list[int]:
     """How many members of each generation the engine counts.
 
-    A population that shrinks keeps its shape: the members it dropped come last, and are evaluated
-    but not looked at. How many these are depends on nothing but the evaluations so far, so that
-    the engine's own rule, applied here once more, tells the two apart. `run` checks the sum.
+    A population that shrinks keeps its shape; its members are evaluated in blocks, the last of
+    which may hold some that were dropped. How many are left depends on nothing but the evaluations
+    so far, so that the engine's own rule tells them apart, applied here once more. `run` checks
+    the sum.
     """
     history, budget = STRATEGIES[strategy].history, members * (MAXITER + 1)
     sizes, size, nfev = [], members, 0
@@ -133,10 +134,15 @@ def active_sizes(strategy: str, members: int) -> list[int]:
 
 def counted(algorithm: str, members: int) -> np.ndarray:
     """Gaps of all counted evaluations of the run that has ended, in the order of evaluation."""
-    if algorithm not in STRATEGIES:
-        return np.concatenate(batches)
-    sizes = active_sizes(algorithm, members)
-    return np.concatenate([batch[:size] for batch, size in zip(batches, sizes, strict=False)])
+    gaps = np.concatenate(batches)
+    block = STRATEGIES[algorithm].block if algorithm in STRATEGIES else None
+    if block is None:
+        return gaps
+    kept, begin = [], 0
+    for generation, size in enumerate(active_sizes(algorithm, members)):
+        kept.append(gaps[begin : begin + size])
+        begin += -(-size // block) * block if generation else size
+    return np.concatenate(kept)
 
 
 def run(algorithm: str, dimension: int, function: int, instance: int) -> Run:

@@ -33,7 +33,7 @@ class Compiled(Generic[P, T]):
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> T:
         arrays, static = eqx.partition((args, kwargs), is_array)
-        return self._program(static)(arrays)
+        return self._program(static)(jax.tree.map(as_strong, arrays))
 
     def _program(self, static: Any) -> Callable[[Any], T]:
         leaves, structure = jax.tree.flatten(static)
@@ -56,3 +56,8 @@ class Compiled(Generic[P, T]):
 def is_array(leaf: Any) -> bool:
     """Whether `leaf` is data: an array of JAX or NumPy."""
     return eqx.is_array(leaf) or isinstance(leaf, np.ndarray | np.generic)
+
+
+def as_strong(array: Any) -> Any:
+    """`array` with the type it has, not one that yields to others: that would be a new program."""
+    return array.astype(array.dtype) if getattr(array, "weak_type", False) else array

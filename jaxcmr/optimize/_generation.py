@@ -127,7 +127,7 @@ def all_at_once(
     """Every member against its challenger: the state after, and how each contest ended."""
     allowed = jnp.minimum(state.size, settings.budget - state.nfev)
     trials = challengers(settings, draws, state.population, state)
-    energies, nonfinite = evaluate(func, box, trials, allowed)
+    energies, nonfinite = evaluate(func, box, trials, allowed, settings.strategy.block)
     wins = (energies <= state.energies) & (jnp.arange(settings.members) < allowed)
     after = state._replace(
         population=jnp.where(wins[:, None], trials, state.population),
@@ -186,22 +186,46 @@ def challengers(
 
 
 def evaluate(
-    func: Objective, box: Box, unit: Float[Array, "members n_params"], allowed: Int[Array, ""]
+    func: Objective,
+    box: Box,
+    unit: Float[Array, "members n_params"],
+    allowed: Int[Array, ""],
+    block: int | None = None,
 ) -> tuple[Float[Array, " members"], Int[Array, ""]]:
     """Energies of the first `allowed` members, and how many of these are not finite.
 
     An energy that is not a number counts as infinite; so does that of a member not allowed.
+    `block` members are evaluated at a time, and no more blocks than needed; by default all are.
     """
-    energies = jnp.asarray(func(box.to_user(unit).T))
-    if energies.shape != unit.shape[:1]:
-        raise ShapeError(
-            "The vectorized function must return an array of shape (S,) when given an array of "
-            f"shape (len(x), S). Given {unit.T.shape}, it returned {energies.shape}."
-        )
+    if block is None:
+        energies = energies_of(func, box.to_user(unit))
+    else:
+        members = len(unit)
+        x = box.to_user(jnp.pad(unit, ((0, -members % block), (0, 0)), mode="edge"))
+
+        def evaluate_block(i: Int[Array, ""], energies: Array) -> Array:
+            rows = jax.lax.dynamic_slice_in_dim(x, i * block, block)
+            found = energies_of(func, rows).astype(unit.dtype)
+            return jax.lax.dynamic_update_slice_in_dim(energies, found, i * block, 0)
+
+        n_blocks = (allowed + block - 1) // block
+        none = jnp.full(len(x), jnp.inf, unit.dtype)
+        energies = jax.lax.fori_loop(0, n_blocks, evaluate_block, none)[:members]
     counts = jnp.arange(len(unit)) < allowed
     nonfinite = jnp.sum(counts & ~jnp.isfinite(energies), dtype="int32")
     usable = counts & ~jnp.isnan(energies)
     return jnp.where(usable, energies, jnp.inf).astype(unit.dtype), nonfinite
+
+
+def energies_of(func: Objective, x: Float[Array, "members n_params"]) -> Float[Array, " members"]:
+    """`func` of each row, one number a row."""
+    energies = jnp.asarray(func(x.T))
+    if energies.shape != x.shape[:1]:
+        raise ShapeError(
+            "The vectorized function must return an array of shape (S,) when given an array of "
+            f"shape (len(x), S). Given {x.T.shape}, it returned {energies.shape}."
+        )
+    return energies
 
 
 def in_order(settings: Settings, state: State) -> State:

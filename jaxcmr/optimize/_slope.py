@@ -36,8 +36,11 @@ def slope_at(
         value, by_differences = central_differences(func, box, unit), jnp.array(True)
     else:
         by_differences = ~jnp.all(jnp.isfinite(exact))
-        value = jax.lax.cond(
-            by_differences, lambda: central_differences(func, box, unit), lambda: exact
+        # A loop of one turn at most: of a batch, unlike `cond`, it costs only lanes that need it.
+        value, _ = jax.lax.while_loop(
+            lambda loop: loop[1],
+            lambda loop: (central_differences(func, box, unit), jnp.array(False)),
+            (exact, by_differences),
         )
     return Slope(value if box.whole is None else jnp.where(box.whole, 0.0, value), by_differences)
 

@@ -22,6 +22,8 @@ from jaxcmr.optimize._history import History, Memory
 
 __all__ = ["STRATEGIES", "Custom", "Strategy"]
 
+BLOCK = 16  # members evaluated at a time where the population shrinks: two vectors of a CPU
+
 Vector = Float[Array, "... n_params"]
 Population = Float[Array, "members n_params"]
 
@@ -82,6 +84,11 @@ class Strategy(NamedTuple):
     cross: Callable[..., Bool[Array, "... n_params"]]
     history: History | None = None
 
+    @property
+    def block(self) -> int | None:
+        """How many members to evaluate at a time; None for all at once."""
+        return BLOCK if self.history is not None and self.history.shrinks else None
+
     def challengers(
         self, draws: Draws, parents: Vector, population: Population, memory: Memory | None
     ) -> Vector:
@@ -107,6 +114,7 @@ class Custom(NamedTuple):
     func: Callable[..., Float[Array, " n_params"]]
     n_partners: int = 0
     history: None = None
+    block: None = None
 
     def challengers(
         self, draws: Draws, parents: Vector, population: Population, memory: Memory | None

@@ -96,9 +96,9 @@ def test_losses_may_be_told_apart_in_their_own_units(make, fitter_class):
     """`fatol` ends a run when the losses span no more, whatever their level, which would have
     stopped the default rule first; a relative tolerance that is given keeps its meaning."""
     run = {"polish": False, "num_steps": 400, "pop_size": 10}
-    level = make(fitter_class, fatol=0.5, **run).fit(EVERYONE)
+    level = make(fitter_class, fatol=0.01, **run).fit(EVERYONE)
     default = make(fitter_class, **run).fit(EVERYONE)
-    both = make(fitter_class, fatol=0.5, relative_tolerance=0.001, **run).fit(EVERYONE)
+    both = make(fitter_class, fatol=0.01, relative_tolerance=0.001, **run).fit(EVERYONE)
     assert level["hyperparameters"]["relative_tolerance"] == 0.0
     assert level["converged"] == default["converged"] == [True]
     assert level["nit"][0] > default["nit"][0] and level["fitness"] <= default["fitness"]
