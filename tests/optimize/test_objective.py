@@ -1,0 +1,168 @@
+"""The function of the user is called as SciPy would call it, on one device or several."""
+
+import subprocess
+import sys
+import warnings
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxcmr.optimize import differential_evolution
+
+BOX = [(-1.0, 2.0)] * 3
+
+
+def bowl(x, centre=0.5, power=2):
+    return (jnp.abs(x - centre) ** power).sum(0)
+
+
+class Callable:
+    def method(self, x):
+        return bowl(x)
+
+    def __call__(self, x):
+        return bowl(x)
+
+
+def test_a_vectorized_function_sees_columns():
+    """(n_params, S), never rows; and gives the same run as a function of one vector."""
+    shapes = set()
+
+    def columns(x):
+        shapes.add(x.shape)
+        return bowl(x)
+
+    options = {"updating": "deferred", "maxiter": 15, "strategy": "lshade", "popsize": 11}
+    together = differential_evolution(columns, BOX, vectorized=True, **options)
+    one_by_one = differential_evolution(bowl, BOX, **options)
+    assert all(shape[0] == 3 for shape in shapes) and (3, 33) in shapes
+    assert together.population.tolist() == one_by_one.population.tolist()
+
+
+@pytest.mark.parametrize("args", [(0.25,), [0.25], 0.25, (0.25, 4), (np.float32(0.25), 2.0)])
+def test_args_are_passed_on(args):
+    """As in SciPy, one that is not in a tuple is taken as the only one."""
+    result = differential_evolution(bowl, BOX, args=args, maxiter=60)
+    np.testing.assert_allclose(result.x, 0.25, atol=0.05)
+
+
+def test_args_that_are_no_numbers_are_as_they_are():
+    def by_name(x, name, flag):
+        assert flag is True
+        return bowl(x, {"left": -0.5}[name])
+
+    result = differential_evolution(by_name, BOX, args=("left", True))
+    np.testing.assert_allclose(result.x, -0.5, atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    "func",
+    [
+        Callable(),
+        Callable().method,
+        jax.jit(bowl),
+        eqx.filter_jit(bowl),
+        jax.tree_util.Partial(bowl),
+    ],
+    ids=["object", "method", "jit", "filter_jit", "Partial"],
+)
+def test_any_callable_will_do(func):
+    result = differential_evolution(func, BOX, maxiter=20)
+    assert result.x.tolist() == differential_evolution(bowl, BOX, maxiter=20).x.tolist()
+
+
+@pytest.mark.parametrize(
+    "workers",
+    [
+        lambda func, xs: jax.vmap(func)(xs),
+        lambda func, xs: jax.lax.map(func, xs),
+        map,
+        lambda func, xs: [func(x) for x in xs],
+    ],
+    ids=["vmap", "lax.map", "map", "list"],
+)
+def test_workers_may_be_a_function(workers):
+    """``workers(func, xs)`` with xs (S, n_params), `args` included; like SciPy's, a map will do."""
+    options = {"args": (0.25,), "updating": "deferred", "popsize": 4, "maxiter": 10}
+    shared = differential_evolution(bowl, BOX, workers=workers, **options)
+    alone = differential_evolution(bowl, BOX, **options)
+    np.testing.assert_allclose(shared.x, alone.x, atol=1e-5)
+    assert int(shared.nfev) == int(alone.nfev)
+
+
+@pytest.mark.parametrize("option", ["workers", "vectorized"])
+def test_forced_updating_is_announced_each_time(option):
+    """In SciPy's words, by every call, and not if deferred updating was asked for."""
+    value = {"workers": lambda func, xs: jax.vmap(func)(xs), "vectorized": True}[option]
+    words = f"the '{option}' keyword has overridden updating='immediate' to updating='deferred'"
+    for _ in range(2):
+        with pytest.warns(UserWarning, match=words) as caught:
+            differential_evolution(bowl, BOX, maxiter=1, **{option: value})
+        assert caught[0].filename == __file__
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        differential_evolution(bowl, BOX, maxiter=1, updating="deferred", **{option: value})
+
+
+def test_more_workers_than_devices_are_announced():
+    with pytest.warns(UserWarning, match="workers=64, but JAX has 1 device"):
+        result = differential_evolution(bowl, BOX, workers=64, updating="deferred", maxiter=1)
+    assert result.x.shape == (3,)
+
+
+def test_members_are_shared_out_among_devices():
+    """Two devices of a CPU find what one finds, with a number of members that is odd, under vmap,
+    and with a vectorized function; each sees half of the members."""
+    code = """
+import warnings
+import jax, jax.numpy as jnp, numpy as np
+from jaxcmr.optimize import differential_evolution
+assert jax.device_count() == 2
+shapes = set()
+def bowl(x, centre):
+    shapes.add(x.shape)
+    return ((x - centre) ** 2).sum(0)
+options = dict(args=(0.25,), updating="deferred", popsize=5, maxiter=20, polish=False)
+box = [(-1.0, 2.0)] * 3
+alone = differential_evolution(bowl, box, **options)
+shapes.clear()
+for workers in (2, -1):
+    for vectorized in (False, True):
+        shared = differential_evolution(
+            bowl, box, workers=workers, vectorized=vectorized, **options
+        )
+        np.testing.assert_allclose(shared.population, alone.population, atol=1e-6)
+assert shapes == {(3,), (3, 8)}, shapes  # 15 members and one of padding, by two
+keys = jax.random.split(jax.random.key(0), 2)
+batch = jax.vmap(lambda key: differential_evolution(bowl, box, key=key, workers=2, **options))(keys)
+single = differential_evolution(bowl, box, key=keys[1], **options)
+np.testing.assert_allclose(batch.x[1], single.x, atol=1e-6)
+with warnings.catch_warnings(record=True) as caught:
+    warnings.simplefilter("always")
+    differential_evolution(bowl, box, workers=2, **{**options, "updating": "immediate"})
+assert "the 'workers' keyword has overridden" in str(caught[0].message)
+"""
+    environment = {"JAX_NUM_CPU_DEVICES": "2", "JAX_PLATFORMS": "cpu"}
+    subprocess.run([sys.executable, "-c", code], check=True, env=environment)
+
+
+def test_a_function_without_derivative_is_polished_by_differences():
+    """Here one of NumPy's; the polish finds the corner, counts its evaluations and says what it
+    did."""
+
+    def outside(x):
+        return np.abs(np.asarray(x) - np.array([5.0, 0.25, -3.0])).sum(-1) ** 2
+
+    def func(x):
+        return jax.pure_callback(
+            outside, jax.ShapeDtypeStruct((), x.dtype), x, vmap_method="broadcast_all"
+        )
+
+    rough = differential_evolution(func, BOX, maxiter=4, polish=False, updating="deferred")
+    fine = differential_evolution(func, BOX, maxiter=4, updating="deferred")
+    assert fine.x[0] == 2.0 and fine.x[2] == -1.0 and fine.fun < rough.fun
+    assert "central differences" in fine.polish_message and int(fine.njev) == 0
+    assert int(fine.nfev) >= int(rough.nfev) + 13 + 6
