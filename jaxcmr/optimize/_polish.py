@@ -47,6 +47,7 @@ class Search(eqx.Module):
     energy: Float[Array, ""]
     slope: Float[Array, " n"]
     hessian: Float[Array, "n n"]
+    learned: Float[Array, "n n"]  # `hessian`, when it last held curvature
     is_fresh: Bool[Array, ""]  # `hessian` holds no curvature yet
     stalls: Int[Array, ""]
     nit: Int[Array, ""]
@@ -91,6 +92,7 @@ def polish(
             last_unit=s.unit,
             slope=slope,
             hessian=hessian,
+            learned=jnp.where(is_fresh & (s.nit > 0), s.learned, hessian),
             is_fresh=is_fresh,
             stalls=stalls,
             nit=s.nit + 1,
@@ -106,6 +108,7 @@ def polish(
         last_unit=unit,
         slope=jnp.zeros_like(unit),
         hessian=jnp.eye(n, dtype=unit.dtype),
+        learned=jnp.eye(n, dtype=unit.dtype),
         is_fresh=jnp.array(True),
         stalls=jnp.array(0),
         nit=jnp.array(0),
@@ -115,7 +118,7 @@ def polish(
     )
     end = jax.lax.while_loop(lambda s: ~s.done, iterate, start)
     width = box.width
-    inverse = jnp.linalg.inv(end.hessian) * width[:, None] * width
+    inverse = jnp.linalg.inv(end.learned) * width[:, None] * width
     skipped = (end.nit == 1) & ~end.usable
     return PolishResult(
         unit=end.unit,

@@ -297,3 +297,71 @@ def test_counts_of_values_that_are_not_finite():
         half, [(-1, 1)] * 2, init="latinhypercube", popsize=20, maxiter=0, polish=False
     )
     assert int(result.nonfinite) == np.isinf(result.population_energies).sum() == 20
+
+
+def test_several_members_may_be_polished():
+    """Of a population in several basins, the best member may be in the wrong one: the best of those
+    elsewhere is polished, too."""
+
+    def basins(x):  # a wide one with its floor at 1, and a narrow one with its floor at 0
+        wide = 1 + 0.1 * ((x - 3) ** 2).sum()
+        return jnp.minimum(wide, 30 * ((x + 2) ** 2).sum())
+
+    guesses = jnp.asarray([[3.0, 2.5], [3.1, 2.6], [2.9, 2.4], [-1.8, -1.8], [2.8, 2.5]])
+    options = {"init": guesses, "maxiter": 0}
+    single = differential_evolution(basins, [(-5, 5)] * 2, polish=1, **options)
+    double = differential_evolution(basins, [(-5, 5)] * 2, polish=2, **options)
+    assert float(single.fun) == pytest.approx(1, abs=1e-4)
+    assert float(double.fun) < 1e-6
+    np.testing.assert_allclose(double.x, -2, atol=1e-3)
+    assert int(double.nfev) > int(single.nfev) and int(double.njev) > int(single.njev)
+
+
+def test_a_function_may_polish(x64):
+    """SciPy's `minimize`, with its keywords; kept because it is lower, whatever it says of its
+    success, and refused if it is no result."""
+    ends = []
+
+    def by_scipy(func, x, **keywords):
+        assert isinstance(keywords["bounds"], scipy.optimize.Bounds)
+        assert isinstance(func(x), float)
+        end = scipy.optimize.minimize(func, x, method="Nelder-Mead", **{**keywords,
+                                      "constraints": ()})  # fmt: skip
+        end.success = False
+        ends.append(end)
+        return end
+
+    options = {"maxiter": 3, "updating": "deferred"}
+    rough = differential_evolution(rosenbrock, [(0, 2)] * 2, polish=False, **options)
+    fine = differential_evolution(rosenbrock, [(0, 2)] * 2, polish=by_scipy, **options)
+    assert float(fine.fun) == pytest.approx(ends[0].fun, rel=1e-6) and fine.fun < rough.fun
+    assert int(fine.nfev) == int(rough.nfev) + ends[0].nfev
+    assert fine.polish_message == "polished by the function given"
+    np.testing.assert_allclose(fine.population[0], fine.x)
+    with pytest.raises(ValueError, match="The result from a user defined polishing function"):
+        differential_evolution(rosenbrock, [(0, 2)] * 2, polish=lambda f, x, **k: x, **options)
+
+    def cheat(func, x, **keywords):
+        return scipy.optimize.OptimizeResult(x=np.array([9.0, 9.0]), fun=-1.0)
+
+    outside = differential_evolution(rosenbrock, [(0, 2)] * 2, polish=cheat, **options)
+    assert outside.x.tolist() == rough.x.tolist()
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_optima_on_the_bounds_are_found(seed, x64):
+    """Exactly, from the whole engine: the free optimum lies outside the box in half of the
+    coordinates."""
+    rng = np.random.default_rng(seed)
+    centre = rng.uniform(-2, 2, 6)
+
+    def bowl(x, centre):
+        return ((x - centre) ** 2 * jnp.arange(1.0, 7.0)).sum()
+
+    result = differential_evolution(
+        bowl, [(-1, 1)] * 6, args=(centre,), maxiter=10, updating="deferred"
+    )
+    expected = np.clip(centre, -1, 1)
+    outside = np.abs(centre) > 1
+    assert outside.any() and result.x[outside].tolist() == expected[outside].tolist()
+    np.testing.assert_allclose(result.x, expected, atol=2e-3)

@@ -8,6 +8,7 @@ import scipy.optimize
 
 from jaxcmr.optimize import Box
 from jaxcmr.optimize._polish import polish
+from jaxcmr.optimize._slope import central_differences
 
 
 def rosenbrock(x):
@@ -88,3 +89,70 @@ def test_few_steps_suffice(x64):
     assert float(bowl.energy) < 1e-4 and int(bowl.njev) < 80
     valley = run(rosenbrock, Box.from_bounds([(-2.0, 2.0)] * 4), [0.1, 0.8, 0.3, 0.9])
     assert float(valley.energy) < 1e-4 and int(valley.njev) < 80
+
+
+@jax.custom_vjp
+def reverse_only(x):
+    return ((x - 0.3) ** 2).sum(0)
+
+
+reverse_only.defvjp(
+    lambda x: (reverse_only(x), x), lambda x, cotangent: (2 * (x - 0.3) * cotangent,)
+)
+
+
+@pytest.mark.parametrize(
+    ("func", "status"),
+    [
+        (lambda x: ((x - 0.3) ** 2).sum(0), 1),
+        (reverse_only, 1),
+        # the root of 0 has a slope that is not a number, though its value is one
+        (lambda x: ((x - 0.3) ** 2).sum(0) + jnp.sqrt(0 * x[0]), 2),
+        (lambda x: jnp.where(x[0] == x[0], jnp.nan, 0.0), 3),
+        (lambda x: jnp.where(jnp.all(x == 0.5, axis=0), 0.0, jnp.nan), 1),
+    ],
+    ids=["forward", "reverse", "differences", "nowhere", "needle"],
+)
+def test_the_slope_is_had_somehow(func, status, x64):
+    """Forward, in reverse, by differences where it is not a number; and if all fails, the status
+    says so and the start is kept. The same under vmap."""
+    box = Box.from_bounds([(-1.0, 2.0)] * 2)
+    start = jnp.full(2, 0.5)
+    for result in (
+        run(func, box, start),
+        jax.tree.map(
+            lambda leaf: leaf[1],
+            jax.vmap(lambda unit: polish(func, box, unit))(jnp.stack([start, start])),
+        ),
+    ):
+        assert int(result.status) == status
+        if func(start[:, None] + 0.1)[0] > 0:
+            np.testing.assert_allclose(box.to_user(result.unit), 0.3, atol=2e-3)
+        else:
+            assert result.unit.tolist() == start.tolist()
+
+
+def test_the_inverse_hessian_is_that_of_the_users_units():
+    """Of a bowl with known curvature in a box of unequal sides."""
+    curvature = np.array([[3.0, 1.0], [1.0, 2.0]])
+    with jax.enable_x64(True):
+        box = Box.from_bounds([(-4.0, 6.0), (0.0, 1.0)])
+
+        def bowl(x):
+            away = x - jnp.asarray([[1.0], [0.4]])
+            return 0.5 * (away * (curvature @ away)).sum(0)
+
+        result = run(bowl, box, [0.2, 0.9])
+        np.testing.assert_allclose(result.hess_inv, np.linalg.inv(curvature), rtol=0.05)
+
+
+def test_differences_stay_in_the_box(x64):
+    """A function that is not a number outside must not be asked there."""
+    box = Box.from_bounds([(0.0, 1.0)] * 2)
+
+    def func(x):
+        inside = jnp.all((x >= 0) & (x <= 1), axis=0)
+        return jnp.where(inside, ((x - jnp.asarray([[0.0], [2.0]])) ** 2).sum(0), jnp.nan)
+
+    at_corner = central_differences(func, box, jnp.asarray([0.0, 1.0], box.lower.dtype))
+    np.testing.assert_allclose(at_corner, [0.0, -2.0], atol=0.01)
