@@ -217,24 +217,26 @@ def quality_table(runs: list[Run]) -> str:
 
 
 def ert_table(runs: list[Run]) -> str:
-    """Expected running time by dimension to some targets, and how many runs hit them."""
-    dimension, targets = runs[0].dimension, [10.0, 0.1, 1e-3, 1e-8]
+    """Expected running time by dimension to some targets; with how many runs hit, if not all."""
+    dimension, targets = runs[0].dimension, [10.0, 0.1, 1e-8]
     budget = POPSIZE * dimension * (MAXITER + 1)
 
-    def cell(some: list[Run], target: float) -> str:
+    def cell(function: int, target: float, algorithm: str) -> str:
+        some = select(runs, function=function, algorithm=algorithm)
         hits = [one.hits[TARGETS.index(target)] for one in some]
         successes = sum(hit is not None for hit in hits)
         if not successes:
             return "–"
         total = sum(budget if hit is None else hit for hit in hits)
-        return f"{total / successes / dimension:.0f} ({successes}/{len(hits)})"
+        missed = "" if successes == len(hits) else f" ({successes})"
+        return f"{total / successes / dimension:.0f}{missed}"
 
-    rows = []
-    for function in distinct(runs, "function"):
-        for algorithm in distinct(runs, "algorithm"):
-            some = select(runs, function=function, algorithm=algorithm)
-            rows.append([f"f{function}", algorithm, *(cell(some, target) for target in targets)])
-    return table([f"ERT / {dimension}", "", *(f"{target:g}" for target in targets)], rows)
+    columns = [(target, name) for target in targets for name in distinct(runs, "algorithm")]
+    rows = [
+        [f"f{function}", *(cell(function, *column) for column in columns)]
+        for function in distinct(runs, "function")
+    ]
+    return table(["", *(f"{target:g}: {name}" for target, name in columns)], rows)
 
 
 def times_table(runs: list[Run]) -> str:

@@ -29,6 +29,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -43,6 +44,11 @@ from jaxtyping import Array, PRNGKeyArray
 
 from jaxcmr.optimize import differential_evolution, evolve_lanes
 
+try:
+    import mutax
+except ImportError:
+    mutax = None
+
 N_PARAMS, POPSIZE, GENERATIONS = 11, 15, 200
 N_SPHERES, N_SCIPY, N_MIXED = 128, 4, 16
 BOUNDS = np.tile([-5.0, 5.0], (N_PARAMS, 1))
@@ -56,7 +62,7 @@ OPTIONS: dict[str, Any] = {
 }
 CONVERGE: dict[str, Any] = {"maxiter": 20_000, "popsize": POPSIZE, "fatol": 1e-3}
 DEPTH = 1e4  # of the valley that is slow to search
-PEERS = [name for name in ("mutax", "evosax") if find_spec(name)]
+MISSING = [name for name in ("mutax", "evosax") if not find_spec(name)]
 TARGETS = {
     "one": {"mutax": 10.0, "evosax": 2.0, "SciPy": 9.0},
     "many": {"mutax": 30.0, "evosax": 4.0, "SciPy": 15.0},
@@ -102,8 +108,6 @@ def ours(key: PRNGKeyArray, polish: bool = False) -> tuple[Array, Array]:
 
 def mutaxs(key: PRNGKeyArray, polish: bool = False) -> tuple[Array, Array]:
     """A sphere by mutax, which counts the initial population as a generation."""
-    import mutax
-
     box = jnp.asarray(BOUNDS)
     result = mutax.differential_evolution(
         sphere, box, key=key, vectorized=True, updating="deferred", polish=polish, **OPTIONS
@@ -113,7 +117,7 @@ def mutaxs(key: PRNGKeyArray, polish: bool = False) -> tuple[Array, Array]:
 
 def evosaxs(key: PRNGKeyArray) -> tuple[Array, Array]:
     """A sphere by the steps of evosax, from a uniform population."""
-    from evosax.algorithms import DifferentialEvolution
+    from evosax.algorithms import DifferentialEvolution  # starts JAX: not before a first call
 
     engine = DifferentialEvolution(N_PARAMS * POPSIZE, jnp.zeros(N_PARAMS))
     scale, crossover = OPTIONS["mutation"], OPTIONS["recombination"]
@@ -148,99 +152,87 @@ def in_lanes(funcs: list[Any], keys: list[Any], options: dict[str, Any]) -> tupl
     return [result.fun for result in ordered], [result.nit for result in ordered]
 
 
-def in_loop(run: Callable[..., tuple[Any, Any]], lanes: list[Any]) -> tuple[Any, Any]:
+def in_loop(run: Callable[..., tuple[Any, Any]], *lanes: Any) -> tuple[Any, Any]:
     """A run for each of the lanes."""
-    return tuple(zip(*(run(*lane) for lane in lanes), strict=True))
+    return tuple(zip(*map(run, *lanes), strict=True))
 
 
 def take_turns(contenders: dict[str, Contender], repeats: int) -> dict[str, Timing]:
-    """Times the contenders, all of them in every repetition."""
-    seconds: dict[str, list[float]] = {name: [] for name in contenders}
+    """Times the contenders that are installed, all of them in every repetition."""
+    seconds: dict[str, list[float]] = {name: [] for name in contenders if name not in MISSING}
     outcomes = {}
     for turn in range(repeats + 1):
-        for name, contender in contenders.items():
-            print(f"{name}: {turn or 'first call'}", end="\033[K\r", file=sys.stderr, flush=True)
+        for name, times in seconds.items():
+            print(f"{turn}/{repeats} {name}", end="\033[K\r", file=sys.stderr, flush=True)
             began = time.perf_counter()
-            outcomes[name] = jax.block_until_ready(contender())
-            seconds[name].append(time.perf_counter() - began)
+            outcomes[name] = jax.block_until_ready(contenders[name]())
+            times.append(time.perf_counter() - began)
     print(end="\033[K", file=sys.stderr)
-    timings = {}
-    for name, (first, *rest) in seconds.items():
-        values, generations = (np.ravel(field).tolist() for field in outcomes[name])
-        timings[name] = Timing(first, rest, values, generations)
-    return timings
+    return {
+        name: Timing(first, rest, *(np.ravel(field).tolist() for field in outcomes[name]))
+        for name, (first, *rest) in seconds.items()
+    }
 
 
 def time_one(repeats: int) -> dict[str, Timing]:
     """One sphere."""
-    key = jax.random.key(0)
-    evosax = jax.jit(evosaxs)
+    key, compiled = jax.random.key(0), jax.jit(evosaxs)
     contenders: dict[str, Contender] = {
         "ours": lambda: ours(key),
         "mutax": lambda: mutaxs(key),
-        "evosax": lambda: evosax(key),
+        "evosax": lambda: compiled(key),
         "SciPy": lambda: scipys(0),
     }
-    return take_turns(installed(contenders), repeats)
+    return take_turns(contenders, repeats)
 
 
 def time_many(repeats: int) -> dict[str, Timing]:
-    """Many spheres. The slowest contender takes a minute a run, so a few repetitions are enough."""
+    """Many spheres. The slowest contender takes a minute a run: three repetitions are enough."""
     keys = jax.random.split(jax.random.key(0), N_SPHERES)
-    us, mutax, evosax = (jax.jit(jax.vmap(run)) for run in (ours, mutaxs, evosaxs))
+    funcs, single_keys = [sphere] * N_SPHERES, list(keys)
     contenders: dict[str, Contender] = {
-        "ours": lambda: us(keys),
-        "ours, evolve_lanes": lambda: in_lanes([sphere] * N_SPHERES, list(keys), OPTIONS),
-        "mutax": lambda: mutax(keys),
-        "evosax": lambda: evosax(keys),
-        "SciPy": lambda: in_loop(scipys, [(seed,) for seed in range(N_SCIPY)]),
+        "ours": partial(jax.jit(jax.vmap(ours)), keys),
+        "ours, evolve_lanes": partial(in_lanes, funcs, single_keys, OPTIONS),
+        "mutax": partial(jax.jit(jax.vmap(mutaxs)), keys),
+        "evosax": partial(jax.jit(jax.vmap(evosaxs)), keys),
+        "SciPy": partial(in_loop, scipys, range(N_SCIPY)),
     }
-    timings = take_turns(installed(contenders), min(repeats, 3))
+    timings = take_turns(contenders, min(repeats, 3))
     timings["SciPy"] = timings["SciPy"]._replace(factor=N_SPHERES // N_SCIPY)
     return timings
 
 
-def installed(contenders: dict[str, Contender]) -> dict[str, Contender]:
-    """Those contenders that are there."""
-    return {
-        name: run
-        for name, run in contenders.items()
-        if name in PEERS or name not in ("mutax", "evosax")
-    }
+def single(depth: Array, key: PRNGKeyArray) -> tuple[Array, Array]:
+    """A valley until it has converged."""
+    args, options = (depth,), {"vectorized": True, "updating": "deferred", "polish": False}
+    result = differential_evolution(valley, BOUNDS, args=args, key=key, **options, **CONVERGE)
+    return result.fun, result.nit
 
 
 def time_slow(repeats: int) -> dict[str, Timing]:
     """Lanes of which the one in the middle is slow, lanes none of which is, and single runs."""
     keys = jax.random.split(jax.random.key(0), N_MIXED)
-    slow = N_MIXED // 2
+    slow = slice(N_MIXED // 2, N_MIXED // 2 + 1)
     fast, mixed = jnp.zeros(N_MIXED), jnp.zeros(N_MIXED).at[slow].set(DEPTH)
-
-    def single(depth: Array, key: PRNGKeyArray) -> tuple[Array, Array]:
-        result = differential_evolution(
-            *(valley, BOUNDS), args=(depth,), key=key, vectorized=True, updating="deferred",
-            polish=False, **CONVERGE,
-        )  # fmt: skip
-        return result.fun, result.nit
-
-    def lanes(depths: Array, keys: PRNGKeyArray) -> tuple[Any, Any]:
-        return in_lanes([Partial(valley, depth=depth) for depth in depths], list(keys), CONVERGE)
-
     vmapped = jax.jit(jax.vmap(single))
     contenders: dict[str, Contender] = {
-        "one by one": lambda: in_loop(single, list(zip(mixed, keys, strict=True))),
+        "one by one": partial(in_loop, single, list(mixed), list(keys))
     }
-    for name, run in (("evolve_lanes", lanes), ("vmap", vmapped)):
-        contenders |= {
-            f"{name}, one slow": lambda run=run: run(mixed, keys),
-            f"{name}, all fast": lambda run=run: run(fast, keys),
-            f"{name}, slow alone": lambda run=run: run(mixed[slow, None], keys[slow, None]),
-        }
+    for which, depths, own_keys in (
+        ("one slow", mixed, keys),
+        ("all fast", fast, keys),
+        ("slow alone", mixed[slow], keys[slow]),
+    ):
+        funcs = [Partial(valley, depth=depth) for depth in depths]
+        lanes = partial(in_lanes, funcs, list(own_keys), CONVERGE)
+        contenders[f"evolve_lanes, {which}"] = lanes
+        contenders[f"vmap, {which}"] = partial(vmapped, depths, own_keys)
     return take_turns(contenders, repeats)
 
 
 def time_first(repeats: int) -> dict[str, Timing]:
     """First calls, each in a process of its own that has no programs from before."""
-    engines = ["ours", "mutax"] if "mutax" in PEERS else ["ours"]
+    engines = [name for name in ("ours", "mutax") if name not in MISSING]
     variants = [(name, polish) for polish in ("", "polish") for name in engines]
     env = {name: value for name, value in os.environ.items() if "COMPILATION_CACHE" not in name}
     seconds: dict[str, list[float]] = {}
@@ -255,7 +247,6 @@ def time_first(repeats: int) -> dict[str, Timing]:
 def print_fresh(name: str, polish: str = "") -> None:
     """Prints how long the first call takes in this process, from the key to the result."""
     run = {"ours": ours, "mutax": mutaxs}[name]
-    __import__("jaxcmr" if name == "ours" else name)
     began = time.perf_counter()
     jax.block_until_ready(run(jax.random.key(0), polish=bool(polish)))
     print(time.perf_counter() - began)
@@ -274,12 +265,10 @@ def speed_table(part: str, timings: dict[str, Timing]) -> str:
     for name, timing in timings.items():
         assert set(timing.generations) == {GENERATIONS}, name
         target = TARGETS[part].get(name)
+        times = f"{timing.seconds * 1e3:.1f}", f"{timing.seconds / GENERATIONS * 1e6:.1f}"
         ratios = [f"{timing.seconds / timings[one].seconds:.2f}" for one in us]
-        rows.append(
-            [name, f"{timing.seconds * 1e3:.1f}", f"{timing.seconds / GENERATIONS * 1e6:.1f}"]
-            + [*ratios, "" if target is None else f"≥ {target:g}"]
-            + [f"{timing.first:.2f}", f"{np.median(timing.values):.2g}"]
-        )
+        ratios.append("" if target is None else f"≥ {target:g}")
+        rows.append([name, *times, *ratios, f"{timing.first:.2f}", f"{min(timing.values):.2g}"])
     header = ["", "ms a run", "µs a generation", *(f"ratio to {one}" for one in us)]
     return table([*header, "target", "first call, s", "lowest value"], rows)
 
@@ -333,11 +322,12 @@ def main() -> None:
         return print_fresh(*options.fresh)
     if unknown := set(options.parts) - set(PARTS):
         parser.error(f"unknown parts: {', '.join(sorted(unknown))}")
-    versions = {name: version(name) for name in ("jax", "scipy", *PEERS)}
+    packages = [name for name in ("jax", "mutax", "evosax", "scipy") if name not in MISSING]
+    versions = {name: version(name) for name in packages}
     setting = {"versions": versions, "device": str(jax.devices()[0]), "cores": os.cpu_count()}
     print(", ".join(f"{name} {value}" for name, value in versions.items()))
     print(f"{setting['device']}, {setting['cores']} cores")
-    for name in {"mutax", "evosax"} - set(PEERS):
+    for name in MISSING:
         print(f"{name} is not installed: skipped.")
     saved: dict[str, Any] = {"setting": setting, "options": OPTIONS, "parts": {}}
     options.out.mkdir(parents=True, exist_ok=True)

@@ -1,9 +1,10 @@
-"""Pages of the site that are made, not written: examples/*.ipynb as Markdown under learn/."""
+"""What of the site is made, not written: examples/*.ipynb as Markdown under learn/, and figures."""
 
 from __future__ import annotations
 
 import json
 import re
+import sys
 from base64 import b64decode
 from itertools import groupby
 from pathlib import Path
@@ -12,15 +13,20 @@ from typing import Any
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
+sys.path.insert(0, str(Path(__file__).parent))
+import figures
+
 EXAMPLES = Path(__file__).parents[1] / "examples"
 TABLE = re.compile("<table.*?>(.*)</table>", re.DOTALL)  # as pandas writes it
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Adds a page for each notebook, and its figures."""
+    """Adds a page for each notebook with its figures, and the figures that the site draws."""
     for path in sorted(EXAMPLES.glob("*.ipynb")):
         for name, content in render(path).items():
             files.append(File.generated(config, f"learn/{name}", content=content))
+    figure = figures.convergence()
+    files.append(File.generated(config, "explain/convergence.svg", content=figure))
     return files
 
 

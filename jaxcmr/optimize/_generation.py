@@ -197,24 +197,29 @@ def evaluate(
     An energy that is not a number counts as infinite; so does that of a member not allowed.
     `block` members are evaluated at a time, and no more blocks than needed; by default all are.
     """
-    if block is None:
-        energies = energies_of(func, box.to_user(unit))
-    else:
-        members = len(unit)
-        x = box.to_user(jnp.pad(unit, ((0, -members % block), (0, 0)), mode="edge"))
-
-        def evaluate_block(i: Int[Array, ""], energies: Array) -> Array:
-            rows = jax.lax.dynamic_slice_in_dim(x, i * block, block)
-            found = energies_of(func, rows).astype(unit.dtype)
-            return jax.lax.dynamic_update_slice_in_dim(energies, found, i * block, 0)
-
-        n_blocks = (allowed + block - 1) // block
-        none = jnp.full(len(x), jnp.inf, unit.dtype)
-        energies = jax.lax.fori_loop(0, n_blocks, evaluate_block, none)[:members]
+    x = box.to_user(unit)
+    energies = energies_of(func, x) if block is None else in_blocks(func, x, allowed, block)
     counts = jnp.arange(len(unit)) < allowed
     nonfinite = jnp.sum(counts & ~jnp.isfinite(energies), dtype="int32")
     usable = counts & ~jnp.isnan(energies)
     return jnp.where(usable, energies, jnp.inf).astype(unit.dtype), nonfinite
+
+
+def in_blocks(
+    func: Objective, x: Float[Array, "members n_params"], allowed: Int[Array, ""], block: int
+) -> Float[Array, " members"]:
+    """Energies of the first `allowed` rows, and of those after them in the last block."""
+    members = len(x)
+    x = jnp.pad(x, ((0, -members % block), (0, 0)), mode="edge")
+
+    def evaluate_block(i: Int[Array, ""], energies: Array) -> Array:
+        rows = jax.lax.dynamic_slice_in_dim(x, i * block, block)
+        found = energies_of(func, rows).astype(x.dtype)
+        return jax.lax.dynamic_update_slice_in_dim(energies, found, i * block, 0)
+
+    none = jnp.full(len(x), jnp.inf, x.dtype)
+    n_blocks = (allowed + block - 1) // block
+    return jax.lax.fori_loop(0, n_blocks, evaluate_block, none)[:members]
 
 
 def energies_of(func: Objective, x: Float[Array, "members n_params"]) -> Float[Array, " members"]:

@@ -20,7 +20,7 @@ from jaxcmr.optimize._errors import OutOfBoundsError
 from jaxcmr.optimize._objective import make_objective
 from jaxcmr.optimize._result import OptimizeResults
 from jaxcmr.optimize._run import solve
-from jaxcmr.optimize._settings import make_problem
+from jaxcmr.optimize._settings import as_float, make_problem
 from jaxcmr.optimize._watched import polish_by, solve_watched
 
 __all__ = ["differential_evolution"]
@@ -154,7 +154,7 @@ def differential_evolution(
     guess = as_guess(x0, box)
     n_polished = 0 if callable(polish) or not has_free(box) else count("polish", polish, 0)
     rest = (
-        jnp.asarray(agree_tol, jnp.result_type(float)),
+        as_float(agree_tol),
         n_polished,
         count("restarts", restarts, 1),
     )

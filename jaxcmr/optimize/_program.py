@@ -29,6 +29,7 @@ from jaxcmr.optimize._settings import make_problem
 __all__ = ["Lane", "Program", "in_double"]
 
 CHUNK_SECONDS = 0.25
+MOST = 2**31 - 1  # generations that can be counted
 
 
 @dataclass(frozen=True)
@@ -90,12 +91,13 @@ class Program:
     def _advance(self, lanes: list[Lane]) -> list[Lane]:
         full = self._fill(lanes)
         began = time.perf_counter()
-        stop_at = np.array([lane.generation + self.pace for lane in full])
+        stop_at = np.array([min(lane.generation + self.pace, MOST) for lane in full])
         states, summaries = advance_lanes(
             self._objectives(full), self.box, self.settings, stack(full), jnp.asarray(stop_at)
         )
         generation, energy, has_ended = (np.asarray(field) for field in summaries)
-        self._set_pace(time.perf_counter() - began)
+        if np.any(generation >= stop_at):  # or all lanes ended early, and their time tells nothing
+            self._set_pace(time.perf_counter() - began)
         return [
             replace(
                 lane,

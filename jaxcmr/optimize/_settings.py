@@ -17,7 +17,7 @@ from jaxcmr.optimize._generation import Settings
 from jaxcmr.optimize._populations import POPULATIONS
 from jaxcmr.optimize._strategies import STRATEGIES, Custom, Strategy
 
-__all__ = ["Problem", "make_problem"]
+__all__ = ["Problem", "as_float", "make_problem"]
 
 UPDATING = ("immediate", "deferred")
 MOST = 2**31 - 1  # evaluations that can be counted

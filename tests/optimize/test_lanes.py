@@ -41,7 +41,13 @@ def test_a_lane_equals_the_single_run(problems):
     """Same population, bit for bit, as `differential_evolution` with the lane's key."""
     for func, key, result in zip(*problems, results(*problems, polish=False), strict=True):
         single = differential_evolution(
-            func, BOUNDS, key=key, vectorized=True, polish=False, **OPTIONS
+            func,
+            BOUNDS,
+            key=key,
+            vectorized=True,
+            updating="deferred",
+            polish=False,
+            **OPTIONS,
         )
         assert result.population.tolist() == single.population.tolist()
         assert (result.nit, result.nfev) == (single.nit, single.nfev)
@@ -74,6 +80,15 @@ def test_chunks_and_programs_change_nothing(problems, options):
     """Bit for bit: catches a generation lost or run twice at a chunk's end."""
     for a, b in zip(results(*problems), results(*problems, **options), strict=True):
         assert a.population.tolist() == b.population.tolist() and a.nit == b.nit
+
+
+def test_many_quick_lanes():
+    """Lanes that end within their first chunk must not make the chunks of those after them ever
+    longer: the 64th doubling would be more than an integer holds."""
+    funcs = [Ripples(jnp.full(3, 0.1), jnp.ones(3))] * 80
+    keys = jax.random.split(jax.random.key(0), 80)
+    reports = evolve_lanes(funcs, BOUNDS, list(keys), maxiter=2, polish=False)
+    assert sum(report.result is not None for report in reports) == 80
 
 
 @pytest.mark.parametrize("width", [2, 3, 5])

@@ -1,0 +1,92 @@
+"""Figures of the site, drawn when it is built."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Mapping
+
+import jax
+import jax.numpy as jnp
+import matplotlib.pyplot as plt
+import numpy as np
+from jaxtyping import Array, Float
+
+from jaxcmr.optimize import differential_evolution
+
+Trace = tuple[np.ndarray, np.ndarray]
+
+DIMENSION, SEEDS, GENERATIONS = 8, 5, 200
+BOUNDS = [(-5.0, 5.0)] * DIMENSION
+STRATEGIES = ("rand1bin", "best1bin", "shade", "lshade")
+
+
+def sphere(x: Float[Array, "n S"]) -> Float[Array, " S"]:
+    """One round basin."""
+    return jnp.sum((x - 0.7) ** 2, axis=0)
+
+
+def rosenbrock(x: Float[Array, "n S"]) -> Float[Array, " S"]:
+    """One bent valley."""
+    return jnp.sum(100 * (x[1:] - x[:-1] ** 2) ** 2 + (1 - x[:-1]) ** 2, axis=0)
+
+
+def rastrigin(x: Float[Array, "n S"]) -> Float[Array, " S"]:
+    """Some 10 ** n basins, the lowest at 0.7, rotated so that no coordinate can be solved alone."""
+    random = np.random.default_rng(0).standard_normal((DIMENSION, DIMENSION))
+    away = jnp.asarray(np.linalg.qr(random)[0]) @ (x - 0.7)
+    return jnp.sum(away**2 + 10 - 10 * jnp.cos(2 * jnp.pi * away), axis=0)
+
+
+LANDSCAPES: Mapping[str, Callable[..., Array]] = {
+    "sphere: one basin": sphere,
+    "Rosenbrock: a bent valley": rosenbrock,
+    "rotated Rastrigin: many basins": rastrigin,
+}
+
+
+def landscape(x: Float[Array, "n S"], number: Array) -> Float[Array, " S"]:
+    """The landscape with that number: as an argument, so that one program serves all."""
+    return jax.lax.switch(number, list(LANDSCAPES.values()), x)
+
+
+def trace(number: int, strategy: str, seed: int) -> Trace:
+    """Evaluations and best value after each generation of a run."""
+    seen: list[tuple[int, float]] = []
+    differential_evolution(
+        landscape,
+        BOUNDS,
+        args=(number,),
+        key=jax.random.key(seed),
+        strategy=strategy,
+        maxiter=GENERATIONS,
+        mutation=0.85,
+        recombination=0.9,
+        tol=0.0,
+        polish=False,
+        updating="deferred",
+        vectorized=True,
+        callback=lambda intermediate_result: seen.append(
+            (int(intermediate_result.nfev), float(intermediate_result.fun))
+        ),
+    )
+    evaluations, best = np.array(seen).T
+    return evaluations, best
+
+
+def convergence() -> bytes:
+    """An SVG: the median gap of some runs against evaluations, a panel a landscape."""
+    plt.rcParams.update({"font.size": 9, "svg.fonttype": "none", "svg.hashsalt": "jaxcmr"})
+    figure, axes = plt.subplots(1, 3, figsize=(9, 3), layout="constrained")
+    for number, (name, axis) in enumerate(zip(LANDSCAPES, axes, strict=True)):
+        for strategy in STRATEGIES:
+            runs = [trace(number, strategy, seed) for seed in range(SEEDS)]
+            length = min(len(best) for _, best in runs)
+            median = np.median([best[:length] for _, best in runs], axis=0)
+            axis.semilogy(runs[0][0][:length], np.maximum(median, 1e-8), label=strategy)
+        axis.set(title=name, xlabel="evaluations")
+    axes[0].set_ylabel(f"median gap of {SEEDS} runs")
+    axes[0].legend(frameon=False)
+    file = io.BytesIO()
+    figure.savefig(file, format="svg", metadata={"Date": None})
+    plt.close(figure)
+    return file.getvalue()
