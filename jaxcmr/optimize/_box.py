@@ -82,9 +82,13 @@ class Box(eqx.Module):
         return jnp.clip(x, self.lower, self.upper)
 
     def to_unit(self, x: Float[Array, "... n_params"]) -> Float[Array, "... n_params"]:
-        """From the user's units to the unit cube; a fixed coordinate (lower = upper) goes to 0."""
+        """From the user's units to the unit cube, into which what lies outside is clipped.
+
+        A fixed coordinate (lower = upper) goes to 0.
+        """
         width = self.width
-        return jnp.where(width > 0, (x - self.low_edge) / jnp.where(width > 0, width, 1.0), 0.0)
+        unit = jnp.where(width > 0, (x - self.low_edge) / jnp.where(width > 0, width, 1.0), 0.0)
+        return jnp.clip(unit, 0.0, 1.0)
 
     def contains(self, x: Float[Array, " n_params"]) -> Bool[Array, ""]:
         """Whether `x` lies in the box, up to the rounding of the bounds."""

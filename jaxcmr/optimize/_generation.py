@@ -70,17 +70,19 @@ def init(
 ) -> State:
     """The initial population, by default of the kind `settings.init`, and its energies.
 
-    `population`, and `x0`, which becomes its first member, are in the unit cube.
+    `population` is in the unit cube. `x0`, which becomes its first member, is in the user's units,
+    and it is evaluated as it is: the way through the unit cube could cost its last digit.
     """
     members = settings.members
     if population is None:
         make = POPULATIONS[settings.init]
         population = make(jax.random.fold_in(key, 0), members, box.lower.shape[0])
     population = population.astype(box.lower.dtype)
+    x = box.to_user(population)
     if x0 is not None:
-        population = population.at[0].set(x0)
+        population, x = population.at[0].set(box.to_unit(x0)), x.at[0].set(x0)
     allowed = jnp.minimum(jnp.array(members, "int32"), settings.budget)
-    energies, nonfinite = evaluate(func, box, population, allowed)
+    energies, nonfinite = evaluate(func, x, allowed)
     history = settings.strategy.history
     memory = None if history is None else history.init(population)
     size, generation = jnp.array(members, "int32"), jnp.array(0, "int32")
@@ -127,7 +129,7 @@ def all_at_once(
     """Every member against its challenger: the state after, and how each contest ended."""
     allowed = jnp.minimum(state.size, settings.budget - state.nfev)
     trials = challengers(settings, draws, state.population, state)
-    energies, nonfinite = evaluate(func, box, trials, allowed, settings.strategy.block)
+    energies, nonfinite = evaluate(func, box.to_user(trials), allowed, settings.strategy.block)
     wins = (energies <= state.energies) & (jnp.arange(settings.members) < allowed)
     after = state._replace(
         population=jnp.where(wins[:, None], trials, state.population),
@@ -149,7 +151,7 @@ def one_by_one(
         i, now, contests = loop
         parent, before = now.population[i], now.energies[i]
         trial = challengers(settings, jax.tree.map(lambda draw: draw[i], draws), parent, now)
-        energies, nonfinite = evaluate(func, box, trial[None], jnp.array(1, "int32"))
+        energies, nonfinite = evaluate(func, box.to_user(trial[None]), jnp.array(1, "int32"))
         wins = energies[0] <= before
         after = now._replace(
             population=now.population.at[i].set(jnp.where(wins, trial, parent)),
@@ -187,8 +189,7 @@ def challengers(
 
 def evaluate(
     func: Objective,
-    box: Box,
-    unit: Float[Array, "members n_params"],
+    x: Float[Array, "members n_params"],
     allowed: Int[Array, ""],
     block: int | None = None,
 ) -> tuple[Float[Array, " members"], Int[Array, ""]]:
@@ -197,12 +198,11 @@ def evaluate(
     An energy that is not a number counts as infinite; so does that of a member not allowed.
     `block` members are evaluated at a time, and no more blocks than needed; by default all are.
     """
-    x = box.to_user(unit)
     energies = energies_of(func, x) if block is None else in_blocks(func, x, allowed, block)
-    counts = jnp.arange(len(unit)) < allowed
+    counts = jnp.arange(len(x)) < allowed
     nonfinite = jnp.sum(counts & ~jnp.isfinite(energies), dtype="int32")
     usable = counts & ~jnp.isnan(energies)
-    return jnp.where(usable, energies, jnp.inf).astype(unit.dtype), nonfinite
+    return jnp.where(usable, energies, jnp.inf).astype(x.dtype), nonfinite
 
 
 def in_blocks(

@@ -17,13 +17,15 @@ from numpy.typing import ArrayLike
 from jaxcmr.optimize._box import Box, is_traced
 from jaxcmr.optimize._compiled import Compiled
 from jaxcmr.optimize._errors import OutOfBoundsError
-from jaxcmr.optimize._objective import make_objective
+from jaxcmr.optimize._objective import make_objective, unshared
 from jaxcmr.optimize._result import OptimizeResults
 from jaxcmr.optimize._run import solve
 from jaxcmr.optimize._settings import as_float, make_problem
 from jaxcmr.optimize._watched import polish_by, solve_watched
 
 __all__ = ["differential_evolution"]
+
+OUTSIDE = "Some entries in x0 lie outside the specified bounds"
 
 compiled_solve = Compiled(solve)
 
@@ -158,7 +160,7 @@ def differential_evolution(
         n_polished,
         count("restarts", restarts, 1),
     )
-    everything = (objective, box, settings, as_key(key), guess, population)
+    everything = (objective, unshared(objective), box, settings, as_key(key), guess, population)
     by_hand = [
         name for name, given in (("callback", callback), ("polish", polish)) if callable(given)
     ]
@@ -215,12 +217,17 @@ def as_guess(x0: Any, box: Box) -> Float[Array, " n_params"] | None:
     guess = jnp.asarray(x0, jnp.result_type(float))
     if guess.shape != box.lower.shape:
         raise ValueError(f"x0 must have shape {box.lower.shape}; got {guess.shape}.")
-    if not is_traced((guess, box)) and not box.contains(guess):
+    if is_traced((guess, box)):
+        try:
+            guess = eqx.error_if(guess, ~box.contains(guess), OUTSIDE)
+        except eqx.EquinoxRuntimeError:  # under vmap without jit, it is known at once
+            raise OutOfBoundsError(f"{OUTSIDE} in some lane.") from None
+    elif not box.contains(guess):
         raise OutOfBoundsError(
-            f"x0 lies outside the specified bounds: {np.asarray(guess)} is not between "
-            f"{np.asarray(box.lower)} and {np.asarray(box.upper)}."
+            f"{OUTSIDE}: {np.asarray(guess)} is not between {np.asarray(box.lower)} and "
+            f"{np.asarray(box.upper)}."
         )
-    return guess
+    return jnp.clip(guess, box.lower, box.upper)
 
 
 def has_free(box: Box) -> bool:

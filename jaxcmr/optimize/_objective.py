@@ -17,7 +17,7 @@ from jaxtyping import Array, Float
 from jaxcmr.optimize._errors import ShapeError
 from jaxcmr.optimize._generation import Objective
 
-__all__ = ["make_objective"]
+__all__ = ["make_objective", "unshared"]
 
 
 def make_objective(
@@ -40,6 +40,13 @@ def make_objective(
     return objective if n_devices == 1 else Spread(objective, n_devices)
 
 
+def unshared(objective: Objective) -> Objective:
+    """The same function, evaluated here: a polish asks for too few members to share them out."""
+    if isinstance(objective, Mapped):
+        return Columns(objective.func, objective.args)
+    return objective.objective if isinstance(objective, Spread) else objective
+
+
 def as_data(leaf: Any) -> Any:
     """Numbers as arrays, so that another number compiles nothing anew."""
     is_number = isinstance(leaf, int | float | complex) and not isinstance(leaf, bool)
@@ -48,12 +55,11 @@ def as_data(leaf: Any) -> Any:
 
 def count_devices(workers: Any) -> int:
     """How many devices `workers` asks for, as far as there are any."""
-    if isinstance(workers, bool) or not isinstance(workers, int | np.integer):
-        workers = 0
-    if workers < 1 and workers != -1:
+    is_whole = isinstance(workers, int | np.integer) and not isinstance(workers, bool)
+    if not is_whole or (workers < 1 and workers != -1):
         raise ValueError(
-            "workers must be a positive integer, -1 for all devices, or a callable "
-            "workers(func, xs)."
+            "workers must be a positive integer or -1, for all devices, or a callable "
+            f"workers(func, xs); got {workers!r}."
         )
     if workers == 1:
         return 1

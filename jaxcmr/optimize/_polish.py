@@ -126,7 +126,7 @@ def polish(
         jac=end.slope / jnp.where(width > 0, width, 1.0),
         hess_inv=inverse,
         nfev=len(LADDER) * end.nit + 2 * n * end.by_differences,
-        njev=end.nit - end.by_differences,
+        njev=end.nit,
         status=jnp.where(skipped, 3, jnp.where(end.by_differences > 0, 2, 1)),
     )
 

@@ -51,7 +51,7 @@ class OptimizeResults(NamedTuple):
     population_energies: Float[Array, " members"]
     """The objective of each of its members; infinite for those a shrinking strategy dropped."""
     njev: Int[Array, ""] | int = 0
-    """Gradients taken by the polish."""
+    """Gradients taken by the polish, exact or by differences."""
     jac: Float[Array, " n_params"] | None = None
     """Gradient at `x`; None if there was no polish."""
     hess_inv: Float[Array, "n_params n_params"] | None = None

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
-from jaxcmr.optimize._box import Box, is_traced
+from jaxcmr.optimize._box import Box
 from jaxcmr.optimize._generation import Objective, Settings, State, converged, init, step
 from jaxcmr.optimize._polish import polish
 from jaxcmr.optimize._result import OptimizeResults
@@ -57,15 +56,10 @@ def start(
 ) -> State:
     """The state of a run before its first generation; `x0` and `population` in the user's units.
 
-    A `population` is clipped to the box. An `x0` outside it, which Python has seen to already if
-    it could, ends the program with an error.
+    A `population` is clipped to the box.
     """
-    if x0 is not None:
-        if is_traced((x0, box)):
-            x0 = eqx.error_if(x0, ~box.contains(x0), "x0 lies outside the specified bounds")
-        x0 = jnp.clip(box.to_unit(x0), 0.0, 1.0)
     if population is not None:
-        population = jnp.clip(box.to_unit(population), 0.0, 1.0)
+        population = box.to_unit(population)
     return init(func, box, settings, key, x0, population)
 
 
@@ -148,6 +142,14 @@ def polished(
     )
 
 
+def with_guess(box: Box, result: OptimizeResults, x0: Float[Array, " n_params"]) -> OptimizeResults:
+    """`result` with `x0` itself where it is still the best member: as it was given, and evaluated,
+    not as it came through the unit cube."""
+    is_best = jnp.all(result.x == box.to_user(box.to_unit(x0)))
+    x = jnp.where(is_best, x0, result.x)
+    return result._replace(x=x, population=result.population.at[0].set(x))
+
+
 def distinct_members(
     unit: Float[Array, "members n_params"], energies: Float[Array, " members"], count: int
 ) -> Int[Array, " count"]:
@@ -165,6 +167,7 @@ def distinct_members(
 
 def solve(
     func: Objective,
+    polish_func: Objective,
     box: Box,
     settings: Settings,
     key: PRNGKeyArray,
@@ -180,7 +183,13 @@ def solve(
         state = start(func, box, settings, key, x0, population)
         state = advance(func, box, settings, state, jnp.array(jnp.iinfo(jnp.int32).max))
         result = finish(box, settings, state)
-        return polished(func, box, result, polish_members) if polish_members else result
+        if x0 is not None:
+            result = with_guess(box, result, x0)
+        if not polish_members:
+            return result
+        if settings.disp:
+            jax.debug.print("Polishing solution with BFGS, f(x)= {}", result.fun)
+        return polished(polish_func, box, result, polish_members)
 
     if restarts == 1:
         return run(key)

@@ -19,7 +19,6 @@ from jaxcmr.optimize._strategies import STRATEGIES, Custom, Strategy
 
 __all__ = ["Problem", "as_float", "make_problem"]
 
-UPDATING = ("immediate", "deferred")
 MOST = 2**31 - 1  # evaluations that can be counted
 FEWEST_MEMBERS = 5  # of a population, as in SciPy
 
@@ -68,7 +67,8 @@ def make_problem(
             f"A population of {members} is too small: '{strategy}' needs at least "
             f"{chosen.n_partners + 1} members. Raise popsize."
         )
-    check_known("updating", updating, dict.fromkeys(UPDATING))
+    if updating not in ("immediate", "deferred"):
+        raise ValueError(f"updating must be 'immediate' or 'deferred'; got {updating!r}.")
     most = as_count("maxfun", maxfun, least=1, default=MOST)
     generations = as_count("maxiter", maxiter, least=0, default=1000)
     settings = Settings(
@@ -183,4 +183,4 @@ def check_known(option: str, value: Any, table: Mapping[str, Any]) -> None:
     if value not in table:
         close = get_close_matches(str(value), table, n=1)
         hint = f" Did you mean '{close[0]}'?" if close else ""
-        raise ValueError(f"Unknown {option} {value!r}; known: {', '.join(table)}.{hint}")
+        raise ValueError(f"Unrecognized {option} {value!r}; known: {', '.join(table)}.{hint}")

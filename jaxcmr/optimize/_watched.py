@@ -30,6 +30,7 @@ compiled_value = Compiled(lambda objective, x: objective(x[:, None])[0])
 
 def solve_watched(
     func: Objective,
+    polish_func: Objective,
     box: Box,
     settings: Settings,
     key: PRNGKeyArray,
@@ -52,7 +53,7 @@ def solve_watched(
     result = compiled_finish(box, settings, state)
     if stopped:
         result = result._replace(success=jnp.array(False), status=jnp.array(5))
-    return compiled_polished(func, box, result, polish_members) if polish_members else result
+    return compiled_polished(polish_func, box, result, polish_members) if polish_members else result
 
 
 def asks_to_stop(callback: Callable[..., Any], result: OptimizeResults, settings: Settings) -> bool:

@@ -69,7 +69,7 @@ def test_an_unknown_strategy_is_refused(small_data, parameters, strategy):
         MemorySearchLikelihoodFnGenerator,
         {"bounds": BOUNDS, "strategy": strategy},
     )
-    with pytest.raises(ValueError, match=f"Unknown strategy '{strategy}'"):
+    with pytest.raises(ValueError, match=f"Unrecognized strategy '{strategy}'"):
         fitter.fit(np.ones(20, bool))
 
 

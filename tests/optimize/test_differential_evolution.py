@@ -96,12 +96,24 @@ def test_x0_joins_the_population():
     assert found.fun == -1.0
 
 
+def test_x0_is_taken_as_it_is():
+    """Evaluated and returned to its last digit, which the way through the unit cube could cost."""
+    guess = jnp.asarray([1 / 3, 0.7654321], "float32")
+    result = differential_evolution(
+        lambda x: jnp.where(jnp.all(x == guess), -1.0, (x**2).sum()),
+        [(-5, 9), (0, 1)], x0=guess, maxiter=2, polish=False,
+    )  # fmt: skip
+    assert result.x.tolist() == result.population[0].tolist() == guess.tolist()
+    assert float(result.fun) == float(result.population_energies[0]) == -1.0
+
+
 def test_disp_prints_each_generation(capsys):
     """In SciPy's words, and changes nothing else."""
     quiet = differential_evolution(sphere, [(0, 1)] * 2, maxiter=3)
     loud = differential_evolution(sphere, [(0, 1)] * 2, maxiter=3, disp=True)
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].startswith("differential_evolution step 1: f(x)= ") and len(lines) == 3
+    assert lines[0].startswith("differential_evolution step 1: f(x)= ") and len(lines) == 4
+    assert lines[3].startswith("Polishing solution with")
     assert loud.x.tolist() == quiet.x.tolist()
 
 
