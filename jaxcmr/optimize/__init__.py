@@ -8,7 +8,7 @@ from jaxcmr.optimize._box import Box
 from jaxcmr.optimize._lanes import LaneReport, evolve_lanes
 from jaxcmr.optimize._minimize import differential_evolution
 from jaxcmr.optimize._populations import POPULATIONS
-from jaxcmr.optimize._program import in_double
+from jaxcmr.optimize._precision import in_double
 from jaxcmr.optimize._result import OptimizeResults
 from jaxcmr.optimize._strategies import STRATEGIES
 

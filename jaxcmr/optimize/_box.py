@@ -75,8 +75,12 @@ class Box(eqx.Module):
         return width if self.whole is None else width + self.whole
 
     def to_user(self, unit: Float[Array, "... n_params"]) -> Float[Array, "... n_params"]:
-        """From the unit cube to the user's units; never outside the box by rounding."""
-        x = self.low_edge + unit * self.width
+        """From the unit cube to the user's units; never outside the box by rounding.
+
+        The same bits wherever it is compiled: the minimum, which changes nothing, keeps the product
+        and the sum from being fused into one operation in one place and not in another.
+        """
+        x = self.low_edge + jnp.minimum(unit * self.width, self.width)
         if self.whole is not None:
             x = jnp.where(self.whole, jnp.round(x), x)
         return jnp.clip(x, self.lower, self.upper)

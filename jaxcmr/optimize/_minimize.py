@@ -72,7 +72,8 @@ def differential_evolution(
             ``(n_params, S) -> (S,)``. Values that are not a number count as infinite.
         bounds: (n_params, 2) finite (low, high) pairs, or `scipy.optimize.Bounds`. A parameter
             with low = high is fixed.
-        args: further arguments of `func`. Arrays and numbers are traced.
+        args: a tuple of further arguments of `func`, or the only one. Arrays and numbers are
+            traced.
         key: random key; `jax.random.key(0)` by default. The same key gives the same result.
         strategy: a name in `jaxcmr.optimize.STRATEGIES`, or a function
             ``strategy(candidate, population, rng=key) -> (n_params,)`` that gives the challenger
@@ -154,7 +155,7 @@ def differential_evolution(
         disp=disp,
     )
     guess = as_guess(x0, box)
-    n_polished = 0 if callable(polish) or not has_free(box) else count("polish", polish, 0)
+    n_polished = 0 if callable(polish) or not has_free(box) else count("polish", as_index(polish), 0)
     rest = (
         as_float(agree_tol),
         n_polished,
@@ -236,6 +237,11 @@ def has_free(box: Box) -> bool:
         return box.whole is None or not box.whole.all()
     movable = box.upper > box.lower
     return bool(np.any(movable if box.whole is None else movable & ~box.whole))
+
+
+def as_index(polish: Any) -> Any:
+    """How many members to polish: True is one."""
+    return int(polish) if isinstance(polish, bool | np.bool_) else polish
 
 
 def count(name: str, value: Any, least: int) -> int:

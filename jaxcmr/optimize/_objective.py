@@ -29,9 +29,15 @@ def make_objective(
         ValueError: `workers` is neither a positive integer, -1 nor callable; or callable while
             `func` is vectorized.
     """
-    args = tuple(args) if isinstance(args, tuple | list) else (args,)
+    args = args if isinstance(args, tuple) else (args,)
     args = jax.tree.map(as_data, args)
     if callable(workers):
+        owner = type(getattr(workers, "__self__", None)).__module__
+        if owner.startswith(("multiprocessing", "concurrent")):
+            raise ValueError(
+                "workers is the map of a pool, but func is compiled, which other threads and "
+                "processes cannot take part in. Take workers=-1, for all devices of JAX."
+            )
         if vectorized:
             raise ValueError("If 'workers' is a callable, 'vectorized' must be False.")
         return Mapped(func, args, workers)
@@ -102,7 +108,13 @@ class Mapped(eqx.Module):
 
     def __call__(self, x: Float[Array, "n_params S"]) -> Float[Array, " S"]:
         energies = self.workers(partial(scalar, self.func, self.args), x.T)
-        return energies if eqx.is_array(energies) else jnp.stack(list(energies))
+        energies = energies if eqx.is_array(energies) else jnp.stack(list(energies))
+        if energies.shape != x.shape[1:]:
+            raise ShapeError(
+                f"workers(func, xs) must return shape {x.shape[1:]} for xs of shape {x.T.shape}; "
+                f"got {energies.shape}."
+            )
+        return energies
 
 
 class Spread(eqx.Module):
@@ -127,6 +139,8 @@ def scalar(
 ) -> Float[Array, ""]:
     """``func(x, *args)``, which must be a number or an array of one."""
     value = jnp.asarray(func(x, *args))
+    if jnp.iscomplexobj(value):
+        raise ShapeError("func(x, *args) must return a real number; it returned a complex one.")
     if value.size != 1:
         raise ShapeError(f"func(x, *args) must return a scalar value; got shape {value.shape}.")
     return value.reshape(())

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -23,10 +22,11 @@ from jaxcmr.optimize._batch import (
 )
 from jaxcmr.optimize._box import Box
 from jaxcmr.optimize._generation import Objective, State
+from jaxcmr.optimize._precision import in_double
 from jaxcmr.optimize._result import OptimizeResults
 from jaxcmr.optimize._settings import make_problem
 
-__all__ = ["Lane", "Program", "in_double"]
+__all__ = ["Lane", "Program"]
 
 CHUNK_SECONDS = 0.25
 MOST = 2**31 - 1  # generations that can be counted
@@ -152,15 +152,3 @@ def stack(lanes: list[Lane]) -> State:
 def take(stacked: Any, i: int) -> Any:
     """Lane i of a stacked pytree."""
     return jax.tree.map(lambda leaf: leaf[i], stacked)
-
-
-def in_double(funcs: Sequence[Objective]) -> list[Objective]:
-    """The functions with their real arrays in double precision; what they share stays shared."""
-    converted: dict[int, np.ndarray] = {}
-
-    def convert(leaf: Any) -> Any:
-        if not eqx.is_array(leaf) or not jnp.issubdtype(leaf.dtype, jnp.floating):
-            return leaf
-        return converted.setdefault(id(leaf), np.asarray(leaf, np.float64))
-
-    return [jax.tree.map(convert, func) for func in funcs]

@@ -25,6 +25,7 @@ POLISH_MESSAGES: Mapping[int, str] = {
     2: "polished along central differences, for want of a finite gradient",
     3: "polish skipped: no finite value, gradient or central differences to start from",
     4: "polished by the function given",
+    5: "polished by the function given, to no end that is lower and inside the bounds",
 }
 
 

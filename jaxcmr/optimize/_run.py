@@ -201,5 +201,5 @@ def solve(
         nfev=jnp.sum(results.nfev),
         njev=jnp.sum(results.njev),
         nonfinite=jnp.sum(results.nonfinite),
-        agreed=jnp.sum(results.fun <= best.fun + agree_tol),
+        agreed=jnp.sum((results.fun <= best.fun + agree_tol) & jnp.isfinite(results.fun)),
     )

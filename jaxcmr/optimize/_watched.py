@@ -5,8 +5,10 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, PRNGKeyArray
@@ -15,6 +17,7 @@ from scipy.optimize import Bounds
 from jaxcmr.optimize._box import Box
 from jaxcmr.optimize._compiled import Compiled
 from jaxcmr.optimize._generation import Objective, Settings
+from jaxcmr.optimize._precision import in_double
 from jaxcmr.optimize._result import OptimizeResults
 from jaxcmr.optimize._run import advance, finish, polished, start, summarize
 
@@ -59,21 +62,31 @@ def solve_watched(
 def asks_to_stop(callback: Callable[..., Any], result: OptimizeResults, settings: Settings) -> bool:
     """What `callback` says of the run so far; it has one of the two forms that SciPy knows."""
     try:
-        if set(inspect.signature(callback).parameters) == {"intermediate_result"}:
+        if takes_result(callback):
             so_far = result._replace(success=jnp.array(True), status=jnp.array(-1))
             return bool(callback(intermediate_result=so_far))
         energies = np.asarray(result.population_energies)
         spread = np.std(energies) / (abs(np.mean(energies)) + np.finfo(float).eps)
         convergence = settings.tol / (spread + np.finfo(float).eps)
-        return bool(callback(result.x, convergence=float(convergence)))
+        return bool(callback(np.array(result.x), float(convergence)))
     except StopIteration:
         return True
+
+
+def takes_result(callback: Callable[..., Any]) -> bool:
+    """Whether `callback` is of SciPy's newer form; some built-in functions will not tell."""
+    try:
+        return set(inspect.signature(callback).parameters) == {"intermediate_result"}
+    except ValueError:
+        return False
 
 
 def polish_by(
     polish: Callable[..., Any], func: Objective, box: Box, result: OptimizeResults
 ) -> OptimizeResults:
     """`result` with its best member polished by a function of the user.
+
+    That function is given `func` in double precision, if it can be: it may take differences.
 
     Raises:
         ValueError: it returned something else than an OptimizeResult.
@@ -84,8 +97,8 @@ def polish_by(
         whole = np.asarray(box.whole)
         lower[whole] = upper[whole] = start[whole]
     end = polish(
-        lambda x: float(compiled_value(func, jnp.asarray(x, result.x.dtype))),
-        start.copy(),
+        partial(value_in_double, func),
+        start.astype(float),
         bounds=Bounds(lower, upper),
         constraints=(),
     )
@@ -97,16 +110,25 @@ def polish_by(
     result = result._replace(
         nfev=result.nfev + int(getattr(end, "nfev", 0)),
         njev=result.njev + int(getattr(end, "njev", 0)),
-        polish_status=jnp.array(4),
     )
     inside = np.all((lower <= end.x) & (end.x <= upper))
     if not (inside and end.fun < result.fun):
-        return result
+        return result._replace(polish_status=jnp.array(5))
     x, fun = jnp.asarray(end.x, result.x.dtype), jnp.asarray(end.fun, result.fun.dtype)
     return result._replace(
         x=x,
         fun=fun,
         jac=getattr(end, "jac", None),
+        polish_status=jnp.array(4),
         population=result.population.at[0].set(x),
         population_energies=result.population_energies.at[0].set(fun),
     )
+
+
+def value_in_double(func: Objective, x: np.ndarray) -> float:
+    """``func(x)`` in double precision, or if that breaks it, in the working precision."""
+    try:
+        with jax.enable_x64(True):
+            return float(compiled_value(in_double([func])[0], jnp.asarray(x, float)))
+    except TypeError:
+        return float(compiled_value(func, jnp.asarray(x, jnp.result_type(float))))

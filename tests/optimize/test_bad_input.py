@@ -129,6 +129,11 @@ def test_numbers_of_another_kind_are_taken(func, x64):
     np.testing.assert_allclose(result.x, 0.25, atol=0.1)
 
 
+def test_complex_values_are_refused():
+    with pytest.raises(ValueError, match="must return a real number"):
+        differential_evolution(lambda x: x[0] + 1j * x[1], BOX)
+
+
 def test_a_function_that_jax_cannot_trace():
     """Says what to do about it."""
     with pytest.raises(jax.errors.TracerArrayConversionError) as caught:

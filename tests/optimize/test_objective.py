@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import warnings
+from multiprocessing.pool import ThreadPool
 
 import equinox as eqx
 import jax
@@ -42,7 +43,7 @@ def test_a_vectorized_function_sees_columns():
     assert together.population.tolist() == one_by_one.population.tolist()
 
 
-@pytest.mark.parametrize("args", [(0.25,), [0.25], 0.25, (0.25, 4), (np.float32(0.25), 2.0)])
+@pytest.mark.parametrize("args", [(0.25,), 0.25, (0.25, 4), (np.float32(0.25), 2.0)])
 def test_args_are_passed_on(args):
     """As in SciPy, one that is not in a tuple is taken as the only one."""
     result = differential_evolution(bowl, BOX, args=args, maxiter=60)
@@ -93,6 +94,15 @@ def test_workers_may_be_a_function(workers):
     assert int(shared.nfev) == int(alone.nfev)
 
 
+def test_workers_that_cannot_work_are_refused():
+    """A pool's map would wait for ever for threads that cannot see what is being traced; a result
+    of the wrong shape is named."""
+    with ThreadPool(1) as pool, pytest.raises(ValueError, match="Take workers=-1"):
+        differential_evolution(bowl, BOX, workers=pool.map, updating="deferred")
+    with pytest.raises(ValueError, match=r"workers\(func, xs\) must return shape \(45,\)"):
+        differential_evolution(bowl, BOX, workers=lambda func, xs: xs, updating="deferred")
+
+
 @pytest.mark.parametrize("option", ["workers", "vectorized"])
 def test_forced_updating_is_announced_each_time(option):
     """In SciPy's words, by every call, and not if deferred updating was asked for."""
@@ -136,6 +146,15 @@ for workers in (2, -1):
         )
         np.testing.assert_allclose(shared.population, alone.population, atol=1e-6)
 assert shapes == {(3,), (3, 8)}, shapes  # 15 members and one of padding, by two
+def by_rows(func, xs):  # as parajax does: as many devices as there are rows for
+    n = min(2, len(xs))
+    mesh = jax.sharding.Mesh(np.array(jax.devices()[:n]), ("rows",))
+    spec = jax.sharding.PartitionSpec("rows")
+    padded = jnp.pad(xs, ((0, -len(xs) % n), (0, 0)), mode="edge")
+    spread = jax.shard_map(jax.vmap(func), mesh=mesh, in_specs=spec, out_specs=spec)
+    return spread(padded)[: len(xs)]
+polished = differential_evolution(bowl, box, workers=by_rows, **{**options, "polish": True})
+np.testing.assert_allclose(polished.x, 0.25, atol=1e-4)
 keys = jax.random.split(jax.random.key(0), 2)
 batch = jax.vmap(lambda key: differential_evolution(bowl, box, key=key, workers=2, **options))(keys)
 single = differential_evolution(bowl, box, key=keys[1], **options)

@@ -77,8 +77,11 @@ def numpy_generation(func, box, settings, name, state, draws):
     return population, energies
 
 
-@pytest.mark.parametrize("updating", ["immediate", "deferred"])
-@pytest.mark.parametrize("name", CLASSIC)
+@pytest.mark.parametrize(
+    ("name", "updating"),
+    [(name, "deferred") for name in CLASSIC]
+    + [(name, "immediate") for name in ("best1bin", "rand2exp", "currenttobest1bin")],
+)
 def test_generation_equals_numpy(name, updating):
     """Twenty generations in step: catches a wrong base vector or sign, a parent seen too early or
     too late, a crossover that forgets its first coordinate, and a best member not put first."""
@@ -272,8 +275,11 @@ def sphere_or_valley(x, is_valley):
     return jnp.where(is_valley, (100 * (x[1:] - x[:-1] ** 2) ** 2).sum() + sphere, sphere)
 
 
-@pytest.mark.parametrize("updating", ["immediate", "deferred"])
-@pytest.mark.parametrize("name", STRATEGIES)
+@pytest.mark.parametrize(
+    ("name", "updating"),
+    [(name, "deferred") for name in STRATEGIES]
+    + [(name, "immediate") for name in ("best1bin", "rand2exp", "lshade")],
+)
 def test_easy_and_bent_valleys_are_solved(name, updating):
     """A sphere, and Rosenbrock's valley, without a polish."""
     for is_valley, maxiter, tolerance in ((0, 120, 1e-4), (1, 400, 1e-2)):

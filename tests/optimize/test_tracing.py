@@ -28,8 +28,10 @@ def ackley(x, c=np.e):
     )
 
 
-@pytest.mark.parametrize("strategy", ["best1bin", "rand1exp", "lshade"])
-@pytest.mark.parametrize("updating", ["immediate", "deferred"])
+@pytest.mark.parametrize(
+    ("strategy", "updating"),
+    [("best1bin", "immediate"), ("rand1exp", "deferred"), ("lshade", "deferred")],
+)
 def test_a_lane_of_a_batch_is_the_single_run(updating, strategy, x64):
     """Bit for bit, with another key, argument, box and guess a lane, each stopping by itself:
     catches state that leaks between lanes, and arithmetic that a batch does in another order."""
