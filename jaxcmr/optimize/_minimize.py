@@ -155,7 +155,9 @@ def differential_evolution(
         disp=disp,
     )
     guess = as_guess(x0, box)
-    n_polished = 0 if callable(polish) or not has_free(box) else count("polish", as_index(polish), 0)
+    n_polished = (
+        0 if callable(polish) or not has_free(box) else count("polish", as_index(polish), 0)
+    )
     rest = (
         as_float(agree_tol),
         n_polished,
@@ -179,7 +181,7 @@ def differential_evolution(
         )
         raise
     if callable(polish):
-        result = polish_by(polish, objective, box, result)
+        result = polish_by(polish, unshared(objective), box, result)
     if disp:
         jax.effects_barrier()
     return result

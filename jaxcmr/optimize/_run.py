@@ -80,8 +80,14 @@ def advance(
     )
 
 
-def finish(box: Box, settings: Settings, state: State) -> OptimizeResults:
-    """The result of a run as it stands."""
+def finish(
+    box: Box, settings: Settings, state: State, x0: Float[Array, " n_params"] | None = None
+) -> OptimizeResults:
+    """The result of a run as it stands.
+
+    Where `x0` is still the best member it is returned as it was given, and evaluated: the way
+    through the unit cube could cost its last digit.
+    """
     success = has_converged(settings, state)
     status = jnp.select(
         [success, state.energies[0] == jnp.inf, state.nfev > settings.maxfun],
@@ -89,6 +95,9 @@ def finish(box: Box, settings: Settings, state: State) -> OptimizeResults:
         jnp.where(state.nfev == settings.maxfun, 4, 1),
     )
     population = box.to_user(state.population)
+    if x0 is not None:
+        is_best = jnp.all(state.population[0] == box.to_unit(x0))
+        population = population.at[0].set(jnp.where(is_best, x0, population[0]))
     return OptimizeResults(
         x=population[0],
         fun=state.energies[0],
@@ -142,14 +151,6 @@ def polished(
     )
 
 
-def with_guess(box: Box, result: OptimizeResults, x0: Float[Array, " n_params"]) -> OptimizeResults:
-    """`result` with `x0` itself where it is still the best member: as it was given, and evaluated,
-    not as it came through the unit cube."""
-    is_best = jnp.all(result.x == box.to_user(box.to_unit(x0)))
-    x = jnp.where(is_best, x0, result.x)
-    return result._replace(x=x, population=result.population.at[0].set(x))
-
-
 def distinct_members(
     unit: Float[Array, "members n_params"], energies: Float[Array, " members"], count: int
 ) -> Int[Array, " count"]:
@@ -182,9 +183,7 @@ def solve(
     def run(key: PRNGKeyArray) -> OptimizeResults:
         state = start(func, box, settings, key, x0, population)
         state = advance(func, box, settings, state, jnp.array(jnp.iinfo(jnp.int32).max))
-        result = finish(box, settings, state)
-        if x0 is not None:
-            result = with_guess(box, result, x0)
+        result = finish(box, settings, state, x0)
         if not polish_members:
             return result
         if settings.disp:

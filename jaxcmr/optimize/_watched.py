@@ -52,8 +52,8 @@ def solve_watched(
     stopped = False
     while not stopped and not compiled_summarize(settings, state).has_ended:
         state = compiled_advance(func, box, settings, state, state.generation + 1)
-        stopped = asks_to_stop(callback, compiled_finish(box, settings, state), settings)
-    result = compiled_finish(box, settings, state)
+        stopped = asks_to_stop(callback, compiled_finish(box, settings, state, x0), settings)
+    result = compiled_finish(box, settings, state, x0)
     if stopped:
         result = result._replace(success=jnp.array(False), status=jnp.array(5))
     return compiled_polished(polish_func, box, result, polish_members) if polish_members else result
