@@ -282,7 +282,8 @@ def slow_table(part: str, timings: dict[str, Timing]) -> str:
         mixed, even, alone = (
             timings[f"{name}, {which}"] for which in ("one slow", "all fast", "slow alone")
         )
-        assert mixed.generations == singles.generations, name
+        if name != "vmap":  # whose program may round the function itself in another way
+            assert mixed.generations == singles.generations, name
         times = [f"{one.seconds * 1e3:.0f}" for one in (mixed, even, alone)]
         apart = mixed.seconds / (even.seconds + alone.seconds)
         relative = [f"{apart:.2f}", f"{mixed.seconds / singles.seconds:.2f}"]
