@@ -84,6 +84,7 @@ def convergence() -> bytes:
             median = np.median([best[:length] for _, best in runs], axis=0)
             axis.semilogy(runs[0][0][:length], np.maximum(median, 1e-8), label=strategy)
         axis.set(title=name, xlabel="evaluations")
+    axes[2].set_ylim(1, 1000)
     axes[0].set_ylabel(f"median gap of {SEEDS} runs")
     axes[0].legend(frameon=False)
     file = io.BytesIO()

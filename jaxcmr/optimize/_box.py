@@ -61,6 +61,13 @@ class Box(eqx.Module):
                         f"values between the lower/upper bounds: {np.asarray(bounds).tolist()}."
                     )
             lower, upper = rounded_inward(wanted)
+            with np.errstate(over="ignore"):
+                too_wide = ~np.isfinite(upper - lower)
+            if too_wide.any():
+                raise ValueError(
+                    f"bounds[{too_wide.argmax()}] are too wide for {lower.dtype}: narrow "
+                    "them, or switch on double precision (jax_enable_x64)."
+                )
         return cls(lower, upper, whole)  # type: ignore[arg-type]  # NumPy's arrays will do
 
     @property
@@ -122,6 +129,8 @@ def as_mask(integrality: ArrayLike | None, n_params: int) -> np.ndarray | None:
     """`integrality` as (n_params,) booleans, or None if it is False everywhere."""
     if integrality is None:
         return None
+    if is_traced(integrality):
+        raise ValueError("integrality must be known when the program is compiled, not traced.")
     try:
         mask = np.broadcast_to(np.asarray(integrality, bool), (n_params,))
     except ValueError:
@@ -143,7 +152,8 @@ def whole_bounds(numpy: Any, bounds: Any, whole: np.ndarray) -> Any:
 def rounded_inward(bounds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Lower and upper bounds in the working precision, not outside the given ones."""
     dtype = np.dtype(jnp.result_type(float))
-    lower, upper = bounds[:, 0].astype(dtype), bounds[:, 1].astype(dtype)
+    with np.errstate(over="ignore"):
+        lower, upper = bounds[:, 0].astype(dtype), bounds[:, 1].astype(dtype)
     lower = np.where(lower < bounds[:, 0], np.nextafter(lower, dtype.type(np.inf)), lower)
     upper = np.where(upper > bounds[:, 1], np.nextafter(upper, dtype.type(-np.inf)), upper)
     return lower, np.maximum(lower, upper)

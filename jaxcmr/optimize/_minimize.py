@@ -208,9 +208,11 @@ def as_key(key: Any) -> PRNGKeyArray:
         raise ValueError(
             f"key must be a key of jax.random, such as jax.random.key(0); got {key!r}."
         )
-    if jnp.issubdtype(key.dtype, jax.dtypes.prng_key):
-        return key
-    return jax.random.wrap_key_data(key)
+    if not jnp.issubdtype(key.dtype, jax.dtypes.prng_key):
+        key = jax.random.wrap_key_data(key)
+    if key.ndim:
+        raise ValueError(f"key must be one key, not {key.shape}; for a batch use jax.vmap.")
+    return key
 
 
 def as_guess(x0: Any, box: Box) -> Float[Array, " n_params"] | None:

@@ -70,14 +70,15 @@ def test_bounds(bounds, message):
         ({"init": np.full((9, 2), np.nan)}, "not a number"),
         ({"integrality": [True]*3}, "integrality must be one boolean or 2"),
         ({"key": 7}, r"key must be a key of jax.random"),
+        ({"key": "batch"}, "key must be one key"),
         ({"callback": print, "restarts": 2}, "A callback follows one run"),
     ],
 )  # fmt: skip
 def test_options(options, message):
+    if options.get("key") == "batch":
+        options = {"key": jax.random.split(jax.random.key(0), 3)}
     with pytest.raises(ValueError, match=message):
-        differential_evolution(sphere, BOX, updating="deferred") if not options else (
-            differential_evolution(sphere, BOX, **{"updating": "deferred", **options})
-        )
+        differential_evolution(sphere, BOX, **{"updating": "deferred", **options})
 
 
 def test_too_few_members_for_the_partners():
@@ -127,6 +128,19 @@ def test_numbers_of_another_kind_are_taken(func, x64):
     result = differential_evolution(func, BOX, maxiter=40)
     assert result.fun.dtype == result.x.dtype == (jnp.float64 if x64 else jnp.float32)
     np.testing.assert_allclose(result.x, 0.25, atol=0.1)
+
+
+def test_bounds_that_the_precision_cannot_span():
+    """1e300 is infinite in float32, and so is the width of a box that just fits."""
+    for bounds in ([(-1e300, 1e300)], [(0, 1), (-3e38, 3e38)]):
+        with pytest.raises(ValueError, match="too wide for float32"):
+            differential_evolution(sphere, bounds)
+
+
+def test_old_keys_are_keys():
+    """jax.random.PRNGKey(0) is jax.random.key(0) in other clothes."""
+    old = differential_evolution(sphere, BOX, key=jax.random.PRNGKey(0), maxiter=2)
+    assert old.x.tolist() == differential_evolution(sphere, BOX, maxiter=2).x.tolist()
 
 
 def test_complex_values_are_refused():
