@@ -4,6 +4,8 @@ The equations are written out a second time here, as loops in NumPy, and run sid
 engine on the same random draws.
 """
 
+from functools import cache
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -191,6 +193,7 @@ def test_adaptive_generation_equals_numpy(name):
         assert overflown > 0
 
 
+@cache
 def draws_of(name, members, n_params, generations=200):
     """Draws of many generations from one state; of adaptive ones, with a half-full archive."""
     _, settings, _ = make_problem([(0.0, 1.0)] * n_params, strategy=name, updating="deferred")
