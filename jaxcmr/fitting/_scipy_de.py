@@ -52,7 +52,8 @@ def minimize(loss: LossFn, rng: np.random.Generator, options: dict[str, Any]) ->
         return np.where(np.isnan(values), np.inf, values)
 
     def is_level(intermediate_result: scipy.optimize.OptimizeResult) -> bool:
-        return bool(np.ptp(intermediate_result.population_energies) <= options["fatol"])
+        found = intermediate_result.population_energies
+        return bool(np.isfinite(found).all() and np.ptp(found) <= options["fatol"])
 
     found = scipy.optimize.differential_evolution(
         energies,
