@@ -225,6 +225,8 @@ def in_blocks(
 def energies_of(func: Objective, x: Float[Array, "members n_params"]) -> Float[Array, " members"]:
     """`func` of each row, one number a row."""
     energies = jnp.asarray(func(x.T))
+    if jnp.iscomplexobj(energies):
+        raise ShapeError("func(x, *args) must return a real number; it returned a complex one.")
     if energies.shape != x.shape[:1]:
         raise ShapeError(
             "The vectorized function must return an array of shape (S,) when given an array of "

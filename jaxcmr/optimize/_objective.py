@@ -139,8 +139,6 @@ def scalar(
 ) -> Float[Array, ""]:
     """``func(x, *args)``, which must be a number or an array of one."""
     value = jnp.asarray(func(x, *args))
-    if jnp.iscomplexobj(value):
-        raise ShapeError("func(x, *args) must return a real number; it returned a complex one.")
     if value.size != 1:
         raise ShapeError(f"func(x, *args) must return a scalar value; got shape {value.shape}.")
     return value.reshape(())

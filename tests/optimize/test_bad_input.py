@@ -143,9 +143,13 @@ def test_old_keys_are_keys():
     assert old.x.tolist() == differential_evolution(sphere, BOX, maxiter=2).x.tolist()
 
 
-def test_complex_values_are_refused():
+@pytest.mark.parametrize("vectorized", [False, True])
+def test_complex_values_are_refused(vectorized):
+    """Their imaginary part would be lost."""
     with pytest.raises(ValueError, match="must return a real number"):
-        differential_evolution(lambda x: x[0] + 1j * x[1], BOX)
+        differential_evolution(
+            lambda x: x[0] + 1j * x[1], BOX, vectorized=vectorized, updating="deferred"
+        )
 
 
 def test_a_function_that_jax_cannot_trace():
