@@ -43,15 +43,16 @@ def unit_length(vector: Float[Array, " n"]) -> Float[Array, " n"]:
     return vector * jnp.where(positive, 1.0 / jnp.sqrt(jnp.where(positive, squared, 1.0)), 0.0)
 
 
-def scaled_power(x: Float[Array, "..."], exponent: Float[Array, ""]) -> Float[Array, "..."]:
-    """``(x / max(x)) ** exponent`` for ``x >= 0``: the largest entry gives 1, a zero gives 0.
+def scaled_power(x: Float[Array, "n ..."], exponent: Float[Array, "..."]) -> Float[Array, "n ..."]:
+    """``(x / max(x)) ** exponent`` for ``x >= 0``, along the first axis: the largest entry gives 1,
+    a zero gives 0.
 
     Written with logarithms because the gradient of a quotient squares its denominator, which
     underflows. Entries within 1e8 of the smallest float count as zero for the same reason.
     """
     positive = x > jnp.finfo(x.dtype).tiny * 1e8
     log_x = safe_log(x, positive)
-    log_largest = jnp.max(jnp.where(positive, log_x, -jnp.inf))
+    log_largest = jnp.max(jnp.where(positive, log_x, -jnp.inf), axis=0)
     log_ratio = jnp.where(positive, log_x - jnp.where(positive, log_largest, 0.0), 0.0)
     return jnp.where(positive, jnp.exp(exponent * log_ratio), 0.0)
 

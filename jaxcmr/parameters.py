@@ -6,17 +6,23 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from jaxcmr.names import did_you_mean
 from jaxcmr.typing import Parameters
 
-__all__ = ["bind", "names_read", "require", "scalar_arrays"]
+__all__ = ["bind", "doubles", "names_read", "require", "scalar_arrays"]
 
 
 def bind(base: Parameters, names: Sequence[str], x: Any) -> dict[str, Any]:
     """Parameters by name: `base`, with ``names[i]`` set to ``x[i]``."""
     return {**base, **{name: x[i] for i, name in enumerate(names)}}
+
+
+def doubles(parameters: Parameters) -> dict[str, np.ndarray]:
+    """Parameters in double precision, so that any working precision gets its nearest number."""
+    return {name: np.asarray(value, np.float64) for name, value in parameters.items()}
 
 
 def require(parameters: Parameters, names: Sequence[str]) -> None:

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
-from jaxcmr.parameters import bind
+from jaxcmr.parameters import bind, doubles
 from jaxcmr.simulation import items_at, study
 from jaxcmr.typing import MemorySearch, MemorySearchFactory, Parameters, RecallDataset
 
@@ -60,7 +60,7 @@ class TrialSet(eqx.Module):
     pres_itemnos: Int[Array, "all_trials positions"]
     choices: Int[Array, "all_trials outputs"]  # recalls as item numbers
     blocks: TrialBlocks
-    base_params: dict[str, np.ndarray]  # doubles, so that any precision gets its nearest number
+    base_params: dict[str, np.ndarray]
     free_param_names: tuple[str, ...] = eqx.field(static=True)
 
     def visit(
@@ -125,7 +125,7 @@ class TrialSets:
             self.pres_itemnos,
             self.choices,
             self.arrange(np.asarray(trial_indices)),
-            {name: np.asarray(value, np.float64) for name, value in base_params.items()},
+            doubles(base_params),
             tuple(free_param_names),
         )
 
@@ -150,7 +150,7 @@ class TrialSets:
         return max(1, (n_trials - unfilled) // self.width + unfilled)
 
 
-def ordered_sum(values: Float[Array, " n"]) -> Float[Array, ""]:
-    """Sum from first to last, so that zeros added at the end change no bit of it."""
-    total = jnp.zeros((), values.dtype)
+def ordered_sum(values: Float[Array, "n ..."]) -> Float[Array, "..."]:
+    """Sum along the first axis, from first to last: zeros in between change no bit of it."""
+    total = jnp.zeros(values.shape[1:], values.dtype)
     return jax.lax.scan(lambda total, value: (total + value, None), total, values)[0]

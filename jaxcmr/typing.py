@@ -25,6 +25,7 @@ __all__ = [
     "MemorySearchFactory",
     "Parameters",
     "RecallDataset",
+    "Replay",
     "TrialMask",
 ]
 
@@ -112,15 +113,30 @@ class MemorySearchFactory(Protocol):
     """Builds the model of one trial: ``Factory(dataset, features)`` then `create_trial_model`.
 
     An instance is handed into compiled code, so make it an `equinox.Module` holding the arrays it
-    needs. Two members are optional:
+    needs. Three members are optional:
 
     - ``parameter_names``: the names its models read; lets a fitter catch misspelt ones.
     - ``study_lists(dataset)``: an integer a trial; trials with the same number have the same study
       phase, which is then played once. Without it every trial is studied by itself.
+    - ``replay(dataset)``: a `Replay` of the trials, or None where there is none. Losses of recall
+      sequences then use it instead of playing the model event by event.
     """
 
     def create_trial_model(self, trial_index: Int[Array, ""], parameters: Parameters) -> Any:
         """The `MemorySearch` of trial `trial_index` (0-based row) before its first study event."""
+        ...
+
+
+class Replay(Protocol):
+    """A model's likelihood of whole trials, by mathematics that a model played forward cannot use.
+
+    It must equal the model played event by event to rounding error.
+    """
+
+    def nll(
+        self, parameters: Mapping[str, Float[Array, " candidates"]], rows: Int[Array, " trials"]
+    ) -> Float[Array, "trials candidates"]:
+        """``-log P`` (nats) of the recalls of the data set's trials `rows`, for each candidate."""
         ...
 
 

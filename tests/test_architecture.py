@@ -22,7 +22,7 @@ MAY_IMPORT = {
     "components": {"math", "typing"},
     "models": {"components", "math", "parameters", "typing"},
     "analyses": {"typing"},
-    "loss": {"analyses", "math", "simulation", "trials", "typing"},
+    "loss": {"analyses", "math", "parameters", "simulation", "trials", "typing"},
     "optimize": set(),
     "fitting": {"datasets", "names", "optimize", "typing"},
 }

@@ -1,7 +1,8 @@
 """Choice rules: from the support of the recallable items to their shares of the choice.
 
 A rule is called with support and recallability, both ``(n_items,)``, and returns shares that sum
-to one over the recallable items and are 0 elsewhere (all 0 if nothing is recallable).
+to one over the recallable items and are 0 elsewhere (all 0 if nothing is recallable). Further axes
+hold further choices, each over the items of the first axis.
 """
 
 from __future__ import annotations
@@ -16,9 +17,9 @@ from jaxcmr.typing import Parameters
 __all__ = ["PowerChoice"]
 
 
-def shares(strength: Float[Array, " n_items"]) -> Float[Array, " n_items"]:
-    """`strength` divided by its sum; all zero where the sum is."""
-    total = jnp.sum(strength)
+def shares(strength: Float[Array, "n_items ..."]) -> Float[Array, "n_items ..."]:
+    """`strength` divided by its sum over items; all zero where the sum is."""
+    total = jnp.sum(strength, axis=0)
     return strength / jnp.where(total > 0, total, 1.0)
 
 
@@ -38,8 +39,8 @@ class PowerChoice(eqx.Module):
         return cls(parameters["choice_sensitivity"])
 
     def __call__(
-        self, support: Float[Array, " n_items"], recallable: Bool[Array, " n_items"]
-    ) -> Float[Array, " n_items"]:
+        self, support: Float[Array, "n_items ..."], recallable: Bool[Array, "n_items ..."]
+    ) -> Float[Array, "n_items ..."]:
         """Shares of the choice."""
         strength = scaled_power(jnp.where(recallable, support, 0.0), self.sensitivity)
         return shares(jnp.where(recallable, strength + FLOOR, 0.0))

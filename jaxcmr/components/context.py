@@ -12,7 +12,16 @@ from jaxtyping import Array, Float
 from jaxcmr.math import safe_sqrt, unit_length
 from jaxcmr.typing import Parameters
 
-__all__ = ["TemporalContext", "drift"]
+__all__ = ["TemporalContext", "drift", "retained"]
+
+
+def retained(overlap: Float[Array, "..."], rate: Float[Array, "..."]) -> Float[Array, "..."]:
+    """What context keeps of itself when it drifts: ``rho = sqrt(1 + b^2 (d^2 - 1)) - b d``.
+
+    b is the drift rate and d the overlap ``c . u`` of context with the input, both of unit length;
+    so is then ``rho c + b u`` (Howard & Kahana, 2002).
+    """
+    return safe_sqrt(1.0 + rate**2 * (overlap**2 - 1.0)) - rate * overlap
 
 
 def drift(
@@ -20,12 +29,10 @@ def drift(
 ) -> Float[Array, " units"]:
     """Context after integrating an input at drift rate b: ``c' = rho c + b u``.
 
-    u is the input at unit length and ``rho = sqrt(1 + b^2 (d^2 - 1)) - b d`` with ``d = c . u``,
-    which keeps c at unit length (Howard & Kahana, 2002). A zero input leaves context alone.
+    u is the input at unit length, rho what is `retained`. A zero input leaves context alone.
     """
     u = unit_length(context_input)
-    d = jnp.sum(context * u)
-    rho = safe_sqrt(1.0 + rate**2 * (d**2 - 1.0)) - rate * d
+    rho = retained(jnp.sum(context * u), rate)
     return jnp.where(jnp.any(context_input != 0), rho * context + rate * u, context)
 
 

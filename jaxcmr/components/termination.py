@@ -1,7 +1,8 @@
 """Stopping rules: the probability that recall ends before the next item.
 
 A rule is called with the output position (recalls made so far) and recallability ``(n_items,)``.
-It says nothing of recall that has already ended, nor of an empty list: a model adds those.
+It says nothing of recall that has already ended, nor of an empty list: a model adds those. Further
+axes of recallability hold further trials, each with its items on the first axis.
 """
 
 from __future__ import annotations
@@ -32,8 +33,8 @@ class PositionalTermination(eqx.Module):
         return cls(parameters["stop_probability_scale"], parameters["stop_probability_growth"])
 
     def __call__(
-        self, output_position: Int[Array, ""], recallable: Bool[Array, " n_items"]
-    ) -> Float[Array, ""]:
+        self, output_position: Int[Array, ""], recallable: Bool[Array, "n_items ..."]
+    ) -> Float[Array, "..."]:
         """Stop probability."""
-        cap = 1.0 - FLOOR * jnp.sum(recallable)
+        cap = 1.0 - FLOOR * jnp.sum(recallable, axis=0)
         return jnp.minimum(exponential_stop(output_position, self.scale, self.growth), cap)

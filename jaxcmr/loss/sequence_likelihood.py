@@ -16,10 +16,18 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from jaxcmr.math import safe_log
+from jaxcmr.parameters import bind, doubles
 from jaxcmr.trials import TrialSet, TrialSets, ordered_sum
-from jaxcmr.typing import MemorySearch, MemorySearchFactory, Parameters, RecallDataset
+from jaxcmr.typing import MemorySearch, MemorySearchFactory, Parameters, RecallDataset, Replay
 
-__all__ = ["MemorySearchLikelihoodFnGenerator", "SequenceLikelihood", "event_nll"]
+__all__ = [
+    "MemorySearchLikelihoodFnGenerator",
+    "ReplayedLikelihood",
+    "SequenceLikelihood",
+    "event_nll",
+]
+
+MOST_AT_ONCE = 32  # trials replayed side by side; more keep no core busier and take more memory
 
 
 def event_nll(model: MemorySearch, choices: Int[Array, " events"]) -> Float[Array, " events"]:
@@ -58,6 +66,31 @@ class SequenceLikelihood(eqx.Module):
         return ordered_sum(per_trial.reshape(-1))
 
 
+class ReplayedLikelihood(eqx.Module):
+    """The same loss, of a model that scores whole trials at once: trials in blocks, -1 for none."""
+
+    replay: Replay
+    trials: Int[Array, "blocks width"]
+    base_params: dict[str, np.ndarray]
+    free_param_names: tuple[str, ...] = eqx.field(static=True)
+
+    def __call__(self, x: Float[Array, "n_params ..."]) -> Float[Array, "..."]:
+        """The loss of parameter vector(s) `x`, whose rows are the free parameters."""
+        if jnp.ndim(x) == 1:
+            return self(x[:, None])[0]
+        parameters = {
+            name: jnp.broadcast_to(jnp.asarray(value, jnp.result_type(float)), x.shape[1:])
+            for name, value in bind(self.base_params, self.free_param_names, x).items()
+        }
+
+        def of_block(trials: Int[Array, " width"]) -> Float[Array, "width candidates"]:
+            nll = self.replay.nll(parameters, jnp.maximum(trials, 0))
+            return jnp.where(trials[:, None] >= 0, nll, 0.0)
+
+        per_trial = jnp.concatenate(jax.lax.map(of_block, self.trials))
+        return ordered_sum(per_trial)
+
+
 class MemorySearchLikelihoodFnGenerator:
     """Makes sequence likelihoods of sets of trials of one data set (a `LossFnGenerator`).
 
@@ -75,15 +108,24 @@ class MemorySearchLikelihoodFnGenerator:
     ) -> None:
         self.trial_sets = TrialSets(model_factory, dataset, features)
         self.parameter_names = self.trial_sets.parameter_names
+        make_replay = getattr(self.trial_sets.factory, "replay", None)
+        self.replay: Replay | None = None if make_replay is None else make_replay(dataset)
 
     def __call__(
         self,
         trial_indices: np.ndarray,
         base_params: Parameters,
         free_param_names: Sequence[str],
-    ) -> SequenceLikelihood:
+    ) -> SequenceLikelihood | ReplayedLikelihood:
         """The loss over `trial_indices` (0-based rows; -1 is "no trial" and adds nothing)."""
-        return SequenceLikelihood(self.trial_sets(trial_indices, base_params, free_param_names))
+        if self.replay is None:
+            return SequenceLikelihood(self.trial_sets(trial_indices, base_params, free_param_names))
+        return ReplayedLikelihood(
+            self.replay,
+            jnp.asarray(in_blocks(np.asarray(trial_indices), MOST_AT_ONCE)),
+            doubles(base_params),
+            tuple(free_param_names),
+        )
 
     def nll_per_event(
         self, trial_indices: np.ndarray, parameters: Parameters
@@ -91,6 +133,15 @@ class MemorySearchLikelihoodFnGenerator:
         """Nats of every recall event, in the order of `trial_indices`; 0 where no event."""
         trials = self.trial_sets(trial_indices, parameters, ())
         return _nll_per_event(trials, jnp.asarray(trial_indices))
+
+
+def in_blocks(trials: np.ndarray, most: int) -> np.ndarray:
+    """Trial numbers in equal rows of at most `most`, filled up with -1."""
+    n_blocks = max(1, -(-len(trials) // most))
+    width = -(-len(trials) // n_blocks)
+    return np.pad(trials, (0, n_blocks * width - len(trials)), constant_values=-1).reshape(
+        n_blocks, width
+    )
 
 
 @eqx.filter_jit

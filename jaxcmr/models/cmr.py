@@ -25,6 +25,7 @@ from jaxcmr.components import (
     item_to_context,
 )
 from jaxcmr.math import primacy_gradient
+from jaxcmr.models._replay import Replay, as_trials
 from jaxcmr.parameters import names_read, scalar_arrays
 from jaxcmr.typing import Parameters, RecallDataset
 
@@ -151,6 +152,16 @@ class Parts(NamedTuple):
     learn_after_context_update: bool
     allow_repeated_recalls: bool
 
+    def have_closed_form(self) -> bool:
+        """Whether `Replay` holds: memories that treat all items alike, the textbook drift."""
+        return (
+            (self.mfc, self.mcf) == (item_to_context, context_to_item)
+            and self.context == TemporalContext.create
+            and self.termination == PositionalTermination.create
+            and self.choice == PowerChoice.create
+            and not self.allow_repeated_recalls
+        )
+
     def assemble(self, n_items: int, parameters: Parameters) -> CMR:
         """CMR for lists of at most `n_items` different items, before the first study event."""
         parameters = scalar_arrays(parameters)
@@ -188,6 +199,19 @@ class CMRFactory(eqx.Module):
     def create_trial_model(self, trial_index: Int[Array, ""], parameters: Parameters) -> CMR:
         """CMR before its first study event; in this model no trial starts unlike another."""
         return self.parts.assemble(self.n_items, parameters)
+
+    def replay(self, dataset: RecallDataset) -> Replay | None:
+        """Scores whole trials at once; None where parts or data have no closed form."""
+        trials = as_trials(dataset, self.n_items) if self.parts.have_closed_form() else None
+        if trials is None:
+            return None
+        return Replay(
+            trials,
+            jnp.unique(trials.list_length),
+            self.parts.choice,
+            self.parts.termination,
+            lead=int(self.parts.learn_after_context_update),
+        )
 
 
 @lru_cache

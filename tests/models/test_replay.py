@@ -1,0 +1,113 @@
+"""Whole trials in closed form: what the model gives event by event, for every list and part."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxcmr.loss import MemorySearchLikelihoodFnGenerator
+from jaxcmr.loss.sequence_likelihood import ReplayedLikelihood, SequenceLikelihood
+from jaxcmr.models import usual_bounds
+from jaxcmr.models.cmr import make_factory
+
+NAMES = tuple(usual_bounds("cmr"))
+BOUNDS = np.array(list(usual_bounds("cmr").values()))
+EVERY_SHAPE = {
+    "subject": np.zeros((7, 1), int),
+    "listLength": np.array([[5], [5], [3], [4], [5], [3], [5]]),
+    "pres_itemnos": np.array(
+        [
+            [1, 2, 3, 4, 5],  # all recalled, no slot left to stop in
+            [4, 1, 5, 2, 3],  # not in the order of their numbers
+            [1, 2, 3, 0, 0],  # all recalled, then a stop that is certain
+            [0, 2, 5, 1, 3],  # begins with nothing
+            [1, 2, 3, 4, 5],  # nothing recalled
+            [5, 2, 4, 0, 0],
+            [5, 4, 3, 2, 1],
+        ]
+    ),
+    "recalls": np.array(
+        [
+            [5, 1, 2, 4, 3],
+            [3, 1, 2, 0, 0],
+            [2, 1, 3, 0, 0],
+            [5, 2, 0, 0, 0],
+            [0, 0, 0, 0, 0],
+            [3, 0, 0, 0, 0],
+            [1, 2, 3, 4, 0],
+        ]
+    ),
+}
+
+
+def candidates(n, edges, dtype):
+    """Parameter vectors inside the usual bounds, (n_params, n), some coordinates on a bound."""
+    rng = np.random.default_rng(3)
+    unit = rng.random((len(NAMES), n))
+    unit = np.where(rng.random(unit.shape) < edges, np.round(unit), unit)
+    low, high = BOUNDS[:, :1], BOUNDS[:, 1:]
+    return jnp.asarray(np.clip(low + unit * (high - low), low, high), dtype)
+
+
+def both(data, trials=None, **parts):
+    """The loss as the generator makes it, and event by event."""
+    generator = MemorySearchLikelihoodFnGenerator(make_factory(**parts), data, None)
+    trials = np.arange(len(data["recalls"])) if trials is None else trials
+    return generator(trials, {}, NAMES), SequenceLikelihood(generator.trial_sets(trials, {}, NAMES))
+
+
+@pytest.mark.parametrize("after", [True, False])
+def test_it_equals_the_model_played_forward(after, x64):
+    """200 parameter sets on lists and recalls of every shape, both orders of learning."""
+    fast, plain = both(EVERY_SHAPE, learn_after_context_update=after)
+    assert isinstance(fast, ReplayedLikelihood)
+    x = candidates(200, 0.2, float)
+    np.testing.assert_allclose(
+        eqx.filter_jit(fast)(x), eqx.filter_jit(plain)(x), rtol=1e-9 if x64 else 1e-4
+    )
+
+
+def test_its_gradient_equals_that_of_the_model_played_forward():
+    with jax.enable_x64(True):
+        fast, plain = both(EVERY_SHAPE)
+        x = candidates(20, 0.0, float).at[4:9].multiply(0.05)
+        ours, theirs = (
+            eqx.filter_jit(jax.grad(lambda x, loss=loss: jnp.sum(loss(x))))(x)
+            for loss in (fast, plain)
+        )
+        np.testing.assert_allclose(ours, theirs, rtol=1e-6, atol=1e-7)
+
+
+def test_many_trials_come_in_blocks(small_data):
+    """More trials than are replayed side by side: catches a block left out or scored twice."""
+    trials = np.tile(np.arange(20), 5)
+    x = candidates(5, 0.0, float)
+    once = both(small_data)[0](x)
+    np.testing.assert_allclose(both(small_data, trials)[0](x), 5 * once, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"recalls": [[1, 2, 1, 0, 0]] * 7},
+        {"recalls": [[1, 0, 2, 0, 0]] + [[1, 0, 0, 0, 0]] * 6},
+        {"recalls": [[1, 0, 0, 0, 0]] * 2 + [[4, 0, 0, 0, 0]] + [[2, 0, 0, 0, 0]] * 4},
+        {"pres_itemnos": [[1, 2, 1, 3, 0]] * 7},
+    ],
+    ids=["recall repeated", "recall after a stop", "nothing there", "item studied twice"],
+)
+def test_what_has_no_closed_form_is_played_forward(change):
+    """The equations hold for different items, recalled once each."""
+    fast, plain = both({**EVERY_SHAPE, **{k: np.array(v) for k, v in change.items()}})
+    assert type(fast) is type(plain)
+
+
+@pytest.mark.parametrize("part", ["mfc", "mcf", "context", "termination", "choice"])
+def test_other_parts_are_played_forward(part):
+    """A part that the equations do not know, even one that behaves alike."""
+    parts = make_factory()(EVERY_SHAPE, None).parts
+    fast, plain = both(EVERY_SHAPE, **{part: lambda n, p: getattr(parts, part)(n, p)})
+    assert type(fast) is type(plain)
+    fast, plain = both(EVERY_SHAPE, allow_repeated_recalls=True)
+    assert type(fast) is type(plain)
