@@ -50,11 +50,9 @@ def scaled_power(x: Float[Array, "n ..."], exponent: Float[Array, "..."]) -> Flo
     Written with logarithms because the gradient of a quotient squares its denominator, which
     underflows. Entries within 1e8 of the smallest float count as zero for the same reason.
     """
-    positive = x > jnp.finfo(x.dtype).tiny * 1e8
-    log_x = safe_log(x, positive)
-    log_largest = jnp.max(jnp.where(positive, log_x, -jnp.inf), axis=0)
-    log_ratio = jnp.where(positive, log_x - jnp.where(positive, log_largest, 0.0), 0.0)
-    return jnp.where(positive, jnp.exp(exponent * log_ratio), 0.0)
+    least = jnp.finfo(x.dtype).tiny * 1e8
+    log_ratio = jnp.log(jnp.maximum(x, least)) - jnp.log(jnp.maximum(jnp.max(x, axis=0), least))
+    return jnp.where(x > least, jnp.exp(exponent * log_ratio), 0.0)
 
 
 def primacy_gradient(

@@ -7,7 +7,7 @@ a set of trials with -1 changes no bit of a result.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import equinox as eqx
@@ -104,6 +104,9 @@ class TrialSets:
         self.factory = model_factory(dataset, features)
         self.parameter_names: tuple[str, ...] | None = getattr(
             self.factory, "parameter_names", None
+        )
+        self.parameter_scales: Mapping[str, str] | None = getattr(
+            self.factory, "parameter_scales", None
         )
         self.pres_itemnos = jnp.asarray(dataset["pres_itemnos"])
         self.choices = items_at(self.pres_itemnos, jnp.asarray(dataset["recalls"]))

@@ -113,9 +113,11 @@ class MemorySearchFactory(Protocol):
     """Builds the model of one trial: ``Factory(dataset, features)`` then `create_trial_model`.
 
     An instance is handed into compiled code, so make it an `equinox.Module` holding the arrays it
-    needs. Three members are optional:
+    needs. Four members are optional:
 
     - ``parameter_names``: the names its models read; lets a fitter catch misspelt ones.
+    - ``parameter_scales``: {name: "log"} of parameters that are better searched on a logarithmic
+      scale, because their effect goes with their ratio.
     - ``study_lists(dataset)``: an integer a trial; trials with the same number have the same study
       phase, which is then played once. Without it every trial is studied by itself.
     - ``replay(dataset)``: a `Replay` of the trials, or None where there is none. Losses of recall

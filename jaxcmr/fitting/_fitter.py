@@ -15,6 +15,7 @@ from jaxcmr.datasets import check_mask
 from jaxcmr.fitting._hyperparameters import check_hyperparameters, check_parameters
 from jaxcmr.fitting._progress import ProgressBar
 from jaxcmr.fitting._result import FitInterrupted, make_result
+from jaxcmr.fitting._search_space import SearchSpace, choose_scales
 from jaxcmr.fitting._trials import make_subject_trial_masks, stack_trials
 from jaxcmr.optimize import LaneReport, OptimizeResults
 from jaxcmr.typing import FitResult, LossFn, LossFnGenerator, RecallDataset, TrialMask
@@ -46,6 +47,9 @@ class Fitter(ABC):
               ``relative_tolerance`` is 0 unless given, too;
             - ``cross_over_rate`` (0.9); ``diff_w`` (0.85), a number or (low, high) for dither;
             - ``strategy`` ("best1bin"), ``init`` ("latinhypercube");
+            - ``scale`` ("auto"): the scale on which parameters are searched, "linear" or "log"; or
+              a dict of these by parameter. "auto" takes what the model names (supports and other
+              strengths are searched on a logarithmic scale), and "linear" where it names nothing;
             - ``polish`` (True): end with a bounded quasi-Newton search in double precision, unless
               the loss has an attribute ``has_slope`` that is False;
             - ``seed`` (0): of all randomness, with the subject id and the number of the run;
@@ -70,6 +74,11 @@ class Fitter(ABC):
             raise ValueError(f"The data set needs a field 'subject'; it has {sorted(dataset)}.")
         self.subjects = np.asarray(dataset["subject"]).reshape(-1)
         self.generator = loss_fn_generator(model_factory, dataset, features)
+        bounds = self.hyperparameters["bounds"]
+        of_model = getattr(self.generator, "parameter_scales", None) or {}
+        scales = choose_scales(self.hyperparameters["scale"], bounds, of_model)
+        self.hyperparameters["scale"] = scales
+        self.space = SearchSpace.of(bounds, scales)
         self.fixed = check_parameters(
             base_params, self.free_names, getattr(self.generator, "parameter_names", None)
         )
@@ -119,7 +128,12 @@ class Fitter(ABC):
     def _search(
         self, losses: Sequence[LossFn], subjects: Sequence[int], runs: Sequence[int]
     ) -> Iterator[LaneReport]:
-        """Minimises each of `losses`, for run number `runs[i]` of `subjects[i]`."""
+        """Minimises each of `losses` in `self.space`, for run number `runs[i]` of `subjects[i]`."""
+
+    def _initial_population(self) -> Any:
+        """The hyperparameter `init`, with a population given by the user put into `self.space`."""
+        init = self.hyperparameters["init"]
+        return init if isinstance(init, str) else self.space.to_searched(init)
 
     def _polishes(self, loss: LossFn) -> bool:
         """Whether to end with a polish: not where the loss says that it has no slope to follow."""
@@ -139,14 +153,14 @@ class Fitter(ABC):
             done = [s for s, row in enumerate(rows) if all(lane in finished for lane in row)]
             return make_result(
                 [subjects[s] for s in done],
-                [[finished[lane] for lane in rows[s]] for s in done],
+                [[self._in_user_units(finished[lane]) for lane in rows[s]] for s in done],
                 self.fixed,
                 self.hyperparameters,
                 time.perf_counter() - began,
             )
 
         reports = self._search(
-            [loss for loss in losses for _ in range(best_of)],
+            [self.space.loss(loss) for loss in losses for _ in range(best_of)],
             [subject for subject in subjects for _ in range(best_of)],
             list(range(best_of)) * len(subjects),
         )
@@ -164,6 +178,10 @@ class Fitter(ABC):
             except KeyboardInterrupt:
                 raise FitInterrupted(result_so_far(), len(subjects)) from None
         return result_so_far()
+
+    def _in_user_units(self, result: OptimizeResults) -> OptimizeResults:
+        with jax.enable_x64(np.asarray(result.x).dtype == np.float64):
+            return result._replace(x=self.space.to_user(jnp.asarray(result.x)))
 
     def _check_loss(self, loss: LossFn) -> None:
         """Traces the loss without running it, so that its errors come before any compilation."""

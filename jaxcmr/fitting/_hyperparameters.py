@@ -23,6 +23,7 @@ DEFAULTS: Mapping[str, Any] = {
     "diff_w": 0.85,
     "strategy": "best1bin",
     "init": "latinhypercube",
+    "scale": "auto",
     "polish": True,
     "seed": 0,
     "progress_bar": True,
@@ -47,7 +48,7 @@ def check_hyperparameters(hyperparams: Mapping[str, Any]) -> dict[str, Any]:
             raise ValueError(f"Unknown hyperparameter {name!r}. {did_you_mean(name, known)}")
     if "bounds" not in hyperparams:
         raise ValueError("hyperparams needs 'bounds': {parameter: [low, high]} of what is fitted.")
-    checked = {"bounds": _check_bounds(hyperparams["bounds"])}
+    checked: dict[str, Any] = {"bounds": _check_bounds(hyperparams["bounds"])}
     for name, default in defaults_for(hyperparams).items():
         value = hyperparams.get(name, default)
         if name in _WHOLE_NUMBERS:

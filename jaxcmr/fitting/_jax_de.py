@@ -23,7 +23,7 @@ class JaxDE(Fitter):
         options = self.hyperparameters
         return evolve_lanes(
             losses,
-            list(options["bounds"].values()),
+            self.space.bounds,
             [
                 run_key(options["seed"], subject, run)
                 for subject, run in zip(subjects, runs, strict=True)
@@ -37,7 +37,7 @@ class JaxDE(Fitter):
             tol=options["relative_tolerance"],
             atol=options["absolute_tolerance"],
             fatol=options["fatol"],
-            init=options["init"],
+            init=self._initial_population(),
         )
 
 

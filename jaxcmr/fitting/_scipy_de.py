@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import equinox as eqx
@@ -24,11 +24,16 @@ class ScipyDE(Fitter):
     def _search(
         self, losses: Sequence[LossFn], subjects: Sequence[int], runs: Sequence[int]
     ) -> Iterator[LaneReport]:
+        options = {
+            **self.hyperparameters,
+            "bounds": self.space.bounds,
+            "init": self._initial_population(),
+        }
         for lane, (loss, subject, run) in enumerate(zip(losses, subjects, runs, strict=True)):
             rng = np.random.default_rng([self.hyperparameters["seed"], subject % 2**32, run])
-            result = minimize(loss, rng, self.hyperparameters)
+            result = minimize(loss, rng, options)
             if self._polishes(loss):
-                result = polished(loss, self.hyperparameters["bounds"], result)
+                result = polished(loss, self.space.bounds, result)
             yield LaneReport(lane, int(result.nit), float(result.fun), result)
 
 
@@ -44,7 +49,7 @@ def _value_and_slope(loss: LossFn, x: Any) -> Any:
 
 def minimize(loss: LossFn, rng: np.random.Generator, options: dict[str, Any]) -> OptimizeResults:
     """SciPy's differential evolution, without its polish."""
-    box = Box.from_bounds(list(options["bounds"].values()))
+    box = Box.from_bounds(options["bounds"])
     bounds = np.stack([box.lower, box.upper], axis=1).astype(float)
 
     def energies(x: np.ndarray) -> np.ndarray:
@@ -87,7 +92,7 @@ def minimize(loss: LossFn, rng: np.random.Generator, options: dict[str, Any]) ->
 
 
 def polished(
-    loss: LossFn, bounds: Mapping[str, Sequence[float]], result: OptimizeResults
+    loss: LossFn, bounds: Sequence[tuple[float, float]], result: OptimizeResults
 ) -> OptimizeResults:
     """`result` after SciPy's L-BFGS-B with JAX's gradient, in double precision as in `JaxDE`.
 
@@ -103,16 +108,14 @@ def polished(
     return result._replace(x=end.x, fun=end.fun, jac=end.jac, nfev=result.nfev + end.nfev)
 
 
-def minimize_locally(loss: LossFn, bounds: Mapping[str, Sequence[float]], x: Any) -> Any:
+def minimize_locally(loss: LossFn, bounds: Sequence[tuple[float, float]], x: Any) -> Any:
     """SciPy's result of L-BFGS-B from `x`."""
 
     def value_and_slope(x: np.ndarray) -> tuple[float, np.ndarray]:
         value, slope = _value_and_slope(loss, jnp.asarray(x, jnp.result_type(float)))
         return float(value), np.asarray(slope, np.float64)
 
-    return scipy.optimize.minimize(
-        value_and_slope, x, jac=True, method="L-BFGS-B", bounds=list(bounds.values())
-    )
+    return scipy.optimize.minimize(value_and_slope, x, jac=True, method="L-BFGS-B", bounds=bounds)
 
 
 def _number_or_pair(mutation: Any) -> Any:

@@ -108,6 +108,7 @@ class MemorySearchLikelihoodFnGenerator:
     ) -> None:
         self.trial_sets = TrialSets(model_factory, dataset, features)
         self.parameter_names = self.trial_sets.parameter_names
+        self.parameter_scales = self.trial_sets.parameter_scales
         make_replay = getattr(self.trial_sets.factory, "replay", None)
         self.replay: Replay | None = None if make_replay is None else make_replay(dataset)
 

@@ -92,6 +92,7 @@ class MemorySearchSpcMseFnGenerator:
     ) -> None:
         self.trial_sets = TrialSets(model_factory, dataset, features)
         self.parameter_names = self.trial_sets.parameter_names
+        self.parameter_scales = self.trial_sets.parameter_scales
         self.n_simulations = n_simulations
         self.key = jax.random.key(seed)
 

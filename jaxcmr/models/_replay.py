@@ -7,9 +7,9 @@ units and with the contexts of study. Drift ``c' = rho c + b u_i`` acts on them 
 takes a table's row for i, no matrix product. And as each item's unit is new to context, the
 contexts of study have a closed form: with ``r = sqrt(1 - b^2)``, ``c_k . c_m = r^|k - m|``.
 
-Items come in the order of their recall, those never recalled last: at output position j the items
-from j on are left, and item j is the next recall. Arrays are (items, trials, candidates): the
-arithmetic of many parameter sets runs along the last axis.
+Items come in the order of their recall, those never recalled last: the next recall is always the
+first, and after it the others move up. Candidates are on the last axis, along which the arithmetic
+of many parameter sets runs.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from jaxcmr.typing import Parameters, RecallDataset
 __all__ = ["Replay", "Trials", "as_trials"]
 
 STRIDE = 4  # outputs after which the arrays are cut down to the items that are left
+FEW = 32  # candidates that are too few to make up for the longer program
 
 
 class Trials(eqx.Module):
@@ -167,47 +168,46 @@ class Replay(eqx.Module):
     ) -> Float[Array, "trials candidates"]:
         """Nats of the trials `rows` under each parameter set."""
         n_items = self.trials.order.shape[1]
-        trials = jax.tree.map(lambda field: field[rows], self.trials)
-        study = Study.of(n_items, parameters, self.lead)
-        memories = Memories(parameters, study)
+        memories = Memories(parameters, Study.of(n_items, parameters, self.lead))
         by_item = jax.lax.map(memories.of_item, jnp.arange(n_items))
         by_length = jax.lax.map(memories.of_start, self.list_lengths)
-
-        order = trials.order.T
-        start = jnp.searchsorted(self.list_lengths, trials.list_length)
-        cue = jax.tree.map(lambda table: table[start, order], by_length)
         choose = self.choice(n_items, parameters)
         stop = self.termination(n_items, parameters)
         rate = parameters["recall_drift_rate"]
+        stride = n_items if len(rate) <= FEW else STRIDE
 
-        total = jnp.zeros((len(rows), len(rate)), rate.dtype)
-        for first in range(0, n_items, STRIDE):
-            left = order[first:]
-            place = jnp.arange(first, n_items)[:, None, None]
+        def of_trial(trial: Trials) -> Float[Array, " candidates"]:
+            start = jnp.searchsorted(self.list_lengths, trial.list_length)
+            cue = jax.tree.map(lambda table: table[start][trial.order], by_length)
+            nats = jnp.zeros_like(rate)
+            order = jnp.pad(trial.order, (0, n_items))
 
-            def next_event(
-                state: tuple[Cue, Array], j: Int[Array, ""], left: Array = left, place: Any = place
-            ) -> tuple[tuple[Cue, Array], None]:
-                cue, total = state
-                k = j - place[0, 0, 0]
-                recallable = (place >= j) & (place < trials.list_length[:, None])
-                share = choose(cue.support, recallable)[k]
-                stopping = jnp.where(recallable.any(axis=0), stop(j, recallable), 1.0)
-                recalls, stops = j < trials.n_recalled, j == trials.stops
-                probability = jnp.where(recalls[:, None], (1.0 - stopping) * share, stopping)
-                total -= safe_log(probability, (recalls | stops)[:, None])
-                keep = retained(cue.overlap[k], rate)
-                item = left[k]
+            def event(state: tuple[Cue, Array], j: Int[Array, ""]) -> tuple[Any, None]:
+                cue, nats = state
+                n_left = len(cue.support)
+                recallable = (jnp.arange(n_left) < trial.list_length - j)[:, None]
+                share = choose(cue.support, recallable)[0]
+                stopping = jnp.where(recallable[0], stop(j, recallable), 1.0)
+                recalls, stops = j < trial.n_recalled, j == trial.stops
+                probability = jnp.where(recalls, (1.0 - stopping) * share, stopping)
+                nats -= safe_log(probability, recalls | stops)
+
+                others = jax.lax.dynamic_slice_in_dim(order, j + 1, n_left)
+                keep = retained(cue.overlap[0], rate)
                 cue = jax.tree.map(
                     lambda now, table: (
-                        keep * now + rate * table.at[item, left].get(mode="promise_in_bounds")
+                        keep * jnp.pad(now[1:], ((0, 1), (0, 0)))
+                        + rate * table.at[order[j], others].get(mode="promise_in_bounds")
                     ),
                     cue,
                     by_item,
                 )
-                return (cue, total), None
+                return (cue, nats), None
 
-            outputs = jnp.arange(first, min(first + STRIDE, n_items))
-            (cue, total), _ = jax.lax.scan(next_event, (cue, total), outputs)
-            cue = jax.tree.map(lambda now: now[STRIDE:], cue)
-        return total
+            for first in range(0, n_items, stride):
+                outputs = jnp.arange(first, min(first + stride, n_items))
+                (cue, nats), _ = jax.lax.scan(event, (cue, nats), outputs)
+                cue = jax.tree.map(lambda now: now[: len(now) - stride], cue)
+            return nats
+
+        return jax.vmap(of_trial)(jax.tree.map(lambda field: field[rows], self.trials))

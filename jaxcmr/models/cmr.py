@@ -52,6 +52,19 @@ USUAL_BOUNDS: Mapping[str, tuple[float, float]] = {
 """Bounds that published fits of CMR to free recall use, by parameter name."""
 
 
+SCALES: Mapping[str, str] = {
+    "shared_support": "log",
+    "item_support": "log",
+    "primacy_scale": "log",
+    "primacy_decay": "log",
+    "choice_sensitivity": "log",
+    "stop_probability_scale": "log",
+    "stop_probability_growth": "log",
+}
+"""Parameters better searched on a logarithmic scale: strengths, of which ratios matter, and the
+first stop probability, which is often below a thousandth."""
+
+
 class CMR(eqx.Module):
     """The state of CMR within one trial. Every method returns a new model."""
 
@@ -191,6 +204,11 @@ class CMRFactory(eqx.Module):
     def parameter_names(self) -> tuple[str, ...]:
         """Names of the parameters that the parts read."""
         return names_read(lambda parameters: self.parts.assemble(self.n_items, parameters))
+
+    @property
+    def parameter_scales(self) -> Mapping[str, str]:
+        """Parameters better searched on a logarithmic scale."""
+        return SCALES
 
     def study_lists(self, dataset: RecallDataset) -> np.ndarray:
         """An integer a trial, equal where `pres_itemnos` is: all that CMR takes from a list."""

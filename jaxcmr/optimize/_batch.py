@@ -94,6 +94,10 @@ def finish_lanes(box: Box, settings: Settings, states: State) -> OptimizeResults
 
 
 @Compiled
-def polish_lanes(objectives: Objectives, box: Box, results: OptimizeResults) -> OptimizeResults:
+def polish_lanes(
+    objectives: Objectives, box: Box, results: OptimizeResults, differences: bool
+) -> OptimizeResults:
     """`polished` of every lane."""
-    return objectives.map(lambda func, result: polished(func, box, result), results)
+    return objectives.map(
+        lambda func, result: polished(func, box, result, differences=differences), results
+    )

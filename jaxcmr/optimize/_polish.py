@@ -1,10 +1,10 @@
 """Bounded quasi-Newton minimisation on the unit cube, for the last digits of an optimum.
 
 A projected BFGS: coordinates on a bound whose gradient points out of the box are held; the others
-take a quasi-Newton step, clipped to the box, of the best length of a ladder evaluated in one batch.
-Powell's damping keeps the Hessian estimate positive definite. Nothing is accepted that is not
-lower, so rounding noise (float32) can end the search early but not spoil it. Sources: Bertsekas
-(1982), SIAM J. Control Optim. 20:221; Nocedal & Wright (2006), Numerical Optimization, ch. 18.
+take a quasi-Newton step, clipped to the box and shortened until it leads down. Powell's damping
+keeps the Hessian estimate positive definite. Nothing is accepted that is not lower, so rounding
+noise (float32) can end the search early but not spoil it. Sources: Bertsekas (1982), SIAM J.
+Control Optim. 20:221; Nocedal & Wright (2006), Numerical Optimization, ch. 3 and 18.
 """
 
 from __future__ import annotations
@@ -22,8 +22,9 @@ from jaxcmr.optimize._slope import slope_at
 
 __all__ = ["PolishResult", "polish"]
 
-LADDER = (0.0, *(3.0 ** (1 - k) for k in range(12)))  # lengths: stay; 3, 1, 1/3, ... 1.7e-5
 FIRST_MOVE = 0.1  # how far, in units of the box, step length 1 first moves any coordinate
+SHORTEST = 1e-7  # step length at which a direction is given up
+DECREASE = 1e-4  # least gain of a step, by what its slope promises (Armijo's rule)
 MAX_STALLS = 3  # steps in a row that gain no more than rounding error
 
 
@@ -40,19 +41,19 @@ class PolishResult(NamedTuple):
 
 
 class Search(eqx.Module):
-    """A point, and where it came from: `energy`, `slope` and `hessian` belong to `last_unit`."""
+    """The lowest point so far, and the step that is being tried from there."""
 
     unit: Float[Array, " n"]
-    last_unit: Float[Array, " n"]
     energy: Float[Array, ""]
     slope: Float[Array, " n"]
     hessian: Float[Array, "n n"]
     learned: Float[Array, "n n"]  # `hessian`, when it last held curvature
     is_fresh: Bool[Array, ""]  # `hessian` holds no curvature yet
+    step: Float[Array, " n"]
+    length: Float[Array, ""]
     stalls: Int[Array, ""]
     nit: Int[Array, ""]
     by_differences: Int[Array, ""]  # slopes that took central differences
-    usable: Bool[Array, ""]  # value and slope are finite
     done: Bool[Array, ""]
 
 
@@ -60,7 +61,8 @@ def polish(
     func: Callable[[Float[Array, "n_params k"]], Float[Array, " k"]],
     box: Box,
     unit: Float[Array, " n_params"],
-    maxiter: int = 1000,
+    maxiter: int = 2000,
+    differences: bool = True,
 ) -> PolishResult:
     """Minimises `func` in `box` from `unit` (unit cube) by projected BFGS.
 
@@ -69,66 +71,79 @@ def polish(
         box: the bounds. Parameters that are whole numbers stay what they are.
         unit: (n_params,) starting point. It is the result if the slope there is not finite.
         maxiter: most slopes taken.
+        differences: let central differences help where a slope is not finite. Without, there is
+            less to compile, and the status says whether they are needed.
     """
 
     def iterate(s: Search) -> Search:
-        slope, by_differences = slope_at(func, box, s.unit)
-        is_fresh = jnp.all(s.unit == s.last_unit)
-        hessian = jnp.where(is_fresh, first_hessian(slope), update_hessian(s, slope))
-        ladder = ladder_of_steps(s.unit, slope, hessian)
-        energies = func(box.to_user(ladder).T).astype(s.unit.dtype)
-        energies = jnp.where(jnp.isnan(energies), jnp.inf, energies)
-        usable = jnp.all(jnp.isfinite(slope)) & jnp.isfinite(energies[0])
-        k = jnp.argmin(energies)
-        lower = usable & (energies[k] < energies[0])
-        gain = jnp.where(lower, energies[0] - energies[k], 0.0)
-        negligible = gain <= 4 * jnp.finfo(gain.dtype).eps * jnp.abs(energies[0])
-        stalls = jnp.where(negligible, s.stalls + 1, 0)
-        done = ~usable | (~lower & is_fresh) | (stalls >= MAX_STALLS) | (s.nit + 1 >= maxiter)
-        moves = lower & ~done  # so that energy and slope returned are those of the point returned
+        trial = jnp.clip(s.unit + s.length * s.step, 0.0, 1.0)
+        energy, slope, by_differences = slope_at(func, box, trial, differences)
+        usable = jnp.isfinite(energy) & jnp.all(jnp.isfinite(slope))
+        promised = jnp.sum(s.slope * (trial - s.unit))
+        gain = jnp.where(usable, s.energy - energy, -jnp.inf)
+        lower = (gain > 0) & (gain >= -DECREASE * promised)
+        lands = lower | (usable & (s.nit == 0))
+
+        curved = jnp.where(lower, update_hessian(s, trial, slope), s.hessian)
+        given_up = ~lands & ((s.length <= SHORTEST) | jnp.all(trial == s.unit))
+        is_fresh = jnp.where(lands, s.nit == 0, s.is_fresh | given_up)
+        here, at = jnp.where(lands, slope, s.slope), jnp.where(lands, trial, s.unit)
+        begins = (s.nit == 0) | given_up
+        hessian = jnp.where(begins, first_hessian(here), curved)
+        negligible = gain <= 4 * jnp.finfo(gain.dtype).eps * jnp.abs(energy)
+        stalls = jnp.where(lower, jnp.where(negligible, s.stalls + 1, 0), s.stalls)
         return Search(
-            unit=jnp.where(moves, ladder[k], s.unit),
-            energy=energies[0],
-            last_unit=s.unit,
-            slope=slope,
+            unit=at,
+            energy=jnp.where(lands, energy, s.energy),
+            slope=here,
             hessian=hessian,
-            learned=jnp.where(is_fresh & (s.nit > 0), s.learned, hessian),
+            learned=jnp.where(lower, curved, s.learned),
             is_fresh=is_fresh,
+            step=jnp.where(lands | given_up, quasi_newton_step(at, here, hessian), s.step),
+            length=jnp.where(lands | given_up, 1.0, s.length * shortened(gain, promised)),
             stalls=stalls,
             nit=s.nit + 1,
             by_differences=s.by_differences + by_differences,
-            usable=usable,
-            done=done,
+            done=(given_up & s.is_fresh)
+            | (stalls >= MAX_STALLS)
+            | (~usable & (s.nit == 0))
+            | (s.nit + 1 >= maxiter),
         )
 
     n = unit.shape[0]
     start = Search(
         unit=unit,
         energy=jnp.array(jnp.inf, unit.dtype),
-        last_unit=unit,
         slope=jnp.zeros_like(unit),
         hessian=jnp.eye(n, dtype=unit.dtype),
         learned=jnp.eye(n, dtype=unit.dtype),
         is_fresh=jnp.array(True),
+        step=jnp.zeros_like(unit),
+        length=jnp.ones((), unit.dtype),
         stalls=jnp.array(0),
         nit=jnp.array(0),
         by_differences=jnp.array(0),
-        usable=jnp.array(True),
         done=jnp.array(False),
     )
     end = jax.lax.while_loop(lambda s: ~s.done, iterate, start)
     width = box.width
     inverse = jnp.linalg.inv(end.learned) * width[:, None] * width
-    skipped = (end.nit == 1) & ~end.usable
     return PolishResult(
         unit=end.unit,
         energy=end.energy,
         jac=end.slope / jnp.where(width > 0, width, 1.0),
         hess_inv=inverse,
-        nfev=len(LADDER) * end.nit + 2 * n * end.by_differences,
+        nfev=end.nit + 2 * n * end.by_differences,
         njev=end.nit,
-        status=jnp.where(skipped, 3, jnp.where(end.by_differences > 0, 2, 1)),
+        status=jnp.where(jnp.isinf(end.energy), 3, jnp.where(end.by_differences > 0, 2, 1)),
     )
+
+
+def shortened(gain: Float[Array, ""], promised: Float[Array, ""]) -> Float[Array, ""]:
+    """Share of a step that is tried next: where a parabola has its minimum, within limits."""
+    excess = jnp.where(jnp.isfinite(gain), -gain - promised, 1.0)
+    best = -0.5 * promised / jnp.where(excess > 0, excess, 1.0)
+    return jnp.where(jnp.isfinite(gain), jnp.clip(best, 0.1, 0.5), 0.1)
 
 
 def first_hessian(slope: Float[Array, " n"]) -> Float[Array, "n n"]:
@@ -138,26 +153,26 @@ def first_hessian(slope: Float[Array, " n"]) -> Float[Array, "n n"]:
     return identity * jnp.where(steepest > 0, steepest / FIRST_MOVE, 1.0)
 
 
-def ladder_of_steps(
+def quasi_newton_step(
     unit: Float[Array, " n"], slope: Float[Array, " n"], hessian: Float[Array, "n n"]
-) -> Float[Array, "k n"]:
-    """Points along the projected quasi-Newton step, one for each step length."""
+) -> Float[Array, " n"]:
+    """The step among the coordinates that are not held by a bound."""
     held = ((unit <= 0) & (slope > 0)) | ((unit >= 1) & (slope < 0))
     free = ~held
     among_free = jnp.where(free[:, None] & free[None, :], hessian, jnp.eye(len(free)))
     factor = jax.scipy.linalg.cho_factor(among_free)
     step = -jax.scipy.linalg.cho_solve(factor, jnp.where(free, slope, 0.0))
-    step = jnp.where(jnp.isfinite(step), step, 0.0)
-    lengths = jnp.asarray(LADDER, unit.dtype)
-    return jnp.clip(unit + lengths[:, None] * step, 0.0, 1.0)
+    return jnp.where(jnp.isfinite(step), step, 0.0)
 
 
-def update_hessian(s: Search, slope: Float[Array, " n"]) -> Float[Array, "n n"]:
-    """BFGS with Powell's damping, given the slope that the last move led to.
+def update_hessian(
+    s: Search, unit: Float[Array, " n"], slope: Float[Array, " n"]
+) -> Float[Array, "n n"]:
+    """BFGS with Powell's damping, given the slope at `unit`, where a step has led.
 
-    A fresh Hessian is first scaled to the curvature along that move.
+    A fresh Hessian is first scaled to the curvature along that step.
     """
-    move, bend = s.unit - s.last_unit, slope - s.slope
+    move, bend = unit - s.unit, slope - s.slope
     squared, curvature = jnp.sum(move * move), jnp.sum(move * bend)
     scale = curvature / jnp.where(squared > 0, squared, 1.0)
     identity = jnp.eye(len(move), dtype=move.dtype)

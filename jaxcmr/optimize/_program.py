@@ -128,9 +128,18 @@ class Program:
         try:
             with jax.enable_x64(True):
                 funcs = in_double([lane.func for lane in lanes])
-                return polish_lanes(Objectives.of(funcs), self.double_box, results)
+                return self._polish_all(Objectives.of(funcs), self.double_box, results)
         except TypeError:
-            return polish_lanes(self._objectives(lanes), self.box, results)
+            return self._polish_all(self._objectives(lanes), self.box, results)
+
+    def _polish_all(
+        self, objectives: Objectives, box: Box, results: OptimizeResults
+    ) -> OptimizeResults:
+        """With central differences only if a slope is not finite: they take long to compile."""
+        polished = polish_lanes(objectives, box, results, differences=False)
+        if np.any(np.asarray(polished.polish_status) != 1):
+            polished = polish_lanes(objectives, box, results, differences=True)
+        return polished
 
     def _fill(self, lanes: list[Lane]) -> list[Lane]:
         return lanes + lanes[-1:] * (self.width - len(lanes))

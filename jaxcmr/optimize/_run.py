@@ -117,7 +117,11 @@ def finish(
 
 
 def polished(
-    func: Objective, box: Box, result: OptimizeResults, n_members: int = 1
+    func: Objective,
+    box: Box,
+    result: OptimizeResults,
+    n_members: int = 1,
+    differences: bool = True,
 ) -> OptimizeResults:
     """`result` with its `n_members` best distinct members polished; the lowest end is kept if it
     is lower.
@@ -127,7 +131,7 @@ def polished(
     """
     unit = box.to_unit(result.population.astype(box.lower.dtype))
     if n_members == 1:
-        best = polish(func, box, unit[0])
+        best = polish(func, box, unit[0], differences=differences)
         nfev, njev = best.nfev, best.njev
     else:
         chosen = distinct_members(unit, result.population_energies, n_members)

@@ -22,7 +22,7 @@ from jaxcmr.optimize._history import History, Memory
 
 __all__ = ["STRATEGIES", "Custom", "Strategy"]
 
-BLOCK = 16  # members evaluated at a time where the population shrinks: two vectors of a CPU
+BLOCK = 64  # members evaluated at a time where the population shrinks
 
 Vector = Float[Array, "... n_params"]
 Population = Float[Array, "members n_params"]

@@ -1,0 +1,83 @@
+"""The scales on which parameters are searched."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxcmr.fitting._search_space import SearchSpace, choose_scales
+
+BOUNDS = {"wide": [1e-16, 100.0], "from_zero": [0.0, 1.0], "narrow": [0.5, 20.0], "signed": [-5, 5]}
+
+
+MODEL = {"wide": "log", "from_zero": "log", "signed": "log", "absent": "log"}
+
+
+def space(scale="auto"):
+    return SearchSpace.of(BOUNDS, choose_scales(scale, BOUNDS, MODEL))
+
+
+def test_auto_takes_what_the_model_names():
+    """But no logarithm of negative numbers."""
+    assert choose_scales("auto", BOUNDS, MODEL) == {
+        "wide": "log",
+        "from_zero": "log",
+        "narrow": "linear",
+        "signed": "linear",
+    }
+    assert set(choose_scales("auto", BOUNDS, {}).values()) == {"linear"}
+    assert choose_scales({"wide": "linear", "narrow": "log"}, BOUNDS, MODEL) == {
+        "wide": "linear",
+        "from_zero": "log",
+        "narrow": "log",
+        "signed": "linear",
+    }
+
+
+@pytest.mark.parametrize(
+    ("scale", "message"),
+    [
+        ("logarithmic", "must be linear, log or auto"),
+        ({"wyde": "log"}, "Did you mean 'wide'"),
+        ({"signed": "log"}, "negative bound"),
+        ("log", "negative bound"),
+    ],
+)
+def test_what_is_no_scale_is_refused(scale, message):
+    with pytest.raises(ValueError, match=message):
+        choose_scales(scale, BOUNDS, MODEL)
+
+
+def test_ends_meet_ends_exactly(x64):
+    """A search that ends on a bound gives the bound; parameters never leave their bounds."""
+    low, high = np.array(space().bounds).T
+    expected = np.array(list(BOUNDS.values())).T.astype(jnp.result_type(float))
+    np.testing.assert_array_equal(space().to_user(jnp.asarray(low)), expected[0])
+    np.testing.assert_array_equal(space().to_user(jnp.asarray(high)), expected[1])
+
+
+def test_equal_steps_are_equal_ratios():
+    """Above a ten-thousandth of the range, here at 10, 1 and 0.1 of 100: quarters of the scale."""
+    with jax.enable_x64(True):
+        z = np.array([[0.75, 0.5, 0.25]] + [[0.3] * 3] * 3)
+        found = np.asarray(space().to_user(jnp.asarray(z)))
+    np.testing.assert_allclose(found[0], [10, 1, 0.1], rtol=0.12)
+    exact = 100 * (10 ** (4 * z[0]) - 1) / (10**4 - 1)
+    np.testing.assert_allclose(found[0], exact, rtol=1e-9)
+    np.testing.assert_array_equal(found[2:], z[2:])
+
+
+def test_there_and_back():
+    with jax.enable_x64(True):
+        z = np.random.default_rng(0).uniform(*np.array(space().bounds).T, (50, 4))
+        back = space().to_searched(space().to_user(jnp.asarray(z).T).T)
+    np.testing.assert_allclose(back, z, rtol=1e-9)
+
+
+def test_a_linear_space_leaves_the_loss_alone():
+    def loss(x):
+        return x
+
+    bounds = {"a": [-1.0, 1.0]}
+    assert SearchSpace.of(bounds, choose_scales("auto", bounds, {})).loss(loss) is loss
+    assert not space().loss(type("Flat", (), {"has_slope": False})()).has_slope
