@@ -35,7 +35,12 @@ SETTINGS: Mapping[str, Any] = {
     "query": "",
 }
 TABLES = ("fixed", "bounds", "hyperparameters")
-BEST_OF = 3  # restarts are what finds the right basin, so a run from the shell makes some
+SEARCHES: Mapping[str, Mapping[str, Any]] = {
+    "jax": {"strategy": "lshade", "num_steps": 75, "scale": "alternate", "best_of": 6},
+    "scipy": {"best_of": 3},
+}
+"""How a run from the shell searches: many short runs, which find the right basin more often than
+few long ones; see docs/explain/search.md. SciPy has no adaptive strategy."""
 
 
 def read_config(path: Path) -> dict[str, Any]:
@@ -87,9 +92,8 @@ def complete(config: Mapping[str, Any]) -> dict[str, Any]:
     hyperparameters = dict(config.get("hyperparameters", {}))
     if "bounds" in hyperparameters:
         raise ValueError("Give bounds in the table [bounds], not among the hyperparameters.")
-    full["hyperparameters"] = {
-        **defaults_for(hyperparameters),
-        "best_of": BEST_OF,
-        **hyperparameters,
-    }
+    search = SEARCHES[full["fitter"]]
+    if hyperparameters.get("strategy", search.get("strategy")) != search.get("strategy"):
+        search = SEARCHES["scipy"]  # what suits one strategy does not suit another
+    full["hyperparameters"] = {**defaults_for(hyperparameters), **search, **hyperparameters}
     return full

@@ -23,6 +23,10 @@ from jaxcmr.typing import FitResult, LossFn, LossFnGenerator, RecallDataset, Tri
 __all__ = ["Fitter"]
 
 
+UNIT_CUBE = [(0.0, 1.0)]
+"""Bounds of what is searched, one pair a parameter; see `SearchSpace`."""
+
+
 class Fitter(ABC):
     """Estimates a model's free parameters from data.
 
@@ -47,11 +51,14 @@ class Fitter(ABC):
               ``relative_tolerance`` is 0 unless given, too;
             - ``cross_over_rate`` (0.9); ``diff_w`` (0.85), a number or (low, high) for dither;
             - ``strategy`` ("best1bin"), ``init`` ("latinhypercube");
-            - ``scale`` ("auto"): the scale on which parameters are searched, "linear" or "log"; or
-              a dict of these by parameter. "auto" takes what the model names (supports and other
-              strengths are searched on a logarithmic scale), and "linear" where it names nothing;
+            - ``scale`` ("auto"): the scale on which parameters are searched, "linear" or "log";
+              "auto", what the model names (supports and other strengths are searched on a
+              logarithmic scale) or else "linear"; "alternate", by turns, "log" in the first run; or
+              a dict of these by parameter;
             - ``polish`` (True): end with a bounded quasi-Newton search in double precision, unless
               the loss has an attribute ``has_slope`` that is False;
+            - ``max_memory`` (None): bytes that the searches under way may take (`JaxDE` only); by
+              default half of an accelerator's memory, and on a CPU one search per core;
             - ``seed`` (0): of all randomness, with the subject id and the number of the run;
             - ``progress_bar`` (True), ``display_iterations`` (False).
 
@@ -74,11 +81,12 @@ class Fitter(ABC):
             raise ValueError(f"The data set needs a field 'subject'; it has {sorted(dataset)}.")
         self.subjects = np.asarray(dataset["subject"]).reshape(-1)
         self.generator = loss_fn_generator(model_factory, dataset, features)
-        bounds = self.hyperparameters["bounds"]
+        bounds, scale = self.hyperparameters["bounds"], self.hyperparameters["scale"]
         of_model = getattr(self.generator, "parameter_scales", None) or {}
-        scales = choose_scales(self.hyperparameters["scale"], bounds, of_model)
-        self.hyperparameters["scale"] = scales
-        self.space = SearchSpace.of(bounds, scales)
+        self.spaces = [
+            SearchSpace.of(bounds, choose_scales(scale, bounds, of_model, run))
+            for run in range(self.hyperparameters["best_of"])
+        ]
         self.fixed = check_parameters(
             base_params, self.free_names, getattr(self.generator, "parameter_names", None)
         )
@@ -128,12 +136,7 @@ class Fitter(ABC):
     def _search(
         self, losses: Sequence[LossFn], subjects: Sequence[int], runs: Sequence[int]
     ) -> Iterator[LaneReport]:
-        """Minimises each of `losses` in `self.space`, for run number `runs[i]` of `subjects[i]`."""
-
-    def _initial_population(self) -> Any:
-        """The hyperparameter `init`, with a population given by the user put into `self.space`."""
-        init = self.hyperparameters["init"]
-        return init if isinstance(init, str) else self.space.to_searched(init)
+        """Minimises each of `losses` in the unit cube, for run `runs[i]` of `subjects[i]`."""
 
     def _polishes(self, loss: LossFn) -> bool:
         """Whether to end with a polish: not where the loss says that it has no slope to follow."""
@@ -153,14 +156,17 @@ class Fitter(ABC):
             done = [s for s, row in enumerate(rows) if all(lane in finished for lane in row)]
             return make_result(
                 [subjects[s] for s in done],
-                [[self._in_user_units(finished[lane]) for lane in rows[s]] for s in done],
+                [
+                    [self._in_user_units(finished[lane], lane % best_of) for lane in rows[s]]
+                    for s in done
+                ],
                 self.fixed,
                 self.hyperparameters,
                 time.perf_counter() - began,
             )
 
         reports = self._search(
-            [self.space.loss(loss) for loss in losses for _ in range(best_of)],
+            [space.loss(loss) for loss in losses for space in self.spaces],
             [subject for subject in subjects for _ in range(best_of)],
             list(range(best_of)) * len(subjects),
         )
@@ -179,9 +185,9 @@ class Fitter(ABC):
                 raise FitInterrupted(result_so_far(), len(subjects)) from None
         return result_so_far()
 
-    def _in_user_units(self, result: OptimizeResults) -> OptimizeResults:
+    def _in_user_units(self, result: OptimizeResults, run: int) -> OptimizeResults:
         with jax.enable_x64(np.asarray(result.x).dtype == np.float64):
-            return result._replace(x=self.space.to_user(jnp.asarray(result.x)))
+            return result._replace(x=self.spaces[run].to_user(jnp.asarray(result.x)))
 
     def _check_loss(self, loss: LossFn) -> None:
         """Traces the loss without running it, so that its errors come before any compilation."""

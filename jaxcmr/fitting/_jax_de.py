@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import jax
 from jaxtyping import PRNGKeyArray
 
-from jaxcmr.fitting._fitter import Fitter
+from jaxcmr.fitting._fitter import UNIT_CUBE, Fitter
 from jaxcmr.optimize import LaneReport, evolve_lanes
 from jaxcmr.typing import LossFn
 
@@ -23,13 +23,14 @@ class JaxDE(Fitter):
         options = self.hyperparameters
         return evolve_lanes(
             losses,
-            self.space.bounds,
+            UNIT_CUBE * len(self.free_names),
             [
                 run_key(options["seed"], subject, run)
                 for subject, run in zip(subjects, runs, strict=True)
             ],
             maxiter=options["num_steps"],
             polish=self._polishes(losses[0]),
+            max_memory=options["max_memory"],
             popsize=options["pop_size"],
             strategy=options["strategy"],
             mutation=options["diff_w"],
@@ -37,7 +38,7 @@ class JaxDE(Fitter):
             tol=options["relative_tolerance"],
             atol=options["absolute_tolerance"],
             fatol=options["fatol"],
-            init=self._initial_population(),
+            init=options["init"],
         )
 
 

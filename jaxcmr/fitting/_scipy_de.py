@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import scipy.optimize
 
-from jaxcmr.fitting._fitter import Fitter
+from jaxcmr.fitting._fitter import UNIT_CUBE, Fitter
 from jaxcmr.optimize import Box, LaneReport, OptimizeResults, in_double
 from jaxcmr.typing import LossFn
 
@@ -24,16 +24,12 @@ class ScipyDE(Fitter):
     def _search(
         self, losses: Sequence[LossFn], subjects: Sequence[int], runs: Sequence[int]
     ) -> Iterator[LaneReport]:
-        options = {
-            **self.hyperparameters,
-            "bounds": self.space.bounds,
-            "init": self._initial_population(),
-        }
+        options = {**self.hyperparameters, "bounds": UNIT_CUBE * len(self.free_names)}
         for lane, (loss, subject, run) in enumerate(zip(losses, subjects, runs, strict=True)):
             rng = np.random.default_rng([self.hyperparameters["seed"], subject % 2**32, run])
             result = minimize(loss, rng, options)
             if self._polishes(loss):
-                result = polished(loss, self.space.bounds, result)
+                result = polished(loss, options["bounds"], result)
             yield LaneReport(lane, int(result.nit), float(result.fun), result)
 
 

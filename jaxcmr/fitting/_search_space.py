@@ -9,7 +9,6 @@ import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
-from numpy.typing import ArrayLike
 
 from jaxcmr.names import did_you_mean
 from jaxcmr.typing import LossFn
@@ -23,18 +22,20 @@ it goes on to the lower bound, 0 included."""
 
 
 def choose_scales(
-    scale: Any, bounds: Mapping[str, Sequence[float]], of_model: Mapping[str, str]
+    scale: Any, bounds: Mapping[str, Sequence[float]], of_model: Mapping[str, str], run: int = 0
 ) -> dict[str, str]:
-    """The scale of each parameter.
+    """The scale of each parameter in run number `run`.
 
     Args:
-        scale: "linear", "log", or "auto", the scale that the model names, and "linear" where it
-            names none; or a dict of these by parameter, "auto" for those left out.
+        scale: "linear"; "log", which leaves parameters linear that may be negative; "auto", the
+            scale that the model names, and "linear" where it names none; "alternate", "log" in runs
+            0, 2, ... and "linear" in runs 1, 3, ...; or a dict of these by parameter, "auto" for
+            those left out.
         bounds: [low, high] by parameter.
-        of_model: scales that the model names, by parameter; "log" yields to a negative bound.
+        of_model: scales that the model names, by parameter.
 
     Raises:
-        ValueError: another word, an unknown parameter, or "log" with a negative bound.
+        ValueError: another word or an unknown parameter.
     """
     by_name = dict(scale) if isinstance(scale, Mapping) else dict.fromkeys(bounds, scale)
     for name in by_name:
@@ -43,24 +44,21 @@ def choose_scales(
     chosen = {}
     for name, (low, _) in bounds.items():
         word = by_name.get(name, "auto")
-        if word == "auto":
-            word = of_model.get(name, "linear") if low >= 0 else "linear"
+        meant = {"auto": of_model.get(name, "linear"), "alternate": SCALES[1 - run % 2]}
+        word = meant.get(word, word)
         if word not in SCALES:
-            raise ValueError(f"The scale of {name!r} must be linear, log or auto; got {word!r}.")
-        if word == "log" and low < 0:
-            raise ValueError(
-                f"{name!r} has a negative bound, {low}: search it on scale 'linear', not 'log'."
-            )
-        chosen[name] = word
+            known = ", ".join([*SCALES, *meant])
+            raise ValueError(f"The scale of {name!r} must be one of {known}; got {word!r}.")
+        chosen[name] = word if low >= 0 else "linear"
     return chosen
 
 
 class SearchSpace(eqx.Module):
-    """The box that is searched, and the way from there to parameters.
+    """A unit cube, and the way from there to parameters.
 
-    A parameter on a linear scale is searched as it is. One on a logarithmic scale is searched by a
-    z in [0, 1], ``x = low + (high - low) (R^z - 1) / (R - 1)`` with ``R = 10^DECADES``: equal steps
-    of z are equal ratios of x, down to a ten-thousandth of its range.
+    On a linear scale, ``x = low + (high - low) z``. On a logarithmic scale ``x = low + (high - low)
+    (R^z - 1) / (R - 1)`` with ``R = 10^DECADES``: equal steps of z are equal ratios of x, down to a
+    ten-thousandth of its range.
     """
 
     low: np.ndarray
@@ -73,29 +71,18 @@ class SearchSpace(eqx.Module):
         low, high = np.array(list(bounds.values()), float).T
         return cls(low, high, np.array([scales[name] == "log" for name in bounds]))
 
-    @property
-    def bounds(self) -> list[tuple[float, float]]:
-        """(low, high) of what is searched."""
-        ends = np.where(self.is_log, 0.0, self.low), np.where(self.is_log, 1.0, self.high)
-        return list(zip(*(end.tolist() for end in ends), strict=True))
-
     def to_user(self, z: Float[Array, "n_params ..."]) -> Float[Array, "n_params ..."]:
         """Parameters at the place(s) `z`, in the precision of `z`."""
         shape = (-1,) + (1,) * (z.ndim - 1)
         low, high = (jnp.asarray(end, z.dtype).reshape(shape) for end in (self.low, self.high))
-        is_log, steepness = self.is_log.reshape(shape), DECADES * np.log(10.0)
-        share = jnp.expm1(steepness * jnp.where(is_log, z, 0.0)) / np.expm1(steepness)
-        return jnp.where(is_log, jnp.clip(low + (high - low) * share, low, high), z)
-
-    def to_searched(self, x: ArrayLike) -> np.ndarray:
-        """The place(s) of the parameters `x` (..., n_params)."""
-        share = (np.asarray(x, float) - self.low) / (self.high - self.low)
         steepness = DECADES * np.log(10.0)
-        return np.where(self.is_log, np.log1p(share * np.expm1(steepness)) / steepness, x)
+        share = jnp.expm1(steepness * z) / np.expm1(steepness)
+        share = jnp.where(self.is_log.reshape(shape), share, z)
+        return jnp.where(share < 1, jnp.clip(low + (high - low) * share, low, high), high)
 
     def loss(self, loss: LossFn) -> LossFn:
         """`loss` as a function of places."""
-        return Rescaled(loss, self) if self.is_log.any() else loss
+        return Rescaled(loss, self)
 
 
 class Rescaled(eqx.Module):

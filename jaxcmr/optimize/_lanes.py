@@ -19,6 +19,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import jax
+import jax.numpy as jnp
+import numpy as np
 from jaxtyping import PRNGKeyArray
 from numpy.typing import ArrayLike
 
@@ -26,8 +28,11 @@ from jaxcmr.optimize._batch import alike
 from jaxcmr.optimize._generation import Objective
 from jaxcmr.optimize._program import Lane, Program
 from jaxcmr.optimize._result import OptimizeResults
+from jaxcmr.optimize._settings import Problem, make_problem
 
 __all__ = ["LaneReport", "evolve_lanes"]
+
+COPIES = 8  # of a population in one generation: members, challengers, what is drawn
 
 
 @dataclass(frozen=True)
@@ -53,6 +58,7 @@ def evolve_lanes(
     chunk: int | None = None,
     lanes_per_program: int | None = None,
     n_programs: int | None = None,
+    max_memory: float | None = None,
     **options: Any,
 ) -> Iterator[LaneReport]:
     """Minimises each function of `funcs` in the same box, reporting after every chunk.
@@ -68,8 +74,11 @@ def evolve_lanes(
         polish: finish each lane with a bounded quasi-Newton search in double precision. The
             valleys of likelihoods are too flat for single precision to follow to their end.
         chunk: generations between reports; by default about a quarter of a second's worth.
-        lanes_per_program: lanes advanced together; by default 1 on a CPU, else up to 64.
+        lanes_per_program: lanes advanced together; by default 1 on a CPU, else as many as fit.
         n_programs: programs that run at a time; by default the number of cores on a CPU, else 1.
+        max_memory: bytes that the lanes under way may take; by default half of what an accelerator
+            has, and no limit on a CPU, where a lane per core is under way. Lanes that do not fit
+            wait their turn. At least one is under way; what waits holds its function and key only.
         options: maxiter, maxfun, popsize, strategy, mutation, recombination, tol, atol, fatol,
             updating ("deferred" by default), init and integrality, as for `differential_evolution`.
 
@@ -78,10 +87,12 @@ def evolve_lanes(
         waits, ends the running chunks and drops the unfinished lanes.
     """
     on_cpu = jax.default_backend() == "cpu"
-    width = lanes_per_program or (1 if on_cpu or not alike(funcs) else min(64, len(funcs)))
     options = {"updating": "deferred", **options}
+    problem = make_problem(bounds, **options)
+    fits = lanes_that_fit(funcs, problem, max_memory)
+    width = lanes_per_program or (1 if on_cpu or not alike(funcs) else min(fits, len(funcs)))
+    n_programs = n_programs or (max(1, min(n_cores(), fits // width)) if on_cpu else 1)
     program = Program(bounds, options, polish, width, chunk)
-    n_programs = n_programs or (n_cores() if on_cpu else 1)
     waiting = deque(Lane(i, *lane) for i, lane in enumerate(zip(funcs, keys, strict=True)))
     running: set[Future[list[Lane]]] = set()
     with ThreadPoolExecutor(n_programs) as pool:
@@ -94,6 +105,21 @@ def evolve_lanes(
                 if lane.result is None:
                     waiting.appendleft(lane)
                 yield LaneReport(lane.index, lane.generation, lane.energy, lane.result)
+
+
+def lanes_that_fit(funcs: Sequence[Objective], problem: Problem, max_memory: float | None) -> int:
+    """How many lanes may be under way at a time, by what evaluating a population takes."""
+    if max_memory is None:
+        statistics = jax.devices()[0].memory_stats() or {}
+        max_memory = statistics.get("bytes_limit", np.inf) / 2
+    if not funcs or max_memory == np.inf:
+        return max(1, len(funcs))
+    members, n_params = problem.settings.members, problem.box.lower.shape[0]
+    x = jax.ShapeDtypeStruct((n_params, members), jnp.result_type(float))
+    needs: Any = jax.jit(lambda x: funcs[0](x)).lower(x).compile().memory_analysis()
+    population = COPIES * members * n_params * x.dtype.itemsize
+    a_lane = needs.temp_size_in_bytes + needs.output_size_in_bytes + population
+    return max(1, int(max_memory // a_lane))
 
 
 def n_cores() -> int:

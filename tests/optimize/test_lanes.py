@@ -8,6 +8,8 @@ import pytest
 
 from jaxcmr.optimize import differential_evolution, evolve_lanes, in_double
 from jaxcmr.optimize._batch import alike
+from jaxcmr.optimize._lanes import lanes_that_fit
+from jaxcmr.optimize._settings import make_problem
 
 BOUNDS = [(-3.0, 3.0)] * 3
 OPTIONS = {"tol": 1e-3, "maxiter": 80}
@@ -159,3 +161,16 @@ def test_doubled_functions_still_share_arrays(problems):
     first, second = in_double(problems[0][:2])
     assert first.weights is second.weights and first.weights.dtype == np.float64
     assert first.centre is not second.centre
+
+
+def test_memory_bounds_what_is_under_way(problems):
+    """Little memory is one lane at a time, more of it more, and none of it changes a result."""
+    funcs, keys = problems
+    problem = make_problem(BOUNDS, **OPTIONS)
+    assert lanes_that_fit(funcs, problem, None) == len(funcs)  # a CPU: no limit
+    few, some, many = (lanes_that_fit(funcs, problem, 10.0**power) for power in (1, 6, 8))
+    assert few == 1 < some < many
+    for small, plain in zip(
+        results(funcs, keys, max_memory=1.0), results(funcs, keys), strict=True
+    ):
+        assert small.x.tolist() == plain.x.tolist()

@@ -1,0 +1,434 @@
+"""Fitting the PEERS data, 126 subjects, next to the program that jaxcmr's names come from.
+
+The reference is ``jaxcmr`` 0.1.1 on the Python package index, which has our name: it lives in an
+environment of its own and is only ever run there, in processes that this file starts. It fits by
+`scipy.optimize.differential_evolution`, one subject and run after another.
+
+To repeat, in an environment that has jaxcmr and psifr (the reference declares Python 3.12 and one
+release of SciPy, but runs without; hence the options)::
+
+    python -m venv other
+    other/bin/pip install --ignore-requires-python --no-deps jaxcmr==0.1.1
+    other/bin/pip install jax==0.10.2 jaxtyping scipy tqdm simple-pytree
+    python benchmarks/whole_data.py --reference other/bin/python            # all parts
+    python benchmarks/whole_data.py likelihood --reference other/bin/python # some of them
+
+- ``likelihood``: the lists of one subject under a generation of candidates, drawn uniformly within
+  the usual bounds. A time is the median of some repetitions after a first call, listed apart, that
+  compiles; the contenders take turns.
+- ``fit``: all subjects, from the start of a fresh process to its end. The reference, given the same
+  data, fits a few of the subjects in one process, one run each, after a short one that warms it up.
+  Its whole work is extrapolated: what its process does once, plus the mean time of these runs as
+  many times as there are subjects and runs (it has no ``best_of``, and compiles in every run).
+- ``gap``: how far the fits of the last ``fit`` in OUT are from the best ones known, ``--best``.
+
+Prints Markdown tables and writes what it measured to ``OUT/whole_data_PART.json``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from functools import partial
+from importlib import import_module
+from importlib.metadata import version
+from pathlib import Path
+from subprocess import PIPE
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+# Functions import jaxcmr: in the processes of the reference another package has that name.
+
+HYPERPARAMETERS: dict[str, Any] = {
+    "best_of": 3,
+    "pop_size": 15,
+    "num_steps": 1000,
+    "relative_tolerance": 0.001,
+    "cross_over_rate": 0.9,
+    "diff_w": 0.85,
+    "progress_bar": False,
+}
+REFERENCE_VERSION = "0.1.1"
+CALLS = 10  # that one time of a likelihood is the mean of
+NEAR = 0.05  # nats from the best fit known
+FIELDS = ("subject", "listLength", "pres_itemnos", "recalls")
+OURS, BY_EVENT = "ours", "ours, event by event"
+STUDY_MODES = {
+    "reference, lists studied once": "base_predict_trials_loss",
+    "reference, studied anew for each trial": "present_and_predict_trials_loss",
+}
+
+Call = Callable[[], Any]
+
+
+class Timing(NamedTuple):
+    """Seconds of the first call, and microseconds a candidate of the repetitions after it."""
+
+    first: float | None
+    rest: list[float]
+
+    @property
+    def microseconds(self) -> float:
+        """The median."""
+        return float(np.median(self.rest))
+
+
+class Job(NamedTuple):
+    """What both programs are given: some subjects' data, and the rest as JSON."""
+
+    data: dict[str, np.ndarray]
+    settings: dict[str, Any]
+
+    @property
+    def subjects(self) -> np.ndarray:
+        """Their numbers."""
+        return np.unique(self.data["subject"])
+
+    def of_subjects(self, n: int) -> Job:
+        """The job for the first subjects only."""
+        chosen = np.isin(self.data["subject"].ravel(), self.subjects[:n])
+        return self._replace(data={name: field[chosen] for name, field in self.data.items()})
+
+    def write(self, folder: Path) -> None:
+        """Puts the job where a process that is started finds it."""
+        fields: dict[str, Any] = self.data
+        np.savez(folder / "data.npz", **fields)
+        (folder / "settings.json").write_text(json.dumps(self.settings))
+
+    @classmethod
+    def read(cls, folder: Path) -> Job:
+        """The job in a folder."""
+        with np.load(folder / "data.npz") as fields:
+            return cls(dict(fields), json.loads((folder / "settings.json").read_text()))
+
+
+def theirs() -> tuple[Any, Any, Any]:
+    """What the reference fits, where that is what has the name: model, likelihood and fitter."""
+    assert version("jaxcmr") == REFERENCE_VERSION, "This Python does not have the reference."
+    model, loss, fit = map(import_module, ("jaxcmr.cmr", "jaxcmr.likelihood", "jaxcmr.fitting"))
+    return model.CMRFactory, loss.MemorySearchLikelihoodFnGenerator, fit.ScipyDE
+
+
+def reference_likelihood(folder: Path) -> None:
+    """Prints versions, then answers questions from standard input: what of which loss."""
+    factory, generator, _ = theirs()
+    data, settings = Job.read(folder)
+    losses = generator(factory, data, None)
+    names, candidates = list(settings["bounds"]), jnp.asarray(settings["candidates"])
+    trials = jnp.arange(len(data["recalls"]))
+
+    def call(mode: str) -> Call:
+        def loss(x: jax.Array) -> jax.Array:
+            return getattr(losses, mode)(trials, dict(zip(names, x, strict=True)))
+
+        return partial(jax.jit(jax.vmap(loss, in_axes=1)), candidates)
+
+    calls = {name: call(mode) for name, mode in STUDY_MODES.items()}
+    answers = {"first": first_seconds, "time": microseconds, "values": lambda one: one().tolist()}
+    print(json.dumps({name: version(name) for name in ("jaxcmr", "jax")}), flush=True)
+    for line in sys.stdin:
+        question, name = json.loads(line)
+        print(json.dumps(answers[question](calls[name])), flush=True)
+
+
+def reference_fit(folder: Path) -> None:
+    """Prints seconds of the set-up and of a run of each of some subjects, and their losses."""
+    factory, generator, scipy_de = theirs()
+    np.random.seed(0)  # it passes SciPy no seed
+    job = Job.read(folder)
+    subjects = job.subjects[: job.settings["reference_subjects"]]
+    options = {"bounds": job.settings["bounds"], **job.settings["reference"]}
+    ends, losses = [time.perf_counter()], []
+    fitter = scipy_de(job.data, None, {}, factory, generator, options)
+    for i, subject in enumerate([subjects[0], *subjects]):
+        fitter.num_steps = options["num_steps"] if i else 1
+        losses += fitter.single_fit(job.data["subject"].ravel() == subject)["fitness"]
+        ends.append(time.perf_counter())
+    setup, *runs = np.diff(ends).tolist()
+    print(json.dumps({"set-up": setup, "runs": runs, "losses": losses[1:]}))
+
+
+def ask(process: subprocess.Popen[str], *question: str) -> Any:
+    """What the process of the reference's likelihoods answers; without a question, what it says."""
+    assert process.stdin and process.stdout
+    if question:
+        print(json.dumps(question), file=process.stdin, flush=True)
+    if not (line := process.stdout.readline()):
+        raise RuntimeError("The reference stopped; what it said is above.")
+    return json.loads(line)
+
+
+def our_fit(folder: Path) -> None:
+    """Prints seconds of the fits of all subjects, and their losses."""
+    from jaxcmr.fitting import JaxDE
+    from jaxcmr.loss.sequence_likelihood import MemorySearchLikelihoodFnGenerator
+    from jaxcmr.models.cmr import make_factory
+
+    job = Job.read(folder)
+    began = time.perf_counter()
+    options = {"bounds": job.settings["bounds"], **job.settings["ours"]}
+    fitter = JaxDE(job.data, None, {}, make_factory(), MemorySearchLikelihoodFnGenerator, options)
+    result = fitter.fit_subjects(np.ones(len(job.data["recalls"]), bool))
+    seconds = time.perf_counter() - began
+    losses = dict(zip(result["fits"]["subject"], result["fitness"], strict=True))
+    print(json.dumps({"runs": seconds, "losses": losses}))
+
+
+def our_likelihoods(job: Job) -> dict[str, Call]:
+    """Calls of the fast and of the generic loss."""
+    import equinox as eqx
+
+    from jaxcmr.loss.sequence_likelihood import (
+        MemorySearchLikelihoodFnGenerator,
+        SequenceLikelihood,
+    )
+    from jaxcmr.models.cmr import make_factory
+
+    generator = MemorySearchLikelihoodFnGenerator(make_factory(), job.data)
+    names, candidates = list(job.settings["bounds"]), jnp.asarray(job.settings["candidates"])
+    trials = np.arange(len(job.data["recalls"]))
+    losses: dict[str, Any] = {
+        OURS: generator(trials, {}, names),
+        BY_EVENT: SequenceLikelihood(generator.trial_sets(trials, {}, names)),
+    }
+    compiled = eqx.filter_jit(lambda loss, x: loss(x))
+    return {name: partial(compiled, loss, candidates) for name, loss in losses.items()}
+
+
+def first_seconds(call: Call) -> float:
+    """Of a first call, which compiles."""
+    began = time.perf_counter()
+    jax.block_until_ready(call())
+    return time.perf_counter() - began
+
+
+def microseconds(call: Call, n_threads: int = 1) -> float:
+    """For each candidate; of several threads, what all of them get done together counts."""
+
+    def some(thread: int) -> int:
+        values = [jax.block_until_ready(call()) for _ in range(CALLS)]
+        return sum(map(len, values))
+
+    with ThreadPoolExecutor(n_threads) as pool:
+        began = time.perf_counter()
+        n_candidates = sum(pool.map(some, range(n_threads)))
+        return (time.perf_counter() - began) / n_candidates * 1e6
+
+
+def start(python: str, task: str, folder: Path) -> tuple[list[str], dict[str, str]]:
+    """Command and environment: no programs from before, and for the reference nothing of ours."""
+    isolated = ["-I"] if task.startswith("reference") else []
+    env = {name: value for name, value in os.environ.items() if "COMPILATION_CACHE" not in name}
+    return [python, *isolated, os.path.abspath(__file__), "--task", task, str(folder)], env
+
+
+def run_afresh(python: str, task: str, job: Job) -> dict[str, Any]:
+    """What a process of its own prints, with the seconds from its start to its end."""
+    with tempfile.TemporaryDirectory() as folder:
+        job.write(Path(folder))
+        command, env = start(python, task, Path(folder))
+        began = time.perf_counter()
+        run = subprocess.run(command, env=env, check=True, stdout=PIPE, text=True)
+        seconds = time.perf_counter() - began
+    return {**json.loads(run.stdout.splitlines()[-1]), "seconds": seconds}
+
+
+def time_likelihood(job: Job, options: argparse.Namespace) -> dict[str, Any]:
+    """Likelihoods of one subject."""
+    low, high = np.array(list(job.settings["bounds"].values())).T[:, :, None]
+    size = (len(low), len(low) * HYPERPARAMETERS["pop_size"])
+    candidates = np.random.default_rng(0).uniform(low, high, size).tolist()
+    job = Job(job.of_subjects(1).data, {**job.settings, "candidates": candidates})
+    with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
+        folder = Path(name)
+        job.write(folder)
+        calls = our_likelihoods(job)
+        first = {name: first_seconds(call) for name, call in calls.items()}
+        values = {name: call().tolist() for name, call in calls.items()}
+        timers: dict[str, Callable[[], float]] = {}
+        for name, call in calls.items():
+            timers[name] = partial(microseconds, call)
+            timers[f"{name}, two at once in threads"] = partial(microseconds, call, 2)
+        versions = None
+        if options.reference:
+            command, env = start(options.reference, "reference_likelihood", folder)
+            process = stack.enter_context(
+                subprocess.Popen(command, env=env, stdin=PIPE, stdout=PIPE, text=True)
+            )
+            versions = ask(process)
+            for name in STUDY_MODES:
+                first[name] = ask(process, "first", name)
+                values[name] = ask(process, "values", name)
+                timers[name] = partial(ask, process, "time", name)
+        rest: dict[str, list[float]] = {name: [] for name in timers}
+        for turn in range(options.repeats):
+            for name, timer in timers.items():
+                print(f"{turn + 1}/{options.repeats} {name}", end="\033[K\r", file=sys.stderr)
+                rest[name].append(timer())
+        print(end="\033[K", file=sys.stderr)
+    timings = {name: Timing(first.get(name), some)._asdict() for name, some in rest.items()}
+    return {"versions": versions, "timings": timings, "values": values}
+
+
+def time_fit(job: Job, options: argparse.Namespace) -> dict[str, Any]:
+    """Whole work, ours in full and the reference's in part."""
+    result = {
+        "settings": job.settings,
+        "n_subjects": len(job.subjects),
+        "first": run_afresh(sys.executable, "our_fit", job.of_subjects(1)),
+        "ours": run_afresh(sys.executable, "our_fit", job),
+    }
+    if options.reference:
+        result["reference"] = run_afresh(options.reference, "reference_fit", job)
+    return result
+
+
+def measure_gap(job: Job, options: argparse.Namespace) -> dict[str, Any]:
+    """Distance of our fits from the best known."""
+    fitted = options.out / "whole_data_fit.json"
+    if not options.best or not fitted.exists():
+        return {"gaps": {}}
+    fits = json.loads(fitted.read_text())["ours"]["losses"]
+    best = json.loads(options.best.read_text())
+    return {"gaps": {one: fits[one] - best[one] for one in fits if one in best}}
+
+
+def table(header: list[str], rows: list[list[str]]) -> str:
+    """A table in Markdown."""
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in lines) + "\n"
+
+
+def likelihood_table(result: dict[str, Any]) -> str:
+    """Times, their ratios to ours, and whether the values are the same."""
+    timings = {name: Timing(**one) for name, one in result["timings"].items()}
+    values = {name: np.array(some) for name, some in result["values"].items()}
+    rows = []
+    for name, timing in timings.items():
+        ratio = f"{timing.microseconds / timings[OURS].microseconds:.2f}"
+        first = "" if timing.first is None else f"{timing.first:.2f}"
+        apart = np.abs(values[name] / values[OURS] - 1) if name in values else None
+        differs = "" if apart is None else f"{np.median(apart):.1e}, {np.max(apart):.1e}"
+        rows.append([name, f"{timing.microseconds:.2f}", ratio, first, differs])
+    header = ["", "µs a candidate", "ratio to ours", "first call, s"]
+    header += ["values: relative difference from ours, median and largest"]
+    text = ""
+    if result["versions"]:
+        once, anew = (values[name] for name in STUDY_MODES)
+        text = (
+            f"Values of the reference's two modes differ by {np.max(np.abs(anew / once - 1)):.1e} "
+            "at most, relatively. They need not equal ours: its context reckons what it keeps for "
+            "each of its units where ours does for the whole, and its choice divides support by "
+            "the largest of all items, recalled ones included, before it adds the same floor.\n"
+        )
+    return f"{table(header, rows)}\n{text}"
+
+
+def fit_table(result: dict[str, Any]) -> str:
+    """Seconds, and the reference's reckoned from a part of its work."""
+    ours, n, settings = result["ours"], result["n_subjects"], result["settings"]
+    n_runs, seconds, text = n * settings["ours"]["best_of"], ours["seconds"], ""
+    times = [f"{seconds - ours['runs']:.2f}", "", f"{ours['runs'] / n_runs:.3f}"]
+    times += [f"{result['first']['seconds']:.2f}", f"{seconds:.1f}"]
+    rows = [[f"ours, {n_runs} runs", *times, "1"]]
+    if "reference" in result:
+        other, n_runs = result["reference"], n * settings["reference"]["best_of"]
+        a_run, once = np.mean(other["runs"]), other["seconds"] - sum(other["runs"])
+        whole = once + n_runs * a_run
+        times = [f"{once - other['set-up']:.2f}", f"{other['set-up']:.2f}", f"{a_run:.3f}"]
+        times += ["", f"{whole:.1f}"]
+        rows.append([f"reference, {n_runs} runs", *times, f"{whole / seconds:.1f}"])
+        each = ", ".join(f"{one:.2f}" for one in other["runs"])
+        text = (
+            f"The reference's whole work is extrapolated from runs of {each} s, one a subject: "
+            f"{once:.2f} s once, and {n_runs} times {a_run:.2f} s.\n"
+        )
+    header = ["", "start, imports, s", "set-up, s", "a run, s"]
+    header += ["process for one subject, s", "whole work, s", "ratio to ours"]
+    return f"{table(header, rows)}\n{text}"
+
+
+def gap_table(result: dict[str, Any]) -> str:
+    """Mean, share that is near, and worst."""
+    of_subject = result["gaps"]
+    if not of_subject:
+        return "No best fits given (--best), or no fits of these subjects in OUT: skipped.\n"
+    gaps, worst = np.array(list(of_subject.values())), max(of_subject, key=of_subject.get)
+    cells = [f"{len(gaps)}", f"{gaps.mean():.3f}", f"{np.mean(gaps <= NEAR):.1%}"]
+    header = ["subjects", "mean gap, nats", f"share within {NEAR}", "worst (subject)"]
+    return table(header, [[*cells, f"{of_subject[worst]:.3f} ({worst})"]])
+
+
+PARTS: dict[str, tuple[str, Callable[..., dict[str, Any]], Callable[[dict[str, Any]], str]]] = {
+    "likelihood": ("The likelihood of one subject", time_likelihood, likelihood_table),
+    "fit": ("All subjects fitted", time_fit, fit_table),
+    "gap": ("Distance from the best fits known", measure_gap, gap_table),
+}
+"""Title of each part, what measures it, and its table."""
+TASKS = {task.__name__: task for task in (our_fit, reference_fit, reference_likelihood)}
+
+
+def the_job(options: argparse.Namespace) -> Job:
+    """The immediate free recall of the first subjects, as the command line asks."""
+    from jaxcmr.datasets import load_bundled, load_data, select_trials
+    from jaxcmr.models.cmr import USUAL_BOUNDS
+
+    data = load_data(options.data) if options.data else load_bundled("peers_notask")
+    if "listtype" in data:
+        data = select_trials(data, data["listtype"].ravel() == -1)
+    settings = {
+        "bounds": dict(USUAL_BOUNDS),
+        "ours": {**HYPERPARAMETERS, **options.settings},
+        "reference": {**HYPERPARAMETERS, **options.reference_settings},
+        "reference_subjects": options.reference_subjects,
+    }
+    job = Job({name: np.asarray(data[name]) for name in FIELDS}, settings)
+    return job.of_subjects(options.subjects or len(job.subjects))
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("parts", nargs="*", help=f"of {', '.join(PARTS)}; all by default")
+    parser.add_argument("--reference", metavar="PYTHON", help="one that has the reference")
+    parser.add_argument("--data", type=Path, help="HDF5 file; by default what psifr brings along")
+    parser.add_argument("--subjects", type=int, help="how many; all by default")
+    parser.add_argument("--reference-subjects", type=int, default=2, help="how many it fits")
+    parser.add_argument("--settings", type=json.loads, default={}, help="JSON: hyperparameters")
+    parser.add_argument("--reference-settings", type=json.loads, default={}, help="and its own")
+    parser.add_argument("--best", type=Path, help="JSON file: {subject: negative log-likelihood}")
+    parser.add_argument("--repeats", type=int, default=7)
+    parser.add_argument("--out", type=Path, default=Path("build"), help="folder for the times")
+    parser.add_argument("--task", nargs=2, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    jax.config.update("jax_enable_x64", False)
+    if options.task:
+        return TASKS[options.task[0]](Path(options.task[1]))
+    if unknown := set(options.parts) - set(PARTS):
+        parser.error(f"unknown parts: {', '.join(sorted(unknown))}")
+    job = the_job(options)
+    setting = {"device": str(jax.devices()[0]), "cores": os.cpu_count(), "jax": version("jax")}
+    print(f"jax {setting['jax']}, {setting['device']}, {setting['cores']} cores")
+    print(f"{len(job.subjects)} subjects, {len(job.data['recalls'])} trials")
+    options.out.mkdir(parents=True, exist_ok=True)
+    for part in options.parts or PARTS:
+        title, measure, as_table = PARTS[part]
+        result = measure(job, options)
+        print(f"\n{title}\n\n{as_table(result)}", flush=True)
+        saved = json.dumps({"setting": setting, **result})
+        (options.out / f"whole_data_{part}.json").write_text(saved)
+
+
+if __name__ == "__main__":
+    main()
