@@ -57,8 +57,8 @@ class Fitter(ABC):
               a dict of these by parameter;
             - ``polish`` (True): end with a bounded quasi-Newton search in double precision, unless
               the loss has an attribute ``has_slope`` that is False;
-            - ``max_memory`` (None): bytes that the searches under way may take (`JaxDE` only); by
-              default half of an accelerator's memory, and on a CPU one search per core;
+            - ``max_memory`` (0): bytes that the searches under way may take (`JaxDE` only); 0 is
+              half of an accelerator's memory, and on a CPU one search per core;
             - ``seed`` (0): of all randomness, with the subject id and the number of the run;
             - ``progress_bar`` (True), ``display_iterations`` (False).
 

@@ -25,14 +25,14 @@ DEFAULTS: Mapping[str, Any] = {
     "init": "latinhypercube",
     "scale": "auto",
     "polish": True,
-    "max_memory": None,
+    "max_memory": 0,
     "seed": 0,
     "progress_bar": True,
     "display_iterations": False,
 }
 """Hyperparameters that may be left out, with the value they then have; `bounds` is required."""
 
-_WHOLE_NUMBERS = {"num_steps": 1, "pop_size": 1, "best_of": 1, "seed": 0}
+_WHOLE_NUMBERS = {"num_steps": 1, "pop_size": 1, "best_of": 1, "max_memory": 0, "seed": 0}
 _SWITCHES = ("polish", "progress_bar", "display_iterations")
 
 
@@ -56,8 +56,6 @@ def check_hyperparameters(hyperparams: Mapping[str, Any]) -> dict[str, Any]:
             value = _whole_number(name, value, _WHOLE_NUMBERS[name])
         elif name in _SWITCHES and not isinstance(value, bool | np.bool_):
             raise ValueError(f"Hyperparameter {name!r} must be True or False; got {value!r}.")
-        elif name == "max_memory" and value is not None and not (is_finite(value) and value > 0):
-            raise ValueError(f"'max_memory' must be a number of bytes, or None; got {value!r}.")
         elif name == "init" and not isinstance(value, str):
             raise ValueError(f"Hyperparameter 'init' must be a name; got {type(value).__name__}.")
         checked[name] = _plain(value)

@@ -30,7 +30,7 @@ class JaxDE(Fitter):
             ],
             maxiter=options["num_steps"],
             polish=self._polishes(losses[0]),
-            max_memory=options["max_memory"],
+            max_memory=options["max_memory"] or None,
             popsize=options["pop_size"],
             strategy=options["strategy"],
             mutation=options["diff_w"],

@@ -9,6 +9,7 @@ import pytest
 from jaxcmr.fitting import JaxDE
 from jaxcmr.loss import MemorySearchLikelihoodFnGenerator, MemorySearchSpcMseFnGenerator
 from jaxcmr.models import MODELS
+from jaxcmr.models._replay import Replay
 from jaxcmr.models.cmr import CMRFactory
 from jaxcmr.optimize import _program
 
@@ -100,7 +101,7 @@ def test_subject_id_matters_but_may_be_negative(small_data, parameters):
 
 
 class CountingFactory(CMRFactory):
-    """Textbook CMR that counts how often Python builds it, i.e. how often it is traced."""
+    """Textbook CMR that counts how often Python builds or replays it: how often it is traced."""
 
     traces: ClassVar[list[int]] = []
 
@@ -110,8 +111,15 @@ class CountingFactory(CMRFactory):
 
 
 @pytest.fixture
-def traces(parameters, small_data):
+def traces(parameters, small_data, monkeypatch):
     """Counts the traces that a call makes: ``traces(fitter_options, call)``."""
+    replay_nll = Replay.nll
+
+    def counted(self, parameters, rows):
+        CountingFactory.traces.append(1)
+        return replay_nll(self, parameters, rows)
+
+    monkeypatch.setattr(Replay, "nll", counted)
 
     def factory(dataset, features):
         plain = MODELS["cmr"](dataset, features)
