@@ -1,5 +1,7 @@
 """Data and settings that several tests share."""
 
+import os
+import tempfile
 from collections.abc import Iterator
 
 import equinox as eqx
@@ -11,6 +13,15 @@ import pytest
 from jaxcmr.datasets import load_bundled
 from jaxcmr.models import MODELS
 from jaxcmr.simulation import simulate_dataset
+
+
+def pytest_configure() -> None:
+    """Most of the time goes into compiling: tests, and the processes they start, share what is
+    compiled."""
+    cache = tempfile.mkdtemp(prefix="jaxcmr-tests-")
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = cache
+    jax.config.update("jax_compilation_cache_dir", cache)
+
 
 PARAMETERS = {
     "encoding_drift_rate": 0.8,
