@@ -4,7 +4,7 @@ PYTHON ?= python3
 SUBJECTS ?= 5
 BIN := .venv/bin
 
-.PHONY: fit test test-slow lint notebooks docs clean
+.PHONY: fit test test-slow lint notebooks docs bench clean
 
 fit: .venv/demo
 	$(BIN)/jaxcmr fit peers_notask --subjects $(SUBJECTS)
@@ -25,6 +25,12 @@ notebooks: .venv/notebooks
 
 docs: .venv/docs
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+# REFERENCE: the Python of an environment with jaxcmr 0.1.1; see benchmarks/whole_data.py.
+REFERENCE ?=
+bench: .venv/bench
+	$(BIN)/python benchmarks/engine_speed.py
+	$(BIN)/python benchmarks/whole_data.py $(if $(REFERENCE),--reference $(REFERENCE))
 
 clean:
 	rm -rf .venv build dist site results
