@@ -184,7 +184,8 @@ def update_hessian(
     theta = jnp.where(curvature >= 0.2 * expected, 1.0, 0.8 * expected / shortfall)
     damped = theta * bend + (1.0 - theta) * image
     grown = jnp.sum(move * damped)
-    ok = (expected > 0) & (grown > 0)
+    is_told = jnp.max(jnp.abs(move)) > 100 * jnp.finfo(move.dtype).eps  # not rounding error
+    ok = (expected > 0) & (grown > 0) & is_told
     gained = jnp.outer(damped, damped) / jnp.where(ok, grown, 1.0)
     lost = jnp.outer(image, image) / jnp.where(ok, expected, 1.0)
     return jnp.where(ok, hessian + gained - lost, hessian)
