@@ -60,14 +60,10 @@ class Objectives(eqx.Module):
 
 @Compiled
 def start_lanes(
-    objectives: Objectives,
-    box: Box,
-    settings: Settings,
-    keys: PRNGKeyArray,
-    population: Array | None,
+    box: Box, settings: Settings, keys: PRNGKeyArray, population: Array | None
 ) -> State:
-    """`start` of every lane."""
-    return objectives.map(lambda func, key: start(func, box, settings, key, None, population), keys)
+    """`start` of every lane, with nobody evaluated: so there is one program less to compile."""
+    return jax.vmap(lambda key: start(None, box, settings, key, None, population))(keys)
 
 
 @Compiled

@@ -44,7 +44,8 @@ class Settings(eqx.Module):
 
 
 class State(NamedTuple):
-    """The population after a generation, in the unit cube. The start is generation 0.
+    """The population after a generation, in the unit cube. The start is generation 0, and -1 while
+    nobody has been evaluated.
 
     The best member comes first; with an adaptive strategy all are in ascending order of energy.
     Only the first `size` members take part; the energy of the others is infinite.
@@ -61,7 +62,7 @@ class State(NamedTuple):
 
 
 def init(
-    func: Objective,
+    func: Objective | None,
     box: Box,
     settings: Settings,
     key: PRNGKeyArray,
@@ -71,7 +72,8 @@ def init(
     """The initial population, by default of the kind `settings.init`, and its energies.
 
     `population` is in the unit cube. `x0`, which becomes its first member, is in the user's units,
-    and it is evaluated as it is: the way through the unit cube could cost its last digit.
+    and it is evaluated as it is: the way through the unit cube could cost its last digit. Without
+    `func` nobody is evaluated, and the first step does that.
     """
     members = settings.members
     if population is None:
@@ -81,14 +83,19 @@ def init(
     x = box.to_user(population)
     if x0 is not None:
         population, x = population.at[0].set(box.to_unit(x0)), x.at[0].set(x0)
-    allowed = jnp.minimum(jnp.array(members, "int32"), settings.budget)
-    energies, nonfinite = evaluate(func, x, allowed)
     history = settings.strategy.history
     memory = None if history is None else history.init(population)
-    size, generation = jnp.array(members, "int32"), jnp.array(0, "int32")
-    return in_order(
-        settings, State(population, energies, size, memory, generation, allowed, nonfinite, key)
+    none = jnp.array(0, "int32")
+    energies = jnp.full(members, jnp.inf, population.dtype)
+    state = State(population, energies, none + members, memory, none - 1, none, none, key)
+    if func is None:
+        return state
+    allowed = jnp.minimum(state.size, settings.budget)
+    energies, nonfinite = evaluate(func, x, allowed)
+    evaluated = state._replace(
+        energies=energies, generation=none, nfev=allowed, nonfinite=nonfinite
     )
+    return in_order(settings, evaluated)
 
 
 def step(func: Objective, box: Box, settings: Settings, state: State) -> State:
@@ -96,6 +103,7 @@ def step(func: Objective, box: Box, settings: Settings, state: State) -> State:
 
     With deferred updating all challengers are made from, and judged against, the population the
     generation began with; with immediate updating each replacement is seen by the next member.
+    Where nobody has been evaluated, each member is its own challenger.
     """
     draws = draws_after(settings, state)
     compete = all_at_once if settings.updating == "deferred" else one_by_one
@@ -128,7 +136,9 @@ def all_at_once(
 ) -> tuple[State, Contest]:
     """Every member against its challenger: the state after, and how each contest ended."""
     allowed = jnp.minimum(state.size, settings.budget - state.nfev)
+    is_first = state.generation < 0
     trials = challengers(settings, draws, state.population, state)
+    trials = jnp.where(is_first, state.population, trials)
     energies, nonfinite = evaluate(func, box.to_user(trials), allowed, settings.strategy.block)
     wins = (energies <= state.energies) & (jnp.arange(settings.members) < allowed)
     after = state._replace(
@@ -137,7 +147,8 @@ def all_at_once(
         nfev=state.nfev + allowed,
         nonfinite=state.nonfinite + nonfinite,
     )
-    return after, Contest(state.population, state.energies, energies)
+    before = jnp.where(is_first, energies, state.energies)
+    return after, Contest(state.population, before, energies)
 
 
 def one_by_one(
@@ -151,6 +162,7 @@ def one_by_one(
         i, now, contests = loop
         parent, before = now.population[i], now.energies[i]
         trial = challengers(settings, jax.tree.map(lambda draw: draw[i], draws), parent, now)
+        trial = jnp.where(is_first, parent, trial)
         energies, nonfinite = evaluate(func, box.to_user(trial[None]), jnp.array(1, "int32"))
         wins = energies[0] <= before
         after = now._replace(
@@ -159,7 +171,7 @@ def one_by_one(
             nfev=now.nfev + 1,
             nonfinite=now.nonfinite + nonfinite,
         )
-        contest = Contest(parent, before, energies[0])
+        contest = Contest(parent, jnp.where(is_first, energies[0], before), energies[0])
         contests = jax.tree.map(lambda all, one: all.at[i].set(one), contests, contest)
         return (
             i + 1,
@@ -171,6 +183,7 @@ def one_by_one(
         i, now, _ = loop
         return (i < now.size) & (now.nfev < settings.budget)
 
+    is_first = state.generation < 0
     contests = Contest(state.population, state.energies, state.energies)
     _, after, contests = jax.lax.while_loop(goes_on, visit, (jnp.array(0), state, contests))
     return after, contests

@@ -96,6 +96,8 @@ def evolve_lanes(
     waiting = deque(Lane(i, *lane) for i, lane in enumerate(zip(funcs, keys, strict=True)))
     running: set[Future[list[Lane]]] = set()
     with ThreadPoolExecutor(n_programs) as pool:
+        if polish and n_programs > 1 and waiting:
+            running.add(pool.submit(program.prepare, [waiting[0]]))
         while waiting or running:
             while waiting and len(running) < n_programs:
                 group = [waiting.popleft() for _ in range(min(width, len(waiting)))]

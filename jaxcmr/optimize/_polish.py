@@ -22,8 +22,10 @@ from jaxcmr.optimize._slope import slope_at
 
 __all__ = ["PolishResult", "polish"]
 
-FIRST_MOVE = 0.1  # how far, in units of the box, step length 1 first moves any coordinate
-SHORTEST = 1e-7  # step length at which a direction is given up
+LONGEST = 0.2  # how far a step may move any coordinate, in units of the box
+SHORTEST = 1e-7  # step at which a direction is given up
+PASSES = 3  # to find the coordinates that bounds hold
+GROWTH, SHRINKAGE = 2.0, 0.25  # of the next step against one that led down, or did not
 DECREASE = 1e-4  # least gain of a step, by what its slope promises (Armijo's rule)
 MAX_STALLS = 3  # steps in a row that gain no more than rounding error
 
@@ -41,16 +43,15 @@ class PolishResult(NamedTuple):
 
 
 class Search(eqx.Module):
-    """The lowest point so far, and the step that is being tried from there."""
+    """The lowest point so far, and what is known of the ground around it."""
 
     unit: Float[Array, " n"]
     energy: Float[Array, ""]
     slope: Float[Array, " n"]
     hessian: Float[Array, "n n"]
-    learned: Float[Array, "n n"]  # `hessian`, when it last held curvature
-    is_fresh: Bool[Array, ""]  # `hessian` holds no curvature yet
-    step: Float[Array, " n"]
-    length: Float[Array, ""]
+    probed: Int[Array, ""]  # rows of it that have been measured; n of them unless under way
+    is_fresh: Bool[Array, ""]  # it was measured here
+    radius: Float[Array, ""]  # how far the next step may move any coordinate
     stalls: Int[Array, ""]
     nit: Int[Array, ""]
     by_differences: Int[Array, ""]  # slopes that took central differences
@@ -74,52 +75,62 @@ def polish(
         differences: let central differences help where a slope is not finite. Without, there is
             less to compile, and the status says whether they are needed.
     """
+    n = unit.shape[0]
 
     def iterate(s: Search) -> Search:
-        trial = jnp.clip(s.unit + s.length * s.step, 0.0, 1.0)
+        starts, probes = s.nit == 0, (s.nit > 0) & (s.probed < n)
+        aside = probe(s.unit, s.probed)
+        step = quasi_newton_step(s.unit, s.slope, s.hessian)
+        move = jnp.where(starts, 0.0, jnp.where(probes, aside, within(s.radius, step)))
+        trial = jnp.clip(s.unit + move, 0.0, 1.0)
         energy, slope, by_differences = slope_at(func, box, trial, differences)
         usable = jnp.isfinite(energy) & jnp.all(jnp.isfinite(slope))
-        promised = jnp.sum(s.slope * (trial - s.unit))
-        gain = jnp.where(usable, s.energy - energy, -jnp.inf)
-        lower = (gain > 0) & (gain >= -DECREASE * promised)
-        lands = lower | (usable & (s.nit == 0))
 
-        curved = jnp.where(lower, update_hessian(s, trial, slope), s.hessian)
-        given_up = ~lands & ((s.length <= SHORTEST) | jnp.all(trial == s.unit))
-        is_fresh = jnp.where(lands, s.nit == 0, s.is_fresh | given_up)
-        here, at = jnp.where(lands, slope, s.slope), jnp.where(lands, trial, s.unit)
-        begins = (s.nit == 0) | given_up
-        hessian = jnp.where(begins, first_hessian(here), curved)
-        negligible = gain <= 4 * jnp.finfo(gain.dtype).eps * jnp.abs(energy)
-        stalls = jnp.where(lower, jnp.where(negligible, s.stalls + 1, 0), s.stalls)
+        promised = -jnp.sum(s.slope * (trial - s.unit))
+        hoped = -jnp.sum(s.slope * step) / 2
+        rounding = 4 * jnp.finfo(energy.dtype).eps * jnp.abs(s.energy)
+        gain = jnp.where(usable & ~starts & ~probes, s.energy - energy, -jnp.inf)
+        lower = (gain > 0) & (gain >= DECREASE * promised)
+        lands = lower | (usable & starts)
+
+        row = jnp.where(usable, (slope - s.slope) / jnp.sum(aside), 0.0)
+        measured = s.hessian.at[s.probed].set(row)
+        learned = update_hessian(s.hessian, trial - s.unit, slope - s.slope)
+        learns = lower
+        hessian = jnp.where(probes, measured, jnp.where(learns, learned, s.hessian))
+        is_measured = probes & (s.probed == n - 1)
+        hessian = jnp.where(is_measured, positive(hessian), hessian)
+        is_fresh = is_measured | (s.is_fresh & ~lower)
+
+        reach = jnp.max(jnp.abs(trial - s.unit))
+        radius = jnp.where(lower, jnp.maximum(s.radius, GROWTH * reach), SHRINKAGE * reach)
+        stalls = jnp.where(lower, jnp.where(gain <= rounding, s.stalls + 1, 0), s.stalls)
+        at_rest = ~starts & ~probes & ~lower & ((hoped <= rounding) | (reach <= SHORTEST))
+        remeasures = (at_rest | (stalls >= MAX_STALLS)) & ~s.is_fresh
         return Search(
-            unit=at,
+            unit=jnp.where(lands, trial, s.unit),
             energy=jnp.where(lands, energy, s.energy),
-            slope=here,
+            slope=jnp.where(lands, slope, s.slope),
             hessian=hessian,
-            learned=jnp.where(lower, curved, s.learned),
+            probed=jnp.where(remeasures, 0, jnp.where(probes, s.probed + 1, s.probed)),
             is_fresh=is_fresh,
-            step=jnp.where(lands | given_up, quasi_newton_step(at, here, hessian), s.step),
-            length=jnp.where(lands | given_up, 1.0, s.length * shortened(gain, promised)),
-            stalls=stalls,
+            radius=jnp.where(starts | probes, LONGEST, jnp.minimum(radius, LONGEST)),
+            stalls=jnp.where(remeasures, 0, stalls),
             nit=s.nit + 1,
             by_differences=s.by_differences + by_differences,
-            done=(given_up & s.is_fresh)
-            | (stalls >= MAX_STALLS)
-            | (~usable & (s.nit == 0))
+            done=(at_rest & s.is_fresh)
+            | (~usable & starts)
             | (s.nit + 1 >= maxiter),
         )
 
-    n = unit.shape[0]
     start = Search(
         unit=unit,
         energy=jnp.array(jnp.inf, unit.dtype),
         slope=jnp.zeros_like(unit),
         hessian=jnp.eye(n, dtype=unit.dtype),
-        learned=jnp.eye(n, dtype=unit.dtype),
-        is_fresh=jnp.array(True),
-        step=jnp.zeros_like(unit),
-        length=jnp.ones((), unit.dtype),
+        probed=jnp.array(0),
+        is_fresh=jnp.array(False),
+        radius=jnp.array(LONGEST, unit.dtype),
         stalls=jnp.array(0),
         nit=jnp.array(0),
         by_differences=jnp.array(0),
@@ -127,7 +138,7 @@ def polish(
     )
     end = jax.lax.while_loop(lambda s: ~s.done, iterate, start)
     width = box.width
-    inverse = jnp.linalg.inv(end.learned) * width[:, None] * width
+    inverse = jnp.linalg.inv(end.hessian) * width[:, None] * width
     return PolishResult(
         unit=end.unit,
         energy=end.energy,
@@ -139,46 +150,49 @@ def polish(
     )
 
 
-def shortened(gain: Float[Array, ""], promised: Float[Array, ""]) -> Float[Array, ""]:
-    """Share of a step that is tried next: where a parabola has its minimum, within limits."""
-    excess = jnp.where(jnp.isfinite(gain), -gain - promised, 1.0)
-    best = -0.5 * promised / jnp.where(excess > 0, excess, 1.0)
-    return jnp.where(jnp.isfinite(gain), jnp.clip(best, 0.1, 0.5), 0.1)
+def probe(unit: Float[Array, " n"], i: Int[Array, ""]) -> Float[Array, " n"]:
+    """A short move along coordinate i, into the box."""
+    n, dtype = len(unit), unit.dtype
+    distance = jnp.where(unit > 0.5, -1.0, 1.0) * jnp.finfo(dtype).eps ** (1 / 3)
+    return jnp.where(jnp.arange(n) == i, distance, 0.0).astype(dtype)
 
 
-def first_hessian(slope: Float[Array, " n"]) -> Float[Array, "n n"]:
-    """A multiple of the identity under which step length 1 makes the first move."""
-    steepest = jnp.max(jnp.abs(slope))
-    identity = jnp.eye(slope.shape[0], dtype=slope.dtype)
-    return identity * jnp.where(steepest > 0, steepest / FIRST_MOVE, 1.0)
+def positive(hessian: Float[Array, "n n"]) -> Float[Array, "n n"]:
+    """Its symmetric part, with the curvatures made positive: their size where they are negative."""
+    values, vectors = jnp.linalg.eigh((hessian + hessian.T) / 2)
+    size = jnp.abs(values)
+    largest = jnp.max(size)
+    floor = jnp.where(largest > 0, jnp.finfo(size.dtype).eps ** 0.5 * largest, 1.0)
+    return (vectors * jnp.maximum(size, floor)) @ vectors.T
 
 
 def quasi_newton_step(
     unit: Float[Array, " n"], slope: Float[Array, " n"], hessian: Float[Array, "n n"]
 ) -> Float[Array, " n"]:
-    """The step among the coordinates that are not held by a bound."""
-    held = ((unit <= 0) & (slope > 0)) | ((unit >= 1) & (slope < 0))
-    free = ~held
-    among_free = jnp.where(free[:, None] & free[None, :], hessian, jnp.eye(len(free)))
-    factor = jax.scipy.linalg.cho_factor(among_free)
-    step = -jax.scipy.linalg.cho_solve(factor, jnp.where(free, slope, 0.0))
+    """The step among the coordinates that no bound holds: those that would not leave the box."""
+
+    def leaving(direction: Array) -> Bool[Array, " n"]:
+        return ((unit <= 0) & (direction < 0)) | ((unit >= 1) & (direction > 0))
+
+    held, step = leaving(-slope), -slope
+    for _ in range(PASSES):
+        among_free = jnp.where(held[:, None] | held, jnp.eye(len(held)), hessian)
+        factor = jax.scipy.linalg.cho_factor(among_free)
+        step = -jax.scipy.linalg.cho_solve(factor, jnp.where(held, 0.0, slope))
+        held |= leaving(step)
     return jnp.where(jnp.isfinite(step), step, 0.0)
 
 
+def within(radius: Float[Array, ""], step: Float[Array, " n"]) -> Float[Array, " n"]:
+    """The step, shortened if it moves a coordinate by more than `radius`."""
+    return step * (radius / jnp.maximum(jnp.max(jnp.abs(step)), radius))
+
+
 def update_hessian(
-    s: Search, unit: Float[Array, " n"], slope: Float[Array, " n"]
+    hessian: Float[Array, "n n"], move: Float[Array, " n"], bend: Float[Array, " n"]
 ) -> Float[Array, "n n"]:
-    """BFGS with Powell's damping, given the slope at `unit`, where a step has led.
-
-    A fresh Hessian is first scaled to the curvature along that step.
-    """
-    move, bend = unit - s.unit, slope - s.slope
-    squared, curvature = jnp.sum(move * move), jnp.sum(move * bend)
-    scale = curvature / jnp.where(squared > 0, squared, 1.0)
-    identity = jnp.eye(len(move), dtype=move.dtype)
-    hessian = jnp.where(s.is_fresh & (scale > 0), identity * scale, s.hessian)
-
-    image = hessian @ move
+    """BFGS with Powell's damping, given how the slope bends over a move."""
+    image, curvature = hessian @ move, jnp.sum(move * bend)
     expected = jnp.sum(move * image)
     shortfall = jnp.where(expected > curvature, expected - curvature, 1.0)
     theta = jnp.where(curvature >= 0.2 * expected, 1.0, 0.8 * expected / shortfall)

@@ -80,12 +80,24 @@ class Program:
             finished = self._finish([lane for lane in lanes if lane.done])
             return [lane for lane in lanes if not lane.done] + finished
 
+    def prepare(self, lanes: list[Lane]) -> list[Lane]:
+        """Compiles the polish for groups like `lanes`, by polishing from nowhere; gives none back.
+
+        A search compiles meanwhile what it needs itself.
+        """
+        with jax.enable_x64(self.x64), jax.default_device(self.device):
+            full = self._fill(self._start(lanes))
+            results = finish_lanes(self.box, self.settings, stack(full))
+            nowhere = jax.tree.map(lambda leaf: leaf * jnp.nan, results.population)
+            self._polish(full, results._replace(population=nowhere), may_fail=True)
+        return []
+
     def _start(self, lanes: list[Lane]) -> list[Lane]:
         if not lanes:
             return []
         full = self._fill(lanes)
         keys = jnp.stack([lane.key for lane in full])
-        states = start_lanes(self._objectives(full), self.box, self.settings, keys, self.population)
+        states = start_lanes(self.box, self.settings, keys, self.population)
         return [replace(lane, state=take(states, i)) for i, lane in enumerate(lanes)]
 
     def _advance(self, lanes: list[Lane]) -> list[Lane]:
@@ -122,22 +134,24 @@ class Program:
             for i, lane in enumerate(lanes)
         ]
 
-    def _polish(self, lanes: list[Lane], results: OptimizeResults) -> OptimizeResults:
+    def _polish(
+        self, lanes: list[Lane], results: OptimizeResults, may_fail: bool = False
+    ) -> OptimizeResults:
         """Results polished in double precision, or where the functions cannot do that, in their
         own."""
         try:
             with jax.enable_x64(True):
                 funcs = in_double([lane.func for lane in lanes])
-                return self._polish_all(Objectives.of(funcs), self.double_box, results)
+                return self._polish_all(Objectives.of(funcs), self.double_box, results, may_fail)
         except TypeError:
-            return self._polish_all(self._objectives(lanes), self.box, results)
+            return self._polish_all(self._objectives(lanes), self.box, results, may_fail)
 
     def _polish_all(
-        self, objectives: Objectives, box: Box, results: OptimizeResults
+        self, objectives: Objectives, box: Box, results: OptimizeResults, may_fail: bool
     ) -> OptimizeResults:
         """With central differences only if a slope is not finite: they take long to compile."""
         polished = polish_lanes(objectives, box, results, differences=False)
-        if np.any(np.asarray(polished.polish_status) != 1):
+        if not may_fail and np.any(np.asarray(polished.polish_status) != 1):
             polished = polish_lanes(objectives, box, results, differences=True)
         return polished
 

@@ -37,7 +37,7 @@ def has_converged(settings: Settings, state: State) -> Bool[Array, ""]:
 
 def has_ended(settings: Settings, state: State) -> Bool[Array, ""]:
     """Whether the run has converged, is out of evaluations, or has met no finite value yet."""
-    lost = state.energies[0] == jnp.inf
+    lost = (state.generation >= 0) & (state.energies[0] == jnp.inf)
     return has_converged(settings, state) | (state.nfev >= settings.budget) | lost
 
 
@@ -47,7 +47,7 @@ def summarize(settings: Settings, state: State) -> Summary:
 
 
 def start(
-    func: Objective,
+    func: Objective | None,
     box: Box,
     settings: Settings,
     key: PRNGKeyArray,
@@ -56,7 +56,7 @@ def start(
 ) -> State:
     """The state of a run before its first generation; `x0` and `population` in the user's units.
 
-    A `population` is clipped to the box.
+    A `population` is clipped to the box. Without `func` nobody is evaluated yet.
     """
     if population is not None:
         population = box.to_unit(population)

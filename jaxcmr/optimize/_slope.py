@@ -57,8 +57,8 @@ def value_and_derivative(
 ) -> tuple[Float[Array, ""], Float[Array, " n_params"]] | None:
     """The value and its exact slope, or None if there is none to be had.
 
-    Forward mode first: for a dozen parameters as fast as reverse mode, without its memory, and
-    through any loop. Some functions have reverse mode only.
+    Reverse mode first, at the price of a few values however many parameters there are. It cannot
+    pass through loops of unknown length; forward mode can.
     """
     x = box.to_user(unit)
 
@@ -71,7 +71,7 @@ def value_and_derivative(
             directions
         )
 
-    for differentiate in (forward, jax.value_and_grad(one)):
+    for differentiate in (jax.value_and_grad(one), forward):
         try:
             energy, slope = differentiate(x)
             return energy, slope * box.width

@@ -86,8 +86,9 @@ def test_few_steps_suffice(x64):
     scales = jnp.logspace(0, 4, 10)
     box = Box.from_bounds([(-1.0, 2.0)] * 10)
     bowl = run(lambda x: (scales[:, None] * (x - 0.5) ** 2).sum(0), box, np.linspace(0.1, 0.9, 10))
-    assert float(bowl.energy) < 1e-4 and int(bowl.njev) < 100
-    valley = run(rosenbrock, Box.from_bounds([(-2.0, 2.0)] * 4), [0.1, 0.8, 0.3, 0.9])
+    assert float(bowl.energy) < 1e-4 and int(bowl.njev) < 50
+    # In four dimensions there is another minimum, of 3.70, where the first coordinate is negative.
+    valley = run(rosenbrock, Box.from_bounds([(-2.0, 2.0)] * 4), [0.6, 0.8, 0.3, 0.9])
     assert float(valley.energy) < 1e-4 and int(valley.njev) < 80
 
 
