@@ -35,12 +35,10 @@ SETTINGS: Mapping[str, Any] = {
     "query": "",
 }
 TABLES = ("fixed", "bounds", "hyperparameters")
-SEARCHES: Mapping[str, Mapping[str, Any]] = {
-    "jax": {"strategy": "lshade", "num_steps": 75, "scale": "alternate", "best_of": 6},
-    "scipy": {"best_of": 3},
-}
-"""How a run from the shell searches: many short runs, which find the right basin more often than
-few long ones; see docs/explain/search.md. SciPy has no adaptive strategy."""
+SHORT = {"num_steps": 50, "pop_size": 8, "scale": "alternate", "best_of": 9}
+LONG = {"best_of": 3}
+"""How a run from the shell searches: where a polish follows the slope of the loss, in many short
+runs, which find the right basin more often than few long ones; see docs/explain/search.md."""
 
 
 def read_config(path: Path) -> dict[str, Any]:
@@ -92,8 +90,9 @@ def complete(config: Mapping[str, Any]) -> dict[str, Any]:
     hyperparameters = dict(config.get("hyperparameters", {}))
     if "bounds" in hyperparameters:
         raise ValueError("Give bounds in the table [bounds], not among the hyperparameters.")
-    search = SEARCHES[full["fitter"]]
-    if hyperparameters.get("strategy", search.get("strategy")) != search.get("strategy"):
-        search = SEARCHES["scipy"]  # what suits one strategy does not suit another
+    polishes = hyperparameters.get("polish", True) and getattr(
+        LOSSES[full["loss"]], "has_slope", True
+    )
+    search = SHORT if full["fitter"] == "jax" and polishes else LONG
     full["hyperparameters"] = {**defaults_for(hyperparameters), **search, **hyperparameters}
     return full

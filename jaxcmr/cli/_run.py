@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import platform
 import sys
 from collections.abc import Mapping
@@ -33,6 +34,9 @@ from jaxcmr.typing import FitResult, RecallDataset, TrialMask
 
 __all__ = ["run"]
 
+COMPILED = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache"), "jaxcmr").expanduser()
+"""Where compiled programs are kept from run to run, unless JAX_COMPILATION_CACHE_DIR says so."""
+WORTH_KEEPING = 0.2  # seconds of compiling
 PACKAGES = ("jaxcmr", "jax", "jaxlib", "equinox", "numpy", "scipy")
 
 
@@ -44,6 +48,7 @@ def run(config: Mapping[str, Any], out: Path) -> int:
         ValueError: the configuration does not fit the data or the model.
     """
     jax.config.update("jax_enable_x64", config["precision"] == "float64")
+    keep_compiled()
     data = load(config["data"])
     mask = choose_trials(data, config)
     fitter = FITTERS[config["fitter"]](
@@ -75,6 +80,13 @@ def run(config: Mapping[str, Any], out: Path) -> int:
         report_figure(data, mask, config["model"], result, out / "spc.png")
     print(f"Fitted in {result['fit_time']:.1f} s. Result and configuration are in {out}/")
     return status
+
+
+def keep_compiled() -> None:
+    """Lets later runs of the command line find what this one compiles."""
+    if jax.config.jax_compilation_cache_dir is None:  # type: ignore[attr-defined]
+        jax.config.update("jax_compilation_cache_dir", str(COMPILED))
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", WORTH_KEEPING)
 
 
 def load(name: str) -> RecallDataset:

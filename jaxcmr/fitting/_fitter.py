@@ -51,10 +51,10 @@ class Fitter(ABC):
               ``relative_tolerance`` is 0 unless given, too;
             - ``cross_over_rate`` (0.9); ``diff_w`` (0.85), a number or (low, high) for dither;
             - ``strategy`` ("best1bin"), ``init`` ("latinhypercube");
-            - ``scale`` ("auto"): the scale on which parameters are searched, "linear" or "log";
-              "auto", what the model names (supports and other strengths are searched on a
-              logarithmic scale) or else "linear"; "alternate", by turns, "log" in the first run; or
-              a dict of these by parameter;
+            - ``scale`` ("auto"): the scale on which parameters are searched, "linear", "log"
+              or "half-log"; "auto", what the model names (supports and other strengths are
+              searched on a logarithmic scale) or else "linear"; "alternate", "log" and "half-log"
+              by turns; or a dict of these by parameter;
             - ``polish`` (True): end with a bounded quasi-Newton search in double precision, unless
               the loss has an attribute ``has_slope`` that is False;
             - ``max_memory`` (0): bytes that the searches under way may take (`JaxDE` only); 0 is

@@ -15,10 +15,9 @@ from jaxcmr.typing import LossFn
 
 __all__ = ["SCALES", "SearchSpace", "choose_scales"]
 
-SCALES = ("linear", "log")
-DECADES = 4.0
-"""How far down from its upper bound a logarithmic scale reaches; below that it is linear, so that
-it goes on to the lower bound, 0 included."""
+SCALES: Mapping[str, float] = {"linear": 0.0, "half-log": 2.0, "log": 4.0}
+"""Decades, by scale: how far down from its upper bound it is logarithmic. Below that it is linear,
+so that it goes on to the lower bound, 0 included."""
 
 
 def choose_scales(
@@ -27,10 +26,10 @@ def choose_scales(
     """The scale of each parameter in run number `run`.
 
     Args:
-        scale: "linear"; "log", which leaves parameters linear that may be negative; "auto", the
-            scale that the model names, and "linear" where it names none; "alternate", "log" in runs
-            0, 2, ... and "linear" in runs 1, 3, ...; or a dict of these by parameter, "auto" for
-            those left out.
+        scale: "linear"; "log" or "half-log", which leave parameters linear that may be negative;
+            "auto", the scale that the model names, and "linear" where it names none; "alternate",
+            "log" in runs 0, 2, ... and "half-log" in runs 1, 3, ...; or a dict of these by
+            parameter, "auto" for those left out.
         bounds: [low, high] by parameter.
         of_model: scales that the model names, by parameter.
 
@@ -44,7 +43,7 @@ def choose_scales(
     chosen = {}
     for name, (low, _) in bounds.items():
         word = by_name.get(name, "auto")
-        meant = {"auto": of_model.get(name, "linear"), "alternate": SCALES[1 - run % 2]}
+        meant = {"auto": of_model.get(name, "linear"), "alternate": ("log", "half-log")[run % 2]}
         word = meant.get(word, word)
         if word not in SCALES:
             known = ", ".join([*SCALES, *meant])
@@ -57,27 +56,28 @@ class SearchSpace(eqx.Module):
     """A unit cube, and the way from there to parameters.
 
     On a linear scale, ``x = low + (high - low) z``. On a logarithmic scale ``x = low + (high - low)
-    (R^z - 1) / (R - 1)`` with ``R = 10^DECADES``: equal steps of z are equal ratios of x, down to a
-    ten-thousandth of its range.
+    (R^z - 1) / (R - 1)`` with ``R = 10^decades``: equal steps of z are equal ratios of x, down to
+    the share 1 / R of its range.
     """
 
     low: np.ndarray
     high: np.ndarray
-    is_log: np.ndarray
+    decades: np.ndarray  # 0 on a linear scale
 
     @classmethod
     def of(cls, bounds: Mapping[str, Sequence[float]], scales: Mapping[str, str]) -> SearchSpace:
         """The space of parameters with these bounds and scales."""
         low, high = np.array(list(bounds.values()), float).T
-        return cls(low, high, np.array([scales[name] == "log" for name in bounds]))
+        return cls(low, high, np.array([SCALES[scales[name]] for name in bounds]))
 
     def to_user(self, z: Float[Array, "n_params ..."]) -> Float[Array, "n_params ..."]:
         """Parameters at the place(s) `z`, in the precision of `z`."""
         shape = (-1,) + (1,) * (z.ndim - 1)
         low, high = (jnp.asarray(end, z.dtype).reshape(shape) for end in (self.low, self.high))
-        steepness = DECADES * np.log(10.0)
-        share = jnp.expm1(steepness * z) / np.expm1(steepness)
-        share = jnp.where(self.is_log.reshape(shape), share, z)
+        steepness = jnp.asarray(self.decades * np.log(10.0), z.dtype).reshape(shape)
+        is_log = steepness > 0
+        share = jnp.expm1(steepness * z) / jnp.where(is_log, jnp.expm1(steepness), 1.0)
+        share = jnp.where(is_log, share, z)
         return jnp.where(share < 1, jnp.clip(low + (high - low) * share, low, high), high)
 
     def loss(self, loss: LossFn) -> LossFn:

@@ -81,6 +81,8 @@ class MemorySearchSpcMseFnGenerator:
         seed: of the simulations' random draws.
     """
 
+    has_slope: ClassVar[bool] = SpcMse.has_slope
+
     def __init__(
         self,
         model_factory: Callable[..., MemorySearchFactory],

@@ -1,10 +1,12 @@
 """Bounded quasi-Newton minimisation on the unit cube, for the last digits of an optimum.
 
-A projected BFGS: coordinates on a bound whose gradient points out of the box are held; the others
-take a quasi-Newton step, clipped to the box and shortened until it leads down. Powell's damping
-keeps the Hessian estimate positive definite. Nothing is accepted that is not lower, so rounding
-noise (float32) can end the search early but not spoil it. Sources: Bertsekas (1982), SIAM J.
-Control Optim. 20:221; Nocedal & Wright (2006), Numerical Optimization, ch. 3 and 18.
+A projected BFGS in a trust region: coordinates that would leave the box are held; the others take a
+quasi-Newton step, clipped to the box and no longer than steps have lately led down. The Hessian is
+measured, slope by slope, where the search starts and where it comes to rest, which it does only if
+that promises nothing more; in between it is learned, and Powell's damping keeps it positive
+definite. Nothing is accepted that is not lower, so rounding noise (float32) can end the search
+early but not spoil it. Sources: Bertsekas (1982), SIAM J. Control Optim. 20:221; Nocedal & Wright
+(2006), Numerical Optimization, ch. 3, 4 and 18.
 """
 
 from __future__ import annotations
@@ -27,7 +29,7 @@ SHORTEST = 1e-7  # step at which a direction is given up
 PASSES = 3  # to find the coordinates that bounds hold
 GROWTH, SHRINKAGE = 2.0, 0.25  # of the next step against one that led down, or did not
 DECREASE = 1e-4  # least gain of a step, by what its slope promises (Armijo's rule)
-MAX_STALLS = 3  # steps in a row that gain no more than rounding error
+MAX_STALLS = 3  # steps in a row that gain no more than rounding error, until it is measured again
 
 
 class PolishResult(NamedTuple):
@@ -96,8 +98,7 @@ def polish(
         row = jnp.where(usable, (slope - s.slope) / jnp.sum(aside), 0.0)
         measured = s.hessian.at[s.probed].set(row)
         learned = update_hessian(s.hessian, trial - s.unit, slope - s.slope)
-        learns = lower
-        hessian = jnp.where(probes, measured, jnp.where(learns, learned, s.hessian))
+        hessian = jnp.where(probes, measured, jnp.where(lower, learned, s.hessian))
         is_measured = probes & (s.probed == n - 1)
         hessian = jnp.where(is_measured, positive(hessian), hessian)
         is_fresh = is_measured | (s.is_fresh & ~lower)
@@ -106,7 +107,7 @@ def polish(
         radius = jnp.where(lower, jnp.maximum(s.radius, GROWTH * reach), SHRINKAGE * reach)
         stalls = jnp.where(lower, jnp.where(gain <= rounding, s.stalls + 1, 0), s.stalls)
         at_rest = ~starts & ~probes & ~lower & ((hoped <= rounding) | (reach <= SHORTEST))
-        remeasures = (at_rest | (stalls >= MAX_STALLS)) & ~s.is_fresh
+        remeasures = (at_rest | (lower & (stalls == MAX_STALLS))) & ~s.is_fresh
         return Search(
             unit=jnp.where(lands, trial, s.unit),
             energy=jnp.where(lands, energy, s.energy),
@@ -115,10 +116,11 @@ def polish(
             probed=jnp.where(remeasures, 0, jnp.where(probes, s.probed + 1, s.probed)),
             is_fresh=is_fresh,
             radius=jnp.where(starts | probes, LONGEST, jnp.minimum(radius, LONGEST)),
-            stalls=jnp.where(remeasures, 0, stalls),
+            stalls=stalls,
             nit=s.nit + 1,
             by_differences=s.by_differences + by_differences,
             done=(at_rest & s.is_fresh)
+            | (stalls >= 2 * MAX_STALLS)
             | (~usable & starts)
             | (s.nit + 1 >= maxiter),
         )

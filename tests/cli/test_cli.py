@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from jaxcmr.cli import main
+from jaxcmr.cli._config import complete
 from jaxcmr.datasets import fingerprint, save_data, select_trials
 from jaxcmr.fitting import DEFAULTS
 
@@ -90,6 +91,23 @@ def test_layers_of_configuration(data_file, tmp_path):
     assert "learning_rate" not in result["free"] and len(result["free"]) == 9
     assert result["hyperparameters"]["best_of"] == 1
     assert result["hyperparameters"]["num_steps"] == 4
+
+
+@pytest.mark.parametrize(
+    ("settings", "best_of"),
+    [
+        ({}, 9),
+        ({"loss": "spc_mse"}, 3),
+        ({"fitter": "scipy"}, 3),
+        ({"hyperparameters": {"polish": False}}, 3),
+        ({"hyperparameters": {"best_of": 2}}, 2),
+    ],
+)
+def test_short_runs_only_where_a_polish_follows(settings, best_of):
+    """A run of fifty generations has not converged: it needs the polish to end it."""
+    search = complete({"data": "peers_notask", **settings})["hyperparameters"]
+    assert search["best_of"] == best_of
+    assert (search["num_steps"] == 50) == (best_of != 3)
 
 
 def test_results_of_another_run_are_not_overwritten(data_file, tmp_path, monkeypatch, capsys):

@@ -35,8 +35,8 @@ def test_auto_takes_what_the_model_names():
 
 
 def test_runs_alternate():
-    """Log in the first run; what may be negative stays linear in all."""
-    for run, word in enumerate(["log", "linear", "log"]):
+    """Over four decades in the first run, two in the second; what may be negative stays linear in all."""
+    for run, word in enumerate(["log", "half-log", "log"]):
         scales = choose_scales("alternate", BOUNDS, MODEL, run)
         assert scales == {**dict.fromkeys(BOUNDS, word), "signed": "linear"}
 
@@ -44,7 +44,7 @@ def test_runs_alternate():
 @pytest.mark.parametrize(
     ("scale", "message"),
     [
-        ("logarithmic", "must be one of linear, log, auto, alternate"),
+        ("logarithmic", "must be one of linear, half-log, log, auto, alternate"),
         ({"wyde": "log"}, "Did you mean 'wide'"),
     ],
 )
@@ -68,6 +68,14 @@ def test_equal_steps_are_equal_ratios():
     np.testing.assert_allclose(found[0], [10, 1, 0.1], rtol=0.12)
     np.testing.assert_allclose(found[0], 100 * (10 ** (4 * z[0]) - 1) / (10**4 - 1), rtol=1e-9)
     np.testing.assert_allclose(found[2:, 0], [0.5 + 0.3 * 19.5, -5 + 0.3 * 10])
+
+
+def test_half_a_log_spans_half_the_decades():
+    """Above a hundredth of the range, here at 10 of 100: the middle of the scale."""
+    with jax.enable_x64(True):
+        found = np.asarray(space("half-log").to_user(jnp.full(4, 0.5)))
+    np.testing.assert_allclose(found[0], 100 * 9 / 99, rtol=1e-9)
+    assert found[3] == 0.0  # the middle of -5 to 5: may be negative, so linear
 
 
 def test_the_loss_is_that_of_the_parameters(x64):
