@@ -13,6 +13,7 @@ from jaxtyping import Array, Float
 __all__ = [
     "FLOOR",
     "exponential_stop",
+    "nearly_unit_length",
     "primacy_gradient",
     "safe_log",
     "safe_sqrt",
@@ -41,6 +42,11 @@ def unit_length(vector: Float[Array, " n"]) -> Float[Array, " n"]:
     squared = jnp.sum(vector * vector)
     positive = squared > 0
     return vector * jnp.where(positive, 1.0 / jnp.sqrt(jnp.where(positive, squared, 1.0)), 0.0)
+
+
+def nearly_unit_length(vector: Float[Array, " n"]) -> Float[Array, " n"]:
+    """``v / sqrt(v . v + eps)`` with float32's epsilon, the convention of some programs."""
+    return vector / jnp.sqrt(jnp.sum(vector * vector) + FLOOR)
 
 
 def scaled_power(x: Float[Array, "n ..."], exponent: Float[Array, "..."]) -> Float[Array, "n ..."]:

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from model_examples import PARAMETERS
 
 from jaxcmr.datasets import load_bundled
 from jaxcmr.models import MODELS
@@ -23,27 +24,12 @@ def pytest_configure() -> None:
     jax.config.update("jax_compilation_cache_dir", cache)
 
 
-PARAMETERS = {
-    "encoding_drift_rate": 0.8,
-    "start_drift_rate": 0.1,
-    "recall_drift_rate": 0.85,
-    "learning_rate": 0.4,
-    "shared_support": 2.0,
-    "item_support": 3.0,
-    "primacy_scale": 3.0,
-    "primacy_decay": 0.8,
-    "choice_sensitivity": 5.0,
-    "stop_probability_scale": 0.02,
-    "stop_probability_growth": 0.4,
-}
-
-
 class ConstantTermination(eqx.Module):
     """A stopping rule of one's own: the same probability at every step."""
 
     probability: jax.Array
 
-    def __call__(self, output_position, recallable):
+    def __call__(self, state):
         return self.probability
 
 

@@ -14,7 +14,7 @@ from jaxtyping import Array, Bool, Float
 from jaxcmr.math import FLOOR, scaled_power
 from jaxcmr.typing import Parameters
 
-__all__ = ["PowerChoice"]
+__all__ = ["ExponentialChoice", "PowerChoice", "power_choice_scaled_by_all"]
 
 
 def shares(strength: Float[Array, "n_items ..."]) -> Float[Array, "n_items ..."]:
@@ -28,10 +28,13 @@ class PowerChoice(eqx.Module):
 
     Supports are divided by the largest recallable one before the power, so that no sensitivity
     overflows, and get a floor of float32's epsilon after it, so that every recallable item has a
-    chance (Kragel, Morton & Polyn, 2015, fit likelihoods this way).
+    chance (Kragel, Morton & Polyn, 2015, fit likelihoods this way). With `scaled_by_all` they are
+    divided by the largest of all, recalled items included, so that the floor weighs more once
+    strong items are gone (Gunn & Polyn, 2025).
     """
 
     sensitivity: Float[Array, ""]
+    scaled_by_all: bool = eqx.field(static=True, default=False)
 
     @classmethod
     def create(cls, n_items: int, parameters: Parameters) -> PowerChoice:
@@ -42,5 +45,38 @@ class PowerChoice(eqx.Module):
         self, support: Float[Array, "n_items ..."], recallable: Bool[Array, "n_items ..."]
     ) -> Float[Array, "n_items ..."]:
         """Shares of the choice."""
-        strength = scaled_power(jnp.where(recallable, support, 0.0), self.sensitivity)
+        rivals = support if self.scaled_by_all else jnp.where(recallable, support, 0.0)
+        strength = scaled_power(rivals, self.sensitivity)
         return shares(jnp.where(recallable, strength + FLOOR, 0.0))
+
+
+def power_choice_scaled_by_all(n_items: int, parameters: Parameters) -> PowerChoice:
+    """`PowerChoice` as Gunn & Polyn (2025) published it; reads ``choice_sensitivity``."""
+    return PowerChoice(parameters["choice_sensitivity"], scaled_by_all=True)
+
+
+class ExponentialChoice(eqx.Module):
+    """Softmax: ``P(i) = exp(2 a_i / T) / sum_r exp(2 a_r / T)`` with temperature T.
+
+    The choice rule of CMR fitted by likelihood in the Polyn and Kahana laboratories (Kragel,
+    Morton & Polyn, 2015); the factor 2 is their convention. No strength is less than ``tiny^0.7`` of
+    the strongest, tiny being the smallest number of the working precision.
+    """
+
+    temperature: Float[Array, ""]
+
+    @classmethod
+    def create(cls, n_items: int, parameters: Parameters) -> ExponentialChoice:
+        """Reads ``choice_temperature`` (above 0)."""
+        return cls(parameters["choice_temperature"])
+
+    def __call__(
+        self, support: Float[Array, "n_items ..."], recallable: Bool[Array, "n_items ..."]
+    ) -> Float[Array, "n_items ..."]:
+        """Shares of the choice."""
+        least = jnp.finfo(support.dtype).tiny * 1e8
+        rivals = jnp.where(recallable, support, -jnp.inf)
+        behind = jnp.where(recallable, support - jnp.max(rivals, axis=0), 0.0)
+        exponent = 2.0 * behind / jnp.maximum(self.temperature, least)
+        lowest = 0.7 * jnp.log(jnp.finfo(support.dtype).tiny)
+        return shares(jnp.where(recallable, jnp.exp(jnp.maximum(exponent, lowest)), 0.0))

@@ -1,20 +1,101 @@
 """Models of memory search, one a file; `MODELS` maps their names to their factories."""
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
-from jaxcmr.models import cmr
+from jaxcmr.components import (
+    ContextCompetition,
+    ExponentialChoice,
+    NoTermination,
+    SupportRatioTermination,
+)
+from jaxcmr.models import cmr, cru, gunn_polyn_2025
+from jaxcmr.names import did_you_mean
 
-__all__ = ["MODELS", "usual_bounds"]
+__all__ = ["CATALOGUE", "MODELS", "NamedModel", "usual_bounds"]
 
-MODELS: Mapping[str, Callable[..., Any]] = {
-    "cmr": cmr.make_factory(),
+Bounds = Mapping[str, tuple[float, float]]
+
+
+class NamedModel(NamedTuple):
+    """A model that has a name."""
+
+    factory: Callable[..., Any]
+    bounds: Bounds
+    """Usual bounds of all its parameters."""
+    about: str
+    """What it is, in a line."""
+
+
+def without_stopping(bounds: Bounds) -> Bounds:
+    """`bounds` of a model without parameters for when to stop."""
+    return {name: pair for name, pair in bounds.items() if not name.startswith("stop_probability")}
+
+
+def with_temperature(bounds: Bounds) -> Bounds:
+    """`bounds` of a model whose choice has a temperature in place of a sensitivity."""
+    others = {name: pair for name, pair in bounds.items() if name != "choice_sensitivity"}
+    return {**others, "choice_temperature": bounds["choice_sensitivity"]}
+
+
+CATALOGUE: Mapping[str, NamedModel] = {
+    "cmr": NamedModel(cmr.make_factory(), cmr.USUAL_BOUNDS, "CMR, the textbook model"),
+    "cmr_no_stop": NamedModel(
+        cmr.make_factory(termination=NoTermination.create),
+        without_stopping(cmr.USUAL_BOUNDS),
+        "CMR that recalls on while it can",
+    ),
+    "cmr_support_ratio": NamedModel(
+        cmr.make_factory(termination=SupportRatioTermination.create),
+        cmr.USUAL_BOUNDS,
+        "CMR that stops when little support is left",
+    ),
+    "cmr_context_stop": NamedModel(
+        cmr.make_factory(termination=ContextCompetition.create),
+        without_stopping(cmr.USUAL_BOUNDS),
+        "CMR in which stopping competes with the items",
+    ),
+    "cmr_exponential": NamedModel(
+        cmr.make_factory(choice=ExponentialChoice.create),
+        with_temperature(cmr.USUAL_BOUNDS),
+        "CMR with exponential choice",
+    ),
+    "cru": NamedModel(
+        cru.make_factory(), cru.USUAL_BOUNDS, "CRU: CMR without its associations, free recall"
+    ),
+    "cru_cmr": NamedModel(
+        cru.make_factory(*cru.TOGGLES),
+        cru.OMNIBUS_BOUNDS,
+        "CRU and CMR in one, with five mechanisms to turn on or off",
+    ),
+    "cru_cmr_context_stop": NamedModel(
+        cru.make_factory(*cru.TOGGLES, termination=ContextCompetition.create),
+        without_stopping(cru.OMNIBUS_BOUNDS),
+        "the same, in which stopping competes with the items",
+    ),
+    "gunn_polyn_2025": NamedModel(
+        gunn_polyn_2025.make_factory(),
+        cru.OMNIBUS_BOUNDS,
+        "the same with positional stopping, as Gunn & Polyn (2025) published it",
+    ),
+    "gunn_polyn_2025_context_stop": NamedModel(
+        gunn_polyn_2025.make_factory(context_stop=True),
+        gunn_polyn_2025.CONTEXT_STOP_BOUNDS,
+        "the same with context competition as published; sums to less than one",
+    ),
 }
-"""Factories ``(dataset, features) -> factory`` by model name."""
+"""All models that have names."""
 
-_USUAL_BOUNDS = {"cmr": cmr.USUAL_BOUNDS}
+MODELS: Mapping[str, Callable[..., Any]] = {name: one.factory for name, one in CATALOGUE.items()}
+"""Factories ``(dataset, features) -> factory`` by model name."""
 
 
 def usual_bounds(name: str) -> dict[str, list[float]]:
-    """Bounds of the free parameters that published fits of model `name` use."""
-    return {parameter: list(bounds) for parameter, bounds in _USUAL_BOUNDS[name].items()}
+    """Bounds ``[low, high]`` of the parameters of model `name`, as published fits use them.
+
+    Raises:
+        ValueError: there is no such model.
+    """
+    if name not in CATALOGUE:
+        raise ValueError(f"There is no model {name!r}. {did_you_mean(name, list(CATALOGUE))}")
+    return {parameter: list(pair) for parameter, pair in CATALOGUE[name].bounds.items()}

@@ -24,6 +24,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from jaxcmr.components.context import retained
+from jaxcmr.components.termination import RecallState
 from jaxcmr.math import primacy_gradient, safe_log, safe_sqrt
 from jaxcmr.typing import Parameters, RecallDataset
 
@@ -159,6 +160,7 @@ class Replay(eqx.Module):
 
     trials: Trials
     list_lengths: Int[Array, " lengths"]  # those that occur, in ascending order
+    fixed: dict[str, np.ndarray]  # parameters of the model that have a value of their own
     choice: Callable[..., Any] = eqx.field(static=True)
     termination: Callable[..., Any] = eqx.field(static=True)
     lead: int = eqx.field(static=True)  # of `Study`
@@ -167,6 +169,9 @@ class Replay(eqx.Module):
         self, parameters: dict[str, Float[Array, " candidates"]], rows: Int[Array, " trials"]
     ) -> Float[Array, "trials candidates"]:
         """Nats of the trials `rows` under each parameter set."""
+        like = next(iter(parameters.values()))
+        fixed = {name: jnp.full_like(like, value) for name, value in self.fixed.items()}
+        parameters = {**parameters, **fixed}
         n_items = self.trials.order.shape[1]
         memories = Memories(parameters, Study.of(n_items, parameters, self.lead))
         by_item = jax.lax.map(memories.of_item, jnp.arange(n_items))
@@ -187,7 +192,7 @@ class Replay(eqx.Module):
                 n_left = len(cue.support)
                 recallable = (jnp.arange(n_left) < trial.list_length - j)[:, None]
                 share = choose(cue.support, recallable)[0]
-                stopping = jnp.where(recallable[0], stop(j, recallable), 1.0)
+                stopping = jnp.where(recallable[0], stop(RecallState(j, recallable)), 1.0)
                 recalls, stops = j < trial.n_recalled, j == trial.stops
                 probability = jnp.where(recalls, (1.0 - stopping) * share, stopping)
                 nats -= safe_log(probability, recalls | stops)

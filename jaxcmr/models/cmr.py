@@ -6,7 +6,8 @@ Morton & Polyn (2016). `make_factory()` without arguments is the textbook model.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections import ChainMap
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any, ClassVar, NamedTuple
@@ -17,22 +18,33 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from jaxcmr.components import (
-    LinearMemory,
+    ContextCompetition,
+    ExponentialChoice,
+    NoTermination,
     PositionalTermination,
     PowerChoice,
+    RecallState,
+    SupportRatioTermination,
     TemporalContext,
     context_to_item,
     item_to_context,
+    published_context_competition,
 )
 from jaxcmr.math import primacy_gradient
 from jaxcmr.models._replay import Replay, as_trials
-from jaxcmr.parameters import names_read, scalar_arrays
+from jaxcmr.parameters import doubles, names_read, scalar_arrays
 from jaxcmr.typing import Parameters, RecallDataset
 
 __all__ = ["CMR", "USUAL_BOUNDS", "CMRFactory", "make_factory"]
 
 PartCreator = Callable[[int, Parameters], Any]
 """Creates a part of a model for a list: ``(n_items, parameters) -> part``."""
+
+CueMaker = Callable[[RecallDataset, Any], Callable[[Any, Parameters], Any]]
+"""Finds in ``(dataset, features)`` what a cue needs, and gives its creator, a pytree:
+``(trial_index, parameters) -> cue``. A cue is an `equinox.Module` that goes through a trial with
+the model: ``experience(item, attention)``, ``start_retrieving()`` and ``retrieve(pattern)`` give
+the cue after that event, ``cue(support, context, recallable)`` what it makes of the support."""
 
 _LEAST, _MOST = 2.220446049250313e-16, 0.9999999999999998
 
@@ -69,12 +81,14 @@ class CMR(eqx.Module):
     """The state of CMR within one trial. Every method returns a new model."""
 
     context: TemporalContext
-    mfc: LinearMemory
-    mcf: LinearMemory
-    choice_rule: PowerChoice
-    termination: PositionalTermination
+    mfc: Any  # memories, see `jaxcmr.components`
+    mcf: Any
+    choice_rule: Any
+    termination: Any
+    cues: tuple[Any, ...]  # what else changes the support of items, in this order
     parameters: dict[str, Float[Array, ""]]  # values of `own_parameters`
     recallable: Bool[Array, " n_items"]
+    recalled: Bool[Array, " n_items"]
     is_active: Bool[Array, ""]
     study_event: Int[Array, ""]
     output_position: Int[Array, ""]
@@ -93,60 +107,105 @@ class CMR(eqx.Module):
 
     def experience(self, choice: Int[Array, ""]) -> CMR:
         """The model after studying item `choice` (1-based; 0 is padding and changes nothing)."""
-        p = self.parameters
         item = self._item_pattern(choice)
-        context_input = self.mfc.probe(item)
-        drifted = self.context.integrate(context_input, p["encoding_drift_rate"])
+        drifted = self.context.integrate(self.mfc.probe(item), self._encoding_drift_rate())
         learned = (drifted if self.learn_after_context_update else self.context).state
-        studied = choice > 0
-        attention = primacy_gradient(self.study_event, p["primacy_scale"], p["primacy_decay"])
+        attention = self._attention(self.study_event)
         return replace(
             self,
             context=drifted,
-            mfc=self.mfc.associate(item, learned, p["learning_rate"]),
+            mfc=self.mfc.associate(item, learned, self.parameters["learning_rate"]),
             mcf=self.mcf.associate(learned, item, attention),
+            cues=tuple(cue.experience(item, attention) for cue in self.cues),
             recallable=self.recallable | (item > 0),
-            study_event=self.study_event + studied,
+            study_event=self.study_event + (choice > 0),
         )
 
     def start_retrieving(self) -> CMR:
         """The model ready for its first recall: context drifts back to the start of the list."""
+        termination = self.termination
+        if isinstance(termination, ContextCompetition):
+            last = self._attention(jnp.maximum(self.study_event - 1, 0))
+            termination = termination.learn(self.context.state, last)
         return replace(
-            self, context=self.context.return_to_start(self.parameters["start_drift_rate"])
+            self,
+            context=self.context.return_to_start(self.parameters["start_drift_rate"]),
+            termination=termination,
+            cues=tuple(cue.start_retrieving() for cue in self.cues),
         )
 
     def retrieve(self, choice: Int[Array, ""]) -> CMR:
         """The model after recalling item `choice` (1-based), or after stopping (0)."""
         item = self._item_pattern(choice)
-        context_input = self.mfc.probe(item)
-        recalled = choice > 0
-        leaves = recalled & (not self.allow_repeated_recalls)
+        return self.reinstate(item, item > 0)
+
+    def reinstate(
+        self, pattern: Float[Array, " n_items"], recalled: Bool[Array, " n_items"]
+    ) -> CMR:
+        """The model after a recall of the items `recalled` that brings back the contexts of all of
+        `pattern`, by its weights. If nothing is recalled, recall has stopped."""
+        goes_on = jnp.any(recalled)
+        leaving = jnp.zeros_like(recalled) if self.allow_repeated_recalls else recalled
+        rate = self.parameters["recall_drift_rate"]
         return replace(
             self,
-            context=self.context.integrate(context_input, self.parameters["recall_drift_rate"]),
-            recallable=self.recallable & ~(leaves & (item > 0)),
-            is_active=self.is_active & recalled,
-            output_position=self.output_position + recalled,
+            context=self.context.integrate(self.mfc.probe(pattern), rate),
+            cues=tuple(cue.retrieve(pattern) for cue in self.cues),
+            recallable=self.recallable & ~leaving,
+            recalled=self.recalled | recalled,
+            is_active=self.is_active & goes_on,
+            output_position=self.output_position + goes_on,
         )
 
     def activations(self) -> Float[Array, " n_items"]:
-        """Support of context for each item, recalled ones included: ``c M_CF``."""
-        return self.mcf.probe(self.context.state)
+        """Support for each item, recalled ones included: ``c M_CF``, and what cues make of it."""
+        support = self.mcf.probe(self.context.state)
+        for cue in self.cues:
+            support = cue(support, self.context.state, self.recallable)
+        return support
 
     def stop_probability(self) -> Float[Array, ""]:
         """Probability that recall stops now; 1 if it has stopped or nothing is recallable."""
-        can_go_on = self.is_active & jnp.any(self.recallable)
-        return jnp.where(can_go_on, self.termination(self.output_position, self.recallable), 1.0)
+        return self.outcome_probabilities()[0]
 
     def outcome_probabilities(self) -> Float[Array, " n_items+1"]:
         """Probabilities of all outcomes, stopping first; they sum to one."""
-        stop = self.stop_probability()
-        items = (1.0 - stop) * self.choice_rule(self.activations(), self.recallable)
-        return jnp.concatenate([stop[None], items])
+        support = self.activations()
+        if isinstance(self.termination, ContextCompetition):
+            stop, items = self._among_rivals(support)
+        else:
+            where = RecallState(self.output_position, self.recallable, self.recalled, support)
+            stop = self.termination(where)
+            items = (1.0 - stop) * self.choice_rule(support, self.recallable)
+        can_go_on = self.is_active & jnp.any(self.recallable)
+        outcomes = jnp.concatenate([stop[None], items])
+        return jnp.where(can_go_on, outcomes, jnp.zeros_like(outcomes).at[0].set(1.0))
 
     def outcome_probability(self, choice: Int[Array, ""]) -> Float[Array, ""]:
         """Probability that the next event is recall of item `choice` (1-based), or stopping (0)."""
         return self.outcome_probabilities()[choice]
+
+    def _among_rivals(
+        self, support: Float[Array, " n_items"]
+    ) -> tuple[Float[Array, ""], Float[Array, " n_items"]]:
+        """Probabilities to stop and of each item, where stopping is a rival of the items."""
+        rival = self.termination.support(self.context.state)
+        shares = self.choice_rule(jnp.append(support, rival), jnp.append(self.recallable, True))
+        stop, items = shares[-1], shares[:-1]
+        return stop, items * (1.0 - stop) if self.termination.discounts_twice else items
+
+    def _encoding_drift_rate(self) -> Float[Array, ""]:
+        """That of this study event: it may decrease from one to the next."""
+        rate = self.parameters["encoding_drift_rate"]
+        if "encoding_drift_decrease" not in self.parameters:
+            return rate
+        return rate * self.parameters["encoding_drift_decrease"] ** self.study_event
+
+    def _attention(self, study_event: Int[Array, ""]) -> Float[Array, ""]:
+        """How strongly context learns to support an item, the higher the earlier it comes."""
+        return primacy_gradient(
+            study_event, self.parameters["primacy_scale"], self.parameters["primacy_decay"]
+        )
 
     def _item_pattern(self, choice: Int[Array, ""]) -> Float[Array, " n_items"]:
         """1 for item `choice`, 0 for the others; all 0 for choice 0."""
@@ -164,28 +223,40 @@ class Parts(NamedTuple):
     choice: PartCreator
     learn_after_context_update: bool
     allow_repeated_recalls: bool
+    encoding_drift_decreases: bool
+    fixed: tuple[tuple[str, float], ...]
 
     def have_closed_form(self) -> bool:
         """Whether `Replay` holds: memories that treat all items alike, the textbook drift."""
         return (
             (self.mfc, self.mcf) == (item_to_context, context_to_item)
             and self.context == TemporalContext.create
-            and self.termination == PositionalTermination.create
-            and self.choice == PowerChoice.create
+            and self.termination in (PositionalTermination.create, NoTermination.create)
+            and self.choice in (PowerChoice.create, ExponentialChoice.create)
             and not self.allow_repeated_recalls
+            and not self.encoding_drift_decreases
         )
 
-    def assemble(self, n_items: int, parameters: Parameters) -> CMR:
+    def bind(self, parameters: Parameters) -> Parameters:
+        """`parameters` as scalar arrays, those fixed in place of any given."""
+        fixed: Any = scalar_arrays(dict(self.fixed))
+        given: Any = scalar_arrays(parameters)
+        return ChainMap(fixed, given)
+
+    def assemble(self, n_items: int, parameters: Parameters, cues: tuple[Any, ...] = ()) -> CMR:
         """CMR for lists of at most `n_items` different items, before the first study event."""
-        parameters = scalar_arrays(parameters)
+        parameters = self.bind(parameters)
+        decrease = ("encoding_drift_decrease",) if self.encoding_drift_decreases else ()
         return CMR(
             context=self.context(n_items, parameters),
             mfc=self.mfc(n_items, parameters),
             mcf=self.mcf(n_items, parameters),
             choice_rule=self.choice(n_items, parameters),
             termination=self.termination(n_items, parameters),
-            parameters={name: parameters[name] for name in CMR.own_parameters},
+            cues=cues,
+            parameters={name: parameters[name] for name in CMR.own_parameters + decrease},
             recallable=jnp.zeros(n_items, bool),
+            recalled=jnp.zeros(n_items, bool),
             is_active=jnp.array(True),
             study_event=jnp.zeros((), int),
             output_position=jnp.zeros((), int),
@@ -199,11 +270,13 @@ class CMRFactory(eqx.Module):
 
     parts: Parts = eqx.field(static=True)
     n_items: int = eqx.field(static=True)
+    cues: tuple[Callable[..., Any], ...] = ()
 
     @property
     def parameter_names(self) -> tuple[str, ...]:
-        """Names of the parameters that the parts read."""
-        return names_read(lambda parameters: self.parts.assemble(self.n_items, parameters))
+        """Names of the parameters that the parts read, but for those fixed."""
+        read = names_read(lambda parameters: self.create_trial_model(jnp.array(0), parameters))
+        return tuple(name for name in read if name not in dict(self.parts.fixed))
 
     @property
     def parameter_scales(self) -> Mapping[str, str]:
@@ -211,28 +284,35 @@ class CMRFactory(eqx.Module):
         return SCALES
 
     def study_lists(self, dataset: RecallDataset) -> np.ndarray:
-        """An integer a trial, equal where `pres_itemnos` is: all that CMR takes from a list."""
+        """An integer a trial, equal where `pres_itemnos` is: all that CMR takes from a list. With
+        cues every list is one of its own."""
+        if self.cues:
+            return np.arange(len(dataset["pres_itemnos"]))
         return np.unique(dataset["pres_itemnos"], axis=0, return_inverse=True)[1].reshape(-1)
 
     def create_trial_model(self, trial_index: Int[Array, ""], parameters: Parameters) -> CMR:
-        """CMR before its first study event; in this model no trial starts unlike another."""
-        return self.parts.assemble(self.n_items, parameters)
+        """CMR before its first study event; but for its cues, no trial starts unlike another."""
+        bound = self.parts.bind(parameters)
+        cues = tuple(create(trial_index, bound) for create in self.cues)
+        return self.parts.assemble(self.n_items, parameters, cues)
 
     def replay(self, dataset: RecallDataset) -> Replay | None:
         """Scores whole trials at once; None where parts or data have no closed form."""
-        trials = as_trials(dataset, self.n_items) if self.parts.have_closed_form() else None
+        if self.cues or not self.parts.have_closed_form():
+            return None
+        trials = as_trials(dataset, self.n_items)
         if trials is None:
             return None
         return Replay(
             trials,
             jnp.unique(trials.list_length),
+            doubles(dict(self.parts.fixed)),
             self.parts.choice,
             self.parts.termination,
             lead=int(self.parts.learn_after_context_update),
         )
 
 
-@lru_cache
 def make_factory(
     mfc: PartCreator = item_to_context,
     mcf: PartCreator = context_to_item,
@@ -241,6 +321,9 @@ def make_factory(
     choice: PartCreator = PowerChoice.create,
     learn_after_context_update: bool = True,
     allow_repeated_recalls: bool = False,
+    encoding_drift_decreases: bool = False,
+    cues: Sequence[CueMaker] = (),
+    fixed: Mapping[str, float] | None = None,
 ) -> Callable[..., CMRFactory]:
     """The factory of a CMR made of the given parts; without arguments, of the textbook model.
 
@@ -252,20 +335,65 @@ def make_factory(
         mfc: creates the item-to-context memory.
         mcf: creates the context-to-item memory.
         context: creates the context.
-        termination: creates the stopping rule.
+        termination: creates the stopping rule, or the rival of the items that stopping is.
         choice: creates the choice rule.
         learn_after_context_update: associate an item with the context that it has already updated
             (False: with the context it met, as in serial CRU; Logan, 2021).
         allow_repeated_recalls: leave a recalled item recallable.
+        encoding_drift_decreases: multiply the encoding drift rate by
+            ``encoding_drift_decrease ** k`` at study event k (from 0; Gunn & Polyn, 2025).
+        cues: what else changes the support of items: semantic similarity, a source context.
+        fixed: values of parameters that are then no longer the user's to give, by name.
 
     Returns:
         ``Factory(dataset, features=None) -> CMRFactory``.
+
+    Raises:
+        ValueError: the parts do not go together; the message says why.
     """
     parts = Parts(
-        mfc, mcf, context, termination, choice, learn_after_context_update, allow_repeated_recalls
+        mfc,
+        mcf,
+        context,
+        termination,
+        choice,
+        learn_after_context_update,
+        allow_repeated_recalls,
+        encoding_drift_decreases,
+        tuple(sorted((name, float(value)) for name, value in (fixed or {}).items())),
     )
+    refuse_what_makes_no_sense(parts)
+    return factory_of(parts, tuple(cues))
+
+
+@lru_cache
+def factory_of(parts: Parts, cues: tuple[CueMaker, ...]) -> Callable[..., CMRFactory]:
+    """The same function for the same parts."""
 
     def factory(dataset: RecallDataset, features: Any = None) -> CMRFactory:
-        return CMRFactory(parts, n_items=int(np.max(dataset["listLength"])))
+        n_items = int(np.max(dataset["listLength"]))
+        return CMRFactory(parts, n_items, tuple(cue(dataset, features) for cue in cues))
 
     return factory
+
+
+def refuse_what_makes_no_sense(parts: Parts) -> None:
+    """Raises a ValueError for parts that do not go together."""
+    competes = parts.termination in (ContextCompetition.create, published_context_competition)
+    if competes and parts.mcf != context_to_item:
+        raise ValueError(
+            "Stopping by context competition is one more item of the linear context-to-item "
+            f"memory; with {part_name(parts.mcf)} there is nothing for it to be an item of. Take "
+            "mcf=context_to_item or another termination."
+        )
+    if parts.termination == SupportRatioTermination.create and parts.allow_repeated_recalls:
+        raise ValueError(
+            "Support-ratio termination weighs the items still to come against those recalled; "
+            "where recalled items may come again, an item is both. Take another termination, or "
+            "allow_repeated_recalls=False."
+        )
+
+
+def part_name(creator: PartCreator) -> str:
+    """What to call a part in a message."""
+    return getattr(creator, "__qualname__", repr(creator)).removesuffix(".create")

@@ -8,6 +8,7 @@ from jaxcmr.components import (
     LinearMemory,
     PositionalTermination,
     PowerChoice,
+    RecallState,
     TemporalContext,
     context_to_item,
     item_to_context,
@@ -85,6 +86,10 @@ def test_positional_termination():
     """0.05 exp(0.2 x 3) at the fourth event; capped at 1 - 5 x 2^-23 with five items left."""
     recallable = jnp.array([True] * 5 + [False])
     stop = PositionalTermination(jnp.array(0.05), jnp.array(0.2))
-    np.testing.assert_allclose(stop(jnp.array(3), recallable), 0.05 * np.exp(0.6), rtol=1e-6)
+    np.testing.assert_allclose(
+        stop(RecallState(jnp.array(3), recallable)), 0.05 * np.exp(0.6), rtol=1e-6
+    )
     sure = PositionalTermination(jnp.array(0.9), jnp.array(10.0))
-    np.testing.assert_allclose(1 - sure(jnp.array(3), recallable), 5 * 2.0**-23, rtol=1e-6)
+    np.testing.assert_allclose(
+        1 - sure(RecallState(jnp.array(3), recallable)), 5 * 2.0**-23, rtol=1e-6
+    )

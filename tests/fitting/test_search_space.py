@@ -35,7 +35,7 @@ def test_auto_takes_what_the_model_names():
 
 
 def test_runs_alternate():
-    """Over four decades in the first run, two in the second; what may be negative stays linear in all."""
+    """Over four decades in the first run, two in the second; what may be negative stays linear."""
     for run, word in enumerate(["log", "half-log", "log"]):
         scales = choose_scales("alternate", BOUNDS, MODEL, run)
         assert scales == {**dict.fromkeys(BOUNDS, word), "signed": "linear"}

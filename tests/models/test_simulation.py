@@ -1,0 +1,63 @@
+"""What the likelihood scores, the simulator draws: on lists whose recalls can all be listed."""
+
+from itertools import permutations
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from model_examples import NOT_A_DISTRIBUTION, example_of
+from scipy.stats import chisquare
+
+from jaxcmr.loss import MemorySearchLikelihoodFnGenerator
+from jaxcmr.models import MODELS, usual_bounds
+from jaxcmr.simulation import simulate_dataset
+
+N_ITEMS = 3
+N_SIMULATED = 3000
+SEQUENCES = [order for length in range(N_ITEMS + 1) for order in permutations((1, 2, 3), length)]
+
+
+@pytest.mark.parametrize("name", [name for name in MODELS if name not in NOT_A_DISTRIBUTION])
+def test_simulated_recalls_are_as_frequent_as_they_are_likely(name):
+    """The likelihoods of all recalls of a list sum to one, and a chi-square test finds no
+    difference between them and the frequencies of simulated recalls (p > 0.001, seed fixed)."""
+    data, features, parameters = example_of(name, N_ITEMS, len(SEQUENCES))
+    for row, order in enumerate(SEQUENCES):
+        data["recalls"][row, : len(order)] = order
+    with jax.enable_x64(True):
+        generator = MemorySearchLikelihoodFnGenerator(MODELS[name], data, features)
+        nll = generator.nll_per_event(np.arange(len(SEQUENCES)), parameters)
+        probabilities = np.exp(-np.asarray(nll).sum(1))
+    np.testing.assert_allclose(probabilities.sum(), 1, rtol=1e-9)
+
+    many, features, _ = example_of(name, N_ITEMS, N_SIMULATED)
+    simulated = simulate_dataset(MODELS[name], many, parameters, features=features, seed=5)
+    drawn = [tuple(row[row > 0].tolist()) for row in np.asarray(simulated["recalls"])]
+    counts = np.array([drawn.count(order) for order in SEQUENCES])
+    assert counts.sum() == N_SIMULATED
+    expected = probabilities * N_SIMULATED
+    rare = expected < 5
+    pooled = [np.append(some[~rare], some[rare].sum()) for some in (counts, expected)]
+    keep = pooled[1] > 0
+    assert chisquare(pooled[0][keep], pooled[1][keep]).pvalue > 0.001
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_value_and_slope_are_finite_inside_the_bounds(name):
+    """At random parameters, a third of them on a bound, both precisions."""
+    data, features, _ = example_of(name, 4, 2)
+    last = 4 if name == "cmr_no_stop" else 0  # that model finds stopping early impossible
+    data["recalls"][:] = [[2, 3, 1, last], [4, 1, 2, 3]]
+    bounds = np.array(list(usual_bounds(name).values()))
+    rng = np.random.default_rng(0)
+    for double in (False, True):
+        with jax.enable_x64(double):
+            generator = MemorySearchLikelihoodFnGenerator(MODELS[name], data, features)
+            loss = generator(np.arange(2), {}, list(usual_bounds(name)))
+            unit = rng.random((24, len(bounds)))
+            edge = rng.random(unit.shape)
+            unit = np.where(edge < 1 / 6, 0.0, np.where(edge > 5 / 6, 1.0, unit))
+            x = jnp.asarray(bounds[:, 0] + unit * (bounds[:, 1] - bounds[:, 0]))
+            values, slopes = jax.jit(jax.vmap(jax.value_and_grad(loss)))(x)
+            assert np.all(np.isfinite(values)) and np.all(np.isfinite(slopes))
