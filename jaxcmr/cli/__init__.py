@@ -1,4 +1,4 @@
-"""The command line: ``jaxcmr fit DATA ...`` (see ``jaxcmr fit --help``)."""
+"""The command line: ``jaxcmr fit DATA ...`` and ``jaxcmr models`` (see ``--help`` of each)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from jaxcmr._version import __version__
 from jaxcmr.cli._config import FITTERS, complete, read_config
 from jaxcmr.cli._run import run
 from jaxcmr.loss import LOSSES
-from jaxcmr.models import MODELS
+from jaxcmr.models import CATALOGUE, MODELS
 
 __all__ = ["main"]
 
@@ -24,6 +24,9 @@ SETTINGS = ("data", "model", "loss", "fitter", "precision", "subjects", "query")
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command line; returns the exit status (2: a mistake in the request; 130: Ctrl-C)."""
     options = make_parser().parse_args(arguments)
+    if options.command == "models":
+        print(list_models(options.model))
+        return 0
     try:
         config = complete(gather(options))
         return run(config, choose_folder(config, options.out))
@@ -39,7 +42,9 @@ def make_parser() -> argparse.ArgumentParser:
     """The parser of the command line."""
     parser = argparse.ArgumentParser(prog="jaxcmr", description="Fit models of memory search.")
     parser.add_argument("--version", action="version", version=f"jaxcmr {__version__}")
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND", dest="command")
+    models = commands.add_parser("models", help="list the models, their parameters and bounds")
+    models.add_argument("model", nargs="?", choices=MODELS, metavar="MODEL", help="only this one")
     fit = commands.add_parser(
         "fit",
         help="fit a model to each subject of a data set",
@@ -64,6 +69,18 @@ def make_parser() -> argparse.ArgumentParser:
         flag = f"--{name.replace('_', '-')}"
         fit.add_argument(flag, type=kind, metavar="N", help=f"hyperparameter {name}")
     return parser
+
+
+def list_models(only: str | None) -> str:
+    """The models with their parameters and usual bounds, a parameter a line."""
+    lines = []
+    for name, model in CATALOGUE.items():
+        if only in (None, name):
+            lines += [f"{name}: {model.about}"]
+            lines += [
+                f"    {par:28}{low:>10.4g}{high:>8.4g}" for par, (low, high) in model.bounds.items()
+            ]
+    return "\n".join(lines)
 
 
 def parse_subjects(text: str) -> Any:

@@ -13,6 +13,7 @@ from jaxcmr.cli import main
 from jaxcmr.cli._config import complete
 from jaxcmr.datasets import fingerprint, save_data, select_trials
 from jaxcmr.fitting import DEFAULTS
+from jaxcmr.models import MODELS, usual_bounds
 
 QUICK = ["--num-steps", "3", "--pop-size", "2", "--best-of", "1"]
 
@@ -218,3 +219,13 @@ def test_ctrl_c_writes_what_is_done(data_file, tmp_path):
     assert "Interrupted" in stdout and "of 4 subjects done" in stdout
     assert "Traceback" not in stderr
     assert read(out)[0]["fits"]["subject"] == []
+
+
+def test_models_are_listed_with_their_parameters(capsys):
+    """Every named model, and each of its parameters; one of them alone if it is named."""
+    assert main(["models"]) == 0
+    everything = capsys.readouterr().out
+    assert all(f"{name}: " in everything for name in MODELS)
+    assert main(["models", "cru"]) == 0
+    rows = capsys.readouterr().out.splitlines()
+    assert [row.split()[0] for row in rows[1:]] == list(usual_bounds("cru"))
