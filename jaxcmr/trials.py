@@ -93,6 +93,8 @@ class TrialSets:
         model_factory: ``(dataset, features) -> factory``.
         dataset: recall data; ``pres_itemnos`` is studied.
         features: passed to `model_factory`.
+        choices: (trials, outputs) recalls as the model's choices, for models of more than what was
+            studied; by default the items at the study positions in ``recalls``.
     """
 
     def __init__(
@@ -100,6 +102,7 @@ class TrialSets:
         model_factory: Callable[..., MemorySearchFactory],
         dataset: RecallDataset,
         features: Any,
+        choices: np.ndarray | None = None,
     ) -> None:
         self.factory = model_factory(dataset, features)
         self.parameter_names: tuple[str, ...] | None = getattr(
@@ -109,7 +112,10 @@ class TrialSets:
             self.factory, "parameter_scales", None
         )
         self.pres_itemnos = jnp.asarray(dataset["pres_itemnos"])
-        self.choices = items_at(self.pres_itemnos, jnp.asarray(dataset["recalls"]))
+        if choices is None:
+            self.choices = items_at(self.pres_itemnos, jnp.asarray(dataset["recalls"]))
+        else:
+            self.choices = jnp.asarray(choices)
 
         n_trials = len(self.choices)
         find_lists = getattr(self.factory, "study_lists", None)

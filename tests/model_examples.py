@@ -24,7 +24,21 @@ PARAMETERS = {
 NOT_A_DISTRIBUTION = ("gunn_polyn_2025_context_stop",)
 """Published with probabilities that do not sum to one."""
 
-OTHERS = {"encoding_drift_decrease": 0.9, "choice_temperature": 2.0}
+MAY_REPEAT = ("confusable_cru",)
+"""Models in which what was recalled may be recalled again."""
+
+OTHERS = {
+    "encoding_drift_decrease": 0.9,
+    "choice_temperature": 2.0,
+    "mfc_trace_sensitivity": 1.5,
+    "mcf_trace_sensitivity": 1.5,
+    "semantic_scale": 0.5,
+    "source_drift_rate": 0.6,
+    "emotion_scale": 2.0,
+    "out_list_rate": 0.4,
+    "item_sensitivity_max": 2.0,
+    "item_sensitivity_decrease": 0.8,
+}
 """Parameters in the middle that textbook CMR does not have."""
 
 
@@ -47,5 +61,7 @@ def example_of(
         "recalls": np.zeros((n_trials, n_items), int),
         "valence": items % 2,
     }
-    features = np.random.default_rng(0).random((n_items, 5))
+    features = np.random.default_rng(0).random((n_items, n_items))
+    if name == "confusable_cru":
+        np.fill_diagonal(features, 0.0)
     return data, features, parameters_of(name)

@@ -18,7 +18,13 @@ __all__ = ["format_table", "save_spc_figure"]
 N_COPIES = 20  # simulated recalls of each trial in the figure
 
 
-FITNESS_NAMES = {"sequence_likelihood": "NLL", "spc_mse": "MSE"}
+FITNESS_NAMES = {
+    "sequence_likelihood": "NLL",
+    "set_likelihood": "NLL",
+    "spc_mse": "MSE",
+    "category_spc_mse": "MSE",
+    "summary_mse": "MSE",
+}
 
 
 def format_table(result: FitResult, loss: str, width: int | None = None) -> str:

@@ -16,6 +16,8 @@ from jaxcmr.components.instance_memory import (
     instance_item_to_context,
 )
 from jaxcmr.components.linear_memory import LinearMemory, context_to_item, item_to_context
+from jaxcmr.components.semantic_cue import SemanticCue, SemanticCueMaker
+from jaxcmr.components.source_cue import SourceCue, SourceCueMaker
 from jaxcmr.components.termination import (
     ContextCompetition,
     NoTermination,
@@ -34,6 +36,10 @@ __all__ = [
     "PositionalTermination",
     "PowerChoice",
     "RecallState",
+    "SemanticCue",
+    "SemanticCueMaker",
+    "SourceCue",
+    "SourceCueMaker",
     "SupportRatioTermination",
     "TemporalContext",
     "context_to_item",

@@ -59,8 +59,8 @@ class ExponentialChoice(eqx.Module):
     """Softmax: ``P(i) = exp(2 a_i / T) / sum_r exp(2 a_r / T)`` with temperature T.
 
     The choice rule of CMR fitted by likelihood in the Polyn and Kahana laboratories (Kragel,
-    Morton & Polyn, 2015); the factor 2 is their convention. No strength is less than ``tiny^0.7`` of
-    the strongest, tiny being the smallest number of the working precision.
+    Morton & Polyn, 2015); the factor 2 is their convention. No strength is less than ``tiny^0.7``
+    of the strongest, tiny being the smallest number of the working precision.
     """
 
     temperature: Float[Array, ""]

@@ -3,13 +3,32 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from jaxcmr.loss.category_spc_mse import MemorySearchCategorySpcMseFnGenerator
+from jaxcmr.loss.confusable_likelihood import ConfusableLikelihoodFnGenerator
 from jaxcmr.loss.sequence_likelihood import MemorySearchLikelihoodFnGenerator
+from jaxcmr.loss.set_likelihood import MemorySearchSetLikelihoodFnGenerator
 from jaxcmr.loss.spc_mse import MemorySearchSpcMseFnGenerator
+from jaxcmr.loss.summary_mse import MemorySearchSummaryMseFnGenerator
 
-__all__ = ["LOSSES", "MemorySearchLikelihoodFnGenerator", "MemorySearchSpcMseFnGenerator"]
+__all__ = [
+    "LOSSES",
+    "ConfusableLikelihoodFnGenerator",
+    "MemorySearchCategorySpcMseFnGenerator",
+    "MemorySearchLikelihoodFnGenerator",
+    "MemorySearchSetLikelihoodFnGenerator",
+    "MemorySearchSpcMseFnGenerator",
+    "MemorySearchSummaryMseFnGenerator",
+]
 
 LOSSES: Mapping[str, Callable[..., Any]] = {
     "sequence_likelihood": MemorySearchLikelihoodFnGenerator,
+    "set_likelihood": MemorySearchSetLikelihoodFnGenerator,
     "spc_mse": MemorySearchSpcMseFnGenerator,
+    "category_spc_mse": MemorySearchCategorySpcMseFnGenerator,
+    "summary_mse": MemorySearchSummaryMseFnGenerator,
 }
-"""Generators ``(model_factory, dataset, features) -> generator`` by loss name."""
+"""Generators ``(model_factory, dataset, features, *, options) -> generator`` by loss name.
+
+Options have defaults, but for what only the user knows: ``category_field`` of category_spc_mse and
+``summary`` of summary_mse.
+"""

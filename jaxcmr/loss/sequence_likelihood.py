@@ -6,21 +6,23 @@ the stop that ends them, of the probability that the model gives each event afte
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
+from jaxcmr.loss._likelihood import TrialLikelihood, log_likelihood_of_events, nll_of_events
 from jaxcmr.math import safe_log
 from jaxcmr.parameters import bind, doubles
 from jaxcmr.trials import TrialSet, TrialSets, ordered_sum
 from jaxcmr.typing import MemorySearch, MemorySearchFactory, Parameters, RecallDataset, Replay
 
 __all__ = [
+    "EVENTS",
     "MemorySearchLikelihoodFnGenerator",
     "ReplayedLikelihood",
     "SequenceLikelihood",
@@ -30,13 +32,28 @@ __all__ = [
 MOST_AT_ONCE = 32  # trials replayed side by side; more keep no core busier and take more memory
 
 
-def event_nll(model: MemorySearch, choices: Int[Array, " events"]) -> Float[Array, " events"]:
+EVENTS: Mapping[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
+    "all": lambda position, choices: position >= 0,
+    "recalls": lambda position, choices: choices > 0,
+    "after_first": lambda position, choices: position > 0,
+    "recalls_after_first": lambda position, choices: (position > 0) & (choices > 0),
+}
+"""Which events count, by name, given output positions from 0 and choices ``(trials, events)``.
+Events after the stop never do."""
+
+
+def event_nll(
+    model: MemorySearch,
+    choices: Int[Array, " events"],
+    counts: Bool[Array, " events"] | bool = True,
+) -> Float[Array, " events"]:
     """``-log P`` of each recall event, given a model that has studied the list.
 
     Args:
         model: ready for its first recall.
         choices: item numbers in order of recall; the first 0 is the stop and is scored, later
             zeros are not.
+        counts: which events to score; the model goes through the others all the same.
 
     Returns:
         Nats per event, 0 where there is no event; infinite where the model rules the event out.
@@ -47,23 +64,19 @@ def event_nll(model: MemorySearch, choices: Int[Array, " events"]) -> Float[Arra
 
     _, probabilities = jax.lax.scan(score, model, choices)
     happened = jnp.concatenate([jnp.array([True]), choices[:-1] > 0])
-    return -safe_log(probabilities, happened)
+    return -safe_log(probabilities, happened & counts)
 
 
-class SequenceLikelihood(eqx.Module):
+class SequenceLikelihood(TrialLikelihood):
     """Negative log-likelihood (nats) of the recalls of a set of trials, as a `LossFn`."""
 
     trials: TrialSet
+    counts: Bool[Array, "all_trials events"] | None = None  # None: all events
 
-    def __call__(self, x: Float[Array, "n_params ..."]) -> Float[Array, "..."]:
-        """The loss of parameter vector(s) `x`, whose rows are the free parameters."""
-        return self._nll(x) if jnp.ndim(x) == 1 else jax.vmap(self._nll, in_axes=1)(x)
-
-    def _nll(self, x: Float[Array, " n_params"]) -> Float[Array, ""]:
-        per_trial = self.trials.visit(
-            x, lambda model, trial: jnp.sum(event_nll(model, self.trials.choices[trial]))
-        )
-        return ordered_sum(per_trial.reshape(-1))
+    def nll_of_trial(self, model: MemorySearch, trial: Int[Array, ""]) -> Float[Array, " events"]:
+        """``-log P`` of each event of a trial that counts, 0 for the others."""
+        counts = True if self.counts is None else self.counts[trial]
+        return event_nll(model, self.trials.choices[trial], counts)
 
 
 class ReplayedLikelihood(eqx.Module):
@@ -98,6 +111,16 @@ class MemorySearchLikelihoodFnGenerator:
         model_factory: ``(dataset, features) -> factory``.
         dataset: recall data; its ``pres_itemnos`` are studied, its ``recalls`` scored.
         features: passed to `model_factory`.
+        events: which events add to the loss. ``"all"``; ``"recalls"``: not the stop;
+            ``"after_first"``: not the event that recall begins with, so that the rest is
+            conditional on it (a trial without recalls, whose first event is its stop, adds
+            nothing); ``"recalls_after_first"``: neither. The probabilities are the same in all
+            cases. Hence stopping discounts recalls even where stops do not count, and a fit that
+            is free to do so drives stopping to 0: hold ``stop_probability_scale`` at 0, or give
+            the model a stopping rule that does not stop.
+
+    Raises:
+        ValueError: `events` is none of these.
     """
 
     def __init__(
@@ -105,12 +128,23 @@ class MemorySearchLikelihoodFnGenerator:
         model_factory: Callable[..., MemorySearchFactory],
         dataset: RecallDataset,
         features: Any = None,
+        *,
+        events: str = "all",
     ) -> None:
+        if events not in EVENTS:
+            raise ValueError(f"events is one of {', '.join(EVENTS)}; got {events!r}.")
         self.trial_sets = TrialSets(model_factory, dataset, features)
         self.parameter_names = self.trial_sets.parameter_names
         self.parameter_scales = self.trial_sets.parameter_scales
-        make_replay = getattr(self.trial_sets.factory, "replay", None)
-        self.replay: Replay | None = None if make_replay is None else make_replay(dataset)
+        self.counts = None
+        self.replay: Replay | None = None
+        if events == "all":
+            make_replay = getattr(self.trial_sets.factory, "replay", None)
+            self.replay = None if make_replay is None else make_replay(dataset)
+        else:
+            choices = np.asarray(self.trial_sets.choices)
+            counts = EVENTS[events](np.arange(choices.shape[1]), choices)
+            self.counts = jnp.asarray(np.broadcast_to(counts, choices.shape))
 
     def __call__(
         self,
@@ -120,7 +154,7 @@ class MemorySearchLikelihoodFnGenerator:
     ) -> SequenceLikelihood | ReplayedLikelihood:
         """The loss over `trial_indices` (0-based rows; -1 is "no trial" and adds nothing)."""
         if self.replay is None:
-            return SequenceLikelihood(self.trial_sets(trial_indices, base_params, free_param_names))
+            return self._event_by_event(trial_indices, base_params, free_param_names)
         return ReplayedLikelihood(
             self.replay,
             jnp.asarray(in_blocks(np.asarray(trial_indices), MOST_AT_ONCE)),
@@ -131,9 +165,35 @@ class MemorySearchLikelihoodFnGenerator:
     def nll_per_event(
         self, trial_indices: np.ndarray, parameters: Parameters
     ) -> Float[Array, "trials events"]:
-        """Nats of every recall event, in the order of `trial_indices`; 0 where no event."""
-        trials = self.trial_sets(trial_indices, parameters, ())
-        return _nll_per_event(trials, jnp.asarray(trial_indices))
+        """Nats of every recall event, in the order of `trial_indices`; 0 where no event (or none
+        that counts)."""
+        return nll_of_events(self._event_by_event, trial_indices, parameters)
+
+    def pointwise_log_likelihood(
+        self, trial_indices: np.ndarray, parameters: Parameters, precision: str = "float64"
+    ) -> Float[np.ndarray, "trials events"]:
+        """``log P`` (nats) of every recall event given those before it, as information criteria
+        and cross-validation take it; it sums to minus the loss.
+
+        Args:
+            trial_indices: (trials,) 0-based rows; -1 is "no trial".
+            parameters: value of every parameter by name.
+            precision: of the computation and the result, "float64" or "float32".
+
+        Returns:
+            A NumPy array with rows in the order of `trial_indices`; 0 where no event (or none that
+            counts), and in the rows of -1.
+
+        Raises:
+            ValueError: another `precision`.
+        """
+        return log_likelihood_of_events(self._event_by_event, trial_indices, parameters, precision)
+
+    def _event_by_event(
+        self, trial_indices: np.ndarray, base_params: Parameters, free_param_names: Sequence[str]
+    ) -> SequenceLikelihood:
+        trials = self.trial_sets(trial_indices, base_params, free_param_names)
+        return SequenceLikelihood(trials, self.counts)
 
 
 def in_blocks(trials: np.ndarray, most: int) -> np.ndarray:
@@ -143,15 +203,3 @@ def in_blocks(trials: np.ndarray, most: int) -> np.ndarray:
     return np.pad(trials, (0, n_blocks * width - len(trials)), constant_values=-1).reshape(
         n_blocks, width
     )
-
-
-@eqx.filter_jit
-def _nll_per_event(
-    trials: TrialSet, indices: Int[Array, " trials"]
-) -> Float[Array, "trials events"]:
-    per_trial = trials.visit(
-        jnp.zeros(0), lambda model, trial: event_nll(model, trials.choices[trial])
-    )
-    n_events = trials.choices.shape[1]
-    by_row = jnp.zeros((len(trials.choices), n_events)).at[trials.blocks.trials].set(per_trial)
-    return jnp.where(indices[:, None] >= 0, by_row[indices], 0.0)

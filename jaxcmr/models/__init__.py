@@ -8,8 +8,18 @@ from jaxcmr.components import (
     ExponentialChoice,
     NoTermination,
     SupportRatioTermination,
+    instance_context_to_item,
+    instance_item_to_context,
 )
-from jaxcmr.models import cmr, cru, gunn_polyn_2025
+from jaxcmr.models import (
+    cmr,
+    confusable_cru,
+    cru,
+    ecmr,
+    gunn_polyn_2025,
+    positional_cmr,
+    semantic_cmr,
+)
 from jaxcmr.names import did_you_mean
 
 __all__ = ["CATALOGUE", "MODELS", "NamedModel", "usual_bounds"]
@@ -37,6 +47,8 @@ def with_temperature(bounds: Bounds) -> Bounds:
     others = {name: pair for name, pair in bounds.items() if name != "choice_sensitivity"}
     return {**others, "choice_temperature": bounds["choice_sensitivity"]}
 
+
+TRACE_SENSITIVITY = (2.220446049250313e-16, 10.0)
 
 CATALOGUE: Mapping[str, NamedModel] = {
     "cmr": NamedModel(cmr.make_factory(), cmr.USUAL_BOUNDS, "CMR, the textbook model"),
@@ -82,6 +94,53 @@ CATALOGUE: Mapping[str, NamedModel] = {
         gunn_polyn_2025.make_factory(context_stop=True),
         gunn_polyn_2025.CONTEXT_STOP_BOUNDS,
         "the same with context competition as published; sums to less than one",
+    ),
+    "instance_cmr": NamedModel(
+        cmr.make_factory(mfc=instance_item_to_context, mcf=instance_context_to_item),
+        {
+            **cmr.USUAL_BOUNDS,
+            "mfc_trace_sensitivity": TRACE_SENSITIVITY,
+            "mcf_trace_sensitivity": TRACE_SENSITIVITY,
+        },
+        "CMR whose memories are collections of traces",
+    ),
+    "semantic_cmr": NamedModel(
+        semantic_cmr.make_factory(),
+        semantic_cmr.USUAL_BOUNDS,
+        "CMR and the meaning of the last recall, added; needs features",
+    ),
+    "semantic_cmr_multiplicative": NamedModel(
+        semantic_cmr.make_factory("multiplicative"),
+        semantic_cmr.USUAL_BOUNDS,
+        "the same, multiplied",
+    ),
+    "semantic_cmr_associative": NamedModel(
+        semantic_cmr.make_factory("associative"),
+        semantic_cmr.USUAL_BOUNDS,
+        "CMR with meaning in its context-to-item memory; needs features",
+    ),
+    "ecmr": NamedModel(
+        ecmr.make_factory(), ecmr.USUAL_BOUNDS, "emotional CMR; needs a field 'valence' of 0 and 1"
+    ),
+    "cmr3": NamedModel(
+        ecmr.make_cmr3_factory(),
+        ecmr.USUAL_BOUNDS,
+        "emotional CMR with two feelings; needs a field 'valence' of -1, 0 and 1",
+    ),
+    "positional_cmr": NamedModel(
+        positional_cmr.make_factory(),
+        positional_cmr.USUAL_BOUNDS,
+        "CMR for lists that repeat items, a unit for each study event",
+    ),
+    "out_list_cmr": NamedModel(
+        positional_cmr.make_out_list_factory(),
+        positional_cmr.OUT_LIST_BOUNDS,
+        "the same, in which a repetition brings to mind something out of the list",
+    ),
+    "confusable_cru": NamedModel(
+        confusable_cru.make_factory(),
+        confusable_cru.USUAL_BOUNDS,
+        "CRU for serial recall of letters; needs distances between them",
     ),
 }
 """All models that have names."""

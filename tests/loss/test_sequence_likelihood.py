@@ -5,11 +5,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from conftest import stop_with
 from numpy_cmr import trial_nll
 
 from jaxcmr.loss import MemorySearchLikelihoodFnGenerator
 from jaxcmr.models import MODELS, usual_bounds
+from jaxcmr.models.cmr import make_factory
 from jaxcmr.optimize import Box
+from jaxcmr.simulation import study
 
 NAMES = tuple(usual_bounds("cmr"))
 BOUNDS = np.array(list(usual_bounds("cmr").values()))
@@ -138,6 +141,102 @@ def test_nll_per_event(small_data, parameters):
             assert not np.any(row[n_events:])
             loss = generator(np.array([trial]), parameters, ())
             np.testing.assert_allclose(row.sum(), loss(jnp.zeros(0)), rtol=1e-5)
+
+
+def test_nll_per_event_of_the_last_trial(small_data, parameters):
+    """Asked for alone or with others, padded or not. Catches padding (-1) that Python's counting
+    from the end takes for the last row."""
+    generator = MemorySearchLikelihoodFnGenerator(MODELS["cmr"], small_data, None)
+    alone = generator.nll_per_event(np.array([19]), parameters)[0]
+    assert alone.sum() > 0
+    padded = generator.nll_per_event(np.array([-1, 18, 19, -1, 19]), parameters)
+    for row in (2, 4):
+        np.testing.assert_allclose(padded[row], alone, rtol=1e-5)
+
+
+LISTS = {
+    "subject": np.zeros((3, 1), int),
+    "listLength": np.full((3, 1), 4),
+    "pres_itemnos": np.array([[1, 2, 3, 4], [1, 2, 3, 4], [2, 4, 1, 3]]),
+    "recalls": np.array([[3, 1, 0, 0], [0, 0, 0, 0], [4, 3, 2, 1]]),
+}
+"""Two recalls, none, and all four, after which no stop is seen."""
+COUNTED = {
+    "all": [[0, 1, 2], [0], [0, 1, 2, 3]],
+    "recalls": [[0, 1], [], [0, 1, 2, 3]],
+    "after_first": [[1, 2], [], [1, 2, 3]],
+    "recalls_after_first": [[1], [], [1, 2, 3]],
+}
+"""Which events of these lists count, by hand."""
+
+
+def event_by_event(factory, data, trial, parameters):
+    """``-log P`` of each event of a trial, by playing the model in plain Python."""
+    items = data["pres_itemnos"][trial]
+    model = study(factory(data).create_trial_model(jnp.array(trial), parameters), items)
+    terms = []
+    for position in data["recalls"][trial]:
+        choice = items[position - 1] if position > 0 else 0
+        terms.append(-np.log(model.outcome_probabilities()[choice]))
+        model = model.retrieve(jnp.array(choice))
+    return terms
+
+
+@pytest.mark.parametrize("events", COUNTED)
+def test_events_that_count(events, parameters):
+    """Each choice of events keeps the terms listed by hand, at their place and value. A trial
+    without recalls has no event after its first, the stop."""
+    generator = MemorySearchLikelihoodFnGenerator(MODELS["cmr"], LISTS, events=events)
+    expected = np.zeros((3, 4))
+    for trial, counted in enumerate(COUNTED[events]):
+        terms = event_by_event(MODELS["cmr"], LISTS, trial, parameters)
+        expected[trial, counted] = np.take(terms, counted)
+    per_event = generator.nll_per_event(np.arange(3), parameters)
+    np.testing.assert_allclose(per_event, expected, rtol=1e-4, atol=1e-6)
+    loss = generator(np.arange(3), parameters, ())
+    np.testing.assert_allclose(evaluate(loss, jnp.zeros(0)), expected.sum(), rtol=1e-4)
+
+
+def test_unknown_events(small_data):
+    """The error names what there is."""
+    with pytest.raises(
+        ValueError, match=r"all, recalls, after_first, recalls_after_first; .*'first'"
+    ):
+        MemorySearchLikelihoodFnGenerator(MODELS["cmr"], small_data, events="first")
+
+
+def test_an_impossible_stop_does_no_harm_where_stops_do_not_count(parameters):
+    """With a stop probability held at 0. Catches infinity times 0 in value or slope."""
+    names, x = ("learning_rate", "stop_probability_scale"), jnp.array([0.4, 0.0])
+    generator = MemorySearchLikelihoodFnGenerator(MODELS["cmr"], LISTS, events="recalls")
+    value, jac = slope(generator(np.arange(3), parameters, names), x)
+    assert np.isfinite(value) and np.all(np.isfinite(jac)) and np.all(jac != 0)
+    all_events = MemorySearchLikelihoodFnGenerator(make_factory(termination=stop_with(0.0)), LISTS)
+    assert all_events(np.arange(3), parameters, ())(jnp.zeros(0)) == np.inf
+
+
+def test_pointwise_log_likelihood(peers, parameters, x64):
+    """In double precision, whatever that of the run: sums of rows agree with NumPy to 1e-9, rows
+    are in the order asked for, those of -1 are 0."""
+    trials = np.array([441, -1, 3527, 0])
+    generator = MemorySearchLikelihoodFnGenerator(MODELS["cmr"], peers, None)
+    pointwise = generator.pointwise_log_likelihood(trials, parameters)
+    assert isinstance(pointwise, np.ndarray) and pointwise.dtype == np.float64
+    assert pointwise.shape == (4, 16) and np.all(pointwise <= 0)
+    oracle = [
+        -trial_nll(parameters, 16, range(1, 17), peers["recalls"][trial]) if trial >= 0 else 0.0
+        for trial in trials
+    ]
+    np.testing.assert_allclose(pointwise.sum(1), oracle, rtol=1e-9)
+    single = generator.pointwise_log_likelihood(trials, parameters, precision="float32")
+    assert single.dtype == np.float32
+    np.testing.assert_allclose(single, pointwise, rtol=1e-3, atol=1e-5)
+
+
+def test_unknown_precision(small_data, parameters):
+    generator = MemorySearchLikelihoodFnGenerator(MODELS["cmr"], small_data, None)
+    with pytest.raises(ValueError, match="float64, float32; got 'double'"):
+        generator.pointwise_log_likelihood(np.arange(2), parameters, precision="double")
 
 
 def test_an_impossible_event_is_infinitely_unlikely(small_data, parameters):

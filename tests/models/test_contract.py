@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from model_examples import NOT_A_DISTRIBUTION, example_of
+from model_examples import MAY_REPEAT, NOT_A_DISTRIBUTION, example_of
 
 from jaxcmr.models import MODELS, usual_bounds
 from jaxcmr.simulation import study
@@ -47,21 +47,27 @@ def test_models_follow_the_protocol(name):
 def test_outcome_probabilities_sum_to_one_at_every_step(name, x64):
     """Along random recalls under random parameters, edges included; one by one they agree with
     `outcome_probability`; what was recalled does not come back."""
+
+    @jax.jit
+    def recalled(parameters, order):
+        def step(model, choice):
+            one_by_one = jax.lax.map(model.outcome_probability, jnp.arange(5))
+            return model.retrieve(choice), (model.outcome_probabilities(), one_by_one)
+
+        model, along = jax.lax.scan(step, studied(name, parameters), order)
+        return *along, model.outcome_probability(jnp.array(0))
+
     rng = np.random.default_rng(1)
     for _ in range(20):
-        model = studied(name, random_parameters(name, rng))
-        recalled = []
-        for choice in rng.permutation(4) + 1:
-            outcomes = model.outcome_probabilities()
-            assert np.all(outcomes >= 0) and np.all(np.isfinite(outcomes))
-            if name not in NOT_A_DISTRIBUTION:
-                np.testing.assert_allclose(outcomes.sum(), 1, rtol=1e-6)
-            single = [float(model.outcome_probability(jnp.array(i))) for i in range(5)]
-            np.testing.assert_array_equal(single, outcomes)
-            assert all(outcomes[item] == 0 for item in recalled)
-            model = model.retrieve(jnp.array(choice))
-            recalled.append(choice)
-        assert model.outcome_probability(jnp.array(0)) == 1
+        order = rng.permutation(4) + 1
+        steps, one_by_one, stops = recalled(random_parameters(name, rng), order)
+        assert np.all(steps >= 0) and np.all(np.isfinite(steps))
+        if name not in NOT_A_DISTRIBUTION:
+            np.testing.assert_allclose(steps.sum(1), 1, rtol=1e-6)
+        np.testing.assert_allclose(one_by_one, steps, rtol=1e-5, atol=1e-30)
+        if name not in MAY_REPEAT:
+            assert all(np.all(steps[i + 1 :, item] == 0) for i, item in enumerate(order))
+            assert stops == 1
 
 
 def test_a_step_keeps_shapes_and_dtypes(name, x64):

@@ -1,0 +1,110 @@
+"""Instance memory: every association is kept as a trace, and a probe sums the traces it resembles.
+
+Source: the multitrace memory of MINERVA 2 (Hintzman, 1984, 1986), as an associative memory with
+the patterns of CMR. With trace sensitivity 1 it is exactly the linear memory.
+"""
+
+from __future__ import annotations
+
+import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int
+
+from jaxcmr.components.linear_memory import context_to_item, item_to_context
+from jaxcmr.typing import Parameters
+
+__all__ = ["InstanceMemory", "instance_context_to_item", "instance_item_to_context"]
+
+
+def signed_power(x: Float[Array, " n"], exponent: Float[Array, ""]) -> Float[Array, " n"]:
+    """``sign(x) |x| ** exponent``; 0 stays 0 at every exponent, with a gradient of 0.
+
+    Entries within 1e8 of the smallest float count as zero, so that gradients stay finite below
+    exponent 1, where the slope grows without limit towards 0.
+    """
+    size = jnp.abs(x)
+    positive = size > jnp.finfo(x.dtype).tiny * 1e8
+    return jnp.where(positive, jnp.sign(x) * jnp.where(positive, size, 1.0) ** exponent, 0.0)
+
+
+class InstanceMemory(eqx.Module):
+    """Traces of associations from one kind of pattern (in) to another (out).
+
+    Interchangeable with `LinearMemory`. There is room for a fixed number of traces, so that shapes
+    stay the same while it learns; rows from `count` on are zero.
+    """
+
+    in_traces: Float[Array, "room n_in"]
+    out_traces: Float[Array, "room n_out"]
+    count: Int[Array, ""]  # traces in use
+    sensitivity: Float[Array, ""]
+
+    @classmethod
+    def from_rows(
+        cls, rows: Float[Array, "n_in n_out"], room: int, sensitivity: Float[Array, ""]
+    ) -> InstanceMemory:
+        """A memory in which in-unit i points to ``rows[i]``, one trace a unit, before any study.
+
+        Args:
+            rows: what each in-unit points to, as in `LinearMemory.state`.
+            room: how many more traces it can take.
+            sensitivity: exponent of a trace's similarity to the probe; 1 is a linear memory, more
+                leaves dissimilar traces silent.
+        """
+        n_in = len(rows)
+        return cls(
+            in_traces=jnp.pad(jnp.eye(n_in, dtype=rows.dtype), ((0, room), (0, 0))),
+            out_traces=jnp.pad(rows, ((0, room), (0, 0))),
+            count=jnp.full((), n_in, int),
+            sensitivity=sensitivity,
+        )
+
+    def associate(
+        self,
+        in_pattern: Float[Array, " n_in"],
+        out_pattern: Float[Array, " n_out"],
+        rate: Float[Array, ""],
+    ) -> InstanceMemory:
+        """Keeps a trace ``(in_pattern, rate * out_pattern)``.
+
+        If either pattern is all zero (padding) nothing changes and no room is taken. A trace more
+        than there is room for makes the memory NaN: lost silently, it would be a wrong model.
+        """
+        is_trace = jnp.any(in_pattern != 0) & jnp.any(out_pattern != 0)
+        room = len(self.in_traces)
+        is_row = (is_trace & (jnp.arange(room) == self.count))[:, None]
+        out_traces = jnp.where(is_row, rate * out_pattern, self.out_traces)
+        return InstanceMemory(
+            in_traces=jnp.where(is_row, in_pattern, self.in_traces),
+            out_traces=jnp.where(is_trace & (self.count >= room), jnp.nan, out_traces),
+            count=self.count + is_trace,
+            sensitivity=self.sensitivity,
+        )
+
+    def probe(self, in_pattern: Float[Array, " n_in"]) -> Float[Array, " n_out"]:
+        """What the memory returns for `in_pattern`: ``sum_t (in_t . in_pattern)^v out_t``.
+
+        v is the trace sensitivity; a negative similarity keeps its sign, as in MINERVA 2.
+        """
+        similarity = jnp.sum(self.in_traces * in_pattern, axis=1)
+        weights = signed_power(similarity, self.sensitivity)
+        return jnp.sum(weights[:, None] * self.out_traces, axis=0)
+
+
+def instance_item_to_context(n_items: int, parameters: Parameters) -> InstanceMemory:
+    """M_FC of traces, before study as `item_to_context` has it, with room for `n_items` events.
+
+    Reads ``mfc_trace_sensitivity`` and ``learning_rate``. As long as an item is a single unit, its
+    traces match a probe fully or not at all, and the sensitivity makes no difference.
+    """
+    before_study = item_to_context(n_items, parameters).state
+    return InstanceMemory.from_rows(before_study, n_items, parameters["mfc_trace_sensitivity"])
+
+
+def instance_context_to_item(n_items: int, parameters: Parameters) -> InstanceMemory:
+    """M_CF of traces, before study as `context_to_item` has it, with room for `n_items` events.
+
+    Reads ``mcf_trace_sensitivity``, ``item_support`` and ``shared_support``.
+    """
+    before_study = context_to_item(n_items, parameters).state
+    return InstanceMemory.from_rows(before_study, n_items, parameters["mcf_trace_sensitivity"])

@@ -1,0 +1,136 @@
+"""A source context: a second context, over kinds of items, that supports them beside the first.
+
+Source: the source context of Polyn, Norman & Kahana (2009), for emotion as in eCMR (Talmi, Lohnas
+& Daw, 2019) and CMR3 (Cohen & Kahana, 2022).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int
+
+from jaxcmr.components.context import TemporalContext
+from jaxcmr.components.linear_memory import LinearMemory
+from jaxcmr.components.semantic_cue import item_values
+from jaxcmr.typing import Parameters, RecallDataset
+
+__all__ = ["SourceCue", "SourceCueMaker"]
+
+
+class SourceCue(eqx.Module):
+    """A context over sources, and what it has learned to support.
+
+    It starts at a unit of its own (0), drifts towards the source of each item that is studied or
+    recalled, at the same rate (in Polyn et al., 2009, too, there is one rate for sources), and
+    returns to its start before recall as temporal context does, at that one's rate. An item of no
+    source leaves it alone. It learns after each update, with the attention that temporal context
+    has, times `emphasis`; before study it supports nothing.
+    """
+
+    context: TemporalContext  # over 1 + n_sources units
+    memory: LinearMemory  # from sources to items
+    inputs: Float[Array, "n_items units"]  # the source of each item; all 0 for none
+    emphasis: Float[Array, " n_items"]  # of learning
+    drift_rate: Float[Array, ""]
+    start_drift_rate: Float[Array, ""]
+
+    def experience(self, item: Float[Array, " n_items"], attention: Float[Array, ""]) -> SourceCue:
+        """The cue after study of `item` (one-hot; all 0 is padding and changes nothing)."""
+        drifted = self.towards(item)
+        rate = attention * jnp.sum(item * self.emphasis)
+        memory = self.memory.associate(drifted.context.state, item, rate)
+        return replace(drifted, memory=memory)
+
+    def start_retrieving(self) -> SourceCue:
+        """The cue ready for the first recall."""
+        return replace(self, context=self.context.return_to_start(self.start_drift_rate))
+
+    def retrieve(self, pattern: Float[Array, " n_items"]) -> SourceCue:
+        """The cue after recall of the items of `pattern`."""
+        return self.towards(pattern)
+
+    def __call__(
+        self,
+        support: Float[Array, " n_items"],
+        context: Float[Array, " units"],
+        recallable: Bool[Array, " n_items"],
+    ) -> Float[Array, " n_items"]:
+        """`support` with that of the source context added."""
+        return support + self.memory.probe(self.context.state)
+
+    def towards(self, pattern: Float[Array, " n_items"]) -> SourceCue:
+        """The cue after its context has drifted to the sources of `pattern`."""
+        sources = jnp.sum(pattern[:, None] * self.inputs, axis=0)
+        return replace(self, context=self.context.integrate(sources, self.drift_rate))
+
+
+class SourceCueCreator(eqx.Module):
+    """Creates the source cue of each trial; reads ``source_drift_rate`` and ``start_drift_rate``
+    (0 to 1) and ``emotion_scale`` (0 to 100)."""
+
+    inputs: Float[Array, "trials n_items units"]
+    is_emotional: Bool[Array, "trials n_items"]
+
+    def __call__(self, trial_index: Int[Array, ""], parameters: Parameters) -> SourceCue:
+        """The cue of trial `trial_index` (0-based row), before its first study event."""
+        inputs = self.inputs[trial_index]
+        n_items, n_units = inputs.shape
+        is_emotional = self.is_emotional[trial_index]
+        return SourceCue(
+            context=TemporalContext.create(n_units - 1, parameters),
+            memory=LinearMemory(jnp.zeros((n_units, n_items))),
+            inputs=inputs,
+            emphasis=jnp.where(is_emotional, parameters["emotion_scale"], 1.0),
+            drift_rate=parameters["source_drift_rate"],
+            start_drift_rate=parameters["start_drift_rate"],
+        )
+
+
+@dataclass(frozen=True)
+class SourceCueMaker:
+    """Finds sources in ``(dataset, features)``: a cue for `jaxcmr.models.cmr.make_factory`.
+
+    Args:
+        field: the field of the data set, (trials, positions), with the code of each presented item.
+        sources: codes that have a unit of source context each.
+        sourceless: codes of items that give source context no input.
+        emotional: codes of items whose learning is scaled by ``emotion_scale``.
+    """
+
+    field: str
+    sources: tuple[float, ...]
+    sourceless: tuple[float, ...] = ()
+    emotional: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        if len(set(self.codes)) < len(self.codes):
+            raise ValueError(f"Each kind of item needs a code of its own; got {list(self.codes)}.")
+
+    @property
+    def codes(self) -> tuple[float, ...]:
+        """All codes that may occur."""
+        return (*self.sources, *self.sourceless)
+
+    def __call__(self, dataset: RecallDataset, features: Any) -> SourceCueCreator:
+        """The creator of the cues of all trials; no features are needed.
+
+        Raises:
+            ValueError: `field` is not in the data, or holds a code that is not known.
+        """
+        values, is_studied = item_values(dataset, self.field)
+        unknown = np.unique(values[is_studied & ~np.isin(values, self.codes)])
+        if unknown.size:
+            raise ValueError(
+                f"{self.field!r} holds {unknown[:5].tolist()}, but the codes are "
+                f"{list(self.codes)}. Name the codes of your data."
+            )
+        inputs = (values[..., None] == np.array(self.sources)) & is_studied[..., None]
+        return SourceCueCreator(
+            inputs=jnp.asarray(np.pad(inputs, ((0, 0), (0, 0), (1, 0))), jnp.result_type(float)),
+            is_emotional=jnp.asarray(is_studied & np.isin(values, self.emotional)),
+        )

@@ -1,0 +1,88 @@
+"""Negative log-likelihood of typed sequences, by what was typed and not by where it was studied.
+
+The likelihood is that of `sequence_likelihood`, over letters: intrusions and repeats are events
+like others (Logan, 2021). For models whose choices are the letters of an alphabet, such as
+`jaxcmr.models.confusable_cru`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from jaxtyping import Array, Float
+
+from jaxcmr.loss._likelihood import log_likelihood_of_events, nll_of_events
+from jaxcmr.loss.sequence_likelihood import SequenceLikelihood
+from jaxcmr.trials import TrialSets
+from jaxcmr.typing import MemorySearchFactory, Parameters, RecallDataset
+
+__all__ = ["ConfusableLikelihoodFnGenerator"]
+
+
+class ConfusableLikelihoodFnGenerator:
+    """Makes likelihoods of what was typed in sets of trials of one data set (a `LossFnGenerator`).
+
+    Args:
+        model_factory: ``(dataset, features) -> factory`` of a model whose choices are letters.
+        dataset: recall data; its ``pres_itemids`` (trials, positions) are studied, its
+            ``rec_itemids`` (trials, outputs) scored. Both hold letters from 1 on, 0 for none.
+        features: passed to `model_factory`, e.g. the distances between letters.
+
+    Raises:
+        ValueError: a field is missing, or something was typed after a 0, where typing had ended.
+    """
+
+    def __init__(
+        self,
+        model_factory: Callable[..., MemorySearchFactory],
+        dataset: RecallDataset,
+        features: Any = None,
+    ) -> None:
+        studied, typed = (letters_of(dataset, name) for name in ("pres_itemids", "rec_itemids"))
+        resumed = np.any((typed[:, :-1] == 0) & (typed[:, 1:] > 0), axis=1)
+        if resumed.any():
+            raise ValueError(
+                f"'rec_itemids' has a letter after a 0 in trial {np.argmax(resumed)}, but the "
+                "first 0 is where typing ends. Give an omission that is followed by more a letter "
+                "of its own, or leave it out."
+            )
+        over_letters = {**dataset, "pres_itemnos": studied}
+        self.trial_sets = TrialSets(model_factory, over_letters, features, choices=typed)
+        self.parameter_names = self.trial_sets.parameter_names
+        self.parameter_scales = self.trial_sets.parameter_scales
+
+    def __call__(
+        self,
+        trial_indices: np.ndarray,
+        base_params: Parameters,
+        free_param_names: Sequence[str],
+    ) -> SequenceLikelihood:
+        """The loss over `trial_indices` (0-based rows; -1 is "no trial" and adds nothing)."""
+        return SequenceLikelihood(self.trial_sets(trial_indices, base_params, free_param_names))
+
+    def nll_per_event(
+        self, trial_indices: np.ndarray, parameters: Parameters
+    ) -> Float[Array, "trials events"]:
+        """Nats of every letter and stop, in the order of `trial_indices`; 0 where no event."""
+        return nll_of_events(self, trial_indices, parameters)
+
+    def pointwise_log_likelihood(
+        self, trial_indices: np.ndarray, parameters: Parameters, precision: str = "float64"
+    ) -> Float[np.ndarray, "trials events"]:
+        """``log P`` (nats) of every letter and stop; rows as in `nll_per_event`.
+
+        `precision` is that of the computation, "float64" or "float32"; a ValueError if another.
+        """
+        return log_likelihood_of_events(self, trial_indices, parameters, precision)
+
+
+def letters_of(dataset: RecallDataset, name: str) -> np.ndarray:
+    """Field `name` of a data set as integers, (trials, letters)."""
+    if name not in dataset:
+        raise ValueError(
+            f"The data set has no field '{name}', which holds letters from 1 on, one row a trial; "
+            f"it has {sorted(dataset)}"
+        )
+    return np.asarray(dataset[name]).astype(int)

@@ -1,0 +1,185 @@
+"""Mean squared error between observed and simulated data in any summary of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int
+
+from jaxcmr.loss._order import places_in
+from jaxcmr.loss._simulated import SimulatedRecalls, Simulator
+from jaxcmr.typing import MemorySearchFactory, Parameters, RecallDataset
+
+__all__ = ["MemorySearchSummaryMseFnGenerator", "Summary", "SummaryMse"]
+
+Fields = Mapping[str, Array]
+Summary = Callable[[Int[Array, "trials outputs"], Fields, Bool[Array, " trials"]], Array]
+"""``summary(recalls, fields, is_trial) -> array`` of any shape that does not depend on `trials`;
+see `MemorySearchSummaryMseFnGenerator`."""
+
+
+class SummaryMse(eqx.Module):
+    """Mean squared difference of a summary of recalls over a set of trials, as a `LossFn`.
+
+    The simulated summary is the mean over simulations of the whole set, finite values only: what
+    the model expects of an experiment of this size. Entries that are not finite in the data do not
+    count; one that is finite there and in no simulation is 0 in the simulated summary, so that a
+    model gains nothing by never doing what is measured.
+    """
+
+    simulated: SimulatedRecalls
+    places: Int[Array, " trials"]
+    is_trial: Bool[Array, " trials"]
+    fields: dict[str, Array]
+    observed: Float[Array, "..."]
+    summary: Summary = eqx.field(static=True)
+
+    has_slope: ClassVar[bool] = False
+
+    def __call__(self, x: Float[Array, "n_params ..."]) -> Float[Array, "..."]:
+        """The loss of parameter vector(s) `x`, whose rows are the free parameters."""
+        return self._mse(x) if jnp.ndim(x) == 1 else jax.vmap(self._mse, in_axes=1)(x)
+
+    def _mse(self, x: Float[Array, " n_params"]) -> Float[Array, ""]:
+        counted = jnp.isfinite(self.observed)
+        difference = jnp.where(counted, self.simulated_summary(x) - self.observed, 0.0)
+        return jnp.sum(difference**2) / jnp.maximum(jnp.sum(counted), 1)
+
+    def simulated_summary(self, x: Float[Array, " n_params"]) -> Float[Array, "..."]:
+        """Mean of the finite values over simulations; 0 where there is none."""
+        by_block = self.simulated.visit(x, lambda recalls, trial: recalls)
+        recalls = by_block.reshape(-1, *by_block.shape[2:])[self.places].astype(int)
+        values = jax.vmap(lambda each: self._summarise(each), in_axes=1)(recalls)
+        finite = jnp.isfinite(values)
+        return jnp.where(finite, values, 0.0).sum(0) / jnp.maximum(finite.sum(0), 1)
+
+    def _summarise(self, recalls: Int[Array, "trials outputs"]) -> Float[Array, "..."]:
+        return summarise(self.summary, recalls, self.fields, self.is_trial)
+
+
+class MemorySearchSummaryMseFnGenerator:
+    """Makes losses by a summary of one's own of one data set (a `LossFnGenerator`).
+
+    Args:
+        model_factory: ``(dataset, features) -> factory``.
+        dataset: recall data.
+        features: passed to `model_factory`.
+        summary: ``summary(recalls, fields, is_trial)``, a function written with `jax.numpy` that
+            returns an array of any one shape, the same for any number of trials. It is given
+
+            - ``recalls`` (trials, outputs): study positions from 1 in order of recall, 0 for none;
+            - ``fields``: the same trials' rows of the other numeric fields of `dataset`, such as
+              ``fields["listLength"]`` (trials, 1), but those of recalls (``rec_...``);
+            - ``is_trial`` (trials,): False in rows that only fill up the array, in which recalls
+              and fields are all 0. Sets of trials of one size share a compiled program this way.
+              Such rows must not change the summary: divide by ``is_trial.sum()``, not by the number
+              of rows.
+
+            It is called with the observed recalls of a set of trials, and with simulated ones. NaN
+            marks what cannot be computed. To hand the loss to a fitter, fix the function with
+            ``functools.partial(MemorySearchSummaryMseFnGenerator, summary=...)``.
+        n_simulations: simulated recalls of each trial, each cut off at the number of recalls
+            observed there.
+        seed: of the simulations' random draws.
+
+    Raises:
+        ValueError: `summary` is not given, or rows that only fill up change its value or its
+            shape; or `n_simulations` is less than 1.
+    """
+
+    has_slope: ClassVar[bool] = SummaryMse.has_slope
+
+    def __init__(
+        self,
+        model_factory: Callable[..., MemorySearchFactory],
+        dataset: RecallDataset,
+        features: Any = None,
+        *,
+        summary: Summary | None = None,
+        n_simulations: int = 20,
+        seed: int = 0,
+    ) -> None:
+        if summary is None:
+            raise ValueError(
+                "Give the summary to compare: summary=function(recalls, fields, is_trial), fixed "
+                "with functools.partial where a fitter makes the generator."
+            )
+        self.summary = summary
+        self.simulate = Simulator(model_factory, dataset, features, n_simulations, seed)
+        self.parameter_names = self.simulate.trial_sets.parameter_names
+        self.parameter_scales = self.simulate.trial_sets.parameter_scales
+        self.recalls = np.asarray(dataset["recalls"])
+        self.fields = {
+            name: np.asarray(values)
+            for name, values in dataset.items()
+            if name != "recalls" and not name.startswith("rec_") and _is_numeric(values)
+        }
+        self._check_summary()
+
+    def __call__(
+        self,
+        trial_indices: np.ndarray,
+        base_params: Parameters,
+        free_param_names: Sequence[str],
+    ) -> SummaryMse:
+        """The loss over `trial_indices` (0-based rows; -1 is "no trial" and adds nothing)."""
+        indices = np.asarray(trial_indices)
+        simulated = self.simulate(indices, base_params, free_param_names)
+        recalls, fields, is_trial = self._rows(indices)
+        return SummaryMse(
+            simulated,
+            jnp.asarray(places_in(simulated.trials.blocks, indices)),
+            is_trial,
+            fields,
+            summarise(self.summary, recalls, fields, is_trial),
+            self.summary,
+        )
+
+    def _rows(self, indices: np.ndarray) -> tuple[Array, dict[str, Array], Array]:
+        """Recalls, fields and `is_trial` of these trials; all 0 where there is none."""
+        is_trial = indices >= 0
+
+        def rows(values: np.ndarray) -> Array:
+            chosen = values[indices]
+            chosen[~is_trial] = 0
+            return jnp.asarray(chosen)
+
+        fields = {name: rows(values) for name, values in self.fields.items()}
+        return rows(self.recalls), fields, jnp.asarray(is_trial)
+
+    def _check_summary(self) -> None:
+        """Raises a ValueError unless the summary is blind to rows that only fill up."""
+        first = np.arange(min(8, len(self.recalls)))
+        plain, filled = (
+            np.asarray(summarise(self.summary, *self._rows(indices)))
+            for indices in (first, np.append(first, [-1, -1, -1]))
+        )
+        if plain.shape != filled.shape:
+            raise ValueError(
+                f"The summary of {len(first)} trials has shape {plain.shape}, with three rows more "
+                f"{filled.shape}: its shape must not depend on the number of rows."
+            )
+        if not np.allclose(plain, filled, rtol=1e-4, atol=1e-6, equal_nan=True):
+            raise ValueError(
+                "The summary changes with rows that only fill up the array: leave out those where "
+                "is_trial is False (e.g. divide by is_trial.sum(), not by len(recalls))."
+            )
+
+
+def summarise(summary: Summary, recalls: Array, fields: Fields, is_trial: Array) -> Array:
+    """The summary as real numbers of the working precision."""
+    return jnp.asarray(_compiled(summary, recalls, fields, is_trial), jnp.result_type(float))
+
+
+@eqx.filter_jit
+def _compiled(summary: Summary, recalls: Array, fields: Fields, is_trial: Array) -> Array:
+    return summary(recalls, fields, is_trial)
+
+
+def _is_numeric(values: np.ndarray) -> bool:
+    return np.asarray(values).dtype.kind in "biuf"

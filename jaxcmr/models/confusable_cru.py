@@ -1,0 +1,206 @@
+"""Confusable CRU: serial recall of letters, any of which may slip into a similar one when typed.
+
+Source: the context retrieval and updating model (CRU; Logan, 2021): the memory is `cru`, over
+letters, that learns before context is updated and may give a letter again. Slips are added to what
+it gives, by an exponential of the distance between letters (Shepard, 1987).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import lru_cache
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int
+
+from jaxcmr.models import cmr, cru
+from jaxcmr.parameters import scalar_arrays
+from jaxcmr.typing import Parameters, RecallDataset
+
+__all__ = ["USUAL_BOUNDS", "ConfusableCRU", "ConfusableCRUFactory", "make_factory"]
+
+USUAL_BOUNDS: Mapping[str, tuple[float, float]] = {
+    **cru.USUAL_BOUNDS,
+    "item_sensitivity_max": (2.220446049250313e-16, 100.0),
+    "item_sensitivity_decrease": (2.220446049250313e-16, 1.0),
+}
+"""Bounds for fits, by parameter name; those of the sensitivity suit distances of about 1."""
+
+
+class ConfusableCRU(eqx.Module):
+    """The state of the model within one trial. Every method returns a new model.
+
+    Choices are letters, 1 to n_letters. When letter i is studied at event k (from 0), its row of
+    the slip matrix Z becomes the softmax over j of
+    ``-item_sensitivity_max * item_sensitivity_decrease^k * distance_ij``; a letter not studied has
+    that of the identity. Letter j is typed with probability ``(1 - s) sum_i P(i) Z_ij``, where s
+    and P are the memory's. Context then advances by the letter that most probably was meant,
+    ``argmax_i P(i) Z_ij``.
+    """
+
+    memory: cmr.CMR
+    slips: Float[Array, "letters letters"]  # Z: row i sums to one
+    distances: Float[Array, "letters letters"]
+    sensitivity_max: Float[Array, ""]
+    sensitivity_decrease: Float[Array, ""]
+
+    def experience(self, choice: Int[Array, ""]) -> ConfusableCRU:
+        """The model after studying letter `choice` (0 is padding and changes nothing)."""
+        decrease = self.sensitivity_decrease**self.memory.study_event
+        sensitivity = self.sensitivity_max * decrease
+        confused = jax.nn.softmax(-sensitivity * self.distances, axis=1)
+        is_row = jnp.arange(1, len(self.slips) + 1) == choice
+        return replace(
+            self,
+            memory=self.memory.experience(choice),
+            slips=jnp.where(is_row[:, None], confused, self.slips),
+        )
+
+    def start_retrieving(self) -> ConfusableCRU:
+        """The model ready for its first recall."""
+        return replace(self, memory=self.memory.start_retrieving())
+
+    def retrieve(self, choice: Int[Array, ""]) -> ConfusableCRU:
+        """The model after typing letter `choice`, or after stopping (0)."""
+        meant = jnp.where(choice > 0, self.most_probably_meant(choice), 0)
+        return replace(self, memory=self.memory.retrieve(meant))
+
+    def most_probably_meant(self, choice: Int[Array, ""]) -> Int[Array, ""]:
+        """The letter that most probably was meant, given that letter `choice` is typed."""
+        to_choice = self.slips[:, jnp.maximum(choice - 1, 0)]
+        return jnp.argmax(self.memory.outcome_probabilities()[1:] * to_choice) + 1
+
+    def activations(self) -> Float[Array, " letters"]:
+        """Support of context for each letter, before any slip."""
+        return self.memory.activations()
+
+    def outcome_probabilities(self) -> Float[Array, " letters+1"]:
+        """Probabilities of all outcomes, stopping first; they sum to one."""
+        outcomes = self.memory.outcome_probabilities()
+        typed = jnp.sum(outcomes[1:, None] * self.slips, axis=0)
+        return jnp.concatenate([outcomes[:1], typed])
+
+    def outcome_probability(self, choice: Int[Array, ""]) -> Float[Array, ""]:
+        """Probability that the next event is typing letter `choice`, or stopping (0)."""
+        return self.outcome_probabilities()[choice]
+
+
+class ConfusableCRUFactory(eqx.Module):
+    """Builds the model for the trials of a data set (a `jaxcmr.typing.MemorySearchFactory`)."""
+
+    memory: cmr.CMRFactory  # over letters
+    distances: np.ndarray  # (n_letters, n_letters), in double precision
+
+    @property
+    def parameter_names(self) -> tuple[str, ...]:
+        """Names of the parameters that the model reads, but for those fixed."""
+        return (*self.memory.parameter_names, "item_sensitivity_max", "item_sensitivity_decrease")
+
+    @property
+    def parameter_scales(self) -> Mapping[str, str]:
+        """Parameters better searched on a logarithmic scale."""
+        return {**self.memory.parameter_scales, "item_sensitivity_max": "log"}
+
+    def study_lists(self, dataset: RecallDataset) -> np.ndarray:
+        """An integer a trial, equal where the letters are.
+
+        Raises:
+            ValueError: what a loss would have the model study are positions, not letters.
+        """
+        if not np.array_equal(dataset["pres_itemnos"], dataset["pres_itemids"]):
+            raise ValueError(
+                "This model studies letters, but the data set's 'pres_itemnos' are not its letters "
+                "'pres_itemids'. Score it with jaxcmr.loss.confusable_likelihood, or pass a data "
+                "set whose 'pres_itemnos' are its 'pres_itemids'."
+            )
+        return self.memory.study_lists(dataset)
+
+    def create_trial_model(
+        self, trial_index: Int[Array, ""], parameters: Parameters
+    ) -> ConfusableCRU:
+        """The model before its first study event, able to type every letter of the alphabet."""
+        parameters = scalar_arrays(parameters)
+        memory = self.memory.create_trial_model(trial_index, parameters)
+        return ConfusableCRU(
+            memory=replace(memory, recallable=jnp.ones_like(memory.recallable)),
+            slips=jnp.eye(len(self.distances)),
+            distances=jnp.asarray(self.distances, jnp.result_type(float)),
+            sensitivity_max=parameters["item_sensitivity_max"],
+            sensitivity_decrease=parameters["item_sensitivity_decrease"],
+        )
+
+
+def make_factory(*on: str, **parts: Any) -> Callable[..., ConfusableCRUFactory]:
+    """The factory of confusable CRU; the same arguments give the same factory.
+
+    A letter has one unit of context, however often it is studied.
+
+    Args:
+        on: mechanisms of `cru.TOGGLES` that the memory has and CRU has not.
+        **parts: other parts of the memory than the usual ones: ``mfc``, ``mcf``, ``context``,
+            ``termination`` and ``choice`` of `jaxcmr.models.cmr.make_factory`.
+
+    Returns:
+        ``Factory(dataset, features) -> ConfusableCRUFactory``. The features are the distances
+        between letters, (n_letters, n_letters) in any unit: finite, not negative, 0 on the
+        diagonal, not necessarily symmetric. ``pres_itemids`` (trials, positions) and
+        ``rec_itemids`` (trials, outputs) hold letters 1 to n_letters, 0 for none. It raises a
+        ValueError for features or letters that are anything else.
+    """
+    return factory_of(
+        cru.make_factory(
+            *on, learn_after_context_update=False, allow_repeated_recalls=True, **parts
+        )
+    )
+
+
+@lru_cache
+def factory_of(memory: Callable[..., cmr.CMRFactory]) -> Callable[..., ConfusableCRUFactory]:
+    """The same function for the same memory."""
+
+    def factory(dataset: RecallDataset, features: Any = None) -> ConfusableCRUFactory:
+        distances = as_distances(features)
+        for name in ("pres_itemids", "rec_itemids"):
+            refuse_other_than_letters(dataset, name, len(distances))
+        over_letters = replace(memory(dataset, features), n_items=len(distances))
+        return ConfusableCRUFactory(over_letters, distances)
+
+    return factory
+
+
+def as_distances(features: Any) -> np.ndarray:
+    """`features` as a matrix of distances; a ValueError if they are none."""
+    wanted = "features is the matrix of distances between letters, (n_letters, n_letters)"
+    try:
+        distances = np.asarray(features, np.float64)
+    except (TypeError, ValueError):
+        raise ValueError(f"{wanted}; got {type(features).__name__}") from None
+    if features is None:
+        raise ValueError(f"{wanted}; got None")
+    if distances.ndim != 2 or distances.shape[0] != distances.shape[1] or not len(distances):
+        raise ValueError(f"{wanted}; got shape {distances.shape}")
+    if not np.all(np.isfinite(distances)):
+        where = np.argwhere(~np.isfinite(distances))[0]
+        raise ValueError(f"{wanted}, all finite; entry {tuple(where.tolist())} is not")
+    if np.any(distances < 0):
+        where = np.argwhere(distances < 0)[0]
+        raise ValueError(f"{wanted}, not negative; entry {tuple(where.tolist())} is. Similarities?")
+    if np.any(np.diagonal(distances)):
+        raise ValueError(f"{wanted}, 0 from a letter to itself; got {np.diagonal(distances)[:5]}")
+    return distances
+
+
+def refuse_other_than_letters(dataset: RecallDataset, name: str, n_letters: int) -> None:
+    """Raises a ValueError if field `name` holds anything but letters 1 to `n_letters` or 0."""
+    letters = np.asarray(dataset.get(name, 0))
+    odd = letters[~np.isin(letters, np.arange(n_letters + 1))]
+    if odd.size:
+        raise ValueError(
+            f"'{name}' holds {odd[0]}, but the distances are between {n_letters} letters: number "
+            f"the letters 1 to {n_letters}, with 0 for none"
+        )

@@ -1,0 +1,173 @@
+"""Semantic cues, by hand-worked numbers and by their equations in NumPy."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxcmr.components import LinearMemory, PowerChoice
+from jaxcmr.components.semantic_cue import (
+    SEMANTIC_RULES,
+    SemanticCue,
+    SemanticCueMaker,
+    item_values,
+    similarities,
+)
+from jaxcmr.components.source_cue import SourceCueMaker
+
+FEATURES = np.array([[1.0, 0], [3, 3], [0, 2], [-1, 0], [0, 0]])
+DATA = {
+    "listLength": np.array([[3], [2]]),
+    "pres_itemnos": np.array([[3, 1, 2], [2, 0, 1]]),
+    "pres_itemids": np.array([[3, 1, 2], [4, 0, 1]]),
+    "wordpool": np.array([[1, 2, 3], [1, 0, 3]]),
+}
+HALF = np.sqrt(0.5)
+C = np.array([[0, 0.5, 0.0], [0.5, 0, 0.2], [0.0, 0.2, 0]])
+ALL = jnp.ones(3, bool)
+EDGES = [0.0, 2.220446049250313e-16, 1e-3, 1.0, 100.0]
+
+
+def cue_of(rule, scale, sensitivity=None, similarity=C):
+    number = None if sensitivity is None else jnp.asarray(sensitivity, float)
+    similarity = jnp.asarray(similarity, float)
+    return SemanticCue(similarity, jnp.zeros(len(C)), jnp.asarray(scale, float), number, rule)
+
+
+def after(cue, item):
+    return cue.retrieve(jnp.eye(3)[item - 1])
+
+
+def test_similarities_by_hand():
+    """(1, 0), (3, 3) and (0, 2) lie 45 degrees apart, (-1, 0) away from (1, 0): cos 45 or 0, by
+    item number, not by position. Catches a negative similarity, and items compared with padding."""
+    found = similarities(DATA, FEATURES, "pres_itemids")
+    np.testing.assert_allclose(found[0], [[0, HALF, 0], [HALF, 0, HALF], [0, HALF, 0]], atol=1e-15)
+    np.testing.assert_array_equal(found[1], np.zeros((3, 3)))
+    named = similarities(DATA, FEATURES, "wordpool")  # items 1, 2, 3 of trial 0 are rows 2, 3, 1
+    np.testing.assert_allclose(named[0], [[0, HALF, HALF], [HALF, 0, 0], [HALF, 0, 0]], atol=1e-15)
+
+
+def test_additive_by_hand():
+    """After recall of item 2, (1, 2, 3) + 4 (0.5, 0, 0.2) = (3, 2, 3.8)."""
+    cue = after(cue_of("additive", 4.0), 2)
+    np.testing.assert_allclose(cue(jnp.array([1.0, 2, 3]), jnp.ones(4), ALL), [3, 2, 3.8])
+
+
+def test_multiplicative_by_hand():
+    """After item 2, with s = 2 and t = 4, powered supports 1^4 and 3^4 are weighed by 0.5^2 and
+    0.2^2: 0.25 to 3.24."""
+    cue = after(cue_of("multiplicative", 2.0, 4.0), 2)
+    recallable = jnp.array([True, False, True])
+    support = cue(jnp.array([1.0, 2, 3]), jnp.ones(4), recallable)
+    shares = PowerChoice(jnp.array(4.0))(support, recallable)
+    np.testing.assert_allclose(shares, np.array([0.25, 0, 3.24]) / 3.49, rtol=1e-5)
+
+
+def test_associative_is_what_the_memory_would_give(x64):
+    """Support equals that of an M_CF to which s C was added, whatever context; the start unit adds
+    nothing, nor do units beyond those of items."""
+    rng = np.random.default_rng(0)
+    memory, context = rng.random((6, 3)), rng.random(6)
+    grown = memory.copy()
+    grown[1:4] += 7.0 * C
+    cue = cue_of("associative", 7.0)
+    ours = cue(LinearMemory(jnp.asarray(memory)).probe(context), jnp.asarray(context), ALL)
+    np.testing.assert_allclose(ours, context @ grown, rtol=1e-12 if x64 else 1e-5)
+
+
+@pytest.mark.parametrize("rule", SEMANTIC_RULES)
+def test_scale_zero_changes_nothing(rule):
+    """To the last bit, where similarity is 0 (0^0 is 1) and at every sensitivity."""
+    support = jnp.array([1.3, 0.0, 3.7])
+    for sensitivity in EDGES:
+        before = cue_of(rule, 0.0, sensitivity)
+        for cue in (before, after(before, 1)):
+            np.testing.assert_array_equal(cue(support, jnp.ones(4), ALL), support)
+
+
+@pytest.mark.parametrize("rule", ["additive", "multiplicative"])
+def test_there_is_no_cue_before_the_first_recall(rule):
+    """Nor after study, which brings no cue: catches last study taken for last recall."""
+    support = jnp.array([1.3, 0.2, 3.7])
+    cue = cue_of(rule, 5.0, 2.0).experience(jnp.eye(3)[0], jnp.array(2.0)).start_retrieving()
+    np.testing.assert_array_equal(cue(support, jnp.ones(4), ALL), support)
+
+
+def test_multiplicative_is_exact_in_range(x64):
+    """Shares are as a^t C^s, reckoned in logarithms, for sensitivities from 1 to 100 and scales
+    from 0 to 100, also where an item no longer recallable is by far the most similar. Catches
+    powers that underflow and leave a choice by chance."""
+    rng = np.random.default_rng(1)
+    recallable = np.array([False, True, True, True])
+    for _ in range(100):
+        scale, sensitivity = 100 * rng.random(), 100 ** rng.random()
+        support, similar = 0.1 + rng.random(4), rng.random(4)
+        similar[1:] *= 0.3
+        matrix = np.zeros((4, 4))
+        matrix[0] = similar
+        numbers = [jnp.asarray(number, float) for number in (scale, sensitivity)]
+        cue = SemanticCue(jnp.asarray(matrix), jnp.eye(4)[0], *numbers, "multiplicative")
+        cued = cue(jnp.asarray(support), jnp.ones(5), jnp.asarray(recallable))
+        shares = PowerChoice(numbers[1])(cued, jnp.asarray(recallable))
+        strength = sensitivity * np.log(support) + scale * np.log(similar)
+        strength = np.exp(strength - strength[1:].max()) + 2.0**-23
+        strength[0] = 0
+        expected = strength / strength.sum()
+        np.testing.assert_allclose(shares, expected, rtol=1e-9 if x64 else 1e-3, atol=1e-30)
+
+
+@pytest.mark.parametrize("rule", SEMANTIC_RULES)
+def test_gradients_are_finite(rule, x64):
+    """Of a share of the choice, in scale, sensitivity and support, at all edges, with similarity 0
+    and support 0 among them."""
+
+    def share(numbers, support, recallable):
+        scale, sensitivity = numbers
+        cue = after(cue_of(rule, scale, sensitivity), 1)
+        cued = cue(support, jnp.ones(4), recallable)
+        return PowerChoice(sensitivity)(cued, recallable)[2]
+
+    value_and_slope = jax.jit(jax.value_and_grad(share, argnums=(0, 1)))
+    for scale in EDGES:
+        for sensitivity in EDGES[1:]:
+            numbers = jnp.array([scale, sensitivity])
+            for support in ([0.5, 1.0, 2.0], [0.0, 0.0, 1e-20], [0.0, 0.0, 0.0]):
+                for recallable in ([True] * 3, [False, False, True]):
+                    found = value_and_slope(numbers, jnp.array(support), jnp.array(recallable))
+                    assert all(np.all(np.isfinite(leaf)) for leaf in jax.tree.leaves(found))
+
+
+@pytest.mark.parametrize(
+    ("change", "features", "message"),
+    [
+        ({}, None, "needs features.*None"),
+        ({}, np.ones(3), r"\(vocabulary, dimensions\).*\(3,\)"),
+        ({}, np.full((4, 2), np.nan), "finite"),
+        ({}, FEATURES[:3], "'pres_itemids' holds 4.*1 to 3"),
+        ({"pres_itemids": DATA["pres_itemids"] - 1}, FEATURES, "holds 0.*1 to 5"),
+        ({"pres_itemids": DATA["pres_itemids"] + 1}, FEATURES, r"length zero.*\[5\]"),
+        ({"pres_itemids": np.ones((2, 4))}, FEATURES, r"shape \(2, 3\).*\(2, 4\)"),
+        ({"pres_itemnos": np.ones((2, 3), int)}, FEATURES, "Item 1 of trial 0 has two values"),
+    ],
+)
+def test_wrong_data_fails_early(change, features, message):
+    """And the message says what came and what was expected."""
+    with pytest.raises(ValueError, match=message):
+        SemanticCueMaker()({**DATA, **change}, features)
+
+
+def test_wrong_names_fail_early():
+    """A field that the data lack is named beside those they have; so are the rules."""
+    with pytest.raises(ValueError, match=r"no field 'ids'.*listLength, pres_itemids, pres_itemnos"):
+        item_values(DATA, "ids")
+    with pytest.raises(ValueError, match=r"additive, multiplicative, associative.*'adding'"):
+        SemanticCueMaker("adding")
+
+
+def test_makers_alike_are_equal():
+    """So that factories are shared; a maker of another kind is another, whatever it holds."""
+    assert SemanticCueMaker() == SemanticCueMaker("additive", "pres_itemids")
+    assert hash(SemanticCueMaker()) == hash(SemanticCueMaker("additive"))
+    assert SemanticCueMaker() != SemanticCueMaker("associative")
+    assert SemanticCueMaker("additive", "x") != SourceCueMaker("additive", "x")

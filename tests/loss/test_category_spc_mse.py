@@ -1,0 +1,80 @@
+"""The serial position curves of categories: each over its own items."""
+
+import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from conftest import stop_with
+
+from jaxcmr.loss import MemorySearchCategorySpcMseFnGenerator, MemorySearchSpcMseFnGenerator
+from jaxcmr.models import MODELS
+from jaxcmr.models.cmr import make_factory
+
+evaluate = eqx.filter_jit(lambda loss, x: loss(x))
+NOTHING = jnp.zeros(0)
+DATA = {
+    "subject": np.zeros((3, 1), int),
+    "listLength": np.array([[3], [3], [2]]),
+    "pres_itemnos": np.array([[1, 2, 3], [1, 2, 3], [1, 2, 0]]),
+    "recalls": np.array([[3, 1, 0], [2, 0, 0], [1, 2, 0]]),
+    "valence": np.array([[0, 5, 0], [5, 5, 0], [0, 0, 5]]),
+}
+"""Items of kind 0 and 5; the last 5 is beyond its list."""
+
+
+def make_loss(data, trials, parameters, factory=None, **options):
+    generator = MemorySearchCategorySpcMseFnGenerator(factory or MODELS["cmr"], data, **options)
+    return generator(np.asarray(trials), parameters, ())
+
+
+def test_observed_curves_by_hand(parameters):
+    """Kind 0: position 1 in trials 1 and 3, recalled in both; position 2 in trial 3, recalled;
+    position 3 in trials 1 and 2, recalled in the first. Kind 5: position 1 in trial 2, not
+    recalled; position 2 in trials 1 and 2, recalled in the second; position 3 nowhere."""
+    loss = make_loss(DATA, [0, 1, 2], parameters, category_field="valence")
+    np.testing.assert_array_equal(loss.n_lists, [[2, 1, 2], [1, 2, 0]])
+    np.testing.assert_allclose(loss.observed, [[1, 1, 0.5], [0, 0.5, 0]])
+
+
+def test_value_by_hand(parameters):
+    """A model that stops at once recalls nothing: the mean square of the five observed points,
+    (1 + 1 + 1/4 + 0 + 1/4) / 5. Trial 3 alone has two points, both 1."""
+    factory = make_factory(termination=stop_with(1.0))
+    for trials, expected in (([0, 1, 2], 0.5), ([2, -1, -1], 1.0)):
+        loss = make_loss(DATA, trials, parameters, factory, category_field="valence")
+        np.testing.assert_allclose(evaluate(loss, NOTHING), expected, rtol=1e-6)
+
+
+def test_one_category_is_the_plain_curve(small_data, parameters):
+    """With the same draws: the same number."""
+    data = {**small_data, "kind": np.full_like(small_data["pres_itemnos"], 7)}
+    loss = make_loss(data, range(9), parameters, category_field="kind")
+    plain = MemorySearchSpcMseFnGenerator(MODELS["cmr"], data)(np.arange(9), parameters, ())
+    np.testing.assert_allclose(evaluate(loss, NOTHING), evaluate(plain, NOTHING), rtol=1e-6)
+
+
+def test_simulated_curves_share_out_the_plain_one(small_data, parameters):
+    """Where items of two kinds alternate from list to list, the simulated curve of all items is the
+    mean of the two, weighted by lists. Catches a recall counted for the wrong kind."""
+    kinds = (np.arange(20)[:, None] + np.arange(6)) % 3 == 0
+    data = {**small_data, "kind": kinds.astype(int)}
+    by_kind = make_loss(data, range(20), parameters, category_field="kind")
+    plain = MemorySearchSpcMseFnGenerator(MODELS["cmr"], data)(np.arange(20), parameters, ())
+    curves = by_kind.simulated_curve(NOTHING)
+    shared_out = (curves * by_kind.n_lists).sum(0) / 20
+    np.testing.assert_allclose(shared_out, plain.simulated_curve(NOTHING), rtol=1e-5)
+    assert np.abs(curves[0] - curves[1]).max() > 0.05
+
+
+def test_the_field_must_be_there(parameters):
+    """The error names the field asked for and those there are; so too when none is named."""
+    for options in ({"category_field": "colour"}, {}):
+        name = options.get("category_field", "")
+        with pytest.raises(ValueError, match=f"'{name}'.*pres_itemnos, recalls, valence.*subject"):
+            make_loss(DATA, [0], parameters, **options)
+
+
+@pytest.mark.parametrize("values", [np.zeros((3, 1), int), np.zeros((3, 3))])
+def test_the_field_must_hold_an_integer_an_item(parameters, values):
+    with pytest.raises(ValueError, match="'kind' must hold one integer for each studied item"):
+        make_loss({**DATA, "kind": values}, [0], parameters, category_field="kind")

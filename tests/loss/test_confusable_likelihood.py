@@ -1,0 +1,156 @@
+"""What was typed, scored letter by letter: a probability over all sequences, finite, right rows."""
+
+from itertools import product
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from conftest import PARAMETERS
+
+from jaxcmr.loss import MemorySearchLikelihoodFnGenerator
+from jaxcmr.loss.confusable_likelihood import ConfusableLikelihoodFnGenerator
+from jaxcmr.models import cru
+from jaxcmr.models.confusable_cru import USUAL_BOUNDS, make_factory
+
+DISTANCES = np.array([[0, 1, 2.0], [1, 0, 0], [2, 0, 0]])  # letters 2 and 3 look the same
+VALUES = {**PARAMETERS, "item_sensitivity_max": 1.5, "item_sensitivity_decrease": 0.7}
+NAMES = tuple(USUAL_BOUNDS)
+TYPED = [(0, 0, 0), (1, 2, 0), (1, 3, 2), (2, 2, 2), (3, 0, 0), (1, 1, 0)]
+
+evaluate = eqx.filter_jit(lambda loss, x: loss(x))
+study = eqx.filter_jit(lambda model, letter: model.experience(letter))
+type_next = eqx.filter_jit(lambda m, letter: (m.outcome_probability(letter), m.retrieve(letter)))
+
+
+def trials(studied, typed):
+    """A data set with one trial for each sequence typed; all study the same, or a list each."""
+    studied = np.broadcast_to(studied, (len(typed), np.shape(studied)[-1]))
+    return {
+        "subject": np.ones((len(typed), 1), int),
+        "listLength": np.full((len(typed), 1), studied.shape[1]),
+        "pres_itemnos": np.tile(np.arange(1, studied.shape[1] + 1), (len(typed), 1)),
+        "recalls": np.zeros((len(typed), 3), int),
+        "pres_itemids": studied,
+        "rec_itemids": np.array(typed),
+    }
+
+
+def generator(studied, typed, *on):
+    data = trials(studied, typed)
+    return ConfusableLikelihoodFnGenerator(make_factory(*on), data, DISTANCES)
+
+
+@pytest.mark.parametrize("studied", [[1, 2], [1, 2, 1], [3, 0, 1]])
+@pytest.mark.parametrize("on", [(), tuple(cru.TOGGLES)], ids=["CRU", "CMR"])
+def test_it_is_a_probability_of_sequences(studied, on, x64):
+    """All that can be typed in two events over three letters, the 13 sequences with repeats and
+    intrusions, together have probability one."""
+    typed = [(0, 0), *product((1, 2, 3), (0, 1, 2, 3))]
+    values = {**VALUES, "encoding_drift_decrease": 0.9}
+    nll = generator(studied, typed, *on).nll_per_event(np.arange(13), values).sum(1)
+    np.testing.assert_allclose(np.exp(-nll).sum(), 1, rtol=1e-6)
+    assert np.all(np.isfinite(nll))
+
+
+def test_it_scores_what_was_typed_in_each_trials_own_list():
+    """Event by event the model of that trial, played by hand: catches positions scored in place of
+    letters, or another trial's list."""
+    lists = [(1, 2, 3), (3, 2, 1), (2, 2, 1), (1, 0, 0), (1, 2, 3), (3, 1, 2)]
+    made = generator(lists, TYPED)
+    expected = np.zeros((6, 3))
+    factory = make_factory()(trials(lists, TYPED), DISTANCES)
+    for trial, (letters, typed) in enumerate(zip(lists, TYPED, strict=True)):
+        model = factory.create_trial_model(jnp.array(trial), VALUES)
+        for letter in letters:
+            model = study(model, jnp.array(letter))
+        model = model.start_retrieving()
+        for event, letter in enumerate(typed):
+            probability, model = type_next(model, jnp.array(letter))
+            expected[trial, event] = -np.log(probability)
+    order = np.array([4, 0, 2, 1, 3, 5])
+    events = made.nll_per_event(order, VALUES)
+    np.testing.assert_allclose(events, np.abs(expected[order]), rtol=1e-4, atol=1e-6)
+    total = made(order, VALUES, ())(jnp.zeros(0))
+    np.testing.assert_allclose(total, expected.sum(), rtol=1e-5)
+    log_p = made.pointwise_log_likelihood(order, VALUES)
+    np.testing.assert_allclose(log_p, -np.abs(expected[order]), rtol=1e-4, atol=1e-6)
+
+
+def test_no_trial_adds_nothing():
+    """-1 changes no bit of the loss, and has zeros for events."""
+    made, x = generator([1, 2, 3], TYPED), jnp.array([VALUES[name] for name in NAMES])
+    plain = evaluate(made(np.arange(6), {}, NAMES), x)
+    assert plain == evaluate(made(np.array([*range(6), -1, -1]), {}, NAMES), x)
+    events = made.nll_per_event(np.array([1, -1, 2]), VALUES)
+    assert not np.any(events[1]) and np.all(events[2] > 0)
+
+
+def test_gradient_is_finite_and_right(x64):
+    """Inside and on the bounds, and where the sensitivity or its decrease is 0; inside and in
+    double precision, equal to finite differences. One NaN would poison a population."""
+    made = generator([[1, 2, 3]] * 3 + [[2, 2, 1]] * 3, TYPED)
+    loss = made(np.arange(6), {}, NAMES)
+    slope = eqx.filter_jit(jax.value_and_grad(lambda x: loss(x)))
+    low, high = np.array(list(USUAL_BOUNDS.values())).T
+    low = np.where(np.char.startswith(NAMES, "item_sensitivity"), 0.0, low)
+    rng = np.random.default_rng(0)
+    for _ in range(100):
+        is_edge = rng.random(len(low)) < 0.4
+        unit = np.where(is_edge, rng.integers(0, 2, len(low)), rng.random(len(low)))
+        x = jnp.asarray(low + unit * (high - low))
+        value, jac = slope(x)
+        assert np.isfinite(value) and np.all(np.isfinite(jac))
+    if x64:
+        x = jnp.array([VALUES[name] for name in NAMES])
+        for i, part in enumerate(slope(x)[1]):
+            step = 1e-6 * jnp.eye(len(x))[i]
+            difference = (slope(x + step)[0] - slope(x - step)[0]) / 2e-6
+            np.testing.assert_allclose(part, difference, rtol=1e-5, atol=1e-6)
+
+
+def test_one_vector_or_many():
+    """`(n_params,)` gives a scalar, `(n_params, n)` gives n of them."""
+    loss = generator([1, 2, 3], TYPED)(np.arange(6), VALUES, NAMES[:2])
+    x = jnp.array([[0.3, 0.5, 0.9], [0.7, 0.8, 0.2]])
+    assert evaluate(loss, x[:, 0]).shape == ()
+    np.testing.assert_allclose(evaluate(loss, x)[1], evaluate(loss, x[:, 1]), rtol=1e-5)
+
+
+@pytest.mark.parametrize("missing", ["pres_itemids", "rec_itemids"])
+def test_letters_are_required(missing):
+    """Positions alone do not say what was typed."""
+    data = trials([1, 2, 3], TYPED)
+    del data[missing]
+    with pytest.raises(ValueError, match=f"no field '{missing}'"):
+        ConfusableLikelihoodFnGenerator(make_factory(), data, DISTANCES)
+
+
+def test_typing_after_the_end_is_refused():
+    """A 0 for an omission would be scored as the stop, and what follows as impossible."""
+    with pytest.raises(ValueError, match="after a 0 in trial 1"):
+        generator([1, 2, 3], [(1, 0, 0), (1, 0, 2)])
+
+
+def test_the_loss_of_positions_refuses_the_model():
+    """It would have the model study letters 1, 2, 3 in every trial, without a sign."""
+    data = trials([2, 3, 1], TYPED)
+    with pytest.raises(ValueError, match="confusable_likelihood"):
+        MemorySearchLikelihoodFnGenerator(make_factory(), data, DISTANCES)
+
+
+def test_one_program_serves_all_subjects_and_alphabets():
+    """Catches trials, or distances between equally many letters, that are part of the program."""
+    traces = []
+
+    @eqx.filter_jit
+    def counted(loss, x):
+        traces.append(1)
+        return loss(x)
+
+    data, losses = trials([1, 2, 3], TYPED), []
+    for rows, distances in (([0, 1], DISTANCES), ([5, -1], DISTANCES), ([0, 1], 2 * DISTANCES)):
+        made = ConfusableLikelihoodFnGenerator(make_factory(), data, distances)
+        losses.append(float(counted(made(np.array(rows), VALUES, NAMES[:1]), jnp.array([0.5]))))
+    assert len(traces) == 1 and len(set(losses)) == 3

@@ -1,0 +1,139 @@
+"""The set likelihood: a probability, whatever the order."""
+
+from itertools import combinations, permutations
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxcmr.loss import MemorySearchSetLikelihoodFnGenerator
+from jaxcmr.models import MODELS, usual_bounds
+from jaxcmr.simulation import study
+
+evaluate = eqx.filter_jit(lambda loss, x: loss(x))
+
+
+def dataset(recalls, items):
+    n_trials = len(recalls)
+    return {
+        "subject": np.zeros((n_trials, 1), int),
+        "listLength": np.full((n_trials, 1), len(items)),
+        "pres_itemnos": np.tile(items, (n_trials, 1)),
+        "recalls": np.asarray(recalls),
+    }
+
+
+def probabilities(data, parameters, **options):
+    """P(set) of every trial."""
+    generator = MemorySearchSetLikelihoodFnGenerator(MODELS["cmr"], data, **options)
+    nll = generator.nll_per_event(np.arange(len(data["recalls"])), parameters)
+    assert nll.shape == (len(data["recalls"]), 1)
+    return np.exp(-np.asarray(nll[:, 0], float))
+
+
+def by_brute_force(items, positions, parameters, then_stops):
+    """The sum over all orders, each a product of `outcome_probabilities` in plain Python."""
+    data = dataset([[0] * len(items)], items)
+    start = study(
+        MODELS["cmr"](data).create_trial_model(jnp.array(0), parameters), jnp.asarray(items)
+    )
+    total = 0.0
+    for order in permutations(positions):
+        model, probability = start, 1.0
+        for position in order:
+            choice = items[position - 1]
+            probability *= float(model.outcome_probabilities()[choice])
+            model = model.retrieve(jnp.array(choice))
+        if then_stops:
+            probability *= float(model.outcome_probabilities()[0])
+        total += probability
+    return total
+
+
+@pytest.mark.parametrize("n_outputs", [2, 4, 5])
+def test_probabilities_of_all_sets_sum_to_one(parameters, n_outputs):
+    """All sets that can be recalled of four items into 2, 4 or 5 columns, with the stop left out
+    where no column is free. Catches a stop scored twice or never, and orders counted wrongly."""
+    recalls = [
+        [*positions, *[0] * (n_outputs - k)]
+        for k in range(min(4, n_outputs) + 1)
+        for positions in combinations(range(1, 5), k)
+    ]
+    stops_often = {**parameters, "stop_probability_scale": 0.15}
+    total = probabilities(dataset(recalls, [1, 2, 3, 4]), stops_often).sum()
+    np.testing.assert_allclose(total, 1, rtol=1e-5)
+
+
+def test_it_is_the_sum_over_orders(parameters):
+    """Against brute force, with items that are not numbered in the order of study; the order of
+    the recalls is of no account. Catches positions taken for item numbers."""
+    items = [3, 1, 4, 2]
+    recalls = [[0, 0, 0, 0], [2, 0, 0, 0], [4, 1, 0, 0], [1, 4, 0, 0], [2, 1, 3, 0], [4, 3, 2, 1]]
+    expected = [
+        by_brute_force(items, [p for p in row if p > 0], parameters, then_stops=0 in row)
+        for row in recalls
+    ]
+    np.testing.assert_allclose(
+        probabilities(dataset(recalls, items), parameters), expected, rtol=1e-4
+    )
+
+
+def test_a_repeated_recall_counts_once(parameters):
+    """It is no infinitely unlikely event; in a row without a free column no stop was seen."""
+    data = dataset([[2, 1, 2, 0], [2, 1, 0, 0], [2, 1, 2, 1]], [1, 2, 3, 4])
+    repeated, once, unstopped = probabilities(data, parameters)
+    np.testing.assert_allclose(repeated, once, rtol=1e-6)
+    expected = by_brute_force([1, 2, 3, 4], [1, 2], parameters, then_stops=False)
+    np.testing.assert_allclose(unstopped, expected, rtol=1e-4)
+
+
+def test_a_sample_of_orders_estimates_the_probability(parameters):
+    """Five items have 120 orders; estimates from 24, over 300 independent draws of them (one a
+    trial), average to the exact probability within 4 standard errors, and do vary."""
+    data = dataset(np.tile([1, 2, 3, 4, 5, 0], (300, 1)), [1, 2, 3, 4, 5, 6])
+    exact = probabilities(dataset([[1, 2, 3, 4, 5, 0]], range(1, 7)), parameters, n_orders=120)
+    estimates = probabilities(data, parameters, n_orders=24)
+    error = estimates.std() / np.sqrt(300)
+    assert error > 0 and abs(estimates.mean() - exact[0]) < 4 * error
+
+
+def test_the_draw_of_orders_is_fixed(parameters):
+    """The same seed gives the same loss, another seed another; where all orders are used there is
+    nothing to draw."""
+    data = dataset([[1, 2, 3, 4, 5, 6], [1, 2, 3, 0, 0, 0]], range(1, 7))
+    first, again, other = (probabilities(data, parameters, seed=seed) for seed in (0, 0, 1))
+    np.testing.assert_array_equal(first, again)
+    assert first[0] != other[0] and first[1] == other[1]
+
+
+def test_gradient_equals_finite_differences(small_data, parameters):
+    """In double precision, with sampled orders among the trials."""
+    names = ("encoding_drift_rate", "item_support", "stop_probability_scale")
+    with jax.enable_x64(True):
+        generator = MemorySearchSetLikelihoodFnGenerator(MODELS["cmr"], small_data, n_orders=6)
+        loss = generator(np.arange(20), parameters, names)
+        x = jnp.asarray([parameters[name] for name in names])
+        jac = eqx.filter_jit(lambda loss, x: jax.grad(lambda x: loss(x))(x))(loss, x)
+        for i in range(len(names)):
+            step = jnp.zeros_like(x).at[i].set(1e-6)
+            difference = (evaluate(loss, x + step) - evaluate(loss, x - step)) / 2e-6
+            np.testing.assert_allclose(jac[i], difference, rtol=1e-5, atol=1e-6)
+
+
+def test_long_recalls_stay_finite(peers):
+    """Sixteen items have 2e13 orders: their number is handled as a logarithm, and probabilities
+    that float32 cannot hold are added as logarithms too."""
+    full = np.argsort(-(peers["recalls"] > 0).sum(1))[:4]
+    data = {name: values[full] for name, values in peers.items()}
+    generator = MemorySearchSetLikelihoodFnGenerator(MODELS["cmr"], data, n_orders=3)
+    bounds = usual_bounds("cmr")
+    worst = {name: 0.5 * (low + high) for name, (low, high) in bounds.items()}
+    nll = generator.nll_per_event(np.arange(4), worst)
+    assert np.all(np.isfinite(nll)) and np.all(nll > 0)
+
+
+def test_no_orders_is_an_error(small_data):
+    with pytest.raises(ValueError, match="n_orders is at least 1; got 0"):
+        MemorySearchSetLikelihoodFnGenerator(MODELS["cmr"], small_data, n_orders=0)

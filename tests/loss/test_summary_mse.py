@@ -1,0 +1,123 @@
+"""The loss of a summary of one's own: the same function of observed and of simulated recalls."""
+
+import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from conftest import stop_with
+
+from jaxcmr.loss import MemorySearchSpcMseFnGenerator, MemorySearchSummaryMseFnGenerator
+from jaxcmr.models import MODELS
+from jaxcmr.models.cmr import make_factory
+
+evaluate = eqx.filter_jit(lambda loss, x: loss(x))
+NOTHING = jnp.zeros(0)
+
+
+def curve(recalls, fields, is_trial):
+    """Recall probability of six positions."""
+    recalled = jnp.any(recalls[:, None, :] == jnp.arange(1, 7)[:, None], axis=-1)
+    return recalled.sum(0) / is_trial.sum()
+
+
+def first_recall(recalls, fields, is_trial):
+    """Share of the trials with a recall that begin with each of three positions."""
+    begins = recalls[:, :1] == jnp.arange(1, 4)
+    return begins.sum(0) / (recalls[:, 0] > 0).sum()
+
+
+def mean_length_by_column(recalls, fields, is_trial):
+    """List length of the trials that recall anything at an output position."""
+    made = recalls > 0
+    return (made * fields["listLength"]).sum(0) / made.sum(0)
+
+
+def make_loss(data, trials, parameters, summary, factory=None, **options):
+    generator = MemorySearchSummaryMseFnGenerator(
+        factory or MODELS["cmr"], data, summary=summary, **options
+    )
+    return generator(np.asarray(trials), parameters, ())
+
+
+DATA = {
+    "subject": np.zeros((4, 1), int),
+    "listLength": np.array([[3], [2], [3], [3]]),
+    "pres_itemnos": np.array([[1, 2, 3], [1, 2, 0], [1, 2, 3], [1, 2, 3]]),
+    "recalls": np.array([[3, 1, 0], [1, 0, 0], [3, 0, 0], [0, 0, 0]]),
+    "rec_itemids": np.ones((4, 5), int),
+    "note": np.array(["a", "b", "c", "d"]),
+}
+
+
+def test_with_the_serial_position_curve_it_is_spc_mse(small_data, parameters):
+    """The same simulations give the same number, for any trials, padded or not: catches rows that
+    are out of order, doubled or dropped on their way to the summary."""
+    plain = MemorySearchSpcMseFnGenerator(MODELS["cmr"], small_data, seed=4)
+    for trials in ([*range(9)], [12, -1, 3, -1, -1, 5, 19, 0, 1]):
+        ours = make_loss(small_data, trials, parameters, curve, seed=4)
+        theirs = plain(np.asarray(trials), parameters, ())
+        np.testing.assert_allclose(ours.observed, theirs.observed, rtol=1e-6)
+        np.testing.assert_allclose(
+            ours.simulated_summary(NOTHING), theirs.simulated_curve(NOTHING), rtol=1e-5
+        )
+        np.testing.assert_allclose(evaluate(ours, NOTHING), evaluate(theirs, NOTHING), rtol=1e-4)
+
+
+def test_rows_keep_their_fields(parameters):
+    """Recalls meet the list length of their own trial, in any order, and a model that never stops
+    repeats the observed numbers of recalls, hence the summary: the loss is 0. By hand: two
+    lists of 3 and one of 2 have a first recall, one of 3 a second, none a third."""
+    never_stop = make_factory(termination=stop_with(0.0))
+    loss = make_loss(DATA, [2, -1, 0, 3, 1], parameters, mean_length_by_column, never_stop)
+    np.testing.assert_allclose(loss.observed, [8 / 3, 3, np.nan], rtol=1e-6)
+    np.testing.assert_allclose(loss.simulated_summary(NOTHING), [8 / 3, 3, 0], rtol=1e-6)
+    assert evaluate(loss, NOTHING) < 1e-12
+
+
+def test_observed_recalls_are_not_among_the_fields(parameters):
+    """A summary that read them there would be the same for every model."""
+    seen = []
+
+    def summary(recalls, fields, is_trial):
+        seen.append(set(fields))
+        return recalls.sum()
+
+    make_loss(DATA, [0], parameters, summary)
+    assert all(fields == {"subject", "listLength", "pres_itemnos"} for fields in seen)
+
+
+def test_what_the_data_lack_does_not_count(parameters):
+    """Shares of first recalls are 0/0 in a set of trials without recalls: nothing to compare."""
+    loss = make_loss(DATA, [3], parameters, first_recall)
+    assert np.all(np.isnan(loss.observed)) and evaluate(loss, NOTHING) == 0
+
+
+def test_a_model_gains_nothing_by_recalling_nothing(parameters):
+    """Its shares are 0/0 and count as 0: shares 1/3, 0 and 2/3 in the data give
+    (1/9 + 0 + 4/9) / 3. Left out, they would make silence the best model of all."""
+    silent = make_factory(termination=stop_with(1.0))
+    loss = make_loss(DATA, range(4), parameters, first_recall, silent)
+    np.testing.assert_allclose(evaluate(loss, NOTHING), 5 / 27, rtol=1e-6)
+
+
+def test_simulations_without_a_value_are_left_out_of_the_mean(parameters):
+    """A summary that is infinite or NaN in some simulations: the mean is over the others. With one
+    recalled item of three, `1 / (position is 3)` is 1 or infinite: the mean of the finite is 1."""
+    never_stop = make_factory(termination=stop_with(0.0))
+    loss = make_loss(
+        DATA, [2], parameters, lambda r, f, t: 1 / jnp.any(r == 3), never_stop, n_simulations=200
+    )
+    assert loss.observed == 1 and loss.simulated_summary(NOTHING) == 1
+
+
+def test_padding_that_counts_is_found(parameters):
+    """A mean over all rows, or a value a row, cannot be padded: an error says so at once."""
+    with pytest.raises(ValueError, match="is_trial"):
+        make_loss(DATA, [0], parameters, lambda recalls, fields, is_trial: (recalls > 0).mean(0))
+    with pytest.raises(ValueError, match=r"shape \(4,\), with three rows more \(7,\)"):
+        make_loss(DATA, [0], parameters, lambda recalls, fields, is_trial: recalls[:, 0])
+
+
+def test_a_summary_must_be_given():
+    with pytest.raises(ValueError, match=r"summary=function\(recalls, fields, is_trial\)"):
+        MemorySearchSummaryMseFnGenerator(MODELS["cmr"], DATA)
