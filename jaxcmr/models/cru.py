@@ -61,5 +61,6 @@ def make_factory(*on: str, **parts: Any) -> Callable[..., cmr.CMRFactory]:
         on: of `TOGGLES`.
         parts: other parts than the usual ones, as for `jaxcmr.models.cmr.make_factory`.
     """
-    held = off(*(name for name in TOGGLES if name not in on))
-    return cmr.make_factory(encoding_drift_decreases=True, fixed=held, **parts)
+    slows = "drift_decrease" in on  # where it is off the parameter is not read
+    held = off(*(name for name in TOGGLES if name not in (*on, "drift_decrease")))
+    return cmr.make_factory(encoding_drift_decreases=slows, fixed=held, **parts)

@@ -8,7 +8,7 @@ import pytest
 
 from jaxcmr.loss import MemorySearchLikelihoodFnGenerator
 from jaxcmr.loss.sequence_likelihood import ReplayedLikelihood, SequenceLikelihood
-from jaxcmr.models import usual_bounds
+from jaxcmr.models import MODELS, usual_bounds
 from jaxcmr.models.cmr import make_factory
 
 NAMES = tuple(usual_bounds("cmr"))
@@ -66,6 +66,24 @@ def test_it_equals_the_model_played_forward(after, x64):
     np.testing.assert_allclose(
         eqx.filter_jit(fast)(x), eqx.filter_jit(plain)(x), rtol=1e-9 if x64 else 1e-4
     )
+
+
+@pytest.mark.parametrize("name", ["cru", "cmr_exponential"])
+def test_other_parts_and_fixed_parameters_have_a_closed_form_too(name):
+    """CRU, whose parameters are half of them fixed, and exponential choice: 100 parameter sets, on
+    lists and recalls of every shape."""
+    names = tuple(usual_bounds(name))
+    low, high = np.array(list(usual_bounds(name).values())).T[:, :, None]
+    with jax.enable_x64(True):
+        generator = MemorySearchLikelihoodFnGenerator(MODELS[name], EVERY_SHAPE, None)
+        trials = np.arange(len(EVERY_SHAPE["recalls"]))
+        fast = generator(trials, {}, names)
+        plain = SequenceLikelihood(generator.trial_sets(trials, {}, names))
+        assert isinstance(fast, ReplayedLikelihood)
+        unit = np.random.default_rng(4).random((len(names), 100))
+        x = jnp.asarray(low + unit * (high - low))
+        expected = eqx.filter_jit(plain)(x)
+        np.testing.assert_allclose(eqx.filter_jit(fast)(x), expected, rtol=1e-9)
 
 
 def test_its_gradient_equals_that_of_the_model_played_forward():
