@@ -167,7 +167,7 @@ def test_mistakes_are_told_in_a_sentence(data_file, capsys, arguments, message, 
     ("text", "message"),
     [
         ("modl = 'cmr'", "unknown setting 'modl'. Did you mean 'model'?"),
-        ("model = 'crm'", "Unknown model 'crm'. Did you mean 'cmr'?"),
+        ("model = 'cmrr'", "Unknown model 'cmrr'. Did you mean 'cmr'?"),
         ("fixed = 3", "'fixed' must be a table"),
         ("[model]\nname = 'cmr'", "'model' must be a value"),
         ("model = ", "is not a TOML file"),
