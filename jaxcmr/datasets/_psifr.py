@@ -35,6 +35,8 @@ def from_psifr(table: pd.DataFrame) -> dict[str, np.ndarray]:
         - ``subject``, ``list``, ``listLength``, ``pres_itemnos``, ``recalls``.
         - ``pres_itemids``: the item of each study event. Integer items stay as they are; of strings
           ``sorted(set(studied items))`` is numbered from 1, over the whole table.
+        - ``intrusions``, ``repeats``: how many recalls ``recalls`` leaves out for being one, (trials,
+          1).
         - ``rec_itemids``: the item of every recall, repeats and intrusions included; -1 for an item
           that no list of the table holds. Padded to the longest sequence of recalls.
         - Every other numeric column that does not change within any list, as (trials, 1). Other
@@ -63,6 +65,11 @@ def from_psifr(table: pd.DataFrame) -> dict[str, np.ndarray]:
     correct = recall[number[recall] > 0]
     first_recall = correct[np.sort(np.unique(pair[correct], return_index=True)[1])]
 
+    n_recalls, n_correct, n_first = (
+        np.bincount(trial[rows], minlength=len(labels))[:, None]
+        for rows in (recall, correct, first_recall)
+    )
+
     positions = position[study].max()
     fields = {
         "subject": labels[:, :1],
@@ -72,6 +79,8 @@ def from_psifr(table: pd.DataFrame) -> dict[str, np.ndarray]:
         "recalls": _pad(number, trial, first_recall, len(labels), positions),
         "pres_itemids": _pad(item_id, trial, study, len(labels), positions),
         "rec_itemids": _pad(item_id, trial, recall, len(labels)),
+        "intrusions": n_recalls - n_correct,
+        "repeats": n_correct - n_first,
     }
     return check_data(fields | _constant_columns(table, trial, taken=fields))
 

@@ -45,6 +45,8 @@ def test_a_table_worked_out_by_hand():
         [3, 5, -1, 1, 3, 2],
         [1, 6, 0, 0, 0, 0],
     ]
+    assert data["intrusions"].tolist() == [[0], [2], [0]]
+    assert data["repeats"].tolist() == [[0], [1], [0]]
 
 
 def test_an_item_studied_twice_keeps_its_first_number():
