@@ -35,8 +35,8 @@ def from_psifr(table: pd.DataFrame) -> dict[str, np.ndarray]:
         - ``subject``, ``list``, ``listLength``, ``pres_itemnos``, ``recalls``.
         - ``pres_itemids``: the item of each study event. Integer items stay as they are; of strings
           ``sorted(set(studied items))`` is numbered from 1, over the whole table.
-        - ``intrusions``, ``repeats``: how many recalls ``recalls`` leaves out for being one, (trials,
-          1).
+        - ``intrusions``, ``repeats``: how many recalls ``recalls`` leaves out for being one, as
+          (trials, 1).
         - ``rec_itemids``: the item of every recall, repeats and intrusions included; -1 for an item
           that no list of the table holds. Padded to the longest sequence of recalls.
         - Every other numeric column that does not change within any list, as (trials, 1). Other
