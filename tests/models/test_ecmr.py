@@ -69,6 +69,7 @@ def tiny(rows, valence):
     }
 
 
+@pytest.mark.slow  # the tests that walk the catalogue do the like
 def test_all_recalls_of_a_list_sum_to_one(factory):
     """Over every order of every subset of three items."""
     rows = [order for n in range(4) for order in permutations((1, 2, 3), n)]
@@ -121,6 +122,7 @@ def test_a_trial_equals_numpy(model, valence, units, emphasis):
     np.testing.assert_allclose(ours, numpy_trial(p, sources, emphasis, (3, 2, 1)), rtol=1e-9)
 
 
+@pytest.mark.slow  # the tests that walk the catalogue do the like
 def test_gradients_are_finite(x64, data):
     """At random places, a third of their coordinates on a bound; items without a source among the
     others."""

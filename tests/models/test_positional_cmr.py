@@ -149,6 +149,7 @@ def test_cues_see_study_events(small_data):
     np.testing.assert_allclose(ours, nll(make_semantic_factory(), data, p, features), rtol=1e-12)
 
 
+@pytest.mark.slow  # the tests that walk the catalogue do the like
 def test_gradients_are_finite_and_right(x64):
     """At random places, a third of their coordinates on a bound; inside, in double precision, they
     equal finite differences: catches a weight whose slope is lost."""

@@ -60,6 +60,7 @@ def tiny(rows, ids=(7, 2, 11)):
     }
 
 
+@pytest.mark.slow  # the tests that walk the catalogue do the like
 @pytest.mark.parametrize("rule", RULES)
 def test_all_recalls_of_a_list_sum_to_one(rule):
     """Over every order of every subset of three items."""
@@ -116,6 +117,7 @@ def test_a_trial_equals_numpy(rule):
     np.testing.assert_allclose(ours, numpy_trial(rule, p, similarity, (3, 1)), rtol=1e-9)
 
 
+@pytest.mark.slow  # the tests that walk the catalogue do the like
 @pytest.mark.parametrize("rule", ["multiplicative", "associative"])
 def test_gradients_are_finite_and_right(rule, x64, data):
     """At random places, a third of their coordinates on a bound; inside, in double precision, they
