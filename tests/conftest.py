@@ -38,6 +38,14 @@ def stop_with(probability):
     return lambda n_items, parameters: ConstantTermination(jnp.asarray(probability, float))
 
 
+@pytest.fixture(scope="module", autouse=True)
+def forget_what_was_compiled() -> Iterator[None]:
+    """Programs of a file are dropped when it ends: all of them would use up the memory maps that
+    the operating system allows a process."""
+    yield
+    jax.clear_caches()
+
+
 @pytest.fixture
 def parameters() -> dict[str, float]:
     """Parameters in the middle of what fits of CMR find."""
