@@ -1,52 +1,12 @@
-"""What the likelihood scores, the simulator draws."""
-
-import itertools
+"""Simulated data sets; that recalls are as frequent as likely is in tests/models."""
 
 import jax.numpy as jnp
 import numpy as np
 import pytest
-import scipy.stats
 
 from jaxcmr.datasets import check_data
-from jaxcmr.loss import MemorySearchLikelihoodFnGenerator
 from jaxcmr.models import MODELS
 from jaxcmr.simulation import simulate_dataset
-
-
-def all_recalls(n):
-    """Every possible recall of n items: ordered subsets, padded with zeros."""
-    for k in range(n + 1):
-        for order in itertools.permutations(range(1, n + 1), k):
-            yield (*order, *[0] * (n - k))
-
-
-@pytest.fixture(scope="module")
-def three_items():
-    recalls = np.array(list(all_recalls(3)))
-    n = len(recalls)
-    return {
-        "subject": np.zeros((n, 1), int),
-        "listLength": np.full((n, 1), 3),
-        "pres_itemnos": np.tile([1, 2, 3], (n, 1)),
-        "recalls": recalls,
-    }
-
-
-@pytest.mark.parametrize("name", MODELS)
-def test_frequencies_match_probabilities(name, three_items, parameters):
-    """All 16 recalls of a three-item list: their likelihoods sum to one, and 20,000 simulated
-    recalls are spread as they say (chi-square)."""
-    generator = MemorySearchLikelihoodFnGenerator(MODELS[name], three_items, None)
-    nll = generator.nll_per_event(np.arange(16), parameters).sum(1)
-    probabilities = np.exp(-np.asarray(nll, float))
-    np.testing.assert_allclose(probabilities.sum(), 1, rtol=1e-5)
-
-    one_list = {key: value[:1] for key, value in three_items.items()}
-    simulated = simulate_dataset(MODELS[name], one_list, parameters, n_copies=20_000, seed=4)
-    rows = {tuple(recalls): i for i, recalls in enumerate(three_items["recalls"].tolist())}
-    counts = np.bincount([rows[tuple(r)] for r in simulated["recalls"].tolist()], minlength=16)
-    test = scipy.stats.chisquare(counts, probabilities / probabilities.sum() * 20_000)
-    assert test.pvalue > 1e-4
 
 
 def test_simulated_data_have_the_form_of_the_data(peers, parameters):
