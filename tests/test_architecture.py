@@ -20,9 +20,9 @@ MAY_IMPORT = {
     "simulation": {"parameters", "typing"},
     "trials": {"parameters", "simulation", "typing"},
     "components": {"math", "typing"},
-    "models": {"components", "math", "names", "parameters", "typing"},
+    "models": {"components", "math", "parameters", "typing"},
     "analyses": {"typing"},
-    "loss": {"analyses", "math", "names", "parameters", "simulation", "trials", "typing"},
+    "loss": {"analyses", "math", "parameters", "simulation", "trials", "typing"},
     "optimize": set(),
     "fitting": {"datasets", "names", "optimize", "typing"},
 }

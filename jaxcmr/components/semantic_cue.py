@@ -15,10 +15,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
+from jaxcmr.components._item_values import item_values
 from jaxcmr.math import safe_log
 from jaxcmr.typing import Parameters, RecallDataset
 
-__all__ = ["SEMANTIC_RULES", "SemanticCue", "SemanticCueMaker", "item_values", "similarities"]
+__all__ = ["SEMANTIC_RULES", "SemanticCue", "SemanticCueMaker", "similarities"]
 
 NO_ANGLE = 1e-12  # a cosine below this is rounding error of one that is 0
 MOST_AHEAD = 40.0  # log of how far an item no longer recallable may outdo the best of the others
@@ -205,42 +206,3 @@ def similarities(dataset: RecallDataset, features: Any, field: str) -> np.ndarra
     row = np.searchsorted(used, np.where(is_studied, ids, used[:1]))
     is_pair = is_studied[:, :, None] & is_studied[:, None, :] & ~np.eye(ids.shape[1], dtype=bool)
     return np.where(is_pair, cosines[row[:, :, None], row[:, None, :]], 0.0)
-
-
-def item_values(dataset: RecallDataset, field: str) -> tuple[np.ndarray, np.ndarray]:
-    """What `field` says of each item, by item number, and whether the item was studied.
-
-    Args:
-        dataset: recall data.
-        field: name of a field (trials, positions) that goes with ``pres_itemnos``.
-
-    Returns:
-        Two arrays (trials, n_items), where n_items is the longest list's length; the values of
-        items not studied mean nothing.
-
-    Raises:
-        ValueError: there is no such field, its shape is another, or an item has two values.
-    """
-    if field not in dataset:
-        raise ValueError(
-            f"The data set has no field {field!r}. It has: {', '.join(sorted(dataset))}."
-        )
-    items, values = np.asarray(dataset["pres_itemnos"]), np.asarray(dataset[field])
-    if values.shape != items.shape:
-        raise ValueError(
-            f"{field!r} needs a value for each of 'pres_itemnos', shape {items.shape}; "
-            f"got shape {values.shape}."
-        )
-    trials, positions = np.nonzero(items > 0)
-    numbers, given = items[trials, positions] - 1, values[trials, positions]
-    shape = (len(items), int(np.max(dataset["listLength"])))
-    by_item, is_studied = np.zeros(shape, values.dtype), np.zeros(shape, bool)
-    by_item[trials, numbers], is_studied[trials, numbers] = given, True
-    clash = np.flatnonzero(by_item[trials, numbers] != given)
-    if clash.size:
-        at = clash[0]
-        raise ValueError(
-            f"Item {numbers[at] + 1} of trial {trials[at]} has two values in {field!r}: "
-            f"{given[at]} and {by_item[trials[at], numbers[at]]}."
-        )
-    return by_item, is_studied

@@ -14,9 +14,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
+from jaxcmr.components._item_values import item_values
 from jaxcmr.components.context import TemporalContext
 from jaxcmr.components.linear_memory import LinearMemory
-from jaxcmr.components.semantic_cue import item_values
 from jaxcmr.typing import Parameters, RecallDataset
 
 __all__ = ["SourceCue", "SourceCueMaker"]

@@ -137,6 +137,7 @@ class MemorySearchLikelihoodFnGenerator:
         self.parameter_names = self.trial_sets.parameter_names
         self.parameter_scales = self.trial_sets.parameter_scales
         self.counts = None
+        self.width = width_of_blocks(np.asarray(dataset["subject"]), MOST_AT_ONCE)
         self.replay: Replay | None = None
         if events == "all":
             make_replay = getattr(self.trial_sets.factory, "replay", None)
@@ -157,7 +158,7 @@ class MemorySearchLikelihoodFnGenerator:
             return self._event_by_event(trial_indices, base_params, free_param_names)
         return ReplayedLikelihood(
             self.replay,
-            jnp.asarray(in_blocks(np.asarray(trial_indices), MOST_AT_ONCE)),
+            jnp.asarray(in_blocks(np.asarray(trial_indices), self.width)),
             doubles(base_params),
             tuple(free_param_names),
         )
@@ -196,10 +197,19 @@ class MemorySearchLikelihoodFnGenerator:
         return SequenceLikelihood(trials, self.counts)
 
 
-def in_blocks(trials: np.ndarray, most: int) -> np.ndarray:
-    """Trial numbers in equal rows of at most `most`, filled up with -1."""
-    n_blocks = max(1, -(-len(trials) // most))
-    width = -(-len(trials) // n_blocks)
+def width_of_blocks(subjects: np.ndarray, most: int) -> int:
+    """How many trials to take at once, at most `most`: what fills blocks of the largest subject.
+
+    It depends on the data set, not on the trials asked for, as slopes are sums over a block: padded
+    ones of a subject are then the same bit for bit.
+    """
+    largest = int(np.max(np.unique(subjects, return_counts=True)[1]))
+    return -(-largest // -(-largest // most))
+
+
+def in_blocks(trials: np.ndarray, width: int) -> np.ndarray:
+    """Trial numbers in rows of `width`, filled up with -1."""
+    n_blocks = max(1, -(-len(trials) // width))
     return np.pad(trials, (0, n_blocks * width - len(trials)), constant_values=-1).reshape(
         n_blocks, width
     )

@@ -20,7 +20,6 @@ from jaxcmr.models import (
     positional_cmr,
     semantic_cmr,
 )
-from jaxcmr.names import did_you_mean
 
 __all__ = ["CATALOGUE", "MODELS", "NamedModel", "usual_bounds"]
 
@@ -156,5 +155,5 @@ def usual_bounds(name: str) -> dict[str, list[float]]:
         ValueError: there is no such model.
     """
     if name not in CATALOGUE:
-        raise ValueError(f"There is no model {name!r}. {did_you_mean(name, list(CATALOGUE))}")
+        raise ValueError(f"There is no model {name!r}. There are: {', '.join(CATALOGUE)}.")
     return {parameter: list(pair) for parameter, pair in CATALOGUE[name].bounds.items()}

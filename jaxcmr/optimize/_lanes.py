@@ -96,7 +96,7 @@ def evolve_lanes(
     waiting = deque(Lane(i, *lane) for i, lane in enumerate(zip(funcs, keys, strict=True)))
     running: set[Future[list[Lane]]] = set()
     with ThreadPoolExecutor(n_programs) as pool:
-        if polish and n_programs > 1 and waiting:
+        if polish and n_programs > 1 and waiting:  # or else it would wait for the first lane's end
             running.add(pool.submit(program.prepare, [waiting[0]]))
         while waiting or running:
             while waiting and len(running) < n_programs:

@@ -89,7 +89,7 @@ class Program:
             full = self._fill(self._start(lanes))
             results = finish_lanes(self.box, self.settings, stack(full))
             nowhere = jax.tree.map(lambda leaf: leaf * jnp.nan, results.population)
-            self._polish(full, results._replace(population=nowhere), may_fail=True)
+            self._polish(full, results._replace(population=nowhere), differences=False)
         return []
 
     def _start(self, lanes: list[Lane]) -> list[Lane]:
@@ -127,7 +127,10 @@ class Program:
         full = self._fill(lanes)
         results = finish_lanes(self.box, self.settings, stack(full))
         if self.polish:
-            results = self._polish(full, results)
+            polished = self._polish(full, results, differences=False)
+            if np.any(np.asarray(polished.polish_status) != 1):  # rare, and long to compile
+                polished = self._polish(full, results, differences=True)
+            results = polished
         results = jax.tree.map(np.asarray, results)
         return [
             replace(lane, result=take(results, i), energy=float(results.fun[i]), state=None)
@@ -135,25 +138,16 @@ class Program:
         ]
 
     def _polish(
-        self, lanes: list[Lane], results: OptimizeResults, may_fail: bool = False
+        self, lanes: list[Lane], results: OptimizeResults, differences: bool
     ) -> OptimizeResults:
         """Results polished in double precision, or where the functions cannot do that, in their
         own."""
         try:
             with jax.enable_x64(True):
-                funcs = in_double([lane.func for lane in lanes])
-                return self._polish_all(Objectives.of(funcs), self.double_box, results, may_fail)
+                objectives = Objectives.of(in_double([lane.func for lane in lanes]))
+                return polish_lanes(objectives, self.double_box, results, differences)
         except TypeError:
-            return self._polish_all(self._objectives(lanes), self.box, results, may_fail)
-
-    def _polish_all(
-        self, objectives: Objectives, box: Box, results: OptimizeResults, may_fail: bool
-    ) -> OptimizeResults:
-        """With central differences only if a slope is not finite: they take long to compile."""
-        polished = polish_lanes(objectives, box, results, differences=False)
-        if not may_fail and np.any(np.asarray(polished.polish_status) != 1):
-            polished = polish_lanes(objectives, box, results, differences=True)
-        return polished
+            return polish_lanes(self._objectives(lanes), self.box, results, differences)
 
     def _fill(self, lanes: list[Lane]) -> list[Lane]:
         return lanes + lanes[-1:] * (self.width - len(lanes))

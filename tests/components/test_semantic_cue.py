@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from jaxcmr.components import LinearMemory, PowerChoice
+from jaxcmr.components._item_values import item_values
 from jaxcmr.components.semantic_cue import (
     SEMANTIC_RULES,
     SemanticCue,
     SemanticCueMaker,
-    item_values,
     similarities,
 )
 from jaxcmr.components.source_cue import SourceCueMaker

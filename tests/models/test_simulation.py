@@ -15,7 +15,7 @@ from jaxcmr.models import MODELS, usual_bounds
 from jaxcmr.simulation import simulate_dataset
 
 N_ITEMS = 3
-N_SIMULATED = 3000
+N_SIMULATED = 20_000
 ITEMS = range(1, N_ITEMS + 1)
 
 
@@ -41,8 +41,14 @@ def test_simulated_recalls_are_as_frequent_as_they_are_likely(name):
         probabilities = np.exp(-np.asarray(nll).sum(1))
     np.testing.assert_allclose(probabilities.sum(), 1, rtol=1e-9)
 
-    many, features, _ = example_of(name, N_ITEMS, N_SIMULATED)
-    simulated = simulate_dataset(MODELS[name], many, parameters, features=features, seed=5)
+    simulated = simulate_dataset(
+        MODELS[name],
+        {field: values[:1] for field, values in data.items()},
+        parameters,
+        features=features,
+        n_copies=N_SIMULATED,
+        seed=5,
+    )
     drawn = [tuple(row[row > 0].tolist()) for row in np.asarray(simulated["recalls"])]
     counts = np.array([drawn.count(order) for order in recalls])
     assert counts.sum() == N_SIMULATED
