@@ -9,8 +9,9 @@ BIN := .venv/bin
 fit: .venv/demo
 	$(BIN)/jaxcmr fit peers_notask --subjects $(SUBJECTS)
 
+# On all cores, file by file: what a file compiles serves all of its tests.
 test: .venv/test
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -m "not slow" --numprocesses auto --dist loadfile
 
 test-slow: .venv/test
 	$(BIN)/python -m pytest -m slow

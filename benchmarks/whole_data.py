@@ -16,11 +16,14 @@ release of SciPy, but runs without; hence the options)::
 - ``likelihood``: the lists of one subject under a generation of candidates, drawn uniformly within
   the usual bounds. A time is the median of some repetitions after a first call, listed apart, that
   compiles; the contenders take turns.
-- ``fit``: all subjects, from the start of a fresh process to its end. The reference, given the same
+- ``fit``: all subjects, from the start of a fresh process to its end, in each of several settings,
+  and how far the fits end from the best ones known, ``--best``. The reference, given the same
   data, fits a few of the subjects in one process, one run each, after a short one that warms it up.
   Its whole work is extrapolated: what its process does once, plus the mean time of these runs as
   many times as there are subjects and runs (it has no ``best_of``, and compiles in every run).
-- ``gap``: how far the fits of the last ``fit`` in OUT are from the best ones known, ``--best``.
+
+``best_known.json`` has the lowest negative log-likelihood (nats) of each subject that any search is
+known to have found: ours, more than 10,000 of several kinds, or for the first 20 an earlier list.
 
 Prints Markdown tables and writes what it measured to ``OUT/whole_data_PART.json``.
 """
@@ -59,6 +62,14 @@ HYPERPARAMETERS: dict[str, Any] = {
     "diff_w": 0.85,
     "progress_bar": False,
 }
+SHORT = {"num_steps": 50, "pop_size": 8, "scale": "alternate"}
+SETTINGS: dict[str, dict[str, Any]] = {
+    "as published, best_of 3": {},
+    "short runs, best_of 3": SHORT,
+    "short runs, best_of 9": {**SHORT, "best_of": 9},
+}
+"""What is timed, by name: changes to HYPERPARAMETERS. The last is what the command line does."""
+BEST_KNOWN = Path(__file__).with_name("best_known.json")
 REFERENCE_VERSION = "0.1.1"
 CALLS = 10  # that one time of a likelihood is the mean of
 NEAR = 0.05  # nats from the best fit known
@@ -170,7 +181,7 @@ def ask(process: subprocess.Popen[str], *question: str) -> Any:
 
 
 def our_fit(folder: Path) -> None:
-    """Prints seconds of the fits of all subjects, and their losses."""
+    """Prints seconds of the fits of all subjects, their losses, and evaluations a subject."""
     from jaxcmr.fitting import JaxDE
     from jaxcmr.loss.sequence_likelihood import MemorySearchLikelihoodFnGenerator
     from jaxcmr.models.cmr import make_factory
@@ -182,7 +193,7 @@ def our_fit(folder: Path) -> None:
     result = fitter.fit_subjects(np.ones(len(job.data["recalls"]), bool))
     seconds = time.perf_counter() - began
     losses = dict(zip(result["fits"]["subject"], result["fitness"], strict=True))
-    print(json.dumps({"runs": seconds, "losses": losses}))
+    print(json.dumps({"runs": seconds, "losses": losses, "nfev": np.mean(result["nfev"])}))
 
 
 def our_likelihoods(job: Job) -> dict[str, Call]:
@@ -283,25 +294,22 @@ def time_likelihood(job: Job, options: argparse.Namespace) -> dict[str, Any]:
 
 def time_fit(job: Job, options: argparse.Namespace) -> dict[str, Any]:
     """Whole work, ours in full and the reference's in part."""
-    result = {
-        "settings": job.settings,
-        "n_subjects": len(job.subjects),
-        "first": run_afresh(sys.executable, "our_fit", job.of_subjects(1)),
-        "ours": run_afresh(sys.executable, "our_fit", job),
-    }
+    settings = {"as told": options.settings} if options.settings else SETTINGS
+    best = json.loads(options.best.read_text()) if options.best else {}
+    ours = {}
+    for name, changes in settings.items():
+        as_set = job._replace(settings={**job.settings, "ours": {**HYPERPARAMETERS, **changes}})
+        print(name, end="\033[K\r", file=sys.stderr)
+        one = run_afresh(sys.executable, "our_fit", as_set.of_subjects(1))
+        everyone = run_afresh(sys.executable, "our_fit", as_set)
+        fits = everyone["losses"]
+        gaps = {subject: fits[subject] - best[subject] for subject in fits if subject in best}
+        ours[name] = {**everyone, "first": one["seconds"], "gaps": gaps}
+    print(end="\033[K", file=sys.stderr)
+    result = {"settings": job.settings, "n_subjects": len(job.subjects), "ours": ours}
     if options.reference:
         result["reference"] = run_afresh(options.reference, "reference_fit", job)
     return result
-
-
-def measure_gap(job: Job, options: argparse.Namespace) -> dict[str, Any]:
-    """Distance of our fits from the best known."""
-    fitted = options.out / "whole_data_fit.json"
-    if not options.best or not fitted.exists():
-        return {"gaps": {}}
-    fits = json.loads(fitted.read_text())["ours"]["losses"]
-    best = json.loads(options.best.read_text())
-    return {"gaps": {one: fits[one] - best[one] for one in fits if one in best}}
 
 
 def table(header: list[str], rows: list[list[str]]) -> str:
@@ -336,44 +344,33 @@ def likelihood_table(result: dict[str, Any]) -> str:
 
 
 def fit_table(result: dict[str, Any]) -> str:
-    """Seconds, and the reference's reckoned from a part of its work."""
-    ours, n, settings = result["ours"], result["n_subjects"], result["settings"]
-    n_runs, seconds, text = n * settings["ours"]["best_of"], ours["seconds"], ""
-    times = [f"{seconds - ours['runs']:.2f}", "", f"{ours['runs'] / n_runs:.3f}"]
-    times += [f"{result['first']['seconds']:.2f}", f"{seconds:.1f}"]
-    rows = [[f"ours, {n_runs} runs", *times, "1"]]
+    """Seconds, the reference's reckoned from a part of its work, and distances from the best."""
+    whole, text = None, ""
     if "reference" in result:
-        other, n_runs = result["reference"], n * settings["reference"]["best_of"]
-        a_run, once = np.mean(other["runs"]), other["seconds"] - sum(other["runs"])
+        n_runs = result["n_subjects"] * result["settings"]["reference"]["best_of"]
+        runs, seconds = result["reference"]["runs"], result["reference"]["seconds"]
+        once, a_run = seconds - sum(runs), float(np.mean(runs))
         whole = once + n_runs * a_run
-        times = [f"{once - other['set-up']:.2f}", f"{other['set-up']:.2f}", f"{a_run:.3f}"]
-        times += ["", f"{whole:.1f}"]
-        rows.append([f"reference, {n_runs} runs", *times, f"{whole / seconds:.1f}"])
-        each = ", ".join(f"{one:.2f}" for one in other["runs"])
+        each = ", ".join(f"{one:.2f}" for one in runs)
         text = (
-            f"The reference's whole work is extrapolated from runs of {each} s, one a subject: "
-            f"{once:.2f} s once, and {n_runs} times {a_run:.2f} s.\n"
+            f"The reference's whole work, {whole:.0f} s, is extrapolated from runs of {each} s, "
+            f"one a subject: {once:.2f} s once, and {n_runs} times {a_run:.2f} s.\n"
         )
-    header = ["", "start, imports, s", "set-up, s", "a run, s"]
-    header += ["process for one subject, s", "whole work, s", "ratio to ours"]
+    rows = []
+    for name, ours in result["ours"].items():
+        row = [name, f"{ours['nfev']:.0f}", f"{ours['first']:.1f}", f"{ours['seconds']:.1f}"]
+        row.append(f"{whole / ours['seconds']:.0f}" if whole else "")
+        gaps = np.array(list(ours["gaps"].values()))
+        near = [f"{gaps.mean():.3f}", f"{np.mean(gaps <= NEAR):.1%}", f"{gaps.max():.2f}"]
+        rows.append(row + (near if gaps.size else [""] * 3))
+    header = ["", "evaluations a subject", "one subject, s", "all, s", "reference : ours"]
+    header += ["mean gap, nats", f"within {NEAR}", "worst"]
     return f"{table(header, rows)}\n{text}"
-
-
-def gap_table(result: dict[str, Any]) -> str:
-    """Mean, share that is near, and worst."""
-    of_subject = result["gaps"]
-    if not of_subject:
-        return "No best fits given (--best), or no fits of these subjects in OUT: skipped.\n"
-    gaps, worst = np.array(list(of_subject.values())), max(of_subject, key=of_subject.get)
-    cells = [f"{len(gaps)}", f"{gaps.mean():.3f}", f"{np.mean(gaps <= NEAR):.1%}"]
-    header = ["subjects", "mean gap, nats", f"share within {NEAR}", "worst (subject)"]
-    return table(header, [[*cells, f"{of_subject[worst]:.3f} ({worst})"]])
 
 
 PARTS: dict[str, tuple[str, Callable[..., dict[str, Any]], Callable[[dict[str, Any]], str]]] = {
     "likelihood": ("The likelihood of one subject", time_likelihood, likelihood_table),
     "fit": ("All subjects fitted", time_fit, fit_table),
-    "gap": ("Distance from the best fits known", measure_gap, gap_table),
 }
 """Title of each part, what measures it, and its table."""
 TASKS = {task.__name__: task for task in (our_fit, reference_fit, reference_likelihood)}
@@ -389,7 +386,6 @@ def the_job(options: argparse.Namespace) -> Job:
         data = select_trials(data, data["listtype"].ravel() == -1)
     settings = {
         "bounds": dict(USUAL_BOUNDS),
-        "ours": {**HYPERPARAMETERS, **options.settings},
         "reference": {**HYPERPARAMETERS, **options.reference_settings},
         "reference_subjects": options.reference_subjects,
     }
@@ -405,9 +401,9 @@ def main() -> None:
     parser.add_argument("--data", type=Path, help="HDF5 file; by default what psifr brings along")
     parser.add_argument("--subjects", type=int, help="how many; all by default")
     parser.add_argument("--reference-subjects", type=int, default=2, help="how many it fits")
-    parser.add_argument("--settings", type=json.loads, default={}, help="JSON: hyperparameters")
+    parser.add_argument("--settings", type=json.loads, help="JSON: hyperparameters, of one setting")
     parser.add_argument("--reference-settings", type=json.loads, default={}, help="and its own")
-    parser.add_argument("--best", type=Path, help="JSON file: {subject: negative log-likelihood}")
+    parser.add_argument("--best", type=Path, default=BEST_KNOWN, help="JSON: {subject: nats}")
     parser.add_argument("--repeats", type=int, default=7)
     parser.add_argument("--out", type=Path, default=Path("build"), help="folder for the times")
     parser.add_argument("--task", nargs=2, help=argparse.SUPPRESS)
