@@ -21,6 +21,8 @@ release of SciPy, but runs without; hence the options)::
   data, fits a few of the subjects in one process, one run each, after a short one that warms it up.
   Its whole work is extrapolated: what its process does once, plus the mean time of these runs as
   many times as there are subjects and runs (it has no ``best_of``, and compiles in every run).
+- ``growth``: fits of more and more subjects (short runs, ``best_of`` 3, a fresh process each), and
+  the likelihood of more and more of their trials, as in a pooled fit.
 
 ``best_known.json`` has the lowest negative log-likelihood (nats) of each subject that any search is
 known to have found: ours, more than 10,000 of several kinds, or for the first 20 an earlier list.
@@ -111,6 +113,17 @@ class Job(NamedTuple):
         chosen = np.isin(self.data["subject"].ravel(), self.subjects[:n])
         return self._replace(data={name: field[chosen] for name, field in self.data.items()})
 
+    def with_settings(self, **changes: Any) -> Job:
+        """The job with other settings."""
+        return self._replace(settings={**self.settings, **changes})
+
+    def with_candidates(self) -> Job:
+        """The job with a generation of candidates, drawn uniformly within the bounds."""
+        low, high = np.array(list(self.settings["bounds"].values())).T[:, :, None]
+        size = (len(low), len(low) * HYPERPARAMETERS["pop_size"])
+        candidates = np.random.default_rng(0).uniform(low, high, size)
+        return self.with_settings(candidates=candidates.tolist())
+
     def write(self, folder: Path) -> None:
         """Puts the job where a process that is started finds it."""
         fields: dict[str, Any] = self.data
@@ -146,7 +159,7 @@ def reference_likelihood(folder: Path) -> None:
         return partial(jax.jit(jax.vmap(loss, in_axes=1)), candidates)
 
     calls = {name: call(mode) for name, mode in STUDY_MODES.items()}
-    answers = {"first": first_seconds, "time": microseconds, "values": lambda one: one().tolist()}
+    answers = {"first": seconds_of, "time": microseconds, "values": lambda one: one().tolist()}
     print(json.dumps({name: version(name) for name in ("jaxcmr", "jax")}), flush=True)
     for line in sys.stdin:
         question, name = json.loads(line)
@@ -217,8 +230,8 @@ def our_likelihoods(job: Job) -> dict[str, Call]:
     return {name: partial(compiled, loss, candidates) for name, loss in losses.items()}
 
 
-def first_seconds(call: Call) -> float:
-    """Of a first call, which compiles."""
+def seconds_of(call: Call) -> float:
+    """Of one call; the first one compiles."""
     began = time.perf_counter()
     jax.block_until_ready(call())
     return time.perf_counter() - began
@@ -257,15 +270,12 @@ def run_afresh(python: str, task: str, job: Job) -> dict[str, Any]:
 
 def time_likelihood(job: Job, options: argparse.Namespace) -> dict[str, Any]:
     """Likelihoods of one subject."""
-    low, high = np.array(list(job.settings["bounds"].values())).T[:, :, None]
-    size = (len(low), len(low) * HYPERPARAMETERS["pop_size"])
-    candidates = np.random.default_rng(0).uniform(low, high, size).tolist()
-    job = Job(job.of_subjects(1).data, {**job.settings, "candidates": candidates})
+    job = job.of_subjects(1).with_candidates()
     with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
         folder = Path(name)
         job.write(folder)
         calls = our_likelihoods(job)
-        first = {name: first_seconds(call) for name, call in calls.items()}
+        first = {name: seconds_of(call) for name, call in calls.items()}
         values = {name: call().tolist() for name, call in calls.items()}
         timers: dict[str, Callable[[], float]] = {}
         for name, call in calls.items():
@@ -298,7 +308,7 @@ def time_fit(job: Job, options: argparse.Namespace) -> dict[str, Any]:
     best = json.loads(options.best.read_text()) if options.best else {}
     ours = {}
     for name, changes in settings.items():
-        as_set = job._replace(settings={**job.settings, "ours": {**HYPERPARAMETERS, **changes}})
+        as_set = job.with_settings(ours={**HYPERPARAMETERS, **changes})
         print(name, end="\033[K\r", file=sys.stderr)
         one = run_afresh(sys.executable, "our_fit", as_set.of_subjects(1))
         everyone = run_afresh(sys.executable, "our_fit", as_set)
@@ -310,6 +320,26 @@ def time_fit(job: Job, options: argparse.Namespace) -> dict[str, Any]:
     if options.reference:
         result["reference"] = run_afresh(options.reference, "reference_fit", job)
     return result
+
+
+def time_growth(job: Job, options: argparse.Namespace) -> dict[str, Any]:
+    """Fits of 1, 2, 4, ... subjects and all, and likelihoods of all their trials."""
+    numbers = [*(2**i for i in range(8) if 2**i < len(job.subjects)), len(job.subjects)]
+    short = job.with_settings(ours={**HYPERPARAMETERS, **SHORT})
+    growth = []
+    for n in numbers:
+        print(f"{n} subjects", end="\033[K\r", file=sys.stderr)
+        fit = run_afresh(sys.executable, "our_fit", short.of_subjects(n))
+        call = our_likelihoods(job.of_subjects(n).with_candidates())[OURS]
+        jax.block_until_ready(call())
+        times, began = [], time.process_time()
+        for _ in range(options.repeats):
+            times.append(seconds_of(call))
+        cores = (time.process_time() - began) / sum(times)
+        n_trials = len(job.of_subjects(n).data["recalls"])
+        growth.append([n, fit["seconds"], n_trials, float(np.median(times)) * 1e3, cores])
+    print(end="\033[K", file=sys.stderr)
+    return {"growth": growth}
 
 
 def table(header: list[str], rows: list[list[str]]) -> str:
@@ -368,9 +398,23 @@ def fit_table(result: dict[str, Any]) -> str:
     return f"{table(header, rows)}\n{text}"
 
 
+def growth_table(result: dict[str, Any]) -> str:
+    """A row a number of subjects."""
+    header = ["subjects", "fit, s", "trials", "their likelihood, ms", "cores busy"]
+    formats = ["{:d}", "{:.1f}", "{:d}", "{:.1f}", "{:.1f}"]
+    return table(
+        header,
+        [
+            [form.format(value) for form, value in zip(formats, row, strict=True)]
+            for row in result["growth"]
+        ],
+    )
+
+
 PARTS: dict[str, tuple[str, Callable[..., dict[str, Any]], Callable[[dict[str, Any]], str]]] = {
     "likelihood": ("The likelihood of one subject", time_likelihood, likelihood_table),
     "fit": ("All subjects fitted", time_fit, fit_table),
+    "growth": ("More and more subjects and trials", time_growth, growth_table),
 }
 """Title of each part, what measures it, and its table."""
 TASKS = {task.__name__: task for task in (our_fit, reference_fit, reference_likelihood)}
