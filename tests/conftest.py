@@ -3,6 +3,7 @@
 import os
 import tempfile
 from collections.abc import Iterator
+from functools import partial
 
 import equinox as eqx
 import jax
@@ -13,6 +14,7 @@ from model_examples import PARAMETERS
 
 from jaxcmr.datasets import load_bundled
 from jaxcmr.models import MODELS
+from jaxcmr.optimize import OptimizeResults, differential_evolution
 from jaxcmr.simulation import simulate_dataset
 
 
@@ -22,6 +24,18 @@ def pytest_configure() -> None:
     cache = tempfile.mkdtemp(prefix="jaxcmr-tests-")
     os.environ["JAX_COMPILATION_CACHE_DIR"] = cache
     jax.config.update("jax_compilation_cache_dir", cache)
+
+
+quick_jit = partial(
+    jax.jit,
+    compiler_options={"xla_backend_optimization_level": 0, "xla_cpu_use_fusion_emitters": False},
+)
+"""`jax.jit` for programs of a test that compute little: the compiler does not optimise them."""
+
+
+def evolve_quickly(func, bounds, **options) -> OptimizeResults:
+    """`differential_evolution` as such a program."""
+    return quick_jit(lambda: differential_evolution(func, bounds, **options))()
 
 
 class ConstantTermination(eqx.Module):

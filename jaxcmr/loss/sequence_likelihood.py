@@ -30,7 +30,7 @@ __all__ = [
 ]
 
 MOST_AT_ONCE = 32  # trials replayed side by side; more keep no core busier and take more memory
-
+VECTOR = 16  # numbers of single precision in the longest vectors of today's processors
 
 EVENTS: Mapping[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
     "all": lambda position, choices: position >= 0,
@@ -91,6 +91,9 @@ class ReplayedLikelihood(eqx.Module):
         """The loss of parameter vector(s) `x`, whose rows are the free parameters."""
         if jnp.ndim(x) == 1:
             return self(x[:, None])[0]
+        n_candidates = x.shape[1]
+        if n_candidates > VECTOR:  # whole vectors: what is left over would go one by one
+            x = jnp.pad(x, ((0, 0), (0, -n_candidates % VECTOR)), mode="edge")
         parameters = {
             name: jnp.broadcast_to(jnp.asarray(value, jnp.result_type(float)), x.shape[1:])
             for name, value in bind(self.base_params, self.free_param_names, x).items()
@@ -101,7 +104,7 @@ class ReplayedLikelihood(eqx.Module):
             return jnp.where(trials[:, None] >= 0, nll, 0.0)
 
         per_trial = jnp.concatenate(jax.lax.map(of_block, self.trials))
-        return ordered_sum(per_trial)
+        return ordered_sum(per_trial)[:n_candidates]
 
 
 class MemorySearchLikelihoodFnGenerator:

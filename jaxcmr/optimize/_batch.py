@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import equinox as eqx
@@ -66,7 +67,7 @@ def start_lanes(
     return jax.vmap(lambda key: start(None, box, settings, key, None, population))(keys)
 
 
-@Compiled
+@partial(Compiled, wide_vectors=True)
 def advance_lanes(
     objectives: Objectives,
     box: Box,
@@ -89,7 +90,7 @@ def finish_lanes(box: Box, settings: Settings, states: State) -> OptimizeResults
     return jax.vmap(lambda state: finish(box, settings, state))(states)
 
 
-@Compiled
+@partial(Compiled, wide_vectors=True)
 def polish_lanes(
     objectives: Objectives, box: Box, results: OptimizeResults, differences: bool
 ) -> OptimizeResults:

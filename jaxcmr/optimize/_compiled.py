@@ -24,10 +24,16 @@ class Compiled(Generic[P, T]):
     the `keep` parts used last keep theirs. A fresh closure is a new static part at every call:
     kept for ever, as by `jax.jit`, some hundreds of their programs use up what memory maps the
     operating system allows a process.
+
+    With `wide_vectors`, loops on a CPU use the longest vectors that it has. (The compiler's own
+    choice is at most 256 bits; with 512, a population of likelihoods takes a fifth less time.) Such
+    a function cannot be part of another that is being compiled.
     """
 
-    def __init__(self, function: Callable[P, T], keep: int = 16) -> None:
-        self.function, self.keep = function, keep
+    def __init__(
+        self, function: Callable[P, T], keep: int = 16, wide_vectors: bool = False
+    ) -> None:
+        self.function, self.keep, self.wide_vectors = function, keep, wide_vectors
         self._programs: OrderedDict[Any, Callable[[Any], T]] = OrderedDict()
         self._lock = Lock()
 
@@ -46,7 +52,10 @@ class Compiled(Generic[P, T]):
                     args, kwargs = eqx.combine(arrays, static)
                     return self.function(*args, **kwargs)
 
-                program = jax.jit(program)
+                on_cpu = jax.default_backend() == "cpu"
+                wide = {"xla_cpu_prefer_vector_width": 512}
+                options = wide if self.wide_vectors and on_cpu else None
+                program = jax.jit(program, compiler_options=options)
             self._programs[part] = program
             while len(self._programs) > self.keep:
                 self._programs.popitem(last=False)

@@ -5,11 +5,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from conftest import quick_jit
 from numpy_cmr import event_probabilities
 
+from jaxcmr import simulation
 from jaxcmr.components import InstanceMemory, instance_context_to_item, instance_item_to_context
 from jaxcmr.models.cmr import make_factory
-from jaxcmr.simulation import study
+
+study = eqx.filter_jit(simulation.study)
 
 DATASET = {"listLength": np.array([[5]]), "pres_itemnos": np.arange(1, 6)[None]}
 MAKE = make_factory(mfc=instance_item_to_context, mcf=instance_context_to_item)
@@ -101,7 +104,7 @@ def test_gradient_is_finite_and_right(sensitivity, parameters, x64):
         return -jnp.log(model.outcome_probability(jnp.array(3)))
 
     values = {name: jnp.asarray(value, float) for name, value in values.items()}
-    slope = jax.jit(jax.value_and_grad(nll))
+    slope = quick_jit(jax.value_and_grad(nll))
     _, jac = slope(values)
     assert all(np.isfinite(part) for part in jac.values())
     if x64 and sensitivity > 0:

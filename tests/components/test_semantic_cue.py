@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from conftest import quick_jit
 
 from jaxcmr.components import LinearMemory, PowerChoice
 from jaxcmr.components._item_values import item_values
@@ -128,7 +129,7 @@ def test_gradients_are_finite(rule, x64):
         cued = cue(support, jnp.ones(4), recallable)
         return PowerChoice(sensitivity)(cued, recallable)[2]
 
-    value_and_slope = jax.jit(jax.value_and_grad(share, argnums=(0, 1)))
+    value_and_slope = quick_jit(jax.value_and_grad(share, argnums=(0, 1)))
     for scale in EDGES:
         for sensitivity in EDGES[1:]:
             numbers = jnp.array([scale, sensitivity])

@@ -1,16 +1,16 @@
 """The serial position curves of categories: each over its own items."""
 
-import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from conftest import stop_with
+from conftest import quick_jit, stop_with
 
 from jaxcmr.loss import MemorySearchCategorySpcMseFnGenerator, MemorySearchSpcMseFnGenerator
 from jaxcmr.models import MODELS
 from jaxcmr.models.cmr import make_factory
 
-evaluate = eqx.filter_jit(lambda loss, x: loss(x))
+evaluate = quick_jit(lambda loss, x: loss(x))
+simulated_curve = quick_jit(lambda loss, x: loss.simulated_curve(x))
 NOTHING = jnp.zeros(0)
 DATA = {
     "subject": np.zeros((3, 1), int),
@@ -60,9 +60,9 @@ def test_simulated_curves_share_out_the_plain_one(small_data, parameters):
     data = {**small_data, "kind": kinds.astype(int)}
     by_kind = make_loss(data, range(20), parameters, category_field="kind")
     plain = MemorySearchSpcMseFnGenerator(MODELS["cmr"], data)(np.arange(20), parameters, ())
-    curves = by_kind.simulated_curve(NOTHING)
+    curves = simulated_curve(by_kind, NOTHING)
     shared_out = (curves * by_kind.n_lists).sum(0) / 20
-    np.testing.assert_allclose(shared_out, plain.simulated_curve(NOTHING), rtol=1e-5)
+    np.testing.assert_allclose(shared_out, simulated_curve(plain, NOTHING), rtol=1e-5)
     assert np.abs(curves[0] - curves[1]).max() > 0.05
 
 

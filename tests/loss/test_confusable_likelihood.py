@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from conftest import PARAMETERS
+from conftest import PARAMETERS, quick_jit
 
 from jaxcmr.loss import MemorySearchLikelihoodFnGenerator
 from jaxcmr.loss.confusable_likelihood import ConfusableLikelihoodFnGenerator
@@ -19,9 +19,10 @@ VALUES = {**PARAMETERS, "item_sensitivity_max": 1.5, "item_sensitivity_decrease"
 NAMES = tuple(USUAL_BOUNDS)
 TYPED = [(0, 0, 0), (1, 2, 0), (1, 3, 2), (2, 2, 2), (3, 0, 0), (1, 1, 0)]
 
-evaluate = eqx.filter_jit(lambda loss, x: loss(x))
-study = eqx.filter_jit(lambda model, letter: model.experience(letter))
-type_next = eqx.filter_jit(lambda m, letter: (m.outcome_probability(letter), m.retrieve(letter)))
+evaluate = quick_jit(lambda loss, x: loss(x))
+evaluate_as_users_do = eqx.filter_jit(lambda loss, x: loss(x))
+study = quick_jit(lambda model, letter: model.experience(letter))
+type_next = quick_jit(lambda m, letter: (m.outcome_probability(letter), m.retrieve(letter)))
 
 
 def trials(studied, typed):
@@ -72,7 +73,7 @@ def test_it_scores_what_was_typed_in_each_trials_own_list():
     order = np.array([4, 0, 2, 1, 3, 5])
     events = made.nll_per_event(order, VALUES)
     np.testing.assert_allclose(events, np.abs(expected[order]), rtol=1e-4, atol=1e-6)
-    total = made(order, VALUES, ())(jnp.zeros(0))
+    total = evaluate(made(order, VALUES, ()), jnp.zeros(0))
     np.testing.assert_allclose(total, expected.sum(), rtol=1e-5)
     log_p = made.pointwise_log_likelihood(order, VALUES)
     np.testing.assert_allclose(log_p, -np.abs(expected[order]), rtol=1e-4, atol=1e-6)
@@ -81,8 +82,8 @@ def test_it_scores_what_was_typed_in_each_trials_own_list():
 def test_no_trial_adds_nothing():
     """-1 changes no bit of the loss, and has zeros for events."""
     made, x = generator([1, 2, 3], TYPED), jnp.array([VALUES[name] for name in NAMES])
-    plain = evaluate(made(np.arange(6), {}, NAMES), x)
-    assert plain == evaluate(made(np.array([*range(6), -1, -1]), {}, NAMES), x)
+    plain = evaluate_as_users_do(made(np.arange(6), {}, NAMES), x)
+    assert plain == evaluate_as_users_do(made(np.array([*range(6), -1, -1]), {}, NAMES), x)
     events = made.nll_per_event(np.array([1, -1, 2]), VALUES)
     assert not np.any(events[1]) and np.all(events[2] > 0)
 
@@ -92,7 +93,7 @@ def test_gradient_is_finite_and_right(x64):
     double precision, equal to finite differences. One NaN would poison a population."""
     made = generator([[1, 2, 3]] * 3 + [[2, 2, 1]] * 3, TYPED)
     loss = made(np.arange(6), {}, NAMES)
-    slope = eqx.filter_jit(jax.value_and_grad(lambda x: loss(x)))
+    slope = quick_jit(jax.value_and_grad(lambda x: loss(x)))
     low, high = np.array(list(USUAL_BOUNDS.values())).T
     low = np.where(np.char.startswith(NAMES, "item_sensitivity"), 0.0, low)
     rng = np.random.default_rng(0)
@@ -144,7 +145,7 @@ def test_one_program_serves_all_subjects_and_alphabets():
     """Catches trials, or distances between equally many letters, that are part of the program."""
     traces = []
 
-    @eqx.filter_jit
+    @quick_jit
     def counted(loss, x):
         traces.append(1)
         return loss(x)

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from conftest import quick_jit
 
 from jaxcmr.fitting import make_subject_trial_masks
 from jaxcmr.loss import LOSSES
@@ -34,8 +35,8 @@ VARIANTS = {name: partial(make, **OPTIONS.get(name, {})) for name, make in LOSSE
     BY_EVENT: partial(LOSSES["sequence_likelihood"], events="recalls")
 }
 
-evaluate = eqx.filter_jit(lambda loss, x: loss(x))
-slope = eqx.filter_jit(lambda loss, x: jax.value_and_grad(lambda x: loss(x))(x))
+evaluate = quick_jit(lambda loss, x: loss(x))
+slope = quick_jit(lambda loss, x: jax.value_and_grad(lambda x: loss(x))(x))
 
 
 @pytest.fixture(params=VARIANTS)
@@ -72,9 +73,9 @@ def test_no_trial_adds_nothing(generator):
     for trials in ([*range(9)], [13], [2]):
         plain = evaluate(generator(np.asarray(trials), {}, NAMES), x)
         assert np.all(np.isfinite(plain))
-        padded = generator(np.array([-1, *trials, -1, -1]), {}, NAMES)
+        padded = generator(np.array([-1, *trials, *[-1] * (11 - len(trials))]), {}, NAMES)
         np.testing.assert_allclose(evaluate(padded, x), plain, rtol=1e-5, atol=1e-6)
-    assert evaluate(generator(np.array([-1, -1]), {}, NAMES), x).tolist() == [0] * 4
+    assert evaluate(generator(np.full(12, -1), {}, NAMES), x).tolist() == [0] * 4
 
 
 def test_one_vector_or_many_and_always_the_same(name, generator, data):
@@ -95,7 +96,7 @@ def test_one_program_serves_all_subjects(generator, data):
     trials, or has shapes of its own."""
     traces = []
 
-    @eqx.filter_jit
+    @quick_jit
     def counted(loss, x):
         traces.append(1)
         return loss(x)

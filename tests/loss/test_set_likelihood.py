@@ -2,17 +2,16 @@
 
 from itertools import combinations, permutations
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from conftest import quick_jit
 
 from jaxcmr.loss import MemorySearchSetLikelihoodFnGenerator
 from jaxcmr.models import MODELS, usual_bounds
-from jaxcmr.simulation import study
 
-evaluate = eqx.filter_jit(lambda loss, x: loss(x))
+evaluate = quick_jit(lambda loss, x: loss(x))
 
 
 def dataset(recalls, items):
@@ -36,9 +35,10 @@ def probabilities(data, parameters, **options):
 def by_brute_force(items, positions, parameters, then_stops):
     """The sum over all orders, each a product of `outcome_probabilities` in plain Python."""
     data = dataset([[0] * len(items)], items)
-    start = study(
-        MODELS["cmr"](data).create_trial_model(jnp.array(0), parameters), jnp.asarray(items)
-    )
+    start = MODELS["cmr"](data).create_trial_model(jnp.array(0), parameters)
+    for item in items:
+        start = start.experience(jnp.array(item))
+    start = start.start_retrieving()
     total = 0.0
     for order in permutations(positions):
         model, probability = start, 1.0
@@ -115,7 +115,7 @@ def test_gradient_equals_finite_differences(small_data, parameters):
         generator = MemorySearchSetLikelihoodFnGenerator(MODELS["cmr"], small_data, n_orders=6)
         loss = generator(np.arange(20), parameters, names)
         x = jnp.asarray([parameters[name] for name in names])
-        jac = eqx.filter_jit(lambda loss, x: jax.grad(lambda x: loss(x))(x))(loss, x)
+        jac = quick_jit(jax.grad(lambda x: loss(x)))(x)
         for i in range(len(names)):
             step = jnp.zeros_like(x).at[i].set(1e-6)
             difference = (evaluate(loss, x + step) - evaluate(loss, x - step)) / 2e-6

@@ -10,9 +10,11 @@ import pytest
 from conftest import PARAMETERS
 from numpy_cmr import EPS, drift
 
+from jaxcmr import simulation
 from jaxcmr.models import cru
 from jaxcmr.models.confusable_cru import USUAL_BOUNDS, make_factory
-from jaxcmr.simulation import study
+
+study = eqx.filter_jit(simulation.study)
 
 DISTANCES = np.array([[0, 2, 4, 0.5], [1, 0, 2, 3], [1, 1.5, 0, 1], [0.5, 3, 1, 0]])
 DATASET = {"listLength": np.array([[6]]), "pres_itemids": np.array([[1, 2, 3, 0, 0, 0]])}

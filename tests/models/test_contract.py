@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from conftest import quick_jit
 from model_examples import MAY_REPEAT, NOT_A_DISTRIBUTION, example_of
 
 from jaxcmr.models import MODELS, usual_bounds
@@ -48,7 +49,7 @@ def test_outcome_probabilities_sum_to_one_at_every_step(name, x64):
     """Along random recalls under random parameters, edges included; one by one they agree with
     `outcome_probability`; what was recalled does not come back."""
 
-    @jax.jit
+    @quick_jit
     def recalled(parameters, order):
         def step(model, choice):
             one_by_one = jax.lax.map(model.outcome_probability, jnp.arange(5))
@@ -91,8 +92,12 @@ def test_jit_and_vmap_change_nothing(name):
     sets = [random_parameters(name, rng) for _ in range(4)]
     stacked = {key: jnp.asarray([values[key] for values in sets]) for key in sets[0]}
     batched = jax.jit(jax.vmap(lambda p: studied(name, p).outcome_probabilities()))(stacked)
+    factory = factory_of(name)
     for row, values in zip(batched, sets, strict=True):
-        model = studied(name, values)
+        model = factory.create_trial_model(jnp.array(0), values)
+        for item in ITEMS:
+            model = model.experience(item)
+        model = model.start_retrieving()
         plain = model.outcome_probabilities()
         np.testing.assert_allclose(row, plain, rtol=1e-3, atol=1e-6)
         one_by_one = [model.outcome_probability(choice) for choice in jnp.arange(5)]

@@ -1,15 +1,17 @@
 """CRU is CMR with mechanisms off, and an omnibus with some of them at rest is CMR."""
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from model_examples import PARAMETERS, example_of
 
-from jaxcmr import components
+from jaxcmr import components, simulation
 from jaxcmr.models import MODELS, cru, usual_bounds
 from jaxcmr.models.cmr import make_factory
-from jaxcmr.simulation import study
+
+study = eqx.filter_jit(simulation.study)
 
 
 def along(factory, parameters, order=(3, 1, 4)):

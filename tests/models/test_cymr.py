@@ -3,13 +3,16 @@
 Not a requirement of ours (its licence is the GPL): ``pip install cymr`` to run this.
 """
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jaxcmr import simulation
 from jaxcmr.models import MODELS, usual_bounds
-from jaxcmr.simulation import study
+
+study = eqx.filter_jit(simulation.study)
 
 network = pytest.importorskip("cymr.network")
 

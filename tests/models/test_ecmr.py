@@ -1,7 +1,5 @@
 """eCMR and CMR3: plain CMR where emotion adds nothing, NumPy elsewhere, a distribution always."""
 
-from itertools import permutations
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -67,14 +65,6 @@ def tiny(rows, valence):
         "valence": np.tile(valence, (len(rows), 1)),
         "recalls": recalls,
     }
-
-
-@pytest.mark.slow  # the tests that walk the catalogue do the like
-def test_all_recalls_of_a_list_sum_to_one(factory):
-    """Over every order of every subset of three items."""
-    rows = [order for n in range(4) for order in permutations((1, 2, 3), n)]
-    events = nll(factory, tiny(rows, [1, 0, 1]), {**PARAMETERS, **EMOTION})
-    np.testing.assert_allclose(np.exp(-events.sum(1)).sum(), 1, rtol=1e-12)
 
 
 def numpy_trial(p, sources, emphasis, recalls):

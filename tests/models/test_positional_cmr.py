@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from conftest import quick_jit
 from model_examples import PARAMETERS
 from numpy_cmr import EPS, drift
 
@@ -165,7 +166,7 @@ def test_gradients_are_finite_and_right(x64):
     inside = np.array([[{**PARAMETERS, **OUT_LIST}[name] for name in names]])
     step = 1e-6 * np.eye(len(names))
     x = np.concatenate([low + unit * (high - low), inside, inside + step, inside - step])
-    values, slopes = jax.jit(jax.vmap(jax.value_and_grad(loss)))(jnp.asarray(x))
+    values, slopes = quick_jit(jax.vmap(jax.value_and_grad(loss)))(jnp.asarray(x))
     assert np.all(np.isfinite(values)) and np.all(np.isfinite(slopes))
     if x64:
         above, below = values[17:].reshape(2, -1)

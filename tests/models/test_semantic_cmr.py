@@ -1,7 +1,5 @@
 """Semantic CMR: plain CMR at scale 0, its equations in NumPy elsewhere, a distribution always."""
 
-from itertools import permutations
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -58,15 +56,6 @@ def tiny(rows, ids=(7, 2, 11)):
         "pres_itemids": np.tile(ids, (len(rows), 1)),
         "recalls": recalls,
     }
-
-
-@pytest.mark.slow  # the tests that walk the catalogue do the like
-@pytest.mark.parametrize("rule", RULES)
-def test_all_recalls_of_a_list_sum_to_one(rule):
-    """Over every order of every subset of three items."""
-    rows = [order for n in range(4) for order in permutations((1, 2, 3), n)]
-    events = nll(make_factory(rule), tiny(rows), {**PARAMETERS, "semantic_scale": 1.7})
-    np.testing.assert_allclose(np.exp(-events.sum(1)).sum(), 1, rtol=1e-12)
 
 
 def numpy_trial(rule, p, similarity, recalls):

@@ -1,5 +1,6 @@
 """What the likelihood scores, the simulator draws: on lists whose recalls can all be listed."""
 
+from collections import Counter
 from functools import partial
 from itertools import permutations, product
 
@@ -7,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from conftest import quick_jit
 from model_examples import MAY_REPEAT, NOT_A_DISTRIBUTION, example_of
 from scipy.stats import chisquare
 
@@ -15,7 +17,7 @@ from jaxcmr.models import MODELS, usual_bounds
 from jaxcmr.simulation import simulate_dataset
 
 N_ITEMS = 3
-N_SIMULATED = 20_000
+N_SIMULATED = 20 * 1024  # the simulator's blocks are of 1024: none is left over
 ITEMS = range(1, N_ITEMS + 1)
 
 
@@ -49,8 +51,8 @@ def test_simulated_recalls_are_as_frequent_as_they_are_likely(name):
         n_copies=N_SIMULATED,
         seed=5,
     )
-    drawn = [tuple(row[row > 0].tolist()) for row in np.asarray(simulated["recalls"])]
-    counts = np.array([drawn.count(order) for order in recalls])
+    drawn = Counter(tuple(row[row > 0].tolist()) for row in np.asarray(simulated["recalls"]))
+    counts = np.array([drawn[order] for order in recalls])
     assert counts.sum() == N_SIMULATED
     expected = probabilities * N_SIMULATED
     rare = expected < 5
@@ -74,6 +76,5 @@ def test_value_and_slope_are_finite_inside_the_bounds(name):
     unit = np.where(edge < 1 / 6, 0.0, np.where(edge > 5 / 6, 1.0, unit))
     x = jnp.asarray(bounds[:, 0] + unit * (bounds[:, 1] - bounds[:, 0]))
     slope_of = partial(jax.lax.map, jax.value_and_grad(loss))
-    quick = {"xla_backend_optimization_level": 0}  # to compile, that is
-    values, slopes = jax.jit(slope_of, compiler_options=quick)(x)
+    values, slopes = quick_jit(slope_of)(x)
     assert np.all(np.isfinite(values)) and np.all(np.isfinite(slopes))

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from conftest import quick_jit
 
 from jaxcmr.optimize._generation import State, converged, draws_after, init, step
 from jaxcmr.optimize._settings import make_problem
@@ -61,17 +62,22 @@ def test_an_equal_energy_wins(updating):
     def plateau(x):
         return 0 * x.sum(0)
 
-    before = init(plateau, box, settings, jax.random.key(0))
-    after = step(plateau, box, settings, before)
+    before = quick_jit(lambda key: init(plateau, box, settings, key))(jax.random.key(0))
+    after = quick_jit(lambda state: step(plateau, box, settings, state))(before)
     assert not np.isin(np.asarray(after.population), np.asarray(before.population)).all(1).any()
 
 
 def test_draws_are_independent():
     """No two kinds of draw share numbers, and generations and the start differ."""
     box, settings, _ = make_problem([(0.0, 1.0)] * 4, popsize=50, init="random")
-    start = init(lambda x: x.sum(0), box, settings, jax.random.key(0))
-    first = draws_after(settings, start)
-    second = draws_after(settings, step(lambda x: x.sum(0), box, settings, start))
+
+    def total(x):
+        return x.sum(0)
+
+    draws_of = quick_jit(lambda state: draws_after(settings, state))
+    start = quick_jit(lambda key: init(total, box, settings, key))(jax.random.key(0))
+    first = draws_of(start)
+    second = draws_of(quick_jit(lambda state: step(total, box, settings, state))(start))
     numbers = [start.population, first.uniforms, first.redrawn, second.uniforms, second.redrawn]
     flat = np.concatenate([np.asarray(each).ravel() for each in numbers])
     assert len(np.unique(flat)) > 0.999 * len(flat)
@@ -89,8 +95,8 @@ def test_energies_are_those_of_the_members(updating, strategy):
     def func(x):
         return jnp.cos(5 * x).sum(0) + x[0]
 
-    state = init(func, box, settings, jax.random.key(2))
-    one_step = jax.jit(lambda state: step(func, box, settings, state))
+    state = quick_jit(lambda key: init(func, box, settings, key))(jax.random.key(2))
+    one_step = quick_jit(lambda state: step(func, box, settings, state))
     evaluations = settings.members
     for generation in range(12):
         evaluations += int(state.size)

@@ -93,7 +93,7 @@ def test_many_quick_lanes():
     assert sum(report.result is not None for report in reports) == 80
 
 
-@pytest.mark.parametrize("width", [2, 3, 5])
+@pytest.mark.parametrize("width", [2, 5])
 def test_lanes_in_one_program_agree(problems, width):
     """To rounding, as other shapes may compile to other code; a lane that has finished, or copies
     that fill up a program, change nothing for the rest."""

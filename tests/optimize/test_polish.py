@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import scipy.optimize
+from conftest import quick_jit
 
 from jaxcmr.optimize import Box
 from jaxcmr.optimize._polish import polish
@@ -17,7 +18,7 @@ def rosenbrock(x):
 
 def run(func, box, unit):
     unit = jnp.asarray(unit, box.lower.dtype)
-    return jax.jit(lambda unit: polish(func, box, unit))(unit)
+    return quick_jit(lambda unit: polish(func, box, unit))(unit)
 
 
 @pytest.mark.parametrize("seed", range(12))
@@ -123,7 +124,7 @@ def test_the_slope_is_had_somehow(func, status, x64):
         run(func, box, start),
         jax.tree.map(
             lambda leaf: leaf[1],
-            jax.vmap(lambda unit: polish(func, box, unit))(jnp.stack([start, start])),
+            quick_jit(jax.vmap(lambda unit: polish(func, box, unit)))(jnp.stack([start, start])),
         ),
     ):
         assert int(result.status) == status

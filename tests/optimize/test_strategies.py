@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import scipy.stats
+from conftest import evolve_quickly, quick_jit
 
 from jaxcmr.optimize import STRATEGIES, differential_evolution
 from jaxcmr.optimize._generation import State, draws_after, init, step
@@ -96,11 +97,12 @@ def test_generation_equals_numpy(name, updating):
             mutation=(0.5, 1.5),
             recombination=0.6,
         )
-        state = init(bumpy, box, settings, jax.random.key(3))
-        one_step = jax.jit(lambda state: step(bumpy, box, settings, state))
+        state = quick_jit(lambda key: init(bumpy, box, settings, key))(jax.random.key(3))
+        one_step = quick_jit(lambda state: step(bumpy, box, settings, state))
+        draws_of_step = quick_jit(lambda state: draws_after(settings, state))
         redrawn = 0
         for _ in range(20):
-            draws = in_numpy(draws_after(settings, state))
+            draws = in_numpy(draws_of_step(state))
             population, energies = numpy_generation(bumpy, box, settings, name, state, draws)
             state = one_step(state)
             np.testing.assert_allclose(state.population, population, rtol=1e-12, atol=1e-14)
@@ -174,11 +176,12 @@ def test_adaptive_generation_equals_numpy(name):
         def func(x):
             return (jnp.cos(9 * x) + (x - 0.6) ** 2).sum(0)
 
-        state = init(func, box, settings, jax.random.key(1))
-        one_step = jax.jit(lambda state: step(func, box, settings, state))
+        state = quick_jit(lambda key: init(func, box, settings, key))(jax.random.key(1))
+        one_step = quick_jit(lambda state: step(func, box, settings, state))
+        draws_of_step = quick_jit(lambda state: draws_after(settings, state))
         overflown = 0
         for _ in range(30):
-            draws = in_numpy(draws_after(settings, state))
+            draws = in_numpy(draws_of_step(state))
             expected = numpy_adaptive_generation(func, settings, state, draws)
             overflown += int(state.memory.archived) == round(2.6 * int(state.size))
             state = one_step(state)
@@ -210,7 +213,7 @@ def draws_of(name, members, n_params, generations=200):
         population, jnp.arange(members, dtype=float), jnp.array(members), memory, zero, zero, zero,
         jax.random.key(4),
     )  # fmt: skip
-    many = jax.vmap(lambda g: draws_after(settings, state._replace(generation=g)))
+    many = quick_jit(jax.vmap(lambda g: draws_after(settings, state._replace(generation=g))))
     return settings, state, in_numpy(many(jnp.arange(generations)))
 
 
@@ -285,8 +288,10 @@ def sphere_or_valley(x, is_valley):
 )
 def test_easy_and_bent_valleys_are_solved(name, updating):
     """A sphere, and Rosenbrock's valley, without a polish."""
-    for is_valley, maxiter, tolerance in ((0, 120, 1e-4), (1, 400, 1e-2)):
-        result = differential_evolution(
+
+    @quick_jit
+    def solve(is_valley, maxiter):
+        return differential_evolution(
             sphere_or_valley,
             [(-3, 4)] * 3,
             args=(is_valley,),
@@ -297,6 +302,9 @@ def test_easy_and_bent_valleys_are_solved(name, updating):
             tol=0,
             polish=False,
         )
+
+    for is_valley, maxiter, tolerance in ((0, 120, 1e-4), (1, 400, 1e-2)):
+        result = solve(is_valley, maxiter)
         assert result.fun < tolerance and result.population.shape == (60, 3)
 
 
@@ -312,7 +320,7 @@ def test_a_strategy_of_the_user(updating):
     def sphere(x):
         return ((x - 3) ** 2).sum()
 
-    result = differential_evolution(
+    result = evolve_quickly(
         sphere, [(0, 10)] * 2, strategy=best1, updating=updating, polish=False, tol=1e-8
     )
     assert bool(result.success)
@@ -321,7 +329,7 @@ def test_a_strategy_of_the_user(updating):
     def give_away(candidate, population, rng=None):
         return jnp.stack([candidate / 100, jax.random.uniform(rng)])
 
-    result = differential_evolution(
+    result = evolve_quickly(
         lambda x: 0 * x[0], [(0, 1)] * 2, strategy=give_away, updating=updating, tol=0, maxiter=1
     )
     places = np.asarray(result.population)
