@@ -77,6 +77,8 @@ CALLS = 10  # that one time of a likelihood is the mean of
 NEAR = 0.05  # nats from the best fit known
 FIELDS = ("subject", "listLength", "pres_itemnos", "recalls")
 OURS, BY_EVENT = "ours", "ours, event by event"
+SEARCHING = "ours, as in a search: generations in a loop, a program a core"
+GENERATIONS = 50
 STUDY_MODES = {
     "reference, lists studied once": "base_predict_trials_loss",
     "reference, studied anew for each trial": "present_and_predict_trials_loss",
@@ -230,6 +232,21 @@ def our_likelihoods(job: Job) -> dict[str, Call]:
     return {name: partial(compiled, loss, candidates) for name, loss in losses.items()}
 
 
+def our_search(job: Job) -> Call:
+    """Calls of the fast loss as searches make them: one generation after another in one program,
+    whose loops use the longest vectors of the processor."""
+    generator = import_module("jaxcmr.loss").MemorySearchLikelihoodFnGenerator
+    make_factory = import_module("jaxcmr.models.cmr").make_factory
+    trials = np.arange(len(job.data["recalls"]))
+    loss = generator(make_factory(), job.data)(trials, {}, list(job.settings["bounds"]))
+    candidates = jnp.asarray(job.settings["candidates"])
+    generations = jnp.broadcast_to(candidates, (GENERATIONS, *candidates.shape))
+    on_cpu = jax.default_backend() == "cpu"
+    options = {"xla_cpu_prefer_vector_width": 512} if on_cpu else None
+    compiled = jax.jit(lambda xs: jax.lax.map(loss, xs).ravel(), compiler_options=options)
+    return partial(compiled, generations)
+
+
 def seconds_of(call: Call) -> float:
     """Of one call; the first one compiles."""
     began = time.perf_counter()
@@ -281,6 +298,9 @@ def time_likelihood(job: Job, options: argparse.Namespace) -> dict[str, Any]:
         for name, call in calls.items():
             timers[name] = partial(microseconds, call)
             timers[f"{name}, two at once in threads"] = partial(microseconds, call, 2)
+        search = our_search(job)
+        first[SEARCHING] = seconds_of(search)
+        timers[SEARCHING] = partial(microseconds, search, os.cpu_count() or 1)
         versions = None
         if options.reference:
             command, env = start(options.reference, "reference_likelihood", folder)

@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from jaxcmr.names import did_you_mean
+from jaxcmr.optimize import Box
 from jaxcmr.typing import LossFn
 
 __all__ = ["SCALES", "SearchSpace", "choose_scales"]
@@ -66,8 +67,13 @@ class SearchSpace(eqx.Module):
 
     @classmethod
     def of(cls, bounds: Mapping[str, Sequence[float]], scales: Mapping[str, str]) -> SearchSpace:
-        """The space of parameters with these bounds and scales."""
-        low, high = np.array(list(bounds.values()), float).T
+        """The space of parameters with these bounds and scales.
+
+        Bounds are rounded inwards to the working precision, in which estimates are used later: a
+        bound of 1 - 1e-16 keeps out 1, which float32 would take it for.
+        """
+        box = Box.from_bounds(list(bounds.values()))
+        low, high = np.asarray(box.lower, float), np.asarray(box.upper, float)
         return cls(low, high, np.array([SCALES[scales[name]] for name in bounds]))
 
     def to_user(self, z: Float[Array, "n_params ..."]) -> Float[Array, "n_params ..."]:

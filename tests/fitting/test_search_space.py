@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from jaxcmr.fitting._search_space import SearchSpace, choose_scales
+from jaxcmr.optimize import Box
 
 BOUNDS = {"wide": [1e-16, 100.0], "from_zero": [0.0, 1.0], "narrow": [0.5, 20.0], "signed": [-5, 5]}
 
@@ -55,7 +56,8 @@ def test_what_is_no_scale_is_refused(scale, message):
 
 def test_ends_meet_ends_exactly(x64):
     """A search that ends on a bound gives the bound; parameters never leave their bounds."""
-    expected = np.array(list(BOUNDS.values())).T.astype(jnp.result_type(float))
+    box = Box.from_bounds(list(BOUNDS.values()))  # what of the bounds this precision can hold
+    expected = np.array([box.lower, box.upper])
     np.testing.assert_array_equal(space().to_user(jnp.zeros(4)), expected[0])
     np.testing.assert_array_equal(space().to_user(jnp.ones(4)), expected[1])
 
@@ -89,3 +91,15 @@ def test_the_loss_is_that_of_the_parameters(x64):
     np.testing.assert_allclose(found, loss(space().to_user(z)))
     np.testing.assert_allclose(space().loss(loss)(z[:, 0]), found[0], rtol=1e-6)
     assert not space().loss(type("Flat", (), {"has_slope": False})()).has_slope
+
+
+def test_estimates_stay_inside_in_single_precision():
+    """Where fits of CMR end on a learning rate of 1 - 2e-16, simulations in float32 would take it
+    for 1, which is another model: no item then moves the context of study. The polish works in
+    double precision, and its estimates must not mean something else to what comes after."""
+    bounds = {"learning_rate": [2.2e-16, 1 - 2.2e-16]}
+    open_interval = SearchSpace.of(bounds, {"learning_rate": "linear"})
+    with jax.enable_x64(True):
+        estimate = open_interval.to_user(jnp.ones(1))
+        assert estimate.dtype == np.float64
+    assert 0.999999 < np.float32(estimate[0]) < 1
