@@ -35,7 +35,7 @@ SETTINGS: Mapping[str, Any] = {
     "query": "",
 }
 TABLES = ("fixed", "bounds", "hyperparameters")
-SHORT = {"num_steps": 50, "pop_size": 8, "scale": "alternate", "best_of": 9}
+SHORT = {"num_steps": 50, "pop_size": 8, "scale": "alternate", "best_of": 12}
 LONG = {"best_of": 3}
 """How a run from the shell searches: where a polish follows the slope of the loss, in many short
 runs, which find the right basin more often than few long ones; see docs/explain/search.md."""

@@ -97,7 +97,7 @@ def test_layers_of_configuration(data_file, tmp_path):
 @pytest.mark.parametrize(
     ("settings", "best_of"),
     [
-        ({}, 9),
+        ({}, 12),
         ({"loss": "spc_mse"}, 3),
         ({"fitter": "scipy"}, 3),
         ({"hyperparameters": {"polish": False}}, 3),
