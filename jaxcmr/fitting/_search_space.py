@@ -59,32 +59,41 @@ class SearchSpace(eqx.Module):
     On a linear scale, ``x = low + (high - low) z``. On a logarithmic scale ``x = low + (high - low)
     (R^z - 1) / (R - 1)`` with ``R = 10^decades``: equal steps of z are equal ratios of x, down to
     the share 1 / R of its range.
+
+    Estimates are used later in the working precision, whatever that of the polish. So bounds are
+    numbers that it can hold, rounded inwards, and only the end of the cube is the upper bound: to
+    float32 a learning rate of 1 - 1e-9 would be 1, at which CMR is another model.
     """
 
     low: np.ndarray
     high: np.ndarray
+    below_high: np.ndarray  # the next number, in the working precision
     decades: np.ndarray  # 0 on a linear scale
 
     @classmethod
     def of(cls, bounds: Mapping[str, Sequence[float]], scales: Mapping[str, str]) -> SearchSpace:
-        """The space of parameters with these bounds and scales.
-
-        Bounds are rounded inwards to the working precision, in which estimates are used later: a
-        bound of 1 - 1e-16 keeps out 1, which float32 would take it for.
-        """
+        """The space of parameters with these bounds and scales."""
         box = Box.from_bounds(list(bounds.values()))
-        low, high = np.asarray(box.lower, float), np.asarray(box.upper, float)
-        return cls(low, high, np.array([SCALES[scales[name]] for name in bounds]))
+        low, high = np.asarray(box.lower), np.asarray(box.upper)
+        return cls(
+            low.astype(float),
+            high.astype(float),
+            np.nextafter(high, low).astype(float),
+            np.array([SCALES[scales[name]] for name in bounds]),
+        )
 
     def to_user(self, z: Float[Array, "n_params ..."]) -> Float[Array, "n_params ..."]:
         """Parameters at the place(s) `z`, in the precision of `z`."""
         shape = (-1,) + (1,) * (z.ndim - 1)
-        low, high = (jnp.asarray(end, z.dtype).reshape(shape) for end in (self.low, self.high))
+        low, high, below_high = (
+            jnp.asarray(end, z.dtype).reshape(shape)
+            for end in (self.low, self.high, self.below_high)
+        )
         steepness = jnp.asarray(self.decades * np.log(10.0), z.dtype).reshape(shape)
         is_log = steepness > 0
         share = jnp.expm1(steepness * z) / jnp.where(is_log, jnp.expm1(steepness), 1.0)
         share = jnp.where(is_log, share, z)
-        return jnp.where(share < 1, jnp.clip(low + (high - low) * share, low, high), high)
+        return jnp.where(share < 1, jnp.clip(low + (high - low) * share, low, below_high), high)
 
     def loss(self, loss: LossFn) -> LossFn:
         """`loss` as a function of places."""

@@ -93,13 +93,14 @@ def test_the_loss_is_that_of_the_parameters(x64):
     assert not space().loss(type("Flat", (), {"has_slope": False})()).has_slope
 
 
-def test_estimates_stay_inside_in_single_precision():
-    """Where fits of CMR end on a learning rate of 1 - 2e-16, simulations in float32 would take it
+@pytest.mark.parametrize(("high", "place"), [(1 - 2.2e-16, 1.0), (1.0, 1 - 1e-12)])
+def test_estimates_stay_inside_in_single_precision(high, place):
+    """Where fits of CMR end just below a learning rate of 1, simulations in float32 would take it
     for 1, which is another model: no item then moves the context of study. The polish works in
     double precision, and its estimates must not mean something else to what comes after."""
-    bounds = {"learning_rate": [2.2e-16, 1 - 2.2e-16]}
-    open_interval = SearchSpace.of(bounds, {"learning_rate": "linear"})
+    bounds = {"learning_rate": [0.0, high]}
+    space = SearchSpace.of(bounds, {"learning_rate": "linear"})
     with jax.enable_x64(True):
-        estimate = open_interval.to_user(jnp.ones(1))
+        estimate = space.to_user(jnp.full(1, place))
         assert estimate.dtype == np.float64
     assert 0.999999 < np.float32(estimate[0]) < 1
