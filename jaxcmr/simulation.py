@@ -76,7 +76,8 @@ def simulate_dataset(
     Returns:
         A data set with the selected trials, all of them once per copy. ``recalls`` and, where there
         are item ids, ``rec_itemids`` are simulated; other fields that start with ``rec_`` are
-        dropped, the rest repeats the original.
+        dropped, the rest repeats the original. A model whose choices are item ids (letters of an
+        alphabet) may recall what was not studied: that is in ``rec_itemids`` only.
 
     Raises:
         ValueError: a parameter that the model reads is missing, or a subject of the data is.
@@ -87,22 +88,33 @@ def simulate_dataset(
     copies = np.repeat(np.arange(n_copies), mask.sum())
     factory = model_factory(dataset, features)
     require(parameters, getattr(factory, "parameter_names", ()))
+    choices_are_ids = getattr(factory, "choices_are_ids", False)
+    observed = dataset.get("rec_itemids", dataset["recalls"])
 
-    recalls = _simulate_trials(
+    choices = _simulate_trials(
         factory,
-        jnp.asarray(dataset["pres_itemnos"]),
+        jnp.asarray(dataset["pres_itemids" if choices_are_ids else "pres_itemnos"]),
         _values_by_trial(parameters, np.asarray(dataset["subject"]).reshape(-1)[trials]),
         jnp.asarray(trials),
         jnp.asarray(copies),
         jax.random.key(seed),
-        dataset["recalls"].shape[1],
+        (observed if choices_are_ids else dataset["recalls"]).shape[1],
     )
     simulated = {name: v[trials] for name, v in dataset.items() if not name.startswith("rec_")}
-    simulated["recalls"] = np.asarray(recalls, dataset["recalls"].dtype)
-    if "pres_itemids" in dataset:
+    studied = simulated["pres_itemids" if choices_are_ids else "pres_itemnos"]
+    positions = jax.vmap(positions_of)(jnp.asarray(studied), choices)
+    simulated["recalls"] = without_gaps(np.asarray(positions, dataset["recalls"].dtype))
+    if choices_are_ids:
+        simulated["rec_itemids"] = np.asarray(choices)
+    elif "pres_itemids" in dataset:
         ids = np.pad(simulated["pres_itemids"], ((0, 0), (1, 0)))  # choice 0 has id 0
         simulated["rec_itemids"] = np.take_along_axis(ids, simulated["recalls"], axis=1)
     return simulated
+
+
+def without_gaps(rows: Int[np.ndarray, "trials outputs"]) -> Int[np.ndarray, "trials outputs"]:
+    """`rows` with what is not 0 moved up."""
+    return np.take_along_axis(rows, np.argsort(rows == 0, axis=1, kind="stable"), axis=1)
 
 
 def _values_by_trial(
@@ -130,7 +142,7 @@ _BATCH = 1024  # trials simulated at once; bounds memory
 @eqx.filter_jit
 def _simulate_trials(
     factory: MemorySearchFactory,
-    pres_itemnos: Int[Array, "all_trials positions"],
+    studied: Int[Array, "all_trials positions"],
     parameters: dict[str, Float[Array, " trials"]],
     trials: Int[Array, " trials"],
     copies: Int[Array, " trials"],
@@ -139,9 +151,8 @@ def _simulate_trials(
 ) -> Int[Array, "trials outputs"]:
     def one(case: tuple[Any, Any, Any]) -> Int[Array, " outputs"]:
         parameters, trial, copy = case
-        model = study(factory.create_trial_model(trial, parameters), pres_itemnos[trial])
+        model = study(factory.create_trial_model(trial, parameters), studied[trial])
         trial_key = jax.random.fold_in(jax.random.fold_in(key, copy), trial)
-        choices = recall_freely(model, trial_key, n_outputs)
-        return positions_of(pres_itemnos[trial], choices)
+        return recall_freely(model, trial_key, n_outputs)
 
     return jax.lax.map(one, (parameters, trials, copies), batch_size=_BATCH)

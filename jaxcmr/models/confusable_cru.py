@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import lru_cache
-from typing import Any
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
@@ -95,6 +95,8 @@ class ConfusableCRUFactory(eqx.Module):
 
     memory: cmr.CMRFactory  # over letters
     distances: np.ndarray  # (n_letters, n_letters), in double precision
+
+    choices_are_ids: ClassVar[bool] = True
 
     @property
     def parameter_names(self) -> tuple[str, ...]:
@@ -197,6 +199,8 @@ def as_distances(features: Any) -> np.ndarray:
 
 def refuse_other_than_letters(dataset: RecallDataset, name: str, n_letters: int) -> None:
     """Raises a ValueError if field `name` holds anything but letters 1 to `n_letters` or 0."""
+    if name not in dataset and name == "pres_itemids":
+        raise ValueError(f"The data set has no field '{name}', which holds the letters studied")
     letters = np.asarray(dataset.get(name, 0))
     odd = letters[~np.isin(letters, np.arange(n_letters + 1))]
     if odd.size:

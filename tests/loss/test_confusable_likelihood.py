@@ -1,5 +1,6 @@
 """What was typed, scored letter by letter: a probability over all sequences, finite, right rows."""
 
+from collections import Counter
 from itertools import product
 
 import equinox as eqx
@@ -8,11 +9,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from conftest import PARAMETERS, quick_jit
+from scipy.stats import chisquare
 
+from jaxcmr.datasets import check_data
 from jaxcmr.loss import MemorySearchLikelihoodFnGenerator
 from jaxcmr.loss.confusable_likelihood import ConfusableLikelihoodFnGenerator
 from jaxcmr.models import cru
 from jaxcmr.models.confusable_cru import USUAL_BOUNDS, make_factory
+from jaxcmr.simulation import simulate_dataset
 
 DISTANCES = np.array([[0, 1, 2.0], [1, 0, 0], [2, 0, 0]])  # letters 2 and 3 look the same
 VALUES = {**PARAMETERS, "item_sensitivity_max": 1.5, "item_sensitivity_decrease": 0.7}
@@ -53,6 +57,37 @@ def test_it_is_a_probability_of_sequences(studied, on, x64):
     nll = generator(studied, typed, *on).nll_per_event(np.arange(13), values).sum(1)
     np.testing.assert_allclose(np.exp(-nll).sum(), 1, rtol=1e-6)
     assert np.all(np.isfinite(nll))
+
+
+def test_simulations_are_as_frequent_as_it_says():
+    """Of a list that has letter 1 twice and letter 2 not, all three events: a chi-square test over
+    what may be typed, intrusions and repeats included. Positions are of letters studied, moved
+    up."""
+    typed = [row for row in product((0, 1, 2, 3), repeat=3) if "0" not in to_text(row).rstrip("0")]
+    data = trials([1, 3, 1], typed)
+    with jax.enable_x64(True):
+        nll = ConfusableLikelihoodFnGenerator(make_factory(), data, DISTANCES).nll_per_event(
+            np.arange(len(typed)), VALUES
+        )
+        probabilities = np.exp(-np.asarray(nll).sum(1))
+    one = {name: values[:1] for name, values in data.items()}
+    n = 20 * 1024
+    simulated = simulate_dataset(make_factory(), one, VALUES, features=DISTANCES, n_copies=n)
+    drawn = Counter(map(to_text, simulated["rec_itemids"].tolist()))
+    counts = np.array([drawn[to_text(row)] for row in typed])
+    assert counts.sum() == n and len(typed) == 40
+    assert probabilities.min() * n > 5
+    assert chisquare(counts, probabilities * n).pvalue > 0.001
+    positions = {
+        (to_text(letters), to_text(where))
+        for letters, where in zip(simulated["rec_itemids"], simulated["recalls"], strict=True)
+    }
+    assert {("123", "120"), ("311", "211"), ("230", "200")} <= positions
+    check_data(simulated)
+
+
+def to_text(row):
+    return "".join(map(str, row))
 
 
 def test_it_scores_what_was_typed_in_each_trials_own_list():

@@ -208,6 +208,11 @@ def test_features_that_are_no_distances_are_refused(features, message):
         make_factory()(DATASET, features)
 
 
+def test_data_need_letters():
+    with pytest.raises(ValueError, match="no field 'pres_itemids'"):
+        make_factory()({"listLength": np.array([[6]])}, DISTANCES)
+
+
 @pytest.mark.parametrize("odd", [-1, 5, 1.5])
 def test_what_is_no_letter_is_refused(odd):
     """In what was typed as in what was studied: an index that is out of range would be clipped."""

@@ -51,7 +51,7 @@ def test_simulated_recalls_are_as_frequent_as_they_are_likely(name):
         n_copies=N_SIMULATED,
         seed=5,
     )
-    drawn = Counter(tuple(row[row > 0].tolist()) for row in np.asarray(simulated["recalls"]))
+    drawn = Counter(tuple(row[row > 0].tolist()) for row in np.asarray(simulated["rec_itemids"]))
     counts = np.array([drawn[order] for order in recalls])
     assert counts.sum() == N_SIMULATED
     expected = probabilities * N_SIMULATED
