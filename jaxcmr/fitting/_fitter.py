@@ -15,7 +15,8 @@ from jaxcmr.datasets import check_mask
 from jaxcmr.fitting._hyperparameters import check_hyperparameters, check_parameters
 from jaxcmr.fitting._progress import ProgressBar
 from jaxcmr.fitting._result import FitInterrupted, make_result
-from jaxcmr.fitting._search_space import SearchSpace, choose_scales
+from jaxcmr.fitting._search_space import ALTERNATE, SearchSpace, choose_scales
+from jaxcmr.fitting._starts import as_results, estimates_for
 from jaxcmr.fitting._trials import make_subject_trial_masks, stack_trials
 from jaxcmr.optimize import LaneReport, OptimizeResults
 from jaxcmr.typing import FitResult, LossFn, LossFnGenerator, RecallDataset, TrialMask
@@ -85,39 +86,52 @@ class Fitter(ABC):
         of_model = getattr(self.generator, "parameter_scales", None) or {}
         self.spaces = [
             SearchSpace.of(bounds, choose_scales(scale, bounds, of_model, run))
-            for run in range(self.hyperparameters["best_of"])
+            for run in range(len(ALTERNATE))
         ]
         self.fixed = check_parameters(
             base_params, self.free_names, getattr(self.generator, "parameter_names", None)
         )
 
-    def fit(self, trial_mask: TrialMask, subject_id: int = -1) -> FitResult:
+    def fit(
+        self,
+        trial_mask: TrialMask,
+        subject_id: int = -1,
+        *,
+        start_from: Sequence[FitResult] = (),
+    ) -> FitResult:
         """One parameter set for the trials of `trial_mask`: pooled, or one subject's.
 
         Args:
             trial_mask: (trials,) boolean.
             subject_id: goes into the result and the random draws; with a subject's own trials and
                 id, the fit equals that subject's entry of `fit_subjects`.
+            start_from: results of earlier fits, such as those of models that are special cases of
+                this one. From each estimate for `subject_id`, or pooled one, one more run starts,
+                so that no fit is worse than those it starts from. Out of bounds it is moved to the
+                nearest bound.
 
         Returns:
             A `jaxcmr.typing.FitResult` with lists of one.
 
         Raises:
-            ValueError: the mask is no mask of these trials or selects none, or the loss is not
-                finite at any starting point.
+            ValueError: the mask is no mask of these trials or selects none, the loss is not finite
+                at any starting point, or `start_from` lacks a parameter or the subject.
             FitInterrupted: Ctrl-C.
         """
         mask = check_mask(trial_mask, len(self.subjects))
         if not mask.any():
             whose = "" if subject_id == -1 else f" for subject {subject_id}"
             raise ValueError(f"The trial mask selects no trials{whose}: there is nothing to fit.")
-        return self._fit_each([int(subject_id)], [mask])
+        return self._fit_each([int(subject_id)], [mask], start_from)
 
-    def fit_subjects(self, trial_mask: TrialMask) -> FitResult:
+    def fit_subjects(
+        self, trial_mask: TrialMask, *, start_from: Sequence[FitResult] = ()
+    ) -> FitResult:
         """A parameter set for each subject that has trials in `trial_mask`.
 
         Args:
             trial_mask: (trials,) boolean.
+            start_from: results of earlier fits, as for `fit`.
 
         Returns:
             A `jaxcmr.typing.FitResult` with one entry per subject, in ascending order of id.
@@ -130,34 +144,46 @@ class Fitter(ABC):
         chosen = [i for i, mask in enumerate(masks) if mask.any()]
         if not chosen:
             raise ValueError("The trial mask selects no trials: there is nothing to fit.")
-        return self._fit_each([int(subjects[i]) for i in chosen], [masks[i] for i in chosen])
+        return self._fit_each(
+            [int(subjects[i]) for i in chosen], [masks[i] for i in chosen], start_from
+        )
 
     @abstractmethod
     def _search(
-        self, losses: Sequence[LossFn], subjects: Sequence[int], runs: Sequence[int]
+        self,
+        losses: Sequence[LossFn],
+        subjects: Sequence[int],
+        runs: Sequence[int],
+        starts: Sequence[np.ndarray | None],
     ) -> Iterator[LaneReport]:
-        """Minimises each of `losses` in the unit cube, for run `runs[i]` of `subjects[i]`."""
+        """Minimises each of `losses` in the unit cube, for run `runs[i]` of `subjects[i]`, with
+        ``starts[i]`` in its first population."""
 
     def _polishes(self, loss: LossFn) -> bool:
         """Whether to end with a polish: not where the loss says that it has no slope to follow."""
         return self.hyperparameters["polish"] and getattr(loss, "has_slope", True)
 
-    def _fit_each(self, subjects: list[int], masks: list[TrialMask]) -> FitResult:
+    def _fit_each(
+        self, subjects: list[int], masks: list[TrialMask], start_from: Sequence[FitResult]
+    ) -> FitResult:
         began = time.perf_counter()
+        starts = [estimates_for(subjects, fit, self.free_names) for fit in as_results(start_from)]
         losses = [
             self.generator(trials, self.fixed, self.free_names) for trials in stack_trials(masks)
         ]
         self._check_loss(losses[0])
-        best_of = self.hyperparameters["best_of"]
+        cold = self.hyperparameters["best_of"]
+        n_runs = cold + len(starts)
+        lanes = [(s, run) for s in range(len(subjects)) for run in range(n_runs)]
         finished: dict[int, OptimizeResults] = {}
 
         def result_so_far() -> FitResult:
-            rows = [range(s * best_of, (s + 1) * best_of) for s in range(len(subjects))]
+            rows = [range(s * n_runs, (s + 1) * n_runs) for s in range(len(subjects))]
             done = [s for s, row in enumerate(rows) if all(lane in finished for lane in row)]
             return make_result(
                 [subjects[s] for s in done],
                 [
-                    [self._in_user_units(finished[lane], lane % best_of) for lane in rows[s]]
+                    [self._in_user_units(finished[lane], lane % n_runs) for lane in rows[s]]
                     for s in done
                 ],
                 self.fixed,
@@ -166,28 +192,35 @@ class Fitter(ABC):
             )
 
         reports = self._search(
-            [space.loss(loss) for loss in losses for space in self.spaces],
-            [subject for subject in subjects for _ in range(best_of)],
-            list(range(best_of)) * len(subjects),
+            [self._space(run).loss(losses[s]) for s, run in lanes],
+            [subjects[s] for s, _ in lanes],
+            [run for _, run in lanes],
+            [
+                self._space(run).to_unit(starts[run - cold][s]) if run >= cold else None
+                for s, run in lanes
+            ],
         )
         with ProgressBar(len(subjects), self.hyperparameters["progress_bar"]) as bar:
             try:
                 for report in reports:
-                    subject, run = subjects[report.lane // best_of], report.lane % best_of
+                    subject, run = subjects[report.lane // n_runs], report.lane % n_runs
                     if not np.isfinite(report.energy):
                         raise ValueError(self._nowhere_finite(subject))
                     if self.hyperparameters["display_iterations"]:
                         print(f"{subject=} {run=} step {report.generation}: f(x)= {report.energy}")
                     if report.result is not None:
                         finished[report.lane] = report.result
-                    bar.show(subject, report, len(finished) // best_of)
+                    bar.show(subject, report, len(finished) // n_runs)
             except KeyboardInterrupt:
                 raise FitInterrupted(result_so_far(), len(subjects)) from None
         return result_so_far()
 
+    def _space(self, run: int) -> SearchSpace:
+        return self.spaces[run % len(self.spaces)]
+
     def _in_user_units(self, result: OptimizeResults, run: int) -> OptimizeResults:
         with jax.enable_x64(np.asarray(result.x).dtype == np.float64):
-            return result._replace(x=self.spaces[run].to_user(jnp.asarray(result.x)))
+            return result._replace(x=self._space(run).to_user(jnp.asarray(result.x)))
 
     def _check_loss(self, loss: LossFn) -> None:
         """Traces the loss without running it, so that its errors come before any compilation."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import jax
+import numpy as np
 from jaxtyping import PRNGKeyArray
 
 from jaxcmr.fitting._fitter import UNIT_CUBE, Fitter
@@ -18,7 +19,11 @@ class JaxDE(Fitter):
     __doc__ = Fitter.__doc__
 
     def _search(
-        self, losses: Sequence[LossFn], subjects: Sequence[int], runs: Sequence[int]
+        self,
+        losses: Sequence[LossFn],
+        subjects: Sequence[int],
+        runs: Sequence[int],
+        starts: Sequence[np.ndarray | None],
     ) -> Iterator[LaneReport]:
         options = self.hyperparameters
         return evolve_lanes(
@@ -28,6 +33,7 @@ class JaxDE(Fitter):
                 run_key(options["seed"], subject, run)
                 for subject, run in zip(subjects, runs, strict=True)
             ],
+            x0=starts,
             maxiter=options["num_steps"],
             polish=self._polishes(losses[0]),
             max_memory=options["max_memory"] or None,

@@ -22,12 +22,17 @@ class ScipyDE(Fitter):
     __doc__ = Fitter.__doc__
 
     def _search(
-        self, losses: Sequence[LossFn], subjects: Sequence[int], runs: Sequence[int]
+        self,
+        losses: Sequence[LossFn],
+        subjects: Sequence[int],
+        runs: Sequence[int],
+        starts: Sequence[np.ndarray | None],
     ) -> Iterator[LaneReport]:
         options = {**self.hyperparameters, "bounds": UNIT_CUBE * len(self.free_names)}
-        for lane, (loss, subject, run) in enumerate(zip(losses, subjects, runs, strict=True)):
+        lanes = enumerate(zip(losses, subjects, runs, starts, strict=True))
+        for lane, (loss, subject, run, start) in lanes:
             rng = np.random.default_rng([self.hyperparameters["seed"], subject % 2**32, run])
-            result = minimize(loss, rng, options)
+            result = minimize(loss, rng, options, start)
             if self._polishes(loss):
                 result = polished(loss, options["bounds"], result)
             yield LaneReport(lane, int(result.nit), float(result.fun), result)
@@ -43,7 +48,9 @@ def _value_and_slope(loss: LossFn, x: Any) -> Any:
     return jax.value_and_grad(lambda x: loss(x))(x)
 
 
-def minimize(loss: LossFn, rng: np.random.Generator, options: dict[str, Any]) -> OptimizeResults:
+def minimize(
+    loss: LossFn, rng: np.random.Generator, options: dict[str, Any], start: np.ndarray | None
+) -> OptimizeResults:
     """SciPy's differential evolution, without its polish."""
     box = Box.from_bounds(options["bounds"])
     bounds = np.stack([box.lower, box.upper], axis=1).astype(float)
@@ -67,6 +74,7 @@ def minimize(loss: LossFn, rng: np.random.Generator, options: dict[str, Any]) ->
         mutation=_number_or_pair(options["diff_w"]),
         recombination=options["cross_over_rate"],
         init=options["init"],
+        x0=start,
         rng=rng,
         polish=False,
         updating="deferred",

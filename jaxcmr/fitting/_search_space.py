@@ -14,11 +14,14 @@ from jaxcmr.names import did_you_mean
 from jaxcmr.optimize import Box
 from jaxcmr.typing import LossFn
 
-__all__ = ["SCALES", "SearchSpace", "choose_scales"]
+__all__ = ["ALTERNATE", "SCALES", "SearchSpace", "choose_scales"]
 
 SCALES: Mapping[str, float] = {"linear": 0.0, "half-log": 2.0, "log": 4.0}
 """Decades, by scale: how far down from its upper bound it is logarithmic. Below that it is linear,
 so that it goes on to the lower bound, 0 included."""
+
+ALTERNATE = ("log", "half-log")
+"""The scales of runs 0, 1, ..., and again from the first."""
 
 
 def choose_scales(
@@ -29,7 +32,7 @@ def choose_scales(
     Args:
         scale: "linear"; "log" or "half-log", which leave parameters linear that may be negative;
             "auto", the scale that the model names, and "linear" where it names none; "alternate",
-            "log" in runs 0, 2, ... and "half-log" in runs 1, 3, ...; or a dict of these by
+            those of `ALTERNATE` by turns; or a dict of these by
             parameter, "auto" for those left out.
         bounds: [low, high] by parameter.
         of_model: scales that the model names, by parameter.
@@ -44,7 +47,7 @@ def choose_scales(
     chosen = {}
     for name, (low, _) in bounds.items():
         word = by_name.get(name, "auto")
-        meant = {"auto": of_model.get(name, "linear"), "alternate": ("log", "half-log")[run % 2]}
+        meant = {"auto": of_model.get(name, "linear"), "alternate": ALTERNATE[run % len(ALTERNATE)]}
         word = meant.get(word, word)
         if word not in SCALES:
             known = ", ".join([*SCALES, *meant])
@@ -94,6 +97,14 @@ class SearchSpace(eqx.Module):
         share = jnp.expm1(steepness * z) / jnp.where(is_log, jnp.expm1(steepness), 1.0)
         share = jnp.where(is_log, share, z)
         return jnp.where(share < 1, jnp.clip(low + (high - low) * share, low, below_high), high)
+
+    def to_unit(self, x: Sequence[float]) -> np.ndarray:
+        """The place of parameters `x`, (n_params,), those out of bounds moved to the nearest."""
+        share = np.clip((np.asarray(x, float) - self.low) / (self.high - self.low), 0.0, 1.0)
+        steepness = self.decades * np.log(10.0)
+        is_log = steepness > 0
+        log_share = np.log1p(share * np.expm1(steepness)) / np.where(is_log, steepness, 1.0)
+        return np.where(is_log, log_share, share)
 
     def loss(self, loss: LossFn) -> LossFn:
         """`loss` as a function of places."""

@@ -21,10 +21,11 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import PRNGKeyArray
+from jaxtyping import Array, PRNGKeyArray
 from numpy.typing import ArrayLike
 
 from jaxcmr.optimize._batch import alike
+from jaxcmr.optimize._box import Box
 from jaxcmr.optimize._generation import Objective
 from jaxcmr.optimize._program import Lane, Program
 from jaxcmr.optimize._result import OptimizeResults
@@ -54,6 +55,7 @@ def evolve_lanes(
     bounds: ArrayLike,
     keys: Sequence[PRNGKeyArray],
     *,
+    x0: Sequence[ArrayLike | None] | None = None,
     polish: bool = True,
     chunk: int | None = None,
     lanes_per_program: int | None = None,
@@ -71,6 +73,7 @@ def evolve_lanes(
         funcs: objectives ``(n_params, S) -> (S,)``, callable pytrees.
         bounds: (n_params, 2).
         keys: a random key per lane.
+        x0: a member of each lane's first population, (n_params,), or None.
         polish: finish each lane with a bounded quasi-Newton search in double precision. The
             valleys of likelihoods are too flat for single precision to follow to their end.
         chunk: generations between reports; by default about a quarter of a second's worth.
@@ -85,6 +88,9 @@ def evolve_lanes(
     Yields:
         A `LaneReport` per advanced lane. Closing the iterator, or an exception raised while it
         waits, ends the running chunks and drops the unfinished lanes.
+
+    Raises:
+        ValueError: an option is out of range, or an `x0` not in the box.
     """
     on_cpu = jax.default_backend() == "cpu"
     options = {"updating": "deferred", **options}
@@ -93,7 +99,9 @@ def evolve_lanes(
     width = lanes_per_program or (1 if on_cpu or not alike(funcs) else min(fits, len(funcs)))
     n_programs = n_programs or (max(1, min(n_cores(), fits // width)) if on_cpu else 1)
     program = Program(bounds, options, polish, width, chunk)
-    waiting = deque(Lane(i, *lane) for i, lane in enumerate(zip(funcs, keys, strict=True)))
+    members = [None] * len(funcs) if x0 is None else [as_member(x, problem.box) for x in x0]
+    lanes = zip(range(len(funcs)), funcs, keys, members, strict=True)
+    waiting = deque(Lane(*lane) for lane in lanes)
     running: set[Future[list[Lane]]] = set()
     with ThreadPoolExecutor(n_programs) as pool:
         if polish and n_programs > 1 and waiting:  # or else it would wait for the first lane's end
@@ -122,6 +130,18 @@ def lanes_that_fit(funcs: Sequence[Objective], problem: Problem, max_memory: flo
     population = COPIES * members * n_params * x.dtype.itemsize
     a_lane = needs.temp_size_in_bytes + needs.output_size_in_bytes + population
     return max(1, int(max_memory // a_lane))
+
+
+def as_member(x0: ArrayLike | None, box: Box) -> Array | None:
+    """`x0` in the unit cube."""
+    if x0 is None:
+        return None
+    x = jnp.asarray(x0, box.lower.dtype)
+    if x.shape != box.lower.shape or not box.contains(x):
+        raise ValueError(
+            f"x0 of a lane must be {len(box.lower)} numbers within the bounds; got {x0!r}."
+        )
+    return box.to_unit(x)
 
 
 def n_cores() -> int:

@@ -10,7 +10,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import PRNGKeyArray
+from jaxtyping import Array, PRNGKeyArray
 from numpy.typing import ArrayLike
 
 from jaxcmr.optimize._batch import (
@@ -39,6 +39,7 @@ class Lane:
     index: int
     func: Objective
     key: PRNGKeyArray
+    x0: Array | None = None  # in the unit cube
     state: State | None = None
     generation: int = 0
     energy: float = np.inf
@@ -98,7 +99,10 @@ class Program:
         full = self._fill(lanes)
         keys = jnp.stack([lane.key for lane in full])
         states = start_lanes(self.box, self.settings, keys, self.population)
-        return [replace(lane, state=take(states, i)) for i, lane in enumerate(lanes)]
+        return [
+            replace(lane, state=with_member(take(states, i), lane.x0))
+            for i, lane in enumerate(lanes)
+        ]
 
     def _advance(self, lanes: list[Lane]) -> list[Lane]:
         full = self._fill(lanes)
@@ -159,6 +163,13 @@ class Program:
         """Longer chunks while they are too short; a chunk that compiled tells nothing."""
         if self.chunk is None and seconds < CHUNK_SECONDS / 2:
             self.pace *= 2
+
+
+def with_member(state: State, x0: Array | None) -> State:
+    """The state of a run that has evaluated nobody, with `x0` its first member."""
+    if x0 is None:
+        return state
+    return state._replace(population=state.population.at[0].set(x0))
 
 
 def stack(lanes: list[Lane]) -> State:

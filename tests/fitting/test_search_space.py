@@ -80,6 +80,15 @@ def test_half_a_log_spans_half_the_decades():
     assert found[3] == 0.0  # the middle of -5 to 5: may be negative, so linear
 
 
+@pytest.mark.parametrize("scale", ["linear", "log", "half-log"])
+def test_places_of_parameters(scale):
+    """The way there and back, on every scale; what is out of bounds goes to the nearest one."""
+    with jax.enable_x64(True):
+        z = np.random.default_rng(1).random(4)
+        np.testing.assert_allclose(space(scale).to_unit(space(scale).to_user(jnp.asarray(z))), z)
+    assert space(scale).to_unit([-1.0, 2.0, 0.0, 9.0]).tolist() == [0.0, 1.0, 0.0, 1.0]
+
+
 def test_the_loss_is_that_of_the_parameters(x64):
     """A place in the cube costs what its parameters cost, one or many."""
 

@@ -55,6 +55,28 @@ def test_a_lane_equals_the_single_run(problems):
         assert (result.nit, result.nfev) == (single.nit, single.nfev)
 
 
+def test_a_lane_may_start_with_a_member_of_the_user(problems):
+    """Of a search of no generations it is the best; lanes without one are what they were."""
+    funcs, keys = problems
+    options = {"polish": False, "maxiter": 0}
+    x0 = [None, funcs[1].centre, None, None, None]
+
+    def ends(**more):
+        reports = evolve_lanes(funcs, BOUNDS, keys, **options, **more)
+        return {report.lane: report.result for report in reports}
+
+    plain, started = ends(), ends(x0=x0)
+    np.testing.assert_allclose(started[1].x, funcs[1].centre, atol=1e-5)
+    assert plain[1].fun > 0.1 > started[1].fun
+    assert [plain[i].x.tolist() for i in (0, 2)] == [started[i].x.tolist() for i in (0, 2)]
+
+
+@pytest.mark.parametrize("x0", [[0.0, 0.0, 3.1], [0.0, 0.0], [0.0, np.nan, 0.0]])
+def test_a_member_outside_the_box_is_refused(problems, x0):
+    with pytest.raises(ValueError, match="3 numbers within the bounds"):
+        list(evolve_lanes(problems[0][:1], BOUNDS, problems[1][:1], x0=[x0]))
+
+
 def test_the_polish_is_in_double_precision(problems):
     """Whatever the precision of the run: a valley of which single precision sees no slope."""
 
