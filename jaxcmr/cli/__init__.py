@@ -18,7 +18,17 @@ from jaxcmr.models import CATALOGUE, MODELS
 __all__ = ["main"]
 
 HYPERPARAMETERS = {"best_of": int, "num_steps": int, "pop_size": int, "seed": int}
-SETTINGS = ("data", "model", "loss", "fitter", "precision", "subjects", "query")
+SETTINGS = (
+    "data",
+    "model",
+    "loss",
+    "fitter",
+    "precision",
+    "subjects",
+    "query",
+    "features",
+    "start_from",
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -63,6 +73,15 @@ def make_parser() -> argparse.ArgumentParser:
         help="every subject, the first N, or those with these ids (one id: 'ID,'); default: all",
     )
     fit.add_argument("--query", help="trials to use, e.g. \"data['listtype'] == -1\"")
+    fit.add_argument(
+        "--features", metavar="FILE", help="what the model needs of items: .npy or .csv"
+    )
+    fit.add_argument(
+        "--start-from",
+        action="append",
+        metavar="RESULT.json",
+        help="an earlier run, e.g. of a special case of the model; may be given more than once",
+    )
     fit.add_argument("--config", type=Path, metavar="FILE.toml", help="settings; options here win")
     fit.add_argument("--out", type=Path, metavar="DIR", help="default: results/DATA-MODEL-LOSS")
     for name, kind in HYPERPARAMETERS.items():

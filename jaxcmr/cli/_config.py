@@ -5,6 +5,7 @@ Layers, later ones winning: the defaults here, a TOML file, the command line.
 
 from __future__ import annotations
 
+import inspect
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -33,8 +34,10 @@ SETTINGS: Mapping[str, Any] = {
     "precision": "float32",
     "subjects": "all",
     "query": "",
+    "features": "",
+    "start_from": [],
 }
-TABLES = ("fixed", "bounds", "hyperparameters")
+TABLES = ("fixed", "bounds", "hyperparameters", "loss_options")
 SHORT = {"num_steps": 50, "pop_size": 8, "scale": "alternate", "best_of": 12}
 LONG = {"best_of": 3}
 """How a run from the shell searches: where a polish follows the slope of the loss, in many short
@@ -71,7 +74,7 @@ def complete(config: Mapping[str, Any]) -> dict[str, Any]:
 
     Raises:
         ValueError: no data named; an unknown model, loss, fitter or precision; a fixed parameter
-            that the model does not have.
+            that the model does not have; an option that the loss does not have.
     """
     full = {**SETTINGS, **config}
     if full["data"] is None:
@@ -85,6 +88,7 @@ def complete(config: Mapping[str, Any]) -> dict[str, Any]:
             hint = did_you_mean(name, usual)
             raise ValueError(f"[fixed]: {full['model']} has no parameter '{name}'. {hint}")
     bounds = config.get("bounds", usual)
+    full["loss_options"] = check_loss_options(full["loss"], config.get("loss_options", {}))
     full["fixed"] = fixed
     full["bounds"] = {name: pair for name, pair in bounds.items() if name not in fixed}
     hyperparameters = dict(config.get("hyperparameters", {}))
@@ -96,3 +100,20 @@ def complete(config: Mapping[str, Any]) -> dict[str, Any]:
     search = SHORT if full["fitter"] == "jax" and polishes else LONG
     full["hyperparameters"] = {**defaults_for(hyperparameters), **search, **hyperparameters}
     return full
+
+
+def check_loss_options(loss: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """`options` of `loss`, all of them known.
+
+    Raises:
+        ValueError: the loss does not have one of them, or takes a function.
+    """
+    takes = inspect.signature(LOSSES[loss]).parameters.values()
+    known = [parameter.name for parameter in takes if parameter.kind is parameter.KEYWORD_ONLY]
+    if "summary" in known:
+        raise ValueError(f"{loss} takes a function of yours; use it from Python, with JaxDE.")
+    for name in options:
+        if name not in known:
+            hint = did_you_mean(name, known) if known else "It has no options."
+            raise ValueError(f"[loss_options]: {loss} has no option '{name}'. {hint}")
+    return dict(options)

@@ -21,6 +21,7 @@ N_COPIES = 20  # simulated recalls of each trial in the figure
 FITNESS_NAMES = {
     "sequence_likelihood": "NLL",
     "set_likelihood": "NLL",
+    "confusable_likelihood": "NLL",
     "spc_mse": "MSE",
     "category_spc_mse": "MSE",
     "summary_mse": "MSE",
@@ -60,6 +61,7 @@ def _column(name: str, cells: list[str]) -> list[str]:
 def save_spc_figure(
     model_factory: Callable[..., Any],
     data: RecallDataset,
+    features: Any,
     trial_mask: TrialMask,
     fits: Mapping[str, Any],
     path: Path,
@@ -72,7 +74,7 @@ def save_spc_figure(
     from matplotlib.figure import Figure
 
     simulated = simulate_dataset(
-        model_factory, data, fits, trial_mask=trial_mask, n_copies=N_COPIES
+        model_factory, data, fits, features=features, trial_mask=trial_mask, n_copies=N_COPIES
     )
     observed = {name: data[name][trial_mask] for name in ("recalls", "listLength")}
     figure = Figure(figsize=(5, 3.5), layout="constrained")

@@ -8,6 +8,7 @@ import platform
 import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -50,13 +51,15 @@ def run(config: Mapping[str, Any], out: Path) -> int:
     jax.config.update("jax_enable_x64", config["precision"] == "float64")
     keep_compiled()
     data = load(config["data"])
+    features = load_features(config["features"])
+    starts = [json.loads(Path(path).read_text("utf-8")) for path in config["start_from"]]
     mask = choose_trials(data, config)
     fitter = FITTERS[config["fitter"]](
         data,
-        None,
+        features,
         config["fixed"],
         MODELS[config["model"]],
-        LOSSES[config["loss"]],
+        partial(LOSSES[config["loss"]], **config["loss_options"]),
         {**config["hyperparameters"], "bounds": config["bounds"]},
     )
     out.mkdir(parents=True, exist_ok=True)
@@ -68,16 +71,19 @@ def run(config: Mapping[str, Any], out: Path) -> int:
     )
     status = 0
     try:
-        result = fitter.fit_subjects(mask)
+        result = fitter.fit_subjects(mask, start_from=starts)
     except FitInterrupted as interruption:
         print(f"\nInterrupted: {interruption}".replace("this exception's `result`", str(out)))
         result, status = interruption.result, 130
-    record = {**result, "run": describe_run(config, select_trials(data, mask))}
+    used = select_trials(data, mask)
+    if features is not None:
+        used = {**used, "features": features}
+    record = {**result, "run": describe_run(config, used)}
     path = out / "result.json"
     path.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     if result["fitness"]:
         print(format_table(result, config["loss"]))
-        report_figure(data, mask, config["model"], result, out / "spc.png")
+        report_figure(data, features, mask, config["model"], result, out / "spc.png")
     print(f"Fitted in {result['fit_time']:.1f} s. Result and configuration are in {out}/")
     return status
 
@@ -98,6 +104,13 @@ def load(name: str) -> RecallDataset:
             f"'{name}' is no file and no bundled data set. {did_you_mean(name, BUNDLED)}"
         )
     return load_data(name)
+
+
+def load_features(path: str) -> np.ndarray | None:
+    """The features in an .npy file, or in a table of numbers with commas; None for no path."""
+    if not path:
+        return None
+    return np.load(path) if path.endswith(".npy") else np.loadtxt(path, delimiter=",", ndmin=2)
 
 
 def choose_trials(data: RecallDataset, config: Mapping[str, Any]) -> TrialMask:
@@ -131,11 +144,16 @@ def describe_run(config: Mapping[str, Any], used: RecallDataset) -> dict[str, An
 
 
 def report_figure(
-    data: RecallDataset, mask: TrialMask, model: str, result: FitResult, path: Path
+    data: RecallDataset,
+    features: np.ndarray | None,
+    mask: TrialMask,
+    model: str,
+    result: FitResult,
+    path: Path,
 ) -> None:
     """Draws the figure, or says what it takes to."""
     fitted = np.isin(np.asarray(data["subject"]).reshape(-1), result["fits"]["subject"])
     try:
-        save_spc_figure(MODELS[model], data, mask & fitted, result["fits"], path)
+        save_spc_figure(MODELS[model], data, features, mask & fitted, result["fits"], path)
     except ImportError:
         print('No figure: it needs matplotlib (pip install "jaxcmr[demo]").', file=sys.stderr)

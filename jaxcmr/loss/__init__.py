@@ -23,6 +23,7 @@ __all__ = [
 LOSSES: Mapping[str, Callable[..., Any]] = {
     "sequence_likelihood": MemorySearchLikelihoodFnGenerator,
     "set_likelihood": MemorySearchSetLikelihoodFnGenerator,
+    "confusable_likelihood": ConfusableLikelihoodFnGenerator,
     "spc_mse": MemorySearchSpcMseFnGenerator,
     "category_spc_mse": MemorySearchCategorySpcMseFnGenerator,
     "summary_mse": MemorySearchSummaryMseFnGenerator,

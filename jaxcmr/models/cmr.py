@@ -70,11 +70,14 @@ SCALES: Mapping[str, str] = {
     "primacy_scale": "log",
     "primacy_decay": "log",
     "choice_sensitivity": "log",
+    "choice_temperature": "log",
     "stop_probability_scale": "log",
     "stop_probability_growth": "log",
+    "semantic_scale": "log",
+    "emotion_scale": "log",
 }
-"""Parameters better searched on a logarithmic scale: strengths, of which ratios matter, and the
-first stop probability, which is often below a thousandth."""
+"""Parameters of CMR and of its parts better searched on a logarithmic scale: strengths, of which
+ratios matter, and the first stop probability, which is often below a thousandth."""
 
 
 class CMR(eqx.Module):

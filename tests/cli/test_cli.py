@@ -141,10 +141,55 @@ def test_other_losses_and_fitters(data_file, tmp_path, capsys, loss, fitter):
     assert ("MSE" if loss == "spc_mse" else "NLL") in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("suffix", [".npy", ".csv"])
+def test_features_and_options_of_the_loss(small_data, tmp_path, suffix):
+    """Vectors of the words from a file, which the record's fingerprint tells apart; a field named
+    by the user. The configuration that is written repeats the run."""
+    data = {**small_data, "pres_itemids": small_data["pres_itemnos"]}
+    data["kind"] = data["pres_itemids"] % 2
+    vectors = np.random.default_rng(0).random((6, 4)).astype("float32")
+    paths = [str(tmp_path / name) for name in ("data.h5", f"vectors{suffix}", f"others{suffix}")]
+    save_data(data, paths[0])
+    for path, features in zip(paths[1:], (vectors, vectors + 1), strict=True):
+        if suffix == ".npy":
+            np.save(path, features)
+        else:
+            np.savetxt(path, features, delimiter=",")
+    toml = tmp_path / "paper.toml"
+    toml.write_text('[loss_options]\ncategory_field = "kind"\nn_simulations = 2\n')
+    arguments = [paths[0], "--model", "semantic_cmr", "--loss", "category_spc_mse", *QUICK]
+    arguments += ["--config", str(toml), "--subjects", "1"]
+    folders = [tmp_path / name for name in ("one", "other", "again")]
+    for folder, features in zip(folders, paths[1:], strict=False):
+        assert fit(*arguments, "--features", features, "--out", str(folder)) == 0
+    assert fit("--config", str(folders[0] / "config.toml"), "--out", str(folders[2])) == 0
+    (one, config), (other, _), (again, _) = map(read, folders)
+    assert config["loss_options"] == {"category_field": "kind", "n_simulations": 2}
+    assert one["fits"] == again["fits"] and one["run"]["data"] == again["run"]["data"]
+    assert one["run"]["data"]["fingerprint"] != other["run"]["data"]["fingerprint"]
+
+
+def test_a_run_starts_from_another(data_file, tmp_path):
+    """One run more than without; its path is part of the configuration."""
+    first, second = tmp_path / "first", tmp_path / "second"
+    arguments = [data_file, "--subjects", "2", *QUICK]
+    assert fit(*arguments, "--out", str(first)) == 0
+    start = ["--start-from", str(first / "result.json")]
+    assert fit(*arguments, *start, "--out", str(second)) == 0
+    (one, _), (two, config) = read(first), read(second)
+    assert config["start_from"] == [str(first / "result.json")]
+    assert all(b <= a + 1e-3 for a, b in zip(one["fitness"], two["fitness"], strict=True))
+    assert all(b > a for a, b in zip(one["nfev"], two["nfev"], strict=True))
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         ([], "Name the data"),
+        (["DATA", "--loss", "summary_mse"], "takes a function of yours"),
+        (["DATA", "--model", "semantic_cmr"], "features"),
+        (["DATA", "--features", "none.npy"], "none.npy"),
+        (["DATA", "--start-from", "none.json"], "none.json"),
         (["peers_notas"], "no file and no bundled data set. Did you mean 'peers_notask'?"),
         (["nowhere.h5"], "nowhere.h5"),
         (["DATA", "--subjects", "3,4"], "Subject 4 has no trials; there are [3, 7, 8, 20]"),
@@ -169,6 +214,8 @@ def test_mistakes_are_told_in_a_sentence(data_file, capsys, arguments, message, 
         ("modl = 'cmr'", "unknown setting 'modl'. Did you mean 'model'?"),
         ("model = 'cmrr'", "Unknown model 'cmrr'. Did you mean 'cmr'?"),
         ("fixed = 3", "'fixed' must be a table"),
+        ("[loss_options]\nevent = 'all'", "no option 'event'. Did you mean 'events'?"),
+        ("[loss_options]\nevents = 'none'", "events is one of"),
         ("[model]\nname = 'cmr'", "'model' must be a value"),
         ("model = ", "is not a TOML file"),
         ("[hyperparameters]\npop = 3", "Unknown hyperparameter 'pop'"),

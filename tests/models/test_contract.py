@@ -104,6 +104,14 @@ def test_jit_and_vmap_change_nothing(name):
         np.testing.assert_array_equal(one_by_one, plain)
 
 
+def test_strengths_are_searched_on_a_logarithmic_scale(name):
+    """Parameters that may be as large as 100 and mostly are not: on a linear scale a search would
+    hardly look below 1."""
+    scales = factory_of(name).parameter_scales
+    strengths = [parameter for parameter, (_, high) in usual_bounds(name).items() if high == 100]
+    assert strengths and all(scales[parameter] == "log" for parameter in strengths)
+
+
 def test_parameter_names_are_what_it_reads(name):
     """Each named parameter is needed, none is left out."""
     factory = factory_of(name)
