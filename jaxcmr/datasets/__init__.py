@@ -10,6 +10,7 @@ This room is plain NumPy: it imports neither JAX nor, until they are needed, pan
 from jaxcmr.datasets._bundled import BUNDLED, load_bundled
 from jaxcmr.datasets._check import check_data
 from jaxcmr.datasets._fingerprint import fingerprint
+from jaxcmr.datasets._first_recalls import first_recalls
 from jaxcmr.datasets._hdf5 import load_data, save_data
 from jaxcmr.datasets._psifr import from_psifr
 from jaxcmr.datasets._select import check_mask, generate_trial_mask, select_trials
@@ -19,6 +20,7 @@ __all__ = [
     "check_data",
     "check_mask",
     "fingerprint",
+    "first_recalls",
     "from_psifr",
     "generate_trial_mask",
     "load_bundled",

@@ -20,10 +20,13 @@ LOWEST = {
     "subject": None,
     "listLength": 1,
     "pres_itemnos": 0,
-    "recalls": 0,
+    "recalls": None,
     "pres_itemids": 0,
     "rec_itemids": -1,
 }
+
+
+ADVICE = "expected 0 or more; jaxcmr.datasets.first_recalls leaves intrusions out"
 
 
 def check_data(data: RecallDataset) -> dict[str, np.ndarray]:
@@ -60,6 +63,7 @@ def check_data(data: RecallDataset) -> dict[str, np.ndarray]:
         if name in fields:
             fields[name] = _as_integers(name, fields[name])
             _check_lowest(name, fields[name], lowest)
+    _refuse(fields["recalls"] < 0, "recalls", fields["recalls"], ADVICE)
     _check_study(fields["pres_itemnos"], fields["listLength"])
     _check_recalls(fields["recalls"], fields["listLength"])
     return fields
@@ -112,7 +116,7 @@ def _check_recalls(recalls: np.ndarray, list_length: np.ndarray) -> None:
     _refuse_beyond("recalls", recalls, list_length)
     gap = np.zeros(recalls.shape, bool)
     gap[:, :-1] = (recalls[:, :-1] == 0) & (recalls[:, 1:] > 0)
-    advice = "a recall follows it; 0 only pads the end. Leave intrusions out, moving the rest up"
+    advice = "a recall follows it; 0 only pads the end"
     _refuse(gap, "recalls", recalls, advice)
 
 

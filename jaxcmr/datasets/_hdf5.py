@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,13 +21,18 @@ if TYPE_CHECKING:
     from jaxcmr.typing import RecallDataset
 
 
-def load_data(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
+def load_data(
+    path: str | os.PathLike[str],
+    *,
+    prepare: Callable[[dict[str, np.ndarray]], RecallDataset] | None = None,
+) -> dict[str, np.ndarray]:
     """Read a data set from an HDF5 file and check it.
 
     Every array of the group ``data`` becomes a field, transposed back to one row a trial.
 
     Args:
         path: The file, e.g. one written by `save_data`.
+        prepare: What to do with the fields before they are checked, e.g. `first_recalls`.
 
     Returns:
         The checked data set (see `check_data`).
@@ -39,7 +45,8 @@ def load_data(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
     if not path.is_file():
         raise FileNotFoundError(f"no data file at {path} (looked from {Path.cwd()})")
     try:
-        return check_data(_read_fields(path))
+        fields = _read_fields(path)
+        return check_data(fields if prepare is None else prepare(fields))
     except OSError as error:
         raise ValueError(
             f"{path} cannot be read as HDF5 (damaged, or another format?): {error}"

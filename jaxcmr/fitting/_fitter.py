@@ -242,6 +242,6 @@ class Fitter(ABC):
         whose = "these trials" if subject == -1 else f"subject {subject}"
         return (
             f"The loss of {whose} is NaN or infinite at every starting point. Either the model "
-            "rules out something in the data (e.g. a repeated recall), or the bounds hold no "
-            "workable parameters."
+            "rules out something in the data (e.g. a repeated recall, which "
+            "jaxcmr.datasets.first_recalls leaves out), or the bounds hold no workable parameters."
         )

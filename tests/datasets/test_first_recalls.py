@@ -1,0 +1,71 @@
+"""Intrusions and repeats are left out of recalls, and counted."""
+
+import h5py
+import numpy as np
+import pandas as pd
+import pytest
+
+from jaxcmr.datasets import first_recalls, from_psifr, load_data
+
+DATA = {
+    "subject": [1, 1, 2],
+    "listLength": [4, 3, 4],
+    "pres_itemnos": [[1, 2, 3, 4], [1, 2, 3, 0], [1, 2, 1, 4]],
+    "recalls": [[2, -1, 2, 4, 0, 0], [-1, -5, 0, 0, 0, 0], [4, 1, 3, -2, 2, 4]],
+}
+
+
+def test_what_is_left_out_by_hand():
+    """Trial 0 has an intrusion and a repeat, trial 1 nothing else, and in trial 2 positions 1 and 3
+    are one word: catches repeats of positions in place of items."""
+    found = first_recalls(DATA)
+    expected = [[2, 4, 0, 0, 0, 0], [0] * 6, [4, 1, 2, 0, 0, 0]]
+    assert found["recalls"].tolist() == expected
+    assert found["intrusions"].tolist() == [[1], [2], [1]]
+    assert found["repeats"].tolist() == [[1], [0], [2]]
+
+
+def test_a_second_time_changes_nothing():
+    """The counts of what was left out before are kept, not set to 0."""
+    once = first_recalls(DATA)
+    twice = first_recalls(once)
+    assert all(np.array_equal(once[name], twice[name]) for name in once)
+
+
+def test_it_counts_as_from_psifr_does():
+    """The same trials as a table of events: -1 is the word that no list has."""
+    rows = []
+    for trial, (subject, length) in enumerate(
+        zip(DATA["subject"], DATA["listLength"], strict=True)
+    ):
+        words = [f"{trial}-{number}" for number in DATA["pres_itemnos"][trial]]
+        rows += [(subject, trial, "study", i + 1, words[i]) for i in range(length)]
+        recalls = [recall for recall in DATA["recalls"][trial] if recall]
+        rows += [
+            (subject, trial, "recall", i + 1, words[recall - 1] if recall > 0 else "odd")
+            for i, recall in enumerate(recalls)
+        ]
+    table = pd.DataFrame(rows, columns=["subject", "list", "trial_type", "position", "item"])
+    by_event, by_array = from_psifr(table), first_recalls(DATA)
+    for name in ("intrusions", "repeats"):
+        np.testing.assert_array_equal(by_array[name], by_event[name])
+    np.testing.assert_array_equal(by_array["recalls"][:, :4], by_event["recalls"])
+
+
+def test_a_file_is_prepared_before_it_is_checked(tmp_path):
+    """One with intrusions is refused, with what to do; the function makes it a data set."""
+    path = tmp_path / "raw.h5"
+    with h5py.File(path, "w") as file:
+        for name, values in DATA.items():
+            file.create_dataset(f"data/{name}", data=np.atleast_2d(np.asarray(values).T))
+    with pytest.raises(ValueError, match=r"holds -1 in trial 0, column 1.*first_recalls"):
+        load_data(path)
+    assert load_data(path, prepare=first_recalls)["intrusions"].tolist() == [[1], [2], [1]]
+
+
+@pytest.mark.parametrize("recalls", [[[1, 0, 2]], [[5, -1, 0]], [[1.5, 0, 0]]])
+def test_anything_else_is_refused(recalls):
+    """A gap, a position beyond the list, half a recall: not silently dropped with the rest."""
+    odd = {"subject": [1], "listLength": [4], "pres_itemnos": [[1, 2, 3, 4]], "recalls": recalls}
+    with pytest.raises(ValueError, match="recalls"):
+        first_recalls(odd)
