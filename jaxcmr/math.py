@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import jax.numpy as jnp
 from jax.typing import ArrayLike
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 __all__ = [
     "FLOOR",
+    "LEAST",
+    "behind_the_best",
     "exponential_stop",
     "nearly_unit_length",
     "primacy_gradient",
@@ -24,6 +26,11 @@ __all__ = [
 FLOOR = float(jnp.finfo(jnp.float32).eps)
 """The least support of a recallable item and least chance of not stopping: float32's epsilon,
 in double precision too, so that no observed event is impossible."""
+
+
+LEAST = float(jnp.finfo(jnp.float32).tiny) * 1e8
+"""What counts as no support: within 1e8 of float32's smallest number, so that gradients, which may
+square it, do not underflow. In double precision it is the same, and so is the model."""
 
 
 def safe_sqrt(x: Float[Array, "..."]) -> Float[Array, "..."]:
@@ -49,16 +56,36 @@ def nearly_unit_length(vector: Float[Array, " n"]) -> Float[Array, " n"]:
     return vector / jnp.sqrt(jnp.sum(vector * vector) + FLOOR)
 
 
-def scaled_power(x: Float[Array, "n ..."], exponent: Float[Array, "..."]) -> Float[Array, "n ..."]:
-    """``(x / max(x)) ** exponent`` for ``x >= 0``, along the first axis: the largest entry gives 1,
-    a zero gives 0.
+def scaled_power(
+    x: Float[Array, "n ..."],
+    exponent: Float[Array, "..."],
+    log_weights: Float[Array, "n ..."] | None = None,
+) -> Float[Array, "n ..."]:
+    """``x ** exponent`` times the weights, for ``x >= 0``, along the first axis, divided by the
+    largest of these: the largest gives 1, a zero gives 0 (and so does weight 0, -inf of
+    `log_weights`), what is no number stays none.
 
     Written with logarithms because the gradient of a quotient squares its denominator, which
-    underflows. Entries within 1e8 of the smallest float count as zero for the same reason.
+    underflows. Entries up to `LEAST` count as zero for the same reason.
     """
-    least = jnp.finfo(x.dtype).tiny * 1e8
-    log_ratio = jnp.log(jnp.maximum(x, least)) - jnp.log(jnp.maximum(jnp.max(x, axis=0), least))
-    return jnp.where(x > least, jnp.exp(exponent * log_ratio), 0.0)
+    log_ratio = jnp.log(jnp.maximum(x, LEAST)) - jnp.log(jnp.maximum(jnp.max(x, axis=0), LEAST))
+    if log_weights is None:
+        return jnp.where(x <= LEAST, 0.0, jnp.exp(exponent * log_ratio))
+    behind, is_none = behind_the_best(exponent * log_ratio, log_weights, x <= LEAST)
+    return jnp.where(is_none, 0.0, jnp.exp(behind))
+
+
+def behind_the_best(
+    log_strength: Float[Array, "n ..."],
+    log_weights: Float[Array, "n ..."],
+    is_none: Bool[Array, "n ..."],
+) -> tuple[Float[Array, "n ..."], Bool[Array, "n ..."]]:
+    """``log(strength weight)`` less that of the strongest, 0 or below, and where there is none:
+    where there was none, or the weight is 0."""
+    is_none = is_none | jnp.isneginf(log_weights)
+    weighted = log_strength + jnp.where(is_none, 0.0, log_weights)
+    best = jnp.max(jnp.where(is_none, -jnp.inf, weighted), axis=0)
+    return jnp.minimum(weighted - jnp.where(jnp.isneginf(best), 0.0, best), 0.0), is_none
 
 
 def primacy_gradient(

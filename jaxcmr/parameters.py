@@ -12,7 +12,7 @@ from jaxtyping import Array, Float
 from jaxcmr.names import did_you_mean
 from jaxcmr.typing import Parameters
 
-__all__ = ["bind", "doubles", "names_read", "require", "scalar_arrays"]
+__all__ = ["bind", "doubles", "names_read", "refuse_unread", "require", "scalar_arrays"]
 
 
 def bind(base: Parameters, names: Sequence[str], x: Any) -> dict[str, Any]:
@@ -32,6 +32,13 @@ def require(parameters: Parameters, names: Sequence[str]) -> None:
             raise ValueError(
                 f"The model needs a value of parameter {name!r}. {did_you_mean(name, parameters)}"
             )
+
+
+def refuse_unread(given: Parameters, read: Sequence[str]) -> None:
+    """Raises a ValueError for a name in `given` that is not in `read`."""
+    for name in given:
+        if name not in read:
+            raise ValueError(f"The model has no parameter {name!r}. {did_you_mean(name, read)}")
 
 
 def scalar_arrays(parameters: Parameters) -> Mapping[str, Float[Array, ""]]:

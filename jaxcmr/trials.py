@@ -20,7 +20,7 @@ from jaxcmr.parameters import bind, doubles
 from jaxcmr.simulation import items_at, study
 from jaxcmr.typing import MemorySearch, MemorySearchFactory, Parameters, RecallDataset
 
-__all__ = ["TrialBlocks", "TrialSet", "TrialSets", "ordered_sum"]
+__all__ = ["TrialBlocks", "TrialSet", "TrialSets", "as_rows", "ordered_sum"]
 
 MOST_WIDTH = 4  # wide enough to keep vector units busy; a wider block wastes more on padding
 
@@ -95,6 +95,11 @@ class TrialSets:
         features: passed to `model_factory`.
         choices: (trials, outputs) recalls as the model's choices, for models of more than what was
             studied; by default the items at the study positions in ``recalls``.
+
+    Raises:
+        ValueError: without `choices`, there are recalls that could only be scored as what they are
+            not: of a negative position, of one where nothing was studied, or after a 0; or an item
+            number above the longest list's length.
     """
 
     def __init__(
@@ -104,6 +109,8 @@ class TrialSets:
         features: Any,
         choices: np.ndarray | None = None,
     ) -> None:
+        if choices is None:
+            refuse_odd_recalls(dataset)
         self.factory = model_factory(dataset, features)
         self.parameter_names: tuple[str, ...] | None = getattr(
             self.factory, "parameter_names", None
@@ -133,7 +140,7 @@ class TrialSets:
             self.factory,
             self.pres_itemnos,
             self.choices,
-            self.arrange(np.asarray(trial_indices)),
+            self.arrange(as_rows(trial_indices, len(self.choices))),
             doubles(base_params),
             tuple(free_param_names),
         )
@@ -157,6 +164,38 @@ class TrialSets:
         """The most blocks that `n_trials` trials can need: each list may end in an unfilled one."""
         unfilled = min(self.n_lists, n_trials)
         return max(1, (n_trials - unfilled) // self.width + unfilled)
+
+
+def refuse_odd_recalls(dataset: RecallDataset) -> None:
+    """Raises a ValueError for recalls, or items, that would be taken for others."""
+    items, recalls = np.asarray(dataset["pres_itemnos"]), np.asarray(dataset["recalls"])
+    n_items = int(np.max(dataset["listLength"]))
+    studied = np.pad(items > 0, ((0, 0), (1, 0)), constant_values=True)  # 0 is a stop
+    known = (recalls >= 0) & (recalls <= items.shape[1])
+    of_nothing = ~np.take_along_axis(studied, np.where(known, recalls, 0), axis=1) | ~known
+    stopped = np.pad(np.cumsum(recalls == 0, axis=1)[:, :-1] > 0, ((0, 0), (1, 0)))
+    advice = "jaxcmr.datasets.first_recalls leaves intrusions out"
+    for odd, field, what in (
+        (items > n_items, "pres_itemnos", f"above the longest 'listLength', {n_items}"),
+        (recalls < 0, "recalls", f"no study position; {advice}"),
+        (of_nothing, "recalls", "a position where nothing was studied"),
+        (stopped & (recalls > 0), "recalls", "after a 0, where recall had stopped"),
+    ):
+        if odd.any():
+            trial, column = np.argwhere(odd)[0]
+            value = np.asarray(dataset[field])[trial, column]
+            raise ValueError(f"'{field}' holds {value} in trial {trial}, column {column}: {what}.")
+
+
+def as_rows(trial_indices: Any, n_trials: int) -> np.ndarray:
+    """`trial_indices` as an array, all of them rows of the data set or -1 (a ValueError)."""
+    indices = np.asarray(trial_indices)
+    outside = indices[(indices < -1) | (indices >= n_trials)]
+    if outside.size:
+        raise ValueError(
+            f"There is no trial {outside[0]}: rows are 0 to {n_trials - 1}, and -1 for no trial."
+        )
+    return indices
 
 
 def ordered_sum(values: Float[Array, "n ..."]) -> Float[Array, "..."]:

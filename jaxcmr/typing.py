@@ -113,13 +113,14 @@ class MemorySearchFactory(Protocol):
     """Builds the model of one trial: ``Factory(dataset, features)`` then `create_trial_model`.
 
     An instance is handed into compiled code, so make it an `equinox.Module` holding the arrays it
-    needs. Five members are optional:
+    needs. Six members are optional:
 
     - ``parameter_names``: the names its models read; lets a fitter catch misspelt ones.
     - ``parameter_scales``: {name: "log"} of parameters that are better searched on a logarithmic
       scale, because their effect goes with their ratio.
     - ``study_lists(dataset)``: an integer a trial; trials with the same number have the same study
       phase, which is then played once. Without it every trial is studied by itself.
+    - ``allows_repeats``: True if its models may recall again what was recalled.
     - ``choices_are_ids``: True if its models study ``pres_itemids`` and choose among all item ids,
       so that what they recall is ``rec_itemids``.
     - ``replay(dataset)``: a `Replay` of the trials, or None where there is none. Losses of recall

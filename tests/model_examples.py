@@ -45,7 +45,10 @@ OTHERS = {
 def parameters_of(name: str) -> dict[str, float]:
     """Parameters in the middle of what fits find."""
     known = {**PARAMETERS, **OTHERS}
-    return {parameter: known[parameter] for parameter in usual_bounds(name)}
+    return {
+        parameter: known.get(parameter, (low + high) / 2)
+        for parameter, (low, high) in usual_bounds(name).items()
+    }
 
 
 def example_of(

@@ -38,6 +38,23 @@ def test_scaled_power_of_tiny_numbers():
     np.testing.assert_allclose(powered, [0.1, 1], rtol=1e-4)
 
 
+def test_weights_of_a_power():
+    """(1, 4, 2) squared, with weights 1, 1/8 and 1/2, are 1, 2 and 2: by the largest 1/2, 1, 1.
+    With weight 0 the second is out, and the first, 1 of 2, is a half."""
+    x, weights = jnp.array([1.0, 4.0, 2.0]), np.array([1, 1 / 8, 1 / 2])
+    powered = scaled_power(x, jnp.array(2.0), jnp.log(weights))
+    np.testing.assert_allclose(powered, [0.5, 1, 1], rtol=1e-6)
+    powered = scaled_power(x, jnp.array(2.0), jnp.array([0, -jnp.inf, np.log(0.5)]))
+    np.testing.assert_allclose(powered, [0.5, 0, 1], rtol=1e-6)
+    np.testing.assert_array_equal(scaled_power(x, jnp.array(2.0), jnp.full(3, -jnp.inf)), [0] * 3)
+
+
+def test_what_is_no_number_stays_none():
+    """Taken for no support, a broken model would be one that chooses by chance."""
+    for weights in (None, jnp.zeros(2)):
+        assert np.isnan(scaled_power(jnp.array([jnp.nan, 1.0]), jnp.array(2.0), weights)).any()
+
+
 def test_scaled_power_does_not_overflow():
     """The raw powers would be 1e1000 and 1e3000."""
     powered = scaled_power(jnp.array([1e10, 1e30]), jnp.array(100.0))

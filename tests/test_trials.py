@@ -4,6 +4,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jaxcmr.loss import MemorySearchLikelihoodFnGenerator, MemorySearchSpcMseFnGenerator
+from jaxcmr.models import MODELS
 from jaxcmr.trials import TrialSets, ordered_sum
 
 
@@ -20,10 +22,18 @@ class Lists:
 def arranger(lists, subjects=None):
     n = len(lists)
     subject = np.zeros((n, 1)) if subjects is None else np.asarray(subjects)[:, None]
-    data = {name: np.zeros((n, 2), int) for name in ("recalls", "pres_itemnos")} | {
-        "subject": subject
-    }
+    data = {**two_items(n), "subject": subject}
     return TrialSets(lambda dataset, features: Lists(lists), data, None).arrange
+
+
+def two_items(n):
+    """Lists of two items, of which nothing was recalled."""
+    return {
+        "subject": np.zeros((n, 1), int),
+        "listLength": np.full((n, 1), 2),
+        "pres_itemnos": np.tile([1, 2], (n, 1)),
+        "recalls": np.zeros((n, 3), int),
+    }
 
 
 @pytest.mark.parametrize(
@@ -68,6 +78,34 @@ def test_shape_depends_on_the_number_of_trials_alone(n):
     shapes = {arrange(rng.permutation(24)[:n]).trials.shape for _ in range(50)}
     padded = np.concatenate([np.arange(n - 1), [-1]])
     assert shapes == {arrange(padded).trials.shape}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"recalls": [[2, -1, 1]]}, r"'recalls' holds -1 in trial 0.*first_recalls"),
+        ({"recalls": [[2, 0, 1]]}, "holds 1 in trial 0, column 2: after a 0"),
+        ({"recalls": [[3, 0, 0]]}, "holds 3.*nothing was studied"),
+        ({"pres_itemnos": [[1, 0]], "recalls": [[2, 0, 0]]}, "holds 2.*nothing was studied"),
+        ({"pres_itemnos": [[1, 3]]}, "'pres_itemnos' holds 3.*longest 'listLength', 2"),
+    ],
+)
+def test_data_that_would_be_scored_as_something_else_are_refused(change, message):
+    """An intrusion of -1 would be the last item, a recall after a stop nothing: catches data that
+    never went through a loader."""
+    odd = {name: np.asarray(values) for name, values in {**two_items(1), **change}.items()}
+    for make in (MemorySearchLikelihoodFnGenerator, MemorySearchSpcMseFnGenerator):
+        with pytest.raises(ValueError, match=message):
+            make(MODELS["cmr"], odd, None)
+
+
+@pytest.mark.parametrize("model", ["cmr", "gunn_polyn_2025"])
+@pytest.mark.parametrize("trials", [[0, 4], [-2, 0]])
+def test_trials_that_there_are_not_are_refused(model, trials):
+    """Played event by event or scored at once: an index beyond the end would be the last trial."""
+    generator = MemorySearchLikelihoodFnGenerator(MODELS[model], two_items(4), None)
+    with pytest.raises(ValueError, match=r"no trial (4|-2): rows are 0 to 3"):
+        generator(np.array(trials), {}, ())
 
 
 def test_ordered_sum_ignores_zeros_at_the_end():

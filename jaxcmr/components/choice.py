@@ -2,7 +2,8 @@
 
 A rule is called with support and recallability, both ``(n_items,)``, and returns shares that sum
 to one over the recallable items and are 0 elsewhere (all 0 if nothing is recallable). Further axes
-hold further choices, each over the items of the first axis.
+hold further choices, each over the items of the first axis. Cues may weigh the strength that items
+have in the choice; a rule is then also given the logarithms of these weights, -inf for 0.
 """
 
 from __future__ import annotations
@@ -11,10 +12,13 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from jaxcmr.math import FLOOR, scaled_power
+from jaxcmr.math import FLOOR, LEAST, behind_the_best, scaled_power
 from jaxcmr.typing import Parameters
 
 __all__ = ["ExponentialChoice", "PowerChoice", "power_choice_scaled_by_all"]
+
+
+FARTHEST = -61.0  # log of the least strength in an exponential choice, against the strongest
 
 
 def shares(strength: Float[Array, "n_items ..."]) -> Float[Array, "n_items ..."]:
@@ -42,11 +46,14 @@ class PowerChoice(eqx.Module):
         return cls(parameters["choice_sensitivity"])
 
     def __call__(
-        self, support: Float[Array, "n_items ..."], recallable: Bool[Array, "n_items ..."]
+        self,
+        support: Float[Array, "n_items ..."],
+        recallable: Bool[Array, "n_items ..."],
+        log_weights: Float[Array, "n_items ..."] | None = None,
     ) -> Float[Array, "n_items ..."]:
         """Shares of the choice."""
         rivals = support if self.scaled_by_all else jnp.where(recallable, support, 0.0)
-        strength = scaled_power(rivals, self.sensitivity)
+        strength = scaled_power(rivals, self.sensitivity, log_weights)
         return shares(jnp.where(recallable, strength + FLOOR, 0.0))
 
 
@@ -59,8 +66,8 @@ class ExponentialChoice(eqx.Module):
     """Softmax: ``P(i) = exp(2 a_i / T) / sum_r exp(2 a_r / T)`` with temperature T.
 
     The choice rule of CMR fitted by likelihood in the Polyn and Kahana laboratories (Kragel,
-    Morton & Polyn, 2015); the factor 2 is their convention. No strength is less than ``tiny^0.7``
-    of the strongest, tiny being the smallest number of the working precision.
+    Morton & Polyn, 2015); the factor 2 is their convention. No strength is less than ``exp(-61)``
+    of the strongest, which leaves every recallable item a chance in single precision.
     """
 
     temperature: Float[Array, ""]
@@ -71,12 +78,16 @@ class ExponentialChoice(eqx.Module):
         return cls(parameters["choice_temperature"])
 
     def __call__(
-        self, support: Float[Array, "n_items ..."], recallable: Bool[Array, "n_items ..."]
+        self,
+        support: Float[Array, "n_items ..."],
+        recallable: Bool[Array, "n_items ..."],
+        log_weights: Float[Array, "n_items ..."] | None = None,
     ) -> Float[Array, "n_items ..."]:
         """Shares of the choice."""
-        least = jnp.finfo(support.dtype).tiny * 1e8
         rivals = jnp.where(recallable, support, -jnp.inf)
         behind = jnp.where(recallable, support - jnp.max(rivals, axis=0), 0.0)
-        exponent = 2.0 * behind / jnp.maximum(self.temperature, least)
-        lowest = 0.7 * jnp.log(jnp.finfo(support.dtype).tiny)
-        return shares(jnp.where(recallable, jnp.exp(jnp.maximum(exponent, lowest)), 0.0))
+        exponent = 2.0 * behind / jnp.maximum(self.temperature, LEAST)
+        if log_weights is not None:
+            exponent, is_none = behind_the_best(exponent, log_weights, ~recallable)
+            exponent = jnp.where(is_none, FARTHEST, exponent)
+        return shares(jnp.where(recallable, jnp.exp(jnp.maximum(exponent, FARTHEST)), 0.0))

@@ -5,15 +5,13 @@ Source: Morton & Polyn (2016), who compare ways in which similarity of meaning m
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Float, Int
 
 from jaxcmr.components._item_values import item_values
 from jaxcmr.math import safe_log
@@ -22,21 +20,28 @@ from jaxcmr.typing import Parameters, RecallDataset
 __all__ = ["SEMANTIC_RULES", "SemanticCue", "SemanticCueMaker", "similarities"]
 
 NO_ANGLE = 1e-12  # a cosine below this is rounding error of one that is 0
-MOST_AHEAD = 40.0  # log of how far an item no longer recallable may outdo the best of the others
-LEAST_SENSITIVITY = 2.220446049250313e-16
+
+SEMANTIC_RULES = ("additive", "multiplicative", "associative")
+"""Ways in which similarity enters; see `SemanticCue`."""
 
 
 class SemanticCue(eqx.Module):
     """Similarity in meaning to the item just recalled, or to what context is about, as a cue.
 
-    `rule` is one of `SEMANTIC_RULES`. Without a recall to go by, and at `scale` 0, support stays
-    exactly as it is.
+    With C the similarities and s the `scale`, the `rule` is one of
+
+    - "additive": the support of item i becomes ``a_i + s C[last, i]``, for the choice to power;
+    - "multiplicative": the strength of item i in the choice is multiplied by ``C[last, i]^s``,
+      where ``0^0`` is 1; support stays as it is;
+    - "associative": support becomes ``a_i + s sum_j c_(j+1) C[j, i]``, as it would if the linear
+      pre-experimental M_CF had s C in addition between the items' units and the items.
+
+    Without a recall to go by (but for the associative rule) and at scale 0 it changes nothing.
     """
 
     similarity: Float[Array, "n_items n_items"]  # 0 on the diagonal
     last: Float[Array, " n_items"]  # weights of the items just recalled; all 0 before
     scale: Float[Array, ""]
-    sensitivity: Float[Array, ""] | None  # of the choice, where the rule needs it
     rule: str = eqx.field(static=True)
 
     def experience(
@@ -54,91 +59,41 @@ class SemanticCue(eqx.Module):
         return replace(self, last=pattern)
 
     def __call__(
-        self,
-        support: Float[Array, " n_items"],
-        context: Float[Array, " units"],
-        recallable: Bool[Array, " n_items"],
+        self, support: Float[Array, " n_items"], context: Float[Array, " units"]
     ) -> Float[Array, " n_items"]:
-        """`support` (of any unit) as the cue changes it."""
-        return SEMANTIC_RULES[self.rule](self, support, context, recallable)
+        """`support` with that of similarity added, if the rule is to add."""
+        if self.rule == "multiplicative":
+            return support
+        about = self.last if self.rule == "additive" else context[1 : len(support) + 1]
+        return support + self.scale * self.similar_to(about)
+
+    def log_weights(self) -> Float[Array, " n_items"] | None:
+        """``s log C[last, i]``, -inf for a weight of 0, if the rule is to multiply."""
+        if self.rule != "multiplicative":
+            return None
+        similar = self.similar_to(self.last)
+        of_others = jnp.where(self.scale > 0, -jnp.inf, 0.0)
+        weights = jnp.where(similar > 0, self.scale * safe_log(similar, similar > 0), of_others)
+        return jnp.where(jnp.any(self.last > 0), weights, 0.0)
 
     def similar_to(self, pattern: Float[Array, " n_items"]) -> Float[Array, " n_items"]:
         """Similarity of each item to those of `pattern`, by their weights."""
         return jnp.sum(pattern[:, None] * self.similarity, axis=0)
 
 
-def added(
-    cue: SemanticCue,
-    support: Float[Array, " n_items"],
-    context: Float[Array, " units"],
-    recallable: Bool[Array, " n_items"],
-) -> Float[Array, " n_items"]:
-    """``a_i + s C[last, i]``, for the choice rule to power."""
-    return support + cue.scale * cue.similar_to(cue.last)
-
-
-def multiplied(
-    cue: SemanticCue,
-    support: Float[Array, " n_items"],
-    context: Float[Array, " units"],
-    recallable: Bool[Array, " n_items"],
-) -> Float[Array, " n_items"]:
-    """``a_i C[last, i]^(s / t)``, which a choice of sensitivity t makes ``a_i^t C[last, i]^s``.
-
-    ``0^0`` is 1. Similarities are divided by the best that is recallable, which leaves the choice
-    as it is and numbers in range; an item that is then below the smallest float has only the
-    floor of the choice rule. That is exact down to sensitivities of about 0.3 in single
-    precision and 0.03 in double precision.
-    """
-    assert cue.sensitivity is not None
-    similar = cue.similar_to(cue.last)
-    is_similar = similar > 0
-    log = safe_log(similar, is_similar)
-    rivals = is_similar & recallable
-    best = jnp.where(jnp.any(rivals), jnp.max(jnp.where(rivals, log, -jnp.inf)), 0.0)
-    exponent = cue.scale / jnp.maximum(cue.sensitivity, LEAST_SENSITIVITY) * (log - best)
-    lowest = math.log(jnp.finfo(support.dtype).tiny)
-    factor = jnp.exp(jnp.clip(exponent, lowest, MOST_AHEAD))
-    factor = jnp.where(is_similar, factor, jnp.where(cue.scale > 0, 0.0, 1.0))
-    return jnp.where(jnp.any(cue.last > 0), support * factor, support)
-
-
-def associated(
-    cue: SemanticCue,
-    support: Float[Array, " n_items"],
-    context: Float[Array, " units"],
-    recallable: Bool[Array, " n_items"],
-) -> Float[Array, " n_items"]:
-    """``a_i + s sum_j c_(j+1) C[j, i]``: the support if the pre-experimental M_CF had in addition
-    s C between the items' units and the items, at the first recall as at any other. Exact where
-    M_CF is linear."""
-    return support + cue.scale * cue.similar_to(context[1 : len(support) + 1])
-
-
-SEMANTIC_RULES: Mapping[str, Callable[..., Float[Array, " n_items"]]] = {
-    "additive": added,
-    "multiplicative": multiplied,
-    "associative": associated,
-}
-"""How similarity changes support, by name."""
-
-
 class SemanticCueCreator(eqx.Module):
-    """Creates the semantic cue of each trial; reads ``semantic_scale`` (0 to 100) and, where the
-    rule is multiplicative, ``choice_sensitivity``."""
+    """Creates the semantic cue of each trial; reads ``semantic_scale`` (0 to 100)."""
 
-    similarity: Float[Array, "trials n_items n_items"]
+    similarity: np.ndarray  # (trials, n_items, n_items), in double precision
     rule: str = eqx.field(static=True)
 
     def __call__(self, trial_index: Int[Array, ""], parameters: Parameters) -> SemanticCue:
         """The cue of trial `trial_index` (0-based row), before its first study event."""
-        similarity = self.similarity[trial_index]
-        by_power = self.rule == "multiplicative"
+        similarity = jnp.asarray(self.similarity, jnp.result_type(float))[trial_index]
         return SemanticCue(
             similarity=similarity,
             last=jnp.zeros_like(similarity[0]),
             scale=parameters["semantic_scale"],
-            sensitivity=parameters["choice_sensitivity"] if by_power else None,
             rule=self.rule,
         )
 
@@ -163,14 +118,13 @@ class SemanticCueMaker:
 
     def __call__(self, dataset: RecallDataset, features: Any) -> SemanticCueCreator:
         """The creator of the cues of all trials; the errors are those of `similarities`."""
-        similarity = similarities(dataset, features, self.field)
-        return SemanticCueCreator(jnp.asarray(similarity, jnp.result_type(float)), self.rule)
+        return SemanticCueCreator(similarities(dataset, features, self.field), self.rule)
 
 
 def similarities(dataset: RecallDataset, features: Any, field: str) -> np.ndarray:
     """Cosine similarity of the items of each list, (trials, n_items, n_items), by item number.
 
-    Negative cosines count as 0, and so does an item's similarity to itself.
+    Negative cosines count as 0, and so does a word's similarity to itself.
 
     Args:
         dataset: recall data.
@@ -185,8 +139,11 @@ def similarities(dataset: RecallDataset, features: Any, field: str) -> np.ndarra
     if features is None:
         raise ValueError(f"{wanted}; got None.")
     vectors = np.asarray(features, np.float64)
-    if vectors.ndim != 2 or not np.all(np.isfinite(vectors)):
-        raise ValueError(f"{wanted}, all finite; got shape {vectors.shape}.")
+    if vectors.ndim != 2:
+        raise ValueError(f"{wanted}; got shape {vectors.shape}.")
+    if not np.all(np.isfinite(vectors)):
+        odd = np.flatnonzero(~np.isfinite(vectors).all(axis=1)) + 1
+        raise ValueError(f"{wanted}, all finite; row(s) {odd[:5].tolist()} are not.")
     ids, is_studied = item_values(dataset, field)
     outside = ids[is_studied & ~np.isin(ids, np.arange(1, len(vectors) + 1))]
     if outside.size:
@@ -204,5 +161,5 @@ def similarities(dataset: RecallDataset, features: Any, field: str) -> np.ndarra
     cosines = directions @ directions.T
     cosines[cosines < NO_ANGLE] = 0.0  # negative ones too
     row = np.searchsorted(used, np.where(is_studied, ids, used[:1]))
-    is_pair = is_studied[:, :, None] & is_studied[:, None, :] & ~np.eye(ids.shape[1], dtype=bool)
+    is_pair = is_studied[:, :, None] & is_studied[:, None, :] & (row[:, :, None] != row[:, None, :])
     return np.where(is_pair, cosines[row[:, :, None], row[:, None, :]], 0.0)

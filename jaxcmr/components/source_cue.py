@@ -23,13 +23,13 @@ __all__ = ["SourceCue", "SourceCueMaker"]
 
 
 class SourceCue(eqx.Module):
-    """A context over sources, and what it has learned to support.
+    """A context over sources, q, and what it has learned to support: ``a_i + (q M_QF)_i``, where
+    ``M_QF[:, i] += phi_k eta_i q`` at study event k, phi_k the attention and eta_i the `emphasis`.
 
     It starts at a unit of its own (0), drifts towards the source of each item that is studied or
     recalled, at the same rate (in Polyn et al., 2009, too, there is one rate for sources), and
     returns to its start before recall as temporal context does, at that one's rate. An item of no
-    source leaves it alone. It learns after each update, with the attention that temporal context
-    has, times `emphasis`; before study it supports nothing.
+    source leaves it alone. It learns after each update; before study it supports nothing.
     """
 
     context: TemporalContext  # over 1 + n_sources units
@@ -55,13 +55,13 @@ class SourceCue(eqx.Module):
         return self.towards(pattern)
 
     def __call__(
-        self,
-        support: Float[Array, " n_items"],
-        context: Float[Array, " units"],
-        recallable: Bool[Array, " n_items"],
+        self, support: Float[Array, " n_items"], context: Float[Array, " units"]
     ) -> Float[Array, " n_items"]:
         """`support` with that of the source context added."""
         return support + self.memory.probe(self.context.state)
+
+    def log_weights(self) -> None:
+        """None: it weighs nothing."""
 
     def towards(self, pattern: Float[Array, " n_items"]) -> SourceCue:
         """The cue after its context has drifted to the sources of `pattern`."""

@@ -63,7 +63,8 @@ class PositionalTermination(eqx.Module):
 
 
 class NoTermination(eqx.Module):
-    """Recall goes on while anything is recallable: for losses that ignore stopping."""
+    """Recall goes on while anything is recallable, ``s = 0``: for losses that ignore stopping, as
+    models of the order of recall do (Morton & Polyn, 2016)."""
 
     @classmethod
     def create(cls, n_items: int, parameters: Parameters) -> NoTermination:

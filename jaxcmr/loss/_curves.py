@@ -62,13 +62,12 @@ class Curves:
 
     Args:
         simulate: makes the simulated recalls.
-        recalls: (trials, outputs) observed study positions, 0 for none.
         belongs: (trials, *curves, positions) which positions of a trial's list are points of which
             curve.
     """
 
-    def __init__(self, simulate: Simulator, recalls: np.ndarray, belongs: np.ndarray) -> None:
-        recalled = np.asarray(recalled_positions(recalls, belongs.shape[-1]))
+    def __init__(self, simulate: Simulator, belongs: np.ndarray) -> None:
+        recalled = np.asarray(recalled_positions(simulate.observed, belongs.shape[-1]))
         between = (slice(None), *[None] * (belongs.ndim - 2), slice(None))
         self.simulate = simulate
         self._belongs, self._on_device = belongs, jnp.asarray(belongs)

@@ -73,6 +73,10 @@ class Simulator:
         if n_simulations < 1:
             raise ValueError(f"n_simulations is at least 1; got {n_simulations}.")
         self.trial_sets = TrialSets(model_factory, dataset, features)
+        sets = self.trial_sets
+        self.observed = np.asarray(jax.vmap(positions_of)(sets.pres_itemnos, sets.choices))
+        """(trials, outputs) observed recalls, told as simulated ones: by the first position of an
+        item that was studied more than once."""
         self.n_simulations = n_simulations
         self.key = jax.random.key(seed)
 

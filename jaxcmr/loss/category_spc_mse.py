@@ -62,7 +62,7 @@ class MemorySearchCategorySpcMseFnGenerator:
         self.parameter_names = simulate.trial_sets.parameter_names
         self.parameter_scales = simulate.trial_sets.parameter_scales
         is_of_category = of_items[:, None, :] == self.categories[:, None]
-        self.curves = Curves(simulate, dataset["recalls"], is_of_category & studied[:, None, :])
+        self.curves = Curves(simulate, is_of_category & studied[:, None, :])
 
     def __call__(
         self,

@@ -18,7 +18,7 @@ from jaxtyping import Array, Bool, Float, Int
 from jaxcmr.loss._likelihood import TrialLikelihood, log_likelihood_of_events, nll_of_events
 from jaxcmr.math import safe_log
 from jaxcmr.parameters import bind, doubles
-from jaxcmr.trials import TrialSet, TrialSets, ordered_sum
+from jaxcmr.trials import TrialSet, TrialSets, as_rows, ordered_sum
 from jaxcmr.typing import MemorySearch, MemorySearchFactory, Parameters, RecallDataset, Replay
 
 __all__ = [
@@ -139,6 +139,7 @@ class MemorySearchLikelihoodFnGenerator:
         self.trial_sets = TrialSets(model_factory, dataset, features)
         self.parameter_names = self.trial_sets.parameter_names
         self.parameter_scales = self.trial_sets.parameter_scales
+        self.n_trials = len(dataset["recalls"])
         self.counts = None
         self.width = width_of_blocks(np.asarray(dataset["subject"]), MOST_AT_ONCE)
         self.replay: Replay | None = None
@@ -161,7 +162,7 @@ class MemorySearchLikelihoodFnGenerator:
             return self._event_by_event(trial_indices, base_params, free_param_names)
         return ReplayedLikelihood(
             self.replay,
-            jnp.asarray(in_blocks(np.asarray(trial_indices), self.width)),
+            jnp.asarray(in_blocks(as_rows(trial_indices, self.n_trials), self.width)),
             doubles(base_params),
             tuple(free_param_names),
         )

@@ -73,7 +73,7 @@ class MemorySearchSetLikelihoodFnGenerator:
             of the parameters.
 
     Raises:
-        ValueError: `n_orders` is less than 1.
+        ValueError: `n_orders` is less than 1, or the model may recall items again.
     """
 
     def __init__(
@@ -88,6 +88,11 @@ class MemorySearchSetLikelihoodFnGenerator:
         if n_orders < 1:
             raise ValueError(f"n_orders is at least 1; got {n_orders}.")
         self.trial_sets = TrialSets(model_factory, dataset, features)
+        if getattr(self.trial_sets.factory, "allows_repeats", False):
+            raise ValueError(
+                "This model may recall an item again, so that a set of items has endlessly many "
+                "recalls that the set likelihood does not count. Take the sequence likelihood."
+            )
         self.parameter_names = self.trial_sets.parameter_names
         self.parameter_scales = self.trial_sets.parameter_scales
         self.orders = draw_orders(np.asarray(self.trial_sets.choices), n_orders, seed)

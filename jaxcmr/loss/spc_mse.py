@@ -44,7 +44,7 @@ class MemorySearchSpcMseFnGenerator:
         simulate = Simulator(model_factory, dataset, features, n_simulations, seed)
         self.parameter_names = simulate.trial_sets.parameter_names
         self.parameter_scales = simulate.trial_sets.parameter_scales
-        self.curves = Curves(simulate, dataset["recalls"], studied_positions(dataset["listLength"]))
+        self.curves = Curves(simulate, studied_positions(dataset["listLength"]))
 
     def __call__(
         self,

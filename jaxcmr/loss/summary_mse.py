@@ -113,7 +113,7 @@ class MemorySearchSummaryMseFnGenerator:
         self.simulate = Simulator(model_factory, dataset, features, n_simulations, seed)
         self.parameter_names = self.simulate.trial_sets.parameter_names
         self.parameter_scales = self.simulate.trial_sets.parameter_scales
-        self.recalls = np.asarray(dataset["recalls"])
+        self.recalls = self.simulate.observed
         self.fields = {
             name: np.asarray(values)
             for name, values in dataset.items()

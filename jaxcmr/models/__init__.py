@@ -95,12 +95,12 @@ CATALOGUE: Mapping[str, NamedModel] = {
         "the same with context competition as published; sums to less than one",
     ),
     "instance_cmr": NamedModel(
-        cmr.make_factory(mfc=instance_item_to_context, mcf=instance_context_to_item),
-        {
-            **cmr.USUAL_BOUNDS,
-            "mfc_trace_sensitivity": TRACE_SENSITIVITY,
-            "mcf_trace_sensitivity": TRACE_SENSITIVITY,
-        },
+        cmr.make_factory(
+            mfc=instance_item_to_context,
+            mcf=instance_context_to_item,
+            fixed={"mfc_trace_sensitivity": 1.0},  # of no effect while an item is a single unit
+        ),
+        {**cmr.USUAL_BOUNDS, "mcf_trace_sensitivity": TRACE_SENSITIVITY},
         "CMR whose memories are collections of traces",
     ),
     "semantic_cmr": NamedModel(

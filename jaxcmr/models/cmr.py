@@ -24,15 +24,18 @@ from jaxcmr.components import (
     PositionalTermination,
     PowerChoice,
     RecallState,
+    SemanticCueMaker,
+    SourceCueMaker,
     SupportRatioTermination,
     TemporalContext,
     context_to_item,
+    instance_context_to_item,
     item_to_context,
     published_context_competition,
 )
 from jaxcmr.math import primacy_gradient
 from jaxcmr.models._replay import Replay, as_trials
-from jaxcmr.parameters import doubles, names_read, scalar_arrays
+from jaxcmr.parameters import doubles, names_read, refuse_unread, scalar_arrays
 from jaxcmr.typing import Parameters, RecallDataset
 
 __all__ = ["CMR", "USUAL_BOUNDS", "CMRFactory", "make_factory"]
@@ -44,7 +47,9 @@ CueMaker = Callable[[RecallDataset, Any], Callable[[Any, Parameters], Any]]
 """Finds in ``(dataset, features)`` what a cue needs, and gives its creator, a pytree:
 ``(trial_index, parameters) -> cue``. A cue is an `equinox.Module` that goes through a trial with
 the model: ``experience(item, attention)``, ``start_retrieving()`` and ``retrieve(pattern)`` give
-the cue after that event, ``cue(support, context, recallable)`` what it makes of the support."""
+the cue after that event, ``cue(support, context)`` what it makes of the support, and
+``log_weights()`` the logarithms of what it multiplies the strength of items in the choice by, or
+None."""
 
 _LEAST, _MOST = 2.220446049250313e-16, 0.9999999999999998
 
@@ -88,7 +93,7 @@ class CMR(eqx.Module):
     mcf: Any
     choice_rule: Any
     termination: Any
-    cues: tuple[Any, ...]  # what else changes the support of items, in this order
+    cues: tuple[Any, ...]  # what else supports items, in this order
     parameters: dict[str, Float[Array, ""]]  # values of `own_parameters`
     recallable: Bool[Array, " n_items"]
     recalled: Bool[Array, " n_items"]
@@ -164,7 +169,7 @@ class CMR(eqx.Module):
         """Support for each item, recalled ones included: ``c M_CF``, and what cues make of it."""
         support = self.mcf.probe(self.context.state)
         for cue in self.cues:
-            support = cue(support, self.context.state, self.recallable)
+            support = cue(support, self.context.state)
         return support
 
     def stop_probability(self) -> Float[Array, ""]:
@@ -173,13 +178,13 @@ class CMR(eqx.Module):
 
     def outcome_probabilities(self) -> Float[Array, " n_items+1"]:
         """Probabilities of all outcomes, stopping first; they sum to one."""
-        support = self.activations()
+        support = jnp.where(self.recallable | self.recalled, self.activations(), 0.0)
         if isinstance(self.termination, ContextCompetition):
             stop, items = self._among_rivals(support)
         else:
             where = RecallState(self.output_position, self.recallable, self.recalled, support)
             stop = self.termination(where)
-            items = (1.0 - stop) * self.choice_rule(support, self.recallable)
+            items = (1.0 - stop) * self._shares(support, self.recallable)
         can_go_on = self.is_active & jnp.any(self.recallable)
         outcomes = jnp.concatenate([stop[None], items])
         return jnp.where(can_go_on, outcomes, jnp.zeros_like(outcomes).at[0].set(1.0))
@@ -193,9 +198,20 @@ class CMR(eqx.Module):
     ) -> tuple[Float[Array, ""], Float[Array, " n_items"]]:
         """Probabilities to stop and of each item, where stopping is a rival of the items."""
         rival = self.termination.support(self.context.state)
-        shares = self.choice_rule(jnp.append(support, rival), jnp.append(self.recallable, True))
+        shares = self._shares(jnp.append(support, rival), jnp.append(self.recallable, True))
         stop, items = shares[-1], shares[:-1]
         return stop, items * (1.0 - stop) if self.termination.discounts_twice else items
+
+    def _shares(
+        self, support: Float[Array, " rivals"], recallable: Bool[Array, " rivals"]
+    ) -> Float[Array, " rivals"]:
+        """Shares of the choice, with the weights of cues; a rival that is no item has weight 1."""
+        weights = [weight for cue in self.cues if (weight := cue.log_weights()) is not None]
+        if not weights:
+            return self.choice_rule(support, recallable)
+        of_items = jnp.sum(jnp.stack(weights), axis=0)
+        n_others = len(support) - len(of_items)
+        return self.choice_rule(support, recallable, jnp.pad(of_items, (0, n_others)))
 
     def _encoding_drift_rate(self) -> Float[Array, ""]:
         """That of this study event: it may decrease from one to the next."""
@@ -286,6 +302,11 @@ class CMRFactory(eqx.Module):
         """Parameters better searched on a logarithmic scale."""
         return SCALES
 
+    @property
+    def allows_repeats(self) -> bool:
+        """Whether what was recalled may be recalled again."""
+        return self.parts.allow_repeated_recalls
+
     def study_lists(self, dataset: RecallDataset) -> np.ndarray:
         """An integer a trial, equal where `pres_itemnos` is: all that CMR takes from a list. With
         cues every list is one of its own."""
@@ -352,7 +373,8 @@ def make_factory(
         ``Factory(dataset, features=None) -> CMRFactory``.
 
     Raises:
-        ValueError: the parts do not go together; the message says why.
+        ValueError: the parts do not go together, or one is none; the message says why. The factory
+            raises it for a name in `fixed` that no part reads.
     """
     parts = Parts(
         mfc,
@@ -365,7 +387,8 @@ def make_factory(
         encoding_drift_decreases,
         tuple(sorted((name, float(value)) for name, value in (fixed or {}).items())),
     )
-    refuse_what_makes_no_sense(parts)
+    refuse_what_is_no_part(parts, cues)
+    refuse_what_makes_no_sense(parts, cues)
     return factory_of(parts, tuple(cues))
 
 
@@ -375,12 +398,30 @@ def factory_of(parts: Parts, cues: tuple[CueMaker, ...]) -> Callable[..., CMRFac
 
     def factory(dataset: RecallDataset, features: Any = None) -> CMRFactory:
         n_items = int(np.max(dataset["listLength"]))
-        return CMRFactory(parts, n_items, tuple(cue(dataset, features) for cue in cues))
+        made = CMRFactory(parts, n_items, tuple(cue(dataset, features) for cue in cues))
+        if parts.fixed:
+            unfixed = CMRFactory(parts._replace(fixed=()), n_items, made.cues)
+            refuse_unread(dict(parts.fixed), unfixed.parameter_names)
+        return made
 
     return factory
 
 
-def refuse_what_makes_no_sense(parts: Parts) -> None:
+def refuse_what_is_no_part(parts: Parts, cues: Sequence[CueMaker]) -> None:
+    """Raises a ValueError for anything but functions that create parts, and a list of cues."""
+    for name in ("mfc", "mcf", "context", "termination", "choice"):
+        part = getattr(parts, name)
+        if isinstance(part, type) or not callable(part):
+            hint = f" Take {part.__name__}.create." if hasattr(part, "create") else ""
+            raise ValueError(
+                f"{name} takes a function (n_items, parameters) -> part, as those of "
+                f"jaxcmr.components; got {part!r}.{hint}"
+            )
+    if callable(cues) or isinstance(cues, str):
+        raise ValueError(f"cues takes a list of cues; got {cues!r}. Write cues=[...].")
+
+
+def refuse_what_makes_no_sense(parts: Parts, cues: Sequence[CueMaker]) -> None:
     """Raises a ValueError for parts that do not go together."""
     competes = parts.termination in (ContextCompetition.create, published_context_competition)
     if competes and parts.mcf != context_to_item:
@@ -396,7 +437,20 @@ def refuse_what_makes_no_sense(parts: Parts) -> None:
             "allow_repeated_recalls=False."
         )
 
+    for cue in cues:
+        if competes and isinstance(cue, SourceCueMaker):
+            raise ValueError(
+                "Stopping by context competition is one more item, and what source contexts have "
+                "learned of it no paper says. Take another termination."
+            )
+        is_linear = parts.mcf != instance_context_to_item
+        if not is_linear and isinstance(cue, SemanticCueMaker) and cue.rule == "associative":
+            raise ValueError(
+                "Associative semantics is a part of the linear context-to-item memory; a memory of "
+                "traces would have to keep it as traces. Take mcf=context_to_item, or another rule."
+            )
+
 
 def part_name(creator: PartCreator) -> str:
     """What to call a part in a message."""
-    return getattr(creator, "__qualname__", repr(creator)).removesuffix(".create")
+    return getattr(creator, "__qualname__", repr(creator))

@@ -97,6 +97,7 @@ class ConfusableCRUFactory(eqx.Module):
     distances: np.ndarray  # (n_letters, n_letters), in double precision
 
     choices_are_ids: ClassVar[bool] = True
+    allows_repeats: ClassVar[bool] = True
 
     @property
     def parameter_names(self) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ turned off by the values of its parameters, not by another model.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -36,9 +36,17 @@ OMNIBUS_BOUNDS: Mapping[str, tuple[float, float]] = {
 """Usual bounds with every mechanism on."""
 
 
+def refuse_unknown(mechanisms: Sequence[str]) -> None:
+    """Raises a ValueError for a name that is not in `TOGGLES`."""
+    for name in mechanisms:
+        if name not in TOGGLES:
+            raise ValueError(f"There is no mechanism {name!r}. There are: {', '.join(TOGGLES)}.")
+
+
 def off(*mechanisms: str) -> dict[str, float]:
     """Values that turn `mechanisms` (of `TOGGLES`) off: for `fixed`, or a fitter's base
-    parameters."""
+    parameters. A ValueError if there is no such mechanism."""
+    refuse_unknown(mechanisms)
     return {name: value for one in mechanisms for name, value in TOGGLES[one].items()}
 
 
@@ -60,7 +68,11 @@ def make_factory(*on: str, **parts: Any) -> Callable[..., cmr.CMRFactory]:
     Args:
         on: of `TOGGLES`.
         parts: other parts than the usual ones, as for `jaxcmr.models.cmr.make_factory`.
+
+    Raises:
+        ValueError: there is no such mechanism, or the parts do not go together.
     """
+    refuse_unknown(on)
     slows = "drift_decrease" in on  # where it is off the parameter is not read
     held = off(*(name for name in TOGGLES if name not in (*on, "drift_decrease")))
     return cmr.make_factory(encoding_drift_decreases=slows, fixed=held, **parts)

@@ -176,6 +176,11 @@ class PositionalCMRFactory(eqx.Module):
         """Parameters better searched on a logarithmic scale."""
         return self.events.parameter_scales
 
+    @property
+    def allows_repeats(self) -> bool:
+        """Whether what was recalled may be recalled again."""
+        return self.events.allows_repeats
+
     def study_lists(self, dataset: RecallDataset) -> np.ndarray:
         """An integer a trial, equal where the study list is."""
         return self.events.study_lists(dataset)

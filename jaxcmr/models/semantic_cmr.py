@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from jaxcmr.components import PowerChoice, power_choice_scaled_by_all
 from jaxcmr.components.semantic_cue import SemanticCueMaker
 from jaxcmr.models import cmr
 
@@ -30,7 +29,7 @@ def make_factory(
     """The factory of semantic CMR; the same arguments give the same factory.
 
     With C the cosine similarity of items within a list (negative ones and those to itself 0), s
-    ``semantic_scale`` and t ``choice_sensitivity``, the strength of item i in the choice is
+    ``semantic_scale`` and t ``choice_sensitivity``, the strength of item i in a choice by power is
 
     - "additive": ``(a_i + s C[last, i])^t``, from the second recall on;
     - "multiplicative": ``a_i^t C[last, i]^s``, from the second recall on;
@@ -49,14 +48,6 @@ def make_factory(
         It raises a ValueError where `jaxcmr.components.semantic_cue.similarities` does.
 
     Raises:
-        ValueError: there is no such rule, or it does not go with the choice rule.
+        ValueError: there is no such rule, or it does not go with the memory.
     """
-    semantic_cue = SemanticCueMaker(rule, field)
-    choice = parts.get("choice", PowerChoice.create)
-    if rule == "multiplicative" and choice not in (PowerChoice.create, power_choice_scaled_by_all):
-        raise ValueError(
-            "Multiplicative semantics weighs similarity against powered support; "
-            f"{cmr.part_name(choice)} powers nothing. Take choice=PowerChoice.create, or "
-            "rule='additive'."
-        )
-    return cmr.make_factory(cues=(*cues, semantic_cue), **parts)
+    return cmr.make_factory(cues=(*cues, SemanticCueMaker(rule, field)), **parts)

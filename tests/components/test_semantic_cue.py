@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from conftest import quick_jit
 
-from jaxcmr.components import LinearMemory, PowerChoice
+from jaxcmr.components import ExponentialChoice, LinearMemory, PowerChoice
 from jaxcmr.components._item_values import item_values
 from jaxcmr.components.semantic_cue import (
     SEMANTIC_RULES,
@@ -29,10 +29,15 @@ ALL = jnp.ones(3, bool)
 EDGES = [0.0, 2.220446049250313e-16, 1e-3, 1.0, 100.0]
 
 
-def cue_of(rule, scale, sensitivity=None, similarity=C):
-    number = None if sensitivity is None else jnp.asarray(sensitivity, float)
-    similarity = jnp.asarray(similarity, float)
-    return SemanticCue(similarity, jnp.zeros(len(C)), jnp.asarray(scale, float), number, rule)
+def cue_of(rule, scale):
+    return SemanticCue(jnp.asarray(C), jnp.zeros(len(C)), jnp.asarray(scale, float), rule)
+
+
+def shares(cue, sensitivity, support, recallable=ALL):
+    """Shares of a choice by power."""
+    choice, support = PowerChoice(jnp.asarray(sensitivity, float)), cue(support, jnp.ones(4))
+    weights = cue.log_weights()
+    return choice(support, recallable, *([] if weights is None else [weights]))
 
 
 def after(cue, item):
@@ -52,17 +57,39 @@ def test_similarities_by_hand():
 def test_additive_by_hand():
     """After recall of item 2, (1, 2, 3) + 4 (0.5, 0, 0.2) = (3, 2, 3.8)."""
     cue = after(cue_of("additive", 4.0), 2)
-    np.testing.assert_allclose(cue(jnp.array([1.0, 2, 3]), jnp.ones(4), ALL), [3, 2, 3.8])
+    np.testing.assert_allclose(cue(jnp.array([1.0, 2, 3]), jnp.ones(4)), [3, 2, 3.8])
 
 
 def test_multiplicative_by_hand():
     """After item 2, with s = 2 and t = 4, powered supports 1^4 and 3^4 are weighed by 0.5^2 and
-    0.2^2: 0.25 to 3.24."""
-    cue = after(cue_of("multiplicative", 2.0, 4.0), 2)
-    recallable = jnp.array([True, False, True])
-    support = cue(jnp.array([1.0, 2, 3]), jnp.ones(4), recallable)
-    shares = PowerChoice(jnp.array(4.0))(support, recallable)
-    np.testing.assert_allclose(shares, np.array([0.25, 0, 3.24]) / 3.49, rtol=1e-5)
+    0.2^2: 0.25 to 3.24. Support itself stays."""
+    cue, support = after(cue_of("multiplicative", 2.0), 2), jnp.array([1.0, 2, 3])
+    found = shares(cue, 4.0, support, jnp.array([True, False, True]))
+    np.testing.assert_allclose(found, np.array([0.25, 0, 3.24]) / 3.49, rtol=1e-5)
+    np.testing.assert_array_equal(cue(support, jnp.ones(4)), support)
+
+
+def test_multiplied_into_an_exponential_choice():
+    """The same weights, of strengths exp(2 a / T): with T = 2 and supports 1 and 3, 0.25 e to
+    0.04 e^3. What resembles nothing has the least strength there is."""
+    weights = after(cue_of("multiplicative", 2.0), 2).log_weights()
+    choice = ExponentialChoice(jnp.array(2.0))
+    found = choice(jnp.array([1.0, 2, 3]), jnp.array([True, False, True]), weights)
+    strength = np.array([0.25 * np.exp(1), 0, 0.04 * np.exp(3)])
+    np.testing.assert_allclose(found, strength / strength.sum(), rtol=1e-5)
+    alone = after(cue_of("multiplicative", 2.0), 1).log_weights()  # like item 2, unlike item 3
+    found = choice(jnp.ones(3), jnp.array([False, True, True]), alone)
+    np.testing.assert_allclose(found, [0, 1, np.exp(-61)], rtol=1e-5)
+
+
+def test_what_resembles_nothing_is_chosen_by_chance():
+    """Item 3 alone is unlike the last one: it has only the floor; with all unlike, all are equal,
+    whatever their support."""
+    cue = after(cue_of("multiplicative", 2.0), 1)
+    found = shares(cue, 4.0, jnp.array([1.0, 2, 30]), jnp.array([False, True, True]))
+    np.testing.assert_allclose(found, [0, 1, 2.0**-23], rtol=1e-5)
+    only = jnp.array([True, False, True])
+    np.testing.assert_allclose(shares(cue, 4.0, jnp.array([1.0, 2, 30]), only), [0.5, 0, 0.5])
 
 
 def test_associative_is_what_the_memory_would_give(x64):
@@ -73,7 +100,7 @@ def test_associative_is_what_the_memory_would_give(x64):
     grown = memory.copy()
     grown[1:4] += 7.0 * C
     cue = cue_of("associative", 7.0)
-    ours = cue(LinearMemory(jnp.asarray(memory)).probe(context), jnp.asarray(context), ALL)
+    ours = cue(LinearMemory(jnp.asarray(memory)).probe(context), jnp.asarray(context))
     np.testing.assert_allclose(ours, context @ grown, rtol=1e-12 if x64 else 1e-5)
 
 
@@ -82,52 +109,55 @@ def test_scale_zero_changes_nothing(rule):
     """To the last bit, where similarity is 0 (0^0 is 1) and at every sensitivity."""
     support = jnp.array([1.3, 0.0, 3.7])
     for sensitivity in EDGES:
-        before = cue_of(rule, 0.0, sensitivity)
-        for cue in (before, after(before, 1)):
-            np.testing.assert_array_equal(cue(support, jnp.ones(4), ALL), support)
+        plain = PowerChoice(jnp.asarray(sensitivity))(support, ALL)
+        for cue in (cue_of(rule, 0.0), after(cue_of(rule, 0.0), 1)):
+            np.testing.assert_array_equal(cue(support, jnp.ones(4)), support)
+            np.testing.assert_array_equal(shares(cue, sensitivity, support), plain)
 
 
 @pytest.mark.parametrize("rule", ["additive", "multiplicative"])
 def test_there_is_no_cue_before_the_first_recall(rule):
     """Nor after study, which brings no cue: catches last study taken for last recall."""
     support = jnp.array([1.3, 0.2, 3.7])
-    cue = cue_of(rule, 5.0, 2.0).experience(jnp.eye(3)[0], jnp.array(2.0)).start_retrieving()
-    np.testing.assert_array_equal(cue(support, jnp.ones(4), ALL), support)
+    cue = cue_of(rule, 5.0).experience(jnp.eye(3)[0], jnp.array(2.0)).start_retrieving()
+    np.testing.assert_array_equal(cue(support, jnp.ones(4)), support)
+    plain = PowerChoice(jnp.array(2.0))(support, ALL)
+    np.testing.assert_array_equal(shares(cue, 2.0, support), plain)
 
 
 def test_multiplicative_is_exact_in_range(x64):
-    """Shares are as a^t C^s, reckoned in logarithms, for sensitivities from 1 to 100 and scales
+    """Shares are as a^t C^s, reckoned in logarithms, for sensitivities from 1e-6 to 100 and scales
     from 0 to 100, also where an item no longer recallable is by far the most similar. Catches
     powers that underflow and leave a choice by chance."""
     rng = np.random.default_rng(1)
     recallable = np.array([False, True, True, True])
     for _ in range(100):
-        scale, sensitivity = 100 * rng.random(), 100 ** rng.random()
+        scale, sensitivity = 100 * rng.random(), 10 ** (8 * rng.random() - 6)
         support, similar = 0.1 + rng.random(4), rng.random(4)
         similar[1:] *= 0.3
         matrix = np.zeros((4, 4))
         matrix[0] = similar
-        numbers = [jnp.asarray(number, float) for number in (scale, sensitivity)]
-        cue = SemanticCue(jnp.asarray(matrix), jnp.eye(4)[0], *numbers, "multiplicative")
-        cued = cue(jnp.asarray(support), jnp.ones(5), jnp.asarray(recallable))
-        shares = PowerChoice(numbers[1])(cued, jnp.asarray(recallable))
+        cue = SemanticCue(jnp.asarray(matrix), jnp.eye(4)[0], jnp.asarray(scale), "multiplicative")
+        choice = PowerChoice(jnp.asarray(sensitivity))
+        found = choice(jnp.asarray(support), jnp.asarray(recallable), cue.log_weights())
         strength = sensitivity * np.log(support) + scale * np.log(similar)
         strength = np.exp(strength - strength[1:].max()) + 2.0**-23
         strength[0] = 0
         expected = strength / strength.sum()
-        np.testing.assert_allclose(shares, expected, rtol=1e-9 if x64 else 1e-3, atol=1e-30)
+        np.testing.assert_allclose(found, expected, rtol=1e-9 if x64 else 1e-3, atol=1e-30)
 
 
 @pytest.mark.parametrize("rule", SEMANTIC_RULES)
-def test_gradients_are_finite(rule, x64):
+@pytest.mark.parametrize("choice", [PowerChoice, ExponentialChoice])
+def test_gradients_are_finite(rule, choice, x64):
     """Of a share of the choice, in scale, sensitivity and support, at all edges, with similarity 0
     and support 0 among them."""
 
     def share(numbers, support, recallable):
-        scale, sensitivity = numbers
-        cue = after(cue_of(rule, scale, sensitivity), 1)
-        cued = cue(support, jnp.ones(4), recallable)
-        return PowerChoice(sensitivity)(cued, recallable)[2]
+        cue = after(cue_of(rule, numbers[0]), 1)
+        weights = cue.log_weights()
+        rest = [] if weights is None else [weights]
+        return choice(numbers[1])(cue(support, jnp.ones(4)), recallable, *rest)[2]
 
     value_and_slope = quick_jit(jax.value_and_grad(share, argnums=(0, 1)))
     for scale in EDGES:
@@ -139,12 +169,24 @@ def test_gradients_are_finite(rule, x64):
                     assert all(np.all(np.isfinite(leaf)) for leaf in jax.tree.leaves(found))
 
 
+def test_a_word_is_not_similar_to_itself():
+    """However often the list has it, as events of their own: catches a cosine of 1 beside the
+    diagonal."""
+    twice = {
+        "listLength": np.array([[3]]),
+        "pres_itemnos": np.array([[1, 2, 3]]),
+        "pres_itemids": np.array([[1, 2, 1]]),
+    }
+    found = similarities(twice, FEATURES, "pres_itemids")[0]
+    np.testing.assert_allclose(found, [[0, HALF, 0], [HALF, 0, HALF], [0, HALF, 0]], atol=1e-15)
+
+
 @pytest.mark.parametrize(
     ("change", "features", "message"),
     [
         ({}, None, "needs features.*None"),
         ({}, np.ones(3), r"\(vocabulary, dimensions\).*\(3,\)"),
-        ({}, np.full((4, 2), np.nan), "finite"),
+        ({}, np.full((4, 2), np.nan), r"finite; row\(s\) \[1, 2, 3, 4\]"),
         ({}, FEATURES[:3], "'pres_itemids' holds 4.*1 to 3"),
         ({"pres_itemids": DATA["pres_itemids"] - 1}, FEATURES, "holds 0.*1 to 5"),
         ({"pres_itemids": DATA["pres_itemids"] + 1}, FEATURES, r"length zero.*\[5\]"),

@@ -32,7 +32,7 @@ def test_a_trial_by_hand():
     cue = cue_of(ECMR).experience(ITEM[1], jnp.array(2.0)).experience(ITEM[0], jnp.array(1.0))
     learned = np.array([[0.64, 4.8, 0], [0.48, 3.6, 0], [0.6, 0, 0]])
     np.testing.assert_allclose(cue.memory.state, learned, rtol=1e-6)
-    support = cue(jnp.array([10.0, 20, 30]), jnp.ones(4), jnp.ones(3, bool))
+    support = cue(jnp.array([10.0, 20, 30]), jnp.ones(4))
     np.testing.assert_allclose(support, [11, 24.8, 30], rtol=1e-6)
 
     context = drift(np.array([0.64, 0.48, 0.6]), np.eye(3)[0], 0.5)
@@ -41,7 +41,7 @@ def test_a_trial_by_hand():
     context = drift(context, np.eye(3)[1], 0.6)
     recalled = ready.retrieve(ITEM[1])
     np.testing.assert_allclose(recalled.context.state, context, rtol=1e-6)
-    support = recalled(jnp.zeros(3), jnp.ones(4), jnp.ones(3, bool))
+    support = recalled(jnp.zeros(3), jnp.ones(4))
     np.testing.assert_allclose(support, context @ learned, rtol=1e-6)
 
 

@@ -5,9 +5,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from conftest import quick_jit
-from model_examples import MAY_REPEAT, NOT_A_DISTRIBUTION, example_of
+from model_examples import MAY_REPEAT, NOT_A_DISTRIBUTION, example_of, parameters_of
 
+from jaxcmr.loss import MemorySearchLikelihoodFnGenerator
 from jaxcmr.models import MODELS, usual_bounds
+from jaxcmr.optimize import Box
 from jaxcmr.simulation import study
 from jaxcmr.typing import MemorySearch
 
@@ -15,11 +17,15 @@ ITEMS = jnp.arange(1, 5)
 
 
 def random_parameters(name, rng):
-    """Uniform inside the usual bounds, with an edge now and then."""
+    """Uniform inside the usual bounds, with an edge now and then, as far as single precision can
+    hold it: 1 - 2e-16 would be 1."""
+    bounds = usual_bounds(name)
+    with jax.enable_x64(False):
+        box = Box.from_bounds(list(bounds.values()))
     values = {}
-    for parameter, (low, high) in usual_bounds(name).items():
+    for parameter, low, high in zip(bounds, box.lower, box.upper, strict=True):
         unit = rng.choice([0.0, 1.0, rng.random()], p=[0.15, 0.15, 0.7])
-        values[parameter] = low + unit * (high - low)
+        values[parameter] = float(np.float32(low + unit * (high - low)))
     return values
 
 
@@ -110,6 +116,75 @@ def test_strengths_are_searched_on_a_logarithmic_scale(name):
     scales = factory_of(name).parameter_scales
     strengths = [parameter for parameter, (_, high) in usual_bounds(name).items() if high == 100]
     assert strengths and all(scales[parameter] == "log" for parameter in strengths)
+
+
+def nll_of(name, data, features, parameters):
+    generator = MemorySearchLikelihoodFnGenerator(MODELS[name], data, features)
+    return np.asarray(generator.nll_per_event(np.arange(len(data["recalls"])), parameters))
+
+
+def two_trials(name, n_slots=4):
+    """Four-item lists with two recalls, and with as many as there are items."""
+    data, features, _ = example_of(name, 4, 2)
+    data["recalls"] = np.zeros((2, n_slots), int)
+    data["recalls"][:, :4] = [[2, 3, 0, 0], [4, 1, 2, 3]]
+    return data, features
+
+
+def test_padding_is_inert(name):
+    """A list beside longer ones, with more slots for recalls, has the likelihood that it has alone;
+    sharply as at sensitivity 100."""
+    alone, features = two_trials(name)
+    n_longer = 4 if name in MAY_REPEAT else 7  # an alphabet is as long as it is
+    longer, vectors, _ = example_of(name, n_longer, 3)
+    for field, values in alone.items():
+        padded = np.pad(values, ((0, 0), (0, longer[field].shape[1] - values.shape[1])))
+        longer[field][:2] = padded
+    if name not in MAY_REPEAT:  # the same vectors, and more
+        vectors = np.zeros((7, 7))
+        vectors[:4, :4], vectors[4:, 4:] = features, np.eye(3)
+        features = vectors[:4]
+    parameters = parameters_of(name)
+    if "choice_sensitivity" in parameters:
+        parameters |= {"choice_sensitivity": 100.0, "shared_support": 8.0, "item_support": 0.1}
+    with jax.enable_x64(True):
+        expected = nll_of(name, alone, features, parameters)
+        found = nll_of(name, longer, vectors, parameters)[:2]
+    np.testing.assert_allclose(found[:, :4], expected, rtol=1e-9, atol=1e-12)
+    no_room_to_stop = found.shape[1] > 4 and name != "cmr_no_stop"
+    assert not no_room_to_stop or np.all(found[:, 5:] == 0)
+
+
+def test_one_trace_serves_all_trials_and_parameters(name):
+    """Which trial, and every value, is known only to the compiled program: catches a model that
+    asks Python."""
+    traces = []
+    factory = factory_of(name)
+
+    @quick_jit
+    def first_outcomes(trial, parameters):
+        traces.append(1)
+        model = study(factory.create_trial_model(trial, parameters), ITEMS)
+        return model.outcome_probabilities()
+
+    rng = np.random.default_rng(5)
+    for trial in (0, 1, 0):
+        assert np.all(np.isfinite(first_outcomes(trial, random_parameters(name, rng))))
+    assert len(traces) == 1
+
+
+def test_single_precision_is_close_to_double(name):
+    """The likelihood of two trials, at 30 random parameter sets and edges of the bounds: what a fit
+    in single precision minimises is the model."""
+    data, features = two_trials(name)
+    if name == "cmr_no_stop":  # which finds stopping early impossible
+        data["recalls"][0] = [2, 3, 1, 4]
+    rng = np.random.default_rng(6)
+    sets = [random_parameters(name, rng) for _ in range(30)]
+    single = [nll_of(name, data, features, values).sum() for values in sets]
+    with jax.enable_x64(True):
+        double = [nll_of(name, data, features, values).sum() for values in sets]
+    np.testing.assert_allclose(single, double, atol=0.05, rtol=1e-3)
 
 
 def test_parameter_names_are_what_it_reads(name):

@@ -109,12 +109,10 @@ def test_many_trials_come_in_blocks(small_data):
 @pytest.mark.parametrize(
     "change",
     [
-        {"recalls": [[1, 2, 1, 0, 0]] * 7},
-        {"recalls": [[1, 0, 2, 0, 0]] + [[1, 0, 0, 0, 0]] * 6},
-        {"recalls": [[1, 0, 0, 0, 0]] * 2 + [[4, 0, 0, 0, 0]] + [[2, 0, 0, 0, 0]] * 4},
-        {"pres_itemnos": [[1, 2, 1, 3, 0]] * 7},
+        {"recalls": [[2, 3, 2, 0, 0]] * 7},
+        {"pres_itemnos": [[1, 2, 1, 3, 0]] * 7, "recalls": [[2, 4, 0, 0, 0]] * 7},
     ],
-    ids=["recall repeated", "recall after a stop", "nothing there", "item studied twice"],
+    ids=["recall repeated", "item studied twice"],
 )
 def test_what_has_no_closed_form_is_played_forward(change):
     """The equations hold for different items, recalled once each."""

@@ -7,10 +7,16 @@ import pytest
 from model_examples import PARAMETERS
 from numpy_cmr import EPS, drift
 
-from jaxcmr.components import ExponentialChoice, PowerChoice
+from jaxcmr.components import (
+    ContextCompetition,
+    PowerChoice,
+    SupportRatioTermination,
+    instance_context_to_item,
+)
 from jaxcmr.loss import MemorySearchLikelihoodFnGenerator
 from jaxcmr.models import cmr
 from jaxcmr.models.semantic_cmr import USUAL_BOUNDS, make_factory
+from jaxcmr.simulation import study
 
 RULES = ("additive", "multiplicative", "associative")
 FEATURES = np.random.default_rng(0).normal(size=(20, 3))  # about half of the cosines are negative
@@ -130,13 +136,35 @@ def test_gradients_are_finite_and_right(rule, x64, data):
 
 
 def test_what_makes_no_sense_is_refused():
-    """Similarity multiplied into a choice that powers nothing; a rule that there is not."""
-    with pytest.raises(ValueError, match="ExponentialChoice powers nothing"):
-        make_factory("multiplicative", choice=ExponentialChoice.create)
+    """Semantics in a matrix that there is not; a rule that there is not, or a field."""
+    with pytest.raises(ValueError, match="Associative semantics is a part of the linear"):
+        make_factory("associative", mcf=instance_context_to_item)
     with pytest.raises(ValueError, match="'rule' must be one of"):
         make_factory("multiplied")
     with pytest.raises(ValueError, match="no field 'words'"):
         make_factory(field="words")(tiny([()]), FEATURES)
+
+
+@pytest.mark.parametrize("termination", [ContextCompetition, SupportRatioTermination])
+def test_similarity_multiplied_in_acts_on_the_choice_alone(termination):
+    """What is recalled supports stopping as it does without semantics, so that a support ratio does
+    not jump at scale 0; a rival that is no item is as strong as it was, so that less similarity
+    leaves more to it."""
+    factory = make_factory("multiplicative", termination=termination.create)
+    stops = []
+    for like in (0.2, 0.9):
+        vectors = np.array([[1, 0, 0], [like, np.sqrt(1 - like**2), 0], [like, 0, 1.0]])
+        vectors[2, 2] = np.sqrt(1 - like**2)
+        for scale in (0.0, 1e-9, 1.0):
+            made = factory(tiny([()], (1, 2, 3)), vectors)
+            model = made.create_trial_model(0, {**PARAMETERS, "semantic_scale": scale})
+            model = study(model, jnp.arange(1, 4)).retrieve(jnp.array(1))
+            stops.append(float(model.stop_probability()))
+    np.testing.assert_allclose(np.array(stops)[[1, 3, 4]], stops[0], rtol=1e-5)
+    if termination is ContextCompetition:
+        assert stops[2] > 1.01 * stops[5] > stops[0]
+    else:
+        np.testing.assert_allclose(stops, stops[0], rtol=1e-6)
 
 
 @pytest.mark.parametrize("rule", RULES)
