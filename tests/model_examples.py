@@ -30,7 +30,6 @@ MAY_REPEAT = ("confusable_cru",)
 OTHERS = {
     "encoding_drift_decrease": 0.9,
     "choice_temperature": 2.0,
-    "mfc_trace_sensitivity": 1.5,
     "mcf_trace_sensitivity": 1.5,
     "semantic_scale": 0.5,
     "source_drift_rate": 0.6,

@@ -9,7 +9,8 @@ import pytest
 from conftest import quick_jit
 
 from jaxcmr.loss import MemorySearchSetLikelihoodFnGenerator
-from jaxcmr.models import MODELS, usual_bounds
+from jaxcmr.models import MODELS, positional_cmr, usual_bounds
+from jaxcmr.models.cmr import make_factory
 
 evaluate = quick_jit(lambda loss, x: loss(x))
 
@@ -132,6 +133,13 @@ def test_long_recalls_stay_finite(peers):
     worst = {name: 0.5 * (low + high) for name, (low, high) in bounds.items()}
     nll = generator.nll_per_event(np.arange(4), worst)
     assert np.all(np.isfinite(nll)) and np.all(nll > 0)
+
+
+@pytest.mark.parametrize("make", [make_factory, positional_cmr.make_factory])
+def test_a_model_that_repeats_recalls_has_no_sets(small_data, make):
+    """Sets would be far less than all that it may recall: probabilities would not sum to one."""
+    with pytest.raises(ValueError, match="may recall an item again"):
+        MemorySearchSetLikelihoodFnGenerator(make(allow_repeated_recalls=True), small_data)
 
 
 def test_no_orders_is_an_error(small_data):

@@ -7,7 +7,7 @@ import pytest
 from conftest import quick_jit, stop_with
 
 from jaxcmr.analyses import serial_position_curve
-from jaxcmr.loss import MemorySearchSpcMseFnGenerator
+from jaxcmr.loss import LOSSES, MemorySearchSpcMseFnGenerator
 from jaxcmr.models import MODELS
 from jaxcmr.models.cmr import make_factory
 from jaxcmr.simulation import simulate_dataset
@@ -90,6 +90,31 @@ def test_positions_that_no_list_has_do_not_count(parameters):
     for trials in ([0], [1], [0, 1]):
         loss = make_loss(data, trials, parameters, factory=stop)
         np.testing.assert_allclose(evaluate(loss, NOTHING), 1.0, rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["spc_mse", "summary_mse"])
+def test_either_position_of_a_repeated_item_will_do(parameters, name):
+    """Recalls of the second position are told as simulated ones, by the first: the same recalls
+    have the same loss."""
+    items = np.tile([1, 2, 3, 1, 4, 2], (30, 1))
+    lists = {"subject": np.ones((30, 1), int), "listLength": np.full((30, 1), 6)}
+    data = {**lists, "pres_itemnos": items, "recalls": np.zeros((30, 6), int)}
+    data = simulate_dataset(MODELS["cmr"], data, parameters, seed=2)
+    second = {1: 4, 2: 6}
+    other = np.vectorize(lambda position: second.get(position, position))(data["recalls"])
+    assert np.any(other != data["recalls"])
+    options = {"summary_mse": {"summary": first_recalls_at}}.get(name, {})
+    losses = [
+        LOSSES[name](MODELS["cmr"], {**data, "recalls": recalls}, None, **options)(
+            np.arange(30), parameters, ()
+        )
+        for recalls in (data["recalls"], other)
+    ]
+    assert evaluate(losses[0], NOTHING) == evaluate(losses[1], NOTHING)
+
+
+def first_recalls_at(recalls, fields, is_trial):
+    return (recalls[:, :1] == jnp.arange(1, 7)).sum(0) / is_trial.sum()
 
 
 @pytest.mark.parametrize("shape", [(1,), (1, 4)])

@@ -8,7 +8,7 @@ import pytest
 from model_examples import PARAMETERS, example_of
 
 from jaxcmr import components, simulation
-from jaxcmr.models import MODELS, cru, usual_bounds
+from jaxcmr.models import MODELS, confusable_cru, cru, usual_bounds
 from jaxcmr.models.cmr import make_factory
 
 study = eqx.filter_jit(simulation.study)
@@ -59,6 +59,10 @@ def test_free_and_fixed_parameters_are_all_there_are():
     [
         ("instance competition", "nothing for it to be an item of"),
         ("ratio repeats", "an item is both"),
+        ("sources competition", "what source contexts have learned of it no paper says"),
+        ("a class", r"choice takes a function .*Take PowerChoice\.create"),
+        ("a name", "termination takes a function.*got 'positional'"),
+        ("a cue alone", r"cues takes a list.*cues=\[...\]"),
     ],
 )
 def test_parts_that_make_no_sense_together_are_refused(parts, message):
@@ -72,9 +76,27 @@ def test_parts_that_make_no_sense_together_are_refused(parts, message):
             "termination": components.SupportRatioTermination.create,
             "allow_repeated_recalls": True,
         },
+        "sources competition": {
+            "cues": [components.SourceCueMaker("valence", (0, 1))],
+            "termination": components.ContextCompetition.create,
+        },
+        "a class": {"choice": components.PowerChoice},
+        "a name": {"termination": "positional"},
+        "a cue alone": {"cues": components.SemanticCueMaker()},
     }
     with pytest.raises(ValueError, match=message):
         make_factory(**chosen[parts])
+
+
+def test_misspelt_names_are_refused():
+    """A mechanism, turned on or off, or a fixed parameter: taken for nothing, the model would be
+    another than the one that is asked for."""
+    for call in (cru.make_factory, cru.off, cru.bounds_without, confusable_cru.make_factory):
+        with pytest.raises(ValueError, match=r"no mechanism 'feature-to-context'.*drift_decrease"):
+            call("feature-to-context")
+    data, features, _ = example_of("cmr", 5, 1)
+    with pytest.raises(ValueError, match=r"'primacy_scal'. Did you mean 'primacy_scale'\?"):
+        make_factory(fixed={"primacy_scal": 0.0})(data, features)
 
 
 def test_support_ratio_by_hand():
