@@ -74,7 +74,8 @@ def complete(config: Mapping[str, Any]) -> dict[str, Any]:
 
     Raises:
         ValueError: no data named; an unknown model, loss, fitter or precision; a fixed parameter
-            that the model does not have; an option that the loss does not have.
+            that the model does not have; an option that the loss does not have; a path that is
+            none.
     """
     full = {**SETTINGS, **config}
     if full["data"] is None:
@@ -88,6 +89,9 @@ def complete(config: Mapping[str, Any]) -> dict[str, Any]:
             hint = did_you_mean(name, usual)
             raise ValueError(f"[fixed]: {full['model']} has no parameter '{name}'. {hint}")
     bounds = config.get("bounds", usual)
+    full["start_from"] = as_paths(full["start_from"])
+    if not isinstance(full["features"], str):
+        raise ValueError(f"features is the path of a file; got {full['features']!r}.")
     full["loss_options"] = check_loss_options(full["loss"], config.get("loss_options", {}))
     full["fixed"] = fixed
     full["bounds"] = {name: pair for name, pair in bounds.items() if name not in fixed}
@@ -100,6 +104,14 @@ def complete(config: Mapping[str, Any]) -> dict[str, Any]:
     search = SHORT if full["fitter"] == "jax" and polishes else LONG
     full["hyperparameters"] = {**defaults_for(hyperparameters), **search, **hyperparameters}
     return full
+
+
+def as_paths(start_from: Any) -> list[str]:
+    """The paths of earlier results; one alone will do."""
+    paths = [start_from] if isinstance(start_from, str) else start_from
+    if not isinstance(paths, list) or not all(isinstance(path, str) for path in paths):
+        raise ValueError(f"start_from is a list of paths of results; got {start_from!r}.")
+    return paths
 
 
 def check_loss_options(loss: str, options: Mapping[str, Any]) -> dict[str, Any]:

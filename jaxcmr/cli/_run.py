@@ -9,9 +9,10 @@ import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import partial
+from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import jax
 import numpy as np
@@ -52,7 +53,7 @@ def run(config: Mapping[str, Any], out: Path) -> int:
     keep_compiled()
     data = load(config["data"])
     features = load_features(config["features"])
-    starts = [json.loads(Path(path).read_text("utf-8")) for path in config["start_from"]]
+    starts = [load_result(path) for path in config["start_from"]]
     mask = choose_trials(data, config)
     fitter = FITTERS[config["fitter"]](
         data,
@@ -75,10 +76,7 @@ def run(config: Mapping[str, Any], out: Path) -> int:
     except FitInterrupted as interruption:
         print(f"\nInterrupted: {interruption}".replace("this exception's `result`", str(out)))
         result, status = interruption.result, 130
-    used = select_trials(data, mask)
-    if features is not None:
-        used = {**used, "features": features}
-    record = {**result, "run": describe_run(config, used)}
+    record = {**result, "run": describe_run(config, select_trials(data, mask), features)}
     path = out / "result.json"
     path.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     if result["fitness"]:
@@ -110,7 +108,24 @@ def load_features(path: str) -> np.ndarray | None:
     """The features in an .npy file, or in a table of numbers with commas; None for no path."""
     if not path:
         return None
-    return np.load(path) if path.endswith(".npy") else np.loadtxt(path, delimiter=",", ndmin=2)
+    try:
+        return np.load(path) if path.endswith(".npy") else np.loadtxt(path, delimiter=",", ndmin=2)
+    except ValueError as error:
+        raise ValueError(
+            f"{path} holds no features: an array of numbers in .npy, or rows of numbers with "
+            f"commas and no header in .csv ({error})."
+        ) from error
+
+
+def load_result(path: str) -> FitResult:
+    """The result of an earlier run."""
+    try:
+        result: Any = json.loads(Path(path).read_text("utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path} is no result of a run: not JSON ({error}).") from error
+    if not isinstance(result, dict) or "fits" not in result:
+        raise ValueError(f"{path} is no result of a run: it has no 'fits'.")
+    return cast(FitResult, result)
 
 
 def choose_trials(data: RecallDataset, config: Mapping[str, Any]) -> TrialMask:
@@ -131,11 +146,17 @@ def choose_trials(data: RecallDataset, config: Mapping[str, Any]) -> TrialMask:
     raise ValueError(f"subjects must be 'all', how many, or a list of ids; got {chosen!r}.")
 
 
-def describe_run(config: Mapping[str, Any], used: RecallDataset) -> dict[str, Any]:
-    """What it takes to repeat a run, as JSON."""
+def describe_run(
+    config: Mapping[str, Any], used: RecallDataset, features: np.ndarray | None
+) -> dict[str, Any]:
+    """What it takes to repeat a run, as JSON; files by fingerprint."""
     return {
         "config": dict(config),
         "data": {"trials": len(used["recalls"]), "fingerprint": fingerprint(used)},
+        "features": None if features is None else fingerprint({"features": features}),
+        "start_from": [
+            f"sha256:{sha256(Path(path).read_bytes()).hexdigest()}" for path in config["start_from"]
+        ],
         "versions": {"python": platform.python_version()}
         | {package: version(package) for package in PACKAGES},
         "platform": {"system": platform.platform(), "device": jax.devices()[0].device_kind},

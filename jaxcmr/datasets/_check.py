@@ -20,13 +20,10 @@ LOWEST = {
     "subject": None,
     "listLength": 1,
     "pres_itemnos": 0,
-    "recalls": None,
+    "recalls": 0,
     "pres_itemids": 0,
     "rec_itemids": -1,
 }
-
-
-ADVICE = "expected 0 or more; jaxcmr.datasets.first_recalls leaves intrusions out"
 
 
 def check_data(data: RecallDataset) -> dict[str, np.ndarray]:
@@ -63,7 +60,6 @@ def check_data(data: RecallDataset) -> dict[str, np.ndarray]:
         if name in fields:
             fields[name] = _as_integers(name, fields[name])
             _check_lowest(name, fields[name], lowest)
-    _refuse(fields["recalls"] < 0, "recalls", fields["recalls"], ADVICE)
     _check_study(fields["pres_itemnos"], fields["listLength"])
     _check_recalls(fields["recalls"], fields["listLength"])
     return fields
@@ -98,7 +94,9 @@ def _as_integers(name: str, array: np.ndarray) -> np.ndarray:
 
 def _check_lowest(name: str, array: np.ndarray, lowest: int | None) -> None:
     if lowest is not None:
-        _refuse(array < lowest, name, array, f"expected {lowest} or more")
+        advice = "; jaxcmr.datasets.first_recalls leaves intrusions out"
+        expected = f"expected {lowest} or more" + (advice if name == "recalls" else "")
+        _refuse(array < lowest, name, array, expected)
 
 
 def _check_study(items: np.ndarray, list_length: np.ndarray) -> None:

@@ -31,10 +31,12 @@ def first_recalls(data: RecallDataset) -> dict[str, np.ndarray]:
         ValueError: ``recalls`` are not whole numbers, or the rest fails `check_data`.
     """
     fields = as_fields(data)
-    recalls = np.asarray(fields.get("recalls", 0))
-    is_intrusion = recalls < 0
-    # The rest must stand as it is: only then is it known which item each recall is of.
-    checked = check_data({**fields, "recalls": moved_up(recalls, ~is_intrusion)})
+    recalls = fields.get("recalls", np.zeros((1, 1)))
+    is_intrusion = (recalls < 0) & (recalls == np.round(recalls)) & np.isfinite(recalls)
+    # The rest must be data: only then is it known which item each recall is of.
+    if "recalls" in fields and recalls.dtype.kind != "b":
+        fields["recalls"] = moved_up(recalls, ~is_intrusion)
+    checked = check_data(fields)
 
     positions = checked["recalls"]
     items = np.take_along_axis(np.pad(checked["pres_itemnos"], ((0, 0), (1, 0))), positions, axis=1)

@@ -46,11 +46,14 @@ def load_data(
         raise FileNotFoundError(f"no data file at {path} (looked from {Path.cwd()})")
     try:
         fields = _read_fields(path)
-        return check_data(fields if prepare is None else prepare(fields))
     except OSError as error:
         raise ValueError(
             f"{path} cannot be read as HDF5 (damaged, or another format?): {error}"
         ) from error
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+    try:
+        return check_data(fields if prepare is None else prepare(fields))
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -21,11 +21,20 @@ from jaxcmr.fitting._trials import make_subject_trial_masks, stack_trials
 from jaxcmr.optimize import LaneReport, OptimizeResults
 from jaxcmr.typing import FitResult, LossFn, LossFnGenerator, RecallDataset, TrialMask
 
-__all__ = ["Fitter"]
+__all__ = ["UNIT_CUBE", "Fitter", "Run"]
 
 
 UNIT_CUBE = [(0.0, 1.0)]
 """Bounds of what is searched, one pair a parameter; see `SearchSpace`."""
+
+
+class Run(NamedTuple):
+    """One search for one subject."""
+
+    subject: int
+    number: int  # among the subject's runs
+    loss: LossFn  # on the unit cube
+    start: np.ndarray | None  # a member of its first population
 
 
 class Fitter(ABC):
@@ -43,7 +52,8 @@ class Fitter(ABC):
 
             - ``num_steps`` (1000): most generations;
             - ``pop_size`` (15): population per free parameter;
-            - ``best_of`` (1): independent runs, of which the best counts;
+            - ``best_of`` (1): independent runs, of which the best counts (and of those that start
+              from earlier fits, see `fit`);
             - ``relative_tolerance`` (0.001), ``absolute_tolerance`` (0.0): a run ends when the
               standard deviation of the population's losses is at most the absolute tolerance plus
               the relative one times their mean;
@@ -84,7 +94,7 @@ class Fitter(ABC):
         self.generator = loss_fn_generator(model_factory, dataset, features)
         bounds, scale = self.hyperparameters["bounds"], self.hyperparameters["scale"]
         of_model = getattr(self.generator, "parameter_scales", None) or {}
-        self.spaces = [
+        self.spaces = [  # of runs 0, 1, ..., and again from the first
             SearchSpace.of(bounds, choose_scales(scale, bounds, of_model, run))
             for run in range(len(ALTERNATE))
         ]
@@ -105,10 +115,11 @@ class Fitter(ABC):
             trial_mask: (trials,) boolean.
             subject_id: goes into the result and the random draws; with a subject's own trials and
                 id, the fit equals that subject's entry of `fit_subjects`.
-            start_from: results of earlier fits, such as those of models that are special cases of
-                this one. From each estimate for `subject_id`, or pooled one, one more run starts,
-                so that no fit is worse than those it starts from. Out of bounds it is moved to the
-                nearest bound.
+            start_from: results of earlier fits. One more run starts from each, from its estimate
+                for `subject_id` or its pooled one (subject -1), moved into the bounds where it is
+                outside. After a fit of a special case of this model to the same trials by the same
+                loss, this one is then not worse. Parameters that are fixed here have their values
+                from here.
 
         Returns:
             A `jaxcmr.typing.FitResult` with lists of one.
@@ -149,15 +160,8 @@ class Fitter(ABC):
         )
 
     @abstractmethod
-    def _search(
-        self,
-        losses: Sequence[LossFn],
-        subjects: Sequence[int],
-        runs: Sequence[int],
-        starts: Sequence[np.ndarray | None],
-    ) -> Iterator[LaneReport]:
-        """Minimises each of `losses` in the unit cube, for run `runs[i]` of `subjects[i]`, with
-        ``starts[i]`` in its first population."""
+    def _search(self, runs: Sequence[Run]) -> Iterator[LaneReport]:
+        """Makes the runs, a lane each, in the unit cube."""
 
     def _polishes(self, loss: LossFn) -> bool:
         """Whether to end with a polish: not where the loss says that it has no slope to follow."""
@@ -172,9 +176,12 @@ class Fitter(ABC):
             self.generator(trials, self.fixed, self.free_names) for trials in stack_trials(masks)
         ]
         self._check_loss(losses[0])
-        cold = self.hyperparameters["best_of"]
-        n_runs = cold + len(starts)
-        lanes = [(s, run) for s in range(len(subjects)) for run in range(n_runs)]
+        n_runs = self.hyperparameters["best_of"] + len(starts)
+        runs = [
+            self._make_run(subject, loss, number, own_starts)
+            for subject, loss, *own_starts in zip(subjects, losses, *starts, strict=True)
+            for number in range(n_runs)
+        ]
         finished: dict[int, OptimizeResults] = {}
 
         def result_so_far() -> FitResult:
@@ -183,7 +190,7 @@ class Fitter(ABC):
             return make_result(
                 [subjects[s] for s in done],
                 [
-                    [self._in_user_units(finished[lane], lane % n_runs) for lane in rows[s]]
+                    [self._in_user_units(finished[lane], runs[lane].number) for lane in rows[s]]
                     for s in done
                 ],
                 self.fixed,
@@ -191,19 +198,10 @@ class Fitter(ABC):
                 time.perf_counter() - began,
             )
 
-        reports = self._search(
-            [self._space(run).loss(losses[s]) for s, run in lanes],
-            [subjects[s] for s, _ in lanes],
-            [run for _, run in lanes],
-            [
-                self._space(run).to_unit(starts[run - cold][s]) if run >= cold else None
-                for s, run in lanes
-            ],
-        )
         with ProgressBar(len(subjects), self.hyperparameters["progress_bar"]) as bar:
             try:
-                for report in reports:
-                    subject, run = subjects[report.lane // n_runs], report.lane % n_runs
+                for report in self._search(runs):
+                    subject, run = runs[report.lane].subject, runs[report.lane].number
                     if not np.isfinite(report.energy):
                         raise ValueError(self._nowhere_finite(subject))
                     if self.hyperparameters["display_iterations"]:
@@ -215,12 +213,20 @@ class Fitter(ABC):
                 raise FitInterrupted(result_so_far(), len(subjects)) from None
         return result_so_far()
 
-    def _space(self, run: int) -> SearchSpace:
-        return self.spaces[run % len(self.spaces)]
+    def _make_run(
+        self, subject: int, loss: LossFn, number: int, starts: Sequence[Sequence[float]]
+    ) -> Run:
+        """Run `number` of a subject; those from `best_of` on begin with one of `starts` each."""
+        space, later = self._space(number), number - self.hyperparameters["best_of"]
+        start = space.to_unit(starts[later]) if later >= 0 else None
+        return Run(subject, number, space.loss(loss), start)
 
-    def _in_user_units(self, result: OptimizeResults, run: int) -> OptimizeResults:
+    def _space(self, number: int) -> SearchSpace:
+        return self.spaces[number % len(self.spaces)]
+
+    def _in_user_units(self, result: OptimizeResults, number: int) -> OptimizeResults:
         with jax.enable_x64(np.asarray(result.x).dtype == np.float64):
-            return result._replace(x=self._space(run).to_user(jnp.asarray(result.x)))
+            return result._replace(x=self._space(number).to_user(jnp.asarray(result.x)))
 
     def _check_loss(self, loss: LossFn) -> None:
         """Traces the loss without running it, so that its errors come before any compilation."""

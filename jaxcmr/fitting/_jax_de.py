@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import jax
-import numpy as np
 from jaxtyping import PRNGKeyArray
 
-from jaxcmr.fitting._fitter import UNIT_CUBE, Fitter
+from jaxcmr.fitting._fitter import UNIT_CUBE, Fitter, Run
 from jaxcmr.optimize import LaneReport, evolve_lanes
-from jaxcmr.typing import LossFn
 
 __all__ = ["JaxDE"]
 
@@ -18,24 +16,15 @@ __all__ = ["JaxDE"]
 class JaxDE(Fitter):
     __doc__ = Fitter.__doc__
 
-    def _search(
-        self,
-        losses: Sequence[LossFn],
-        subjects: Sequence[int],
-        runs: Sequence[int],
-        starts: Sequence[np.ndarray | None],
-    ) -> Iterator[LaneReport]:
+    def _search(self, runs: Sequence[Run]) -> Iterator[LaneReport]:
         options = self.hyperparameters
         return evolve_lanes(
-            losses,
+            [run.loss for run in runs],
             UNIT_CUBE * len(self.free_names),
-            [
-                run_key(options["seed"], subject, run)
-                for subject, run in zip(subjects, runs, strict=True)
-            ],
-            x0=starts,
+            [run_key(options["seed"], run.subject, run.number) for run in runs],
+            x0=[run.start for run in runs],
             maxiter=options["num_steps"],
-            polish=self._polishes(losses[0]),
+            polish=self._polishes(runs[0].loss),
             max_memory=options["max_memory"] or None,
             popsize=options["pop_size"],
             strategy=options["strategy"],

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import scipy.optimize
 
-from jaxcmr.fitting._fitter import UNIT_CUBE, Fitter
+from jaxcmr.fitting._fitter import UNIT_CUBE, Fitter, Run
 from jaxcmr.optimize import Box, LaneReport, OptimizeResults, in_double
 from jaxcmr.typing import LossFn
 
@@ -21,20 +21,14 @@ __all__ = ["ScipyDE"]
 class ScipyDE(Fitter):
     __doc__ = Fitter.__doc__
 
-    def _search(
-        self,
-        losses: Sequence[LossFn],
-        subjects: Sequence[int],
-        runs: Sequence[int],
-        starts: Sequence[np.ndarray | None],
-    ) -> Iterator[LaneReport]:
+    def _search(self, runs: Sequence[Run]) -> Iterator[LaneReport]:
         options = {**self.hyperparameters, "bounds": UNIT_CUBE * len(self.free_names)}
-        lanes = enumerate(zip(losses, subjects, runs, starts, strict=True))
-        for lane, (loss, subject, run, start) in lanes:
-            rng = np.random.default_rng([self.hyperparameters["seed"], subject % 2**32, run])
-            result = minimize(loss, rng, options, start)
-            if self._polishes(loss):
-                result = polished(loss, options["bounds"], result)
+        seed = self.hyperparameters["seed"]
+        for lane, run in enumerate(runs):
+            rng = np.random.default_rng([seed, run.subject % 2**32, run.number])
+            result = minimize(run.loss, rng, options, run.start)
+            if self._polishes(run.loss):
+                result = polished(run.loss, options["bounds"], result)
             yield LaneReport(lane, int(result.nit), float(result.fun), result)
 
 

@@ -96,15 +96,20 @@ class SearchSpace(eqx.Module):
         is_log = steepness > 0
         share = jnp.expm1(steepness * z) / jnp.where(is_log, jnp.expm1(steepness), 1.0)
         share = jnp.where(is_log, share, z)
-        return jnp.where(share < 1, jnp.clip(low + (high - low) * share, low, below_high), high)
+        inside = jnp.clip(low + (high - low) * share, low, below_high)
+        at_end = high + (high - low) * (share - 1)  # `high`, with the slope that it has there
+        return jnp.where(share < 1, inside, at_end)
 
     def to_unit(self, x: Sequence[float]) -> np.ndarray:
-        """The place of parameters `x`, (n_params,), those out of bounds moved to the nearest."""
+        """The place of parameters `x`, (n_params,), those out of bounds moved to the nearest. What
+        is below an upper bound has a place below 1, in the working precision."""
         share = np.clip((np.asarray(x, float) - self.low) / (self.high - self.low), 0.0, 1.0)
         steepness = self.decades * np.log(10.0)
         is_log = steepness > 0
         log_share = np.log1p(share * np.expm1(steepness)) / np.where(is_log, steepness, 1.0)
-        return np.where(is_log, log_share, share)
+        place = np.where(is_log, log_share, share)
+        one = np.ones((), jnp.result_type(float))
+        return np.where(share < 1, np.minimum(place, np.nextafter(one, one - one)), place)
 
     def loss(self, loss: LossFn) -> LossFn:
         """`loss` as a function of places."""

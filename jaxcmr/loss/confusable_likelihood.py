@@ -31,7 +31,8 @@ class ConfusableLikelihoodFnGenerator:
         features: passed to `model_factory`, e.g. the distances between letters.
 
     Raises:
-        ValueError: a field is missing, or something was typed after a 0, where typing had ended.
+        ValueError: a field is missing, something was typed after a 0, where typing had ended, or
+            the model's choices are not item ids (its factory has no true `choices_are_ids`).
     """
 
     def __init__(
@@ -50,6 +51,12 @@ class ConfusableLikelihoodFnGenerator:
             )
         over_letters = {**dataset, "pres_itemnos": studied}
         self.trial_sets = TrialSets(model_factory, over_letters, features, choices=typed)
+        if not getattr(self.trial_sets.factory, "choices_are_ids", False):
+            raise ValueError(
+                "The confusable likelihood is for models that choose among all item ids, such as "
+                "jaxcmr.models.confusable_cru; this one chooses among the items of a list. Take "
+                "the sequence likelihood. (A factory of your own says choices_are_ids = True.)"
+            )
         self.parameter_names = self.trial_sets.parameter_names
         self.parameter_scales = self.trial_sets.parameter_scales
 

@@ -24,16 +24,12 @@ from jaxcmr.components import (
     PositionalTermination,
     PowerChoice,
     RecallState,
-    SemanticCueMaker,
-    SourceCueMaker,
-    SupportRatioTermination,
     TemporalContext,
     context_to_item,
-    instance_context_to_item,
     item_to_context,
-    published_context_competition,
 )
 from jaxcmr.math import primacy_gradient
+from jaxcmr.models._combinations import refuse_what_is_no_part, refuse_what_makes_no_sense
 from jaxcmr.models._replay import Replay, as_trials
 from jaxcmr.parameters import doubles, names_read, refuse_unread, scalar_arrays
 from jaxcmr.typing import Parameters, RecallDataset
@@ -405,52 +401,3 @@ def factory_of(parts: Parts, cues: tuple[CueMaker, ...]) -> Callable[..., CMRFac
         return made
 
     return factory
-
-
-def refuse_what_is_no_part(parts: Parts, cues: Sequence[CueMaker]) -> None:
-    """Raises a ValueError for anything but functions that create parts, and a list of cues."""
-    for name in ("mfc", "mcf", "context", "termination", "choice"):
-        part = getattr(parts, name)
-        if isinstance(part, type) or not callable(part):
-            hint = f" Take {part.__name__}.create." if hasattr(part, "create") else ""
-            raise ValueError(
-                f"{name} takes a function (n_items, parameters) -> part, as those of "
-                f"jaxcmr.components; got {part!r}.{hint}"
-            )
-    if callable(cues) or isinstance(cues, str):
-        raise ValueError(f"cues takes a list of cues; got {cues!r}. Write cues=[...].")
-
-
-def refuse_what_makes_no_sense(parts: Parts, cues: Sequence[CueMaker]) -> None:
-    """Raises a ValueError for parts that do not go together."""
-    competes = parts.termination in (ContextCompetition.create, published_context_competition)
-    if competes and parts.mcf != context_to_item:
-        raise ValueError(
-            "Stopping by context competition is one more item of the linear context-to-item "
-            f"memory; with {part_name(parts.mcf)} there is nothing for it to be an item of. Take "
-            "mcf=context_to_item or another termination."
-        )
-    if parts.termination == SupportRatioTermination.create and parts.allow_repeated_recalls:
-        raise ValueError(
-            "Support-ratio termination weighs the items still to come against those recalled; "
-            "where recalled items may come again, an item is both. Take another termination, or "
-            "allow_repeated_recalls=False."
-        )
-
-    for cue in cues:
-        if competes and isinstance(cue, SourceCueMaker):
-            raise ValueError(
-                "Stopping by context competition is one more item, and what source contexts have "
-                "learned of it no paper says. Take another termination."
-            )
-        is_linear = parts.mcf != instance_context_to_item
-        if not is_linear and isinstance(cue, SemanticCueMaker) and cue.rule == "associative":
-            raise ValueError(
-                "Associative semantics is a part of the linear context-to-item memory; a memory of "
-                "traces would have to keep it as traces. Take mcf=context_to_item, or another rule."
-            )
-
-
-def part_name(creator: PartCreator) -> str:
-    """What to call a part in a message."""
-    return getattr(creator, "__qualname__", repr(creator))

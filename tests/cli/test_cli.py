@@ -165,8 +165,9 @@ def test_features_and_options_of_the_loss(small_data, tmp_path, suffix):
     assert fit("--config", str(folders[0] / "config.toml"), "--out", str(folders[2])) == 0
     (one, config), (other, _), (again, _) = map(read, folders)
     assert config["loss_options"] == {"category_field": "kind", "n_simulations": 2}
-    assert one["fits"] == again["fits"] and one["run"]["data"] == again["run"]["data"]
-    assert one["run"]["data"]["fingerprint"] != other["run"]["data"]["fingerprint"]
+    assert one["fits"] == again["fits"] and one["run"]["features"] == again["run"]["features"]
+    assert one["run"]["features"] != other["run"]["features"]
+    assert one["run"]["data"] == other["run"]["data"]
 
 
 def test_a_run_starts_from_another(data_file, tmp_path):
@@ -178,6 +179,7 @@ def test_a_run_starts_from_another(data_file, tmp_path):
     assert fit(*arguments, *start, "--out", str(second)) == 0
     (one, _), (two, config) = read(first), read(second)
     assert config["start_from"] == [str(first / "result.json")]
+    assert two["run"]["start_from"][0].startswith("sha256:") and not one["run"]["start_from"]
     assert all(b <= a + 1e-3 for a, b in zip(one["fitness"], two["fitness"], strict=True))
     assert all(b > a for a, b in zip(one["nfev"], two["nfev"], strict=True))
 
@@ -214,6 +216,10 @@ def test_mistakes_are_told_in_a_sentence(data_file, capsys, arguments, message, 
         ("modl = 'cmr'", "unknown setting 'modl'. Did you mean 'model'?"),
         ("model = 'cmrr'", "Unknown model 'cmrr'. Did you mean 'cmr'?"),
         ("fixed = 3", "'fixed' must be a table"),
+        ("features = 3", "features is the path of a file; got 3"),
+        ("features = 'paper.toml'", "paper.toml holds no features"),
+        ("start_from = 'paper.toml'", "paper.toml is no result of a run: not JSON"),
+        ("start_from = [3]", "start_from is a list of paths"),
         ("[loss_options]\nevent = 'all'", "no option 'event'. Did you mean 'events'?"),
         ("[loss_options]\nevents = 'none'", "events is one of"),
         ("[model]\nname = 'cmr'", "'model' must be a value"),
@@ -227,9 +233,10 @@ def test_mistakes_are_told_in_a_sentence(data_file, capsys, arguments, message, 
         ("[bounds]\nlearning_rate = [0.0, 1.0]", "needs parameter"),
     ],
 )
-def test_mistakes_in_a_configuration_file(data_file, tmp_path, capsys, text, message):
+def test_mistakes_in_a_configuration_file(data_file, tmp_path, capsys, monkeypatch, text, message):
     path = tmp_path / "paper.toml"
     path.write_text(text)
+    monkeypatch.chdir(tmp_path)
     assert fit(data_file, "--config", str(path), "--out", str(tmp_path / "out")) == 2
     assert message in capsys.readouterr().err
 

@@ -63,7 +63,10 @@ def test_a_file_is_prepared_before_it_is_checked(tmp_path):
     assert load_data(path, prepare=first_recalls)["intrusions"].tolist() == [[1], [2], [1]]
 
 
-@pytest.mark.parametrize("recalls", [[[1, 0, 2]], [[5, -1, 0]], [[1.5, 0, 0]]])
+@pytest.mark.parametrize(
+    "recalls",
+    [[[1, 0, 2]], [[5, -1, 0]], [[1.5, 0, 0]], [[1, -1.5, 0]], [[-np.inf, 1, 0]], [[True, True]]],
+)
 def test_anything_else_is_refused(recalls):
     """A gap, a position beyond the list, half a recall: not silently dropped with the rest."""
     odd = {"subject": [1], "listLength": [4], "pres_itemnos": [[1, 2, 3, 4]], "recalls": recalls}

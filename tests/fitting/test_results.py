@@ -168,9 +168,9 @@ def test_ctrl_c_keeps_what_is_done(make, monkeypatch):
     whole = fitter.fit_subjects(EVERYONE)
     search = fitter._search
 
-    def interrupted(losses, subjects, runs):
+    def interrupted(runs):
         finished = 0
-        for report in search(losses, subjects, runs):
+        for report in search(runs):
             yield report
             finished += report.result is not None
             if finished == 2:
@@ -192,7 +192,7 @@ def test_a_subject_counts_as_done_when_all_its_runs_are(make, monkeypatch):
     """With best_of=2, an interruption after one run leaves no subject done."""
     fitter = make(JaxDE, best_of=2)
 
-    def interrupted(losses, subjects, runs):
+    def interrupted(runs):
         yield LaneReport(0, 1, 1.0, None)
         raise KeyboardInterrupt
 

@@ -102,6 +102,18 @@ def test_the_loss_is_that_of_the_parameters(x64):
     assert not space().loss(type("Flat", (), {"has_slope": False})()).has_slope
 
 
+@pytest.mark.parametrize("scale", ["linear", "log", "half-log"])
+def test_an_upper_bound_has_a_slope(scale):
+    """That of its side: a search that begins there can leave. Catches a bound that is returned as a
+    constant."""
+    with jax.enable_x64(True):
+        slope = jax.jacfwd(space(scale).to_user)(jnp.ones(4))
+        nearby = (
+            space(scale).to_user(jnp.ones(4)) - space(scale).to_user(jnp.full(4, 1 - 1e-5))
+        ) / 1e-5
+    np.testing.assert_allclose(np.diagonal(slope), nearby, rtol=1e-3)
+
+
 @pytest.mark.parametrize(("high", "place"), [(1 - 2.2e-16, 1.0), (1.0, 1 - 1e-12)])
 def test_estimates_stay_inside_in_single_precision(high, place):
     """Where fits of CMR end just below a learning rate of 1, simulations in float32 would take it
