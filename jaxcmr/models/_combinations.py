@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+import equinox as eqx
+
 from jaxcmr.components import (
     ContextCompetition,
     SemanticCueMaker,
@@ -25,8 +27,9 @@ def refuse_what_is_no_part(parts: Parts, cues: Sequence[Any]) -> None:
     """Raises a ValueError for anything but functions that create parts, and a list of cues."""
     for name in ("mfc", "mcf", "context", "termination", "choice"):
         part = getattr(parts, name)
-        if isinstance(part, type) or not callable(part):
-            hint = f" Take {part.__name__}.create." if hasattr(part, "create") else ""
+        if isinstance(part, type | eqx.Module) or not callable(part):
+            kind = part if isinstance(part, type) else type(part)
+            hint = f" Take {kind.__name__}.create." if hasattr(kind, "create") else ""
             raise ValueError(
                 f"{name} takes a function (n_items, parameters) -> part, as those of "
                 f"jaxcmr.components; got {part!r}.{hint}"
@@ -57,8 +60,8 @@ def refuse_what_makes_no_sense(parts: Parts, cues: Sequence[Any]) -> None:
                 "Stopping by context competition is one more item, and what source contexts have "
                 "learned of it no paper says. Take another termination."
             )
-        is_linear = parts.mcf != instance_context_to_item
-        if not is_linear and isinstance(cue, SemanticCueMaker) and cue.rule == "associative":
+        associates = isinstance(cue, SemanticCueMaker) and cue.rule == "associative"
+        if associates and parts.mcf == instance_context_to_item:
             raise ValueError(
                 "Associative semantics is a part of the linear context-to-item memory; a memory of "
                 "traces would have to keep it as traces. Take mcf=context_to_item, or another rule."

@@ -61,6 +61,7 @@ def test_free_and_fixed_parameters_are_all_there_are():
         ("ratio repeats", "an item is both"),
         ("sources competition", "what source contexts have learned of it no paper says"),
         ("a class", r"choice takes a function .*Take PowerChoice\.create"),
+        ("a part", r"choice takes a function .*Take PowerChoice\.create"),
         ("a name", "termination takes a function.*got 'positional'"),
         ("a cue alone", r"cues takes a list.*cues=\[...\]"),
     ],
@@ -81,6 +82,7 @@ def test_parts_that_make_no_sense_together_are_refused(parts, message):
             "termination": components.ContextCompetition.create,
         },
         "a class": {"choice": components.PowerChoice},
+        "a part": {"choice": components.PowerChoice(jnp.array(1.0))},
         "a name": {"termination": "positional"},
         "a cue alone": {"cues": components.SemanticCueMaker()},
     }
