@@ -105,7 +105,7 @@ def simulate_dataset(
     positions = jax.vmap(positions_of)(jnp.asarray(studied), choices)
     simulated["recalls"] = without_gaps(np.asarray(positions, dataset["recalls"].dtype))
     if choices_are_ids:
-        simulated["rec_itemids"] = np.asarray(choices)
+        simulated["rec_itemids"] = np.array(choices, dataset["pres_itemids"].dtype)
     elif "pres_itemids" in dataset:
         ids = np.pad(simulated["pres_itemids"], ((0, 0), (1, 0)))  # choice 0 has id 0
         simulated["rec_itemids"] = np.take_along_axis(ids, simulated["recalls"], axis=1)

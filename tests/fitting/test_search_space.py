@@ -103,6 +103,17 @@ def test_the_loss_is_that_of_the_parameters(x64):
 
 
 @pytest.mark.parametrize("scale", ["linear", "log", "half-log"])
+def test_a_place_keeps_what_is_below_an_upper_bound_below_it(scale):
+    """In single precision, where 1 - 1e-8 would be 1: a start next to a learning rate of 1 is not
+    one at 1, which is another model. The bound itself keeps its place."""
+    interval = SearchSpace.of({"learning_rate": [0.0, 1.0]}, {"learning_rate": scale})
+    for x in (1 - 2.0**-24, 1 - 1e-9):
+        place = jnp.asarray(interval.to_unit([x]), jnp.float32)
+        assert 0.999999 < interval.to_user(place)[0] < 1
+    assert interval.to_unit([1.0]) == 1 and interval.to_user(jnp.ones(1)) == 1
+
+
+@pytest.mark.parametrize("scale", ["linear", "log", "half-log"])
 def test_an_upper_bound_has_a_slope(scale):
     """That of its side: a search that begins there can leave. Catches a bound that is returned as a
     constant."""

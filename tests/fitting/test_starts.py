@@ -111,21 +111,6 @@ def test_a_pooled_fit_is_a_start_for_everyone(make, good):
     assert np.all(np.array(result["fits"]["encoding_drift_rate"]) <= np.float32(0.2))
 
 
-@pytest.mark.parametrize("scale", ["linear", "log", "half-log"])
-@pytest.mark.parametrize("value", [1.0, 1 - 2.0**-24])
-def test_a_start_at_a_bound_of_one_stays_there(make, fitter_class, small_data, scale, value):
-    """At 1 and at the number below it, which for a learning rate is another model: the fit of a
-    single generation is not worse than the loss there. Catches rounding on the way."""
-    from conftest import PARAMETERS
-
-    bounds = {"learning_rate": [0.0, 1.0]}
-    generator = MemorySearchLikelihoodFnGenerator(MODELS["cmr"], small_data)
-    there = generator(np.arange(9), {**PARAMETERS, "learning_rate": value}, ())(np.zeros(0))
-    fits = {"fits": {"learning_rate": [value], "subject": [-1]}}
-    fitter = make(fitter_class, bounds, scale=scale)
-    assert fitter.fit(np.arange(20) < 9, start_from=fits)["fitness"][0] <= float(there) + 1e-3
-
-
 @pytest.mark.parametrize(
     ("start", "message"),
     [
