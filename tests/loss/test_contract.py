@@ -159,6 +159,10 @@ def test_terms_of_all_subjects_share_a_program(name, model, data):
     class Counting(eqx.Module):
         factory: eqx.Module
 
+        @property
+        def choices_are_ids(self):
+            return getattr(self.factory, "choices_are_ids", False)
+
         def create_trial_model(self, trial_index, parameters):
             calls.append(1)
             return self.factory.create_trial_model(trial_index, parameters)
