@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from jaxcmr._version import __version__
-from jaxcmr.cli._config import FITTERS, complete, read_config
+from jaxcmr.cli._config import FITTERS, SETTINGS, complete, read_config
 from jaxcmr.cli._run import run
 from jaxcmr.loss import LOSSES
 from jaxcmr.models import CATALOGUE, MODELS
@@ -18,17 +18,6 @@ from jaxcmr.models import CATALOGUE, MODELS
 __all__ = ["main"]
 
 HYPERPARAMETERS = {"best_of": int, "num_steps": int, "pop_size": int, "seed": int}
-SETTINGS = (
-    "data",
-    "model",
-    "loss",
-    "fitter",
-    "precision",
-    "subjects",
-    "query",
-    "features",
-    "start_from",
-)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -16,7 +16,7 @@ from jaxcmr.loss import LOSSES
 from jaxcmr.models import MODELS, usual_bounds
 from jaxcmr.names import did_you_mean
 
-__all__ = ["FITTERS", "complete", "read_config"]
+__all__ = ["FITTERS", "SETTINGS", "complete", "read_config"]
 
 FITTERS: Mapping[str, Any] = {"jax": JaxDE, "scipy": ScipyDE}
 

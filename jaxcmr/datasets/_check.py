@@ -24,6 +24,7 @@ LOWEST = {
     "pres_itemids": 0,
     "rec_itemids": -1,
 }
+ADVICE = {"recalls": "; jaxcmr.datasets.first_recalls leaves intrusions out"}
 
 
 def check_data(data: RecallDataset) -> dict[str, np.ndarray]:
@@ -94,9 +95,7 @@ def _as_integers(name: str, array: np.ndarray) -> np.ndarray:
 
 def _check_lowest(name: str, array: np.ndarray, lowest: int | None) -> None:
     if lowest is not None:
-        advice = "; jaxcmr.datasets.first_recalls leaves intrusions out"
-        expected = f"expected {lowest} or more" + (advice if name == "recalls" else "")
-        _refuse(array < lowest, name, array, expected)
+        _refuse(array < lowest, name, array, f"expected {lowest} or more{ADVICE.get(name, '')}")
 
 
 def _check_study(items: np.ndarray, list_length: np.ndarray) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from jaxcmr.datasets._check import check_data
-from jaxcmr.datasets._fields import as_fields
+from jaxcmr.datasets._fields import as_fields, is_whole
 
 if TYPE_CHECKING:
     from jaxcmr.typing import RecallDataset
@@ -32,7 +32,7 @@ def first_recalls(data: RecallDataset) -> dict[str, np.ndarray]:
     """
     fields = as_fields(data)
     recalls = fields.get("recalls", np.zeros((1, 1)))
-    is_intrusion = (recalls < 0) & (recalls == np.round(recalls)) & np.isfinite(recalls)
+    is_intrusion = (recalls < 0) & is_whole(recalls)
     # The rest must be data: only then is it known which item each recall is of.
     if "recalls" in fields and recalls.dtype.kind != "b":
         fields["recalls"] = moved_up(recalls, ~is_intrusion)

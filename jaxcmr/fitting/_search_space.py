@@ -32,8 +32,8 @@ def choose_scales(
     Args:
         scale: "linear"; "log" or "half-log", which leave parameters linear that may be negative;
             "auto", the scale that the model names, and "linear" where it names none; "alternate",
-            those of `ALTERNATE` by turns; or a dict of these by
-            parameter, "auto" for those left out.
+            those of `ALTERNATE` by turns; or a dict of these by parameter, "auto" for those left
+            out.
         bounds: [low, high] by parameter.
         of_model: scales that the model names, by parameter.
 

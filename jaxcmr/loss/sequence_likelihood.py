@@ -139,7 +139,6 @@ class MemorySearchLikelihoodFnGenerator:
         self.trial_sets = TrialSets(model_factory, dataset, features)
         self.parameter_names = self.trial_sets.parameter_names
         self.parameter_scales = self.trial_sets.parameter_scales
-        self.n_trials = len(dataset["recalls"])
         self.counts = None
         self.width = width_of_blocks(np.asarray(dataset["subject"]), MOST_AT_ONCE)
         self.replay: Replay | None = None
@@ -160,9 +159,10 @@ class MemorySearchLikelihoodFnGenerator:
         """The loss over `trial_indices` (0-based rows; -1 is "no trial" and adds nothing)."""
         if self.replay is None:
             return self._event_by_event(trial_indices, base_params, free_param_names)
+        rows = as_rows(trial_indices, len(self.trial_sets.choices))
         return ReplayedLikelihood(
             self.replay,
-            jnp.asarray(in_blocks(as_rows(trial_indices, self.n_trials), self.width)),
+            jnp.asarray(in_blocks(rows, self.width)),
             doubles(base_params),
             tuple(free_param_names),
         )
