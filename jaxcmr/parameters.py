@@ -12,7 +12,20 @@ from jaxtyping import Array, Float
 from jaxcmr.names import did_you_mean
 from jaxcmr.typing import Parameters
 
-__all__ = ["bind", "doubles", "names_read", "refuse_unread", "require", "scalar_arrays"]
+__all__ = [
+    "Limits",
+    "bind",
+    "check_limits",
+    "doubles",
+    "names_read",
+    "refuse_unread",
+    "require",
+    "scalar_arrays",
+]
+
+Limits = Mapping[str, tuple[float, float]]
+"""Lowest and highest value of parameters for which a model is defined, both included. A limit may
+be infinite; a parameter that is not named has no limits."""
 
 
 def bind(base: Parameters, names: Sequence[str], x: Any) -> dict[str, Any]:
@@ -31,6 +44,35 @@ def require(parameters: Parameters, names: Sequence[str]) -> None:
         if name not in parameters:
             raise ValueError(
                 f"The model needs a value of parameter {name!r}. {did_you_mean(name, parameters)}"
+            )
+
+
+def check_limits(values: Parameters, limits: Limits | None) -> None:
+    """Check that parameters are inside the limits of their model.
+
+    Args:
+        values: numbers or arrays of numbers by name, such as values, starting points or bounds.
+        limits: lowest and highest value by name; None for no limits.
+
+    Raises:
+        ValueError: a value is outside the limits, or NaN.
+
+    >>> check_limits({"learning_rate": [0.0, 1.0]}, {"learning_rate": (0.0, 1.0)})
+    >>> check_limits({"learning_rate": 1.2}, {"learning_rate": (0.0, 1.0)})
+    Traceback (most recent call last):
+    ValueError: Parameter 'learning_rate' is 1.2, but the model is defined from 0.0 to 1.0 only. ...
+    """
+    for name, value in values.items():
+        if limits is None or name not in limits:
+            continue
+        low, high = limits[name]
+        given = np.asarray(value, np.float64)
+        outside = given[~((given >= low) & (given <= high))]
+        if outside.size:
+            to = "upwards" if high == np.inf else f"to {high}"
+            raise ValueError(
+                f"Parameter {name!r} is {outside.flat[0]}, but the model is defined from {low} "
+                f"{to} only. Give a value, or bounds, inside these limits."
             )
 
 

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
-from jaxcmr.parameters import bind, doubles
+from jaxcmr.parameters import Limits, bind, doubles
 from jaxcmr.simulation import items_at, study
 from jaxcmr.typing import MemorySearch, MemorySearchFactory, Parameters, RecallDataset
 
@@ -60,7 +60,7 @@ class TrialSet(eqx.Module):
     pres_itemnos: Int[Array, "all_trials positions"]
     choices: Int[Array, "all_trials outputs"]  # recalls as item numbers
     blocks: TrialBlocks
-    base_params: dict[str, np.ndarray]
+    base_params: dict[str, Any]  # numbers, in double precision
     free_param_names: tuple[str, ...] = eqx.field(static=True)
 
     def visit(
@@ -118,6 +118,7 @@ class TrialSets:
         self.parameter_scales: Mapping[str, str] | None = getattr(
             self.factory, "parameter_scales", None
         )
+        self.parameter_limits: Limits | None = getattr(self.factory, "parameter_limits", None)
         self.pres_itemnos = jnp.asarray(dataset["pres_itemnos"])
         if choices is None:
             self.choices = items_at(self.pres_itemnos, jnp.asarray(dataset["recalls"]))

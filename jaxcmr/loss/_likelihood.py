@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
-from collections.abc import Callable
-from typing import Any
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
@@ -13,18 +14,22 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from jaxcmr.loss._order import places_in
-from jaxcmr.trials import TrialSet, ordered_sum
+from jaxcmr.parameters import Limits, check_limits, doubles, require
+from jaxcmr.trials import TrialSet, TrialSets, as_rows, ordered_sum
 from jaxcmr.typing import MemorySearch, Parameters
 
-__all__ = ["TrialLikelihood", "log_likelihood_of_events", "nll_of_events"]
+__all__ = ["LikelihoodGenerator", "TrialLikelihood"]
 
 PRECISIONS = ("float64", "float32")
+SETS_AT_ONCE = 16  # parameter sets scored side by side; bounds memory
 
 
 class TrialLikelihood(eqx.Module):
     """Negative log-likelihood (nats) of a set of trials, as a `LossFn`: the sum of its events'."""
 
     trials: eqx.AbstractVar[TrialSet]
+
+    has_slope: ClassVar[bool] = True
 
     @abstractmethod
     def nll_of_trial(self, model: MemorySearch, trial: Int[Array, ""]) -> Float[Array, " events"]:
@@ -41,35 +46,109 @@ class TrialLikelihood(eqx.Module):
         return ordered_sum(per_trial.reshape(-1))
 
 
-LikelihoodMaker = Callable[[np.ndarray, Parameters, tuple[str, ...]], TrialLikelihood]
-"""``(trial_indices, base_params, free_param_names) -> TrialLikelihood``"""
+class LikelihoodGenerator(ABC):
+    """What generators of likelihoods share: terms of the likelihood, and what they declare."""
+
+    label: ClassVar[str] = "NLL"
+    agree_within: ClassVar[float] = 0.05  # nats
+    has_slope: ClassVar[bool] = True
+
+    trial_sets: TrialSets
+    n_events: Int[np.ndarray, " all_trials"]  # scored in each trial of the data set
+
+    @abstractmethod
+    def _by_event(
+        self, trial_indices: np.ndarray, base_params: Parameters, free_param_names: Sequence[str]
+    ) -> TrialLikelihood:
+        """The loss as a sum over events."""
+
+    @property
+    def parameter_names(self) -> tuple[str, ...] | None:
+        """Names of the parameters that the model reads, or None if it does not say."""
+        return self.trial_sets.parameter_names
+
+    @property
+    def parameter_scales(self) -> Mapping[str, str] | None:
+        """Parameters that the model says are better searched on another scale than a linear one."""
+        return self.trial_sets.parameter_scales
+
+    @property
+    def parameter_limits(self) -> Limits | None:
+        """Lowest and highest value of parameters for which the model is defined."""
+        return self.trial_sets.parameter_limits
+
+    def count_events(self, trial_indices: np.ndarray) -> Int[np.ndarray, " trials"]:
+        """Number of events that the loss scores in each trial; 0 for -1."""
+        rows = as_rows(trial_indices, len(self.n_events))
+        return np.where(rows >= 0, self.n_events[rows], 0)
+
+    def nll_per_event(
+        self, trial_indices: np.ndarray, parameters: Parameters
+    ) -> Float[Array, "trials events"]:
+        """Nats of every event, in the order of `trial_indices`; 0 where no event, or no trial."""
+        likelihood, places = self._ready(trial_indices, parameters)
+        return _nll_at(likelihood, jnp.asarray(places))
+
+    def pointwise_log_likelihood(
+        self, trial_indices: np.ndarray, parameters: Parameters, precision: str = "float64"
+    ) -> Float[np.ndarray, "*sets trials events"]:
+        """Return ``log P`` (nats) of every event given those before it.
+
+        Information criteria and cross-validation take these; for one set of parameters they sum to
+        minus the loss.
+
+        Args:
+            trial_indices: (trials,) 0-based rows; -1 is "no trial".
+            parameters: value of every parameter by name: a number, or (n_sets,) numbers for as many
+                sets of parameters. A number holds for all sets.
+            precision: of the computation and the result, "float64" or "float32", whatever that of
+                the run.
+
+        Returns:
+            A NumPy array (trials, events), or (n_sets, trials, events) where a parameter has a
+            value for each set. Rows are in the order of `trial_indices`; 0 where there is no event
+            (or none that is scored), and in the rows of -1.
+
+        Raises:
+            ValueError: another `precision`; a parameter is missing, outside the limits of the
+                model, or has another number of values than others.
+        """
+        if precision not in PRECISIONS:
+            raise ValueError(f"precision is one of {', '.join(PRECISIONS)}; got {precision!r}.")
+        values = doubles(parameters)
+        n_sets = number_of_sets(values)
+        with jax.enable_x64(precision == "float64"):
+            likelihood, places = self._ready(trial_indices, values)
+            likelihood = _in_precision(likelihood, precision)
+            if n_sets is None:
+                return 0.0 - np.asarray(_nll_at(likelihood, jnp.asarray(places)))  # no zeros of -0
+            values = {name: np.broadcast_to(value, n_sets) for name, value in values.items()}
+            nll = _nll_of_sets(likelihood, jnp.asarray(places), values, precision)
+            return 0.0 - nll
+
+    def _ready(
+        self, trial_indices: np.ndarray, parameters: Parameters
+    ) -> tuple[TrialLikelihood, Int[np.ndarray, " trials"]]:
+        """The likelihood at `parameters`, and where each trial stands in it."""
+        require(parameters, self.parameter_names or ())
+        check_limits(parameters, self.parameter_limits)
+        likelihood = self._by_event(trial_indices, parameters, ())
+        return likelihood, places_in(likelihood.trials.blocks, np.asarray(trial_indices))
 
 
-def nll_of_events(
-    make: LikelihoodMaker, trial_indices: np.ndarray, parameters: Parameters
-) -> Float[Array, "trials events"]:
-    """Nats of every event in the order of `trial_indices`; 0 where no event, or no trial (-1)."""
-    indices = np.asarray(trial_indices)
-    likelihood = make(indices, parameters, ())
-    places = places_in(likelihood.trials.blocks, indices)
-    return _nll_at(likelihood, jnp.asarray(places))
-
-
-def log_likelihood_of_events(
-    make: LikelihoodMaker, trial_indices: np.ndarray, parameters: Parameters, precision: str
-) -> Float[np.ndarray, "trials events"]:
-    """``log P`` of every event, computed in `precision` whatever that of the run.
-
-    Raises:
-        ValueError: `precision` is neither "float64" nor "float32".
-    """
-    if precision not in PRECISIONS:
-        raise ValueError(f"precision is one of {', '.join(PRECISIONS)}; got {precision!r}.")
-    with jax.enable_x64(precision == "float64"):
-        nll = nll_of_events(
-            lambda *of_set: _in_precision(make(*of_set), precision), trial_indices, parameters
-        )
-        return 0.0 - np.asarray(nll)  # not `-nll`, which has zeros of negative sign
+def number_of_sets(values: Mapping[str, np.ndarray]) -> int | None:
+    """Number of parameter sets in `values`, each (n_sets,) or a scalar; None if all are scalars."""
+    sizes = {name: value.shape for name, value in values.items() if value.ndim}
+    if not sizes:
+        return None
+    first, shape = next(iter(sizes.items()))
+    for name, other in sizes.items():
+        if other != shape or len(other) != 1:
+            raise ValueError(
+                f"Parameter {name!r} has values of shape {other}, but {first!r} of shape {shape}: "
+                "give every parameter one number, or (n_sets,) numbers, as many as the others."
+            )
+    return shape[0]
 
 
 def _in_precision(likelihood: TrialLikelihood, precision: str) -> TrialLikelihood:
@@ -90,3 +169,35 @@ def _nll_at(
 ) -> Float[Array, "trials events"]:
     by_block = likelihood.trials.visit(jnp.zeros(0), likelihood.nll_of_trial)
     return by_block.reshape(-1, by_block.shape[-1])[places]
+
+
+def _nll_of_sets(
+    likelihood: TrialLikelihood,
+    places: Int[Array, " trials"],
+    values: Mapping[str, Float[np.ndarray, " sets"]],
+    precision: str,
+) -> Float[np.ndarray, "sets trials events"]:
+    """Nats of every event under each set, some sets at a time: one program for any number."""
+    n_sets = len(next(iter(values.values())))
+    width = min(SETS_AT_ONCE, n_sets)
+    likelihood = replace(likelihood, trials=replace(likelihood.trials, base_params={}))
+    nll = []
+    for start in range(0, n_sets, width):
+        rows = np.minimum(np.arange(start, start + width), n_sets - 1)  # the last, to fill up
+        some = {name: jnp.asarray(value[rows], precision) for name, value in values.items()}
+        nll.append(np.asarray(_nll_of_some(likelihood, places, some))[: n_sets - start])
+    return np.concatenate(nll)
+
+
+@eqx.filter_jit
+def _nll_of_some(
+    likelihood: TrialLikelihood,
+    places: Int[Array, " trials"],
+    values: dict[str, Float[Array, " sets"]],
+) -> Float[Array, "sets trials events"]:
+    def of_set(parameters: dict[str, Float[Array, ""]]) -> Float[Array, "trials events"]:
+        trials = replace(likelihood.trials, base_params=parameters)
+        by_block = trials.visit(jnp.zeros(0), likelihood.nll_of_trial)
+        return by_block.reshape(-1, by_block.shape[-1])[places]
+
+    return jax.vmap(of_set)(values)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
@@ -11,11 +11,12 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
+from jaxcmr.parameters import Limits
 from jaxcmr.simulation import positions_of, recall_freely
-from jaxcmr.trials import TrialSet, TrialSets
+from jaxcmr.trials import TrialSet, TrialSets, as_rows
 from jaxcmr.typing import MemorySearch, MemorySearchFactory, Parameters, RecallDataset
 
-__all__ = ["SimulatedRecalls", "Simulator"]
+__all__ = ["SimulatedGenerator", "SimulatedRecalls", "Simulator"]
 
 
 class SimulatedRecalls(eqx.Module):
@@ -57,6 +58,38 @@ class SimulatedRecalls(eqx.Module):
             return jnp.where(is_kept, positions_of(self.trials.pres_itemnos[trial], choices), 0)
 
         return jax.vmap(simulate)(jnp.arange(self.n_simulations))
+
+
+class SimulatedGenerator:
+    """What generators of losses by simulation share: what they declare of themselves and of the
+    model."""
+
+    label: ClassVar[str] = "MSE"
+    agree_within: ClassVar[float] = 1e-4  # mean squared error
+    has_slope: ClassVar[bool] = False
+
+    simulate: Simulator
+
+    @property
+    def parameter_names(self) -> tuple[str, ...] | None:
+        """Names of the parameters that the model reads, or None if it does not say."""
+        return self.simulate.trial_sets.parameter_names
+
+    @property
+    def parameter_scales(self) -> Mapping[str, str] | None:
+        """Parameters that the model says are better searched on another scale than a linear one."""
+        return self.simulate.trial_sets.parameter_scales
+
+    @property
+    def parameter_limits(self) -> Limits | None:
+        """Lowest and highest value of parameters for which the model is defined."""
+        return self.simulate.trial_sets.parameter_limits
+
+    def count_events(self, trial_indices: np.ndarray) -> Int[np.ndarray, " trials"]:
+        """Number of recalls that the loss compares in each trial; 0 for -1."""
+        rows = as_rows(trial_indices, len(self.simulate.observed))
+        n_recalls = np.sum(np.asarray(self.simulate.trial_sets.choices) > 0, axis=1)
+        return np.where(rows >= 0, n_recalls[rows], 0)
 
 
 class Simulator:

@@ -7,19 +7,19 @@ at the same position; the curve of a category is over the lists that have an ite
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from jaxtyping import Int
 
 from jaxcmr.loss._curves import CurveMse, Curves, studied_positions
-from jaxcmr.loss._simulated import Simulator
+from jaxcmr.loss._simulated import SimulatedGenerator, Simulator
 from jaxcmr.typing import MemorySearchFactory, Parameters, RecallDataset
 
 __all__ = ["MemorySearchCategorySpcMseFnGenerator"]
 
 
-class MemorySearchCategorySpcMseFnGenerator:
+class MemorySearchCategorySpcMseFnGenerator(SimulatedGenerator):
     """Makes losses by the serial position curves of categories (a `LossFnGenerator`).
 
     The loss is the mean over all points of all curves; a position at which no list has an item of
@@ -43,8 +43,6 @@ class MemorySearchCategorySpcMseFnGenerator:
             positions); or `n_simulations` is less than 1.
     """
 
-    has_slope: ClassVar[bool] = CurveMse.has_slope
-
     def __init__(
         self,
         model_factory: Callable[..., MemorySearchFactory],
@@ -58,11 +56,9 @@ class MemorySearchCategorySpcMseFnGenerator:
         studied = studied_positions(dataset["listLength"])
         of_items = categories_of_items(dataset, category_field)[:, : studied.shape[1]]
         self.categories = np.unique(of_items[studied])
-        simulate = Simulator(model_factory, dataset, features, n_simulations, seed)
-        self.parameter_names = simulate.trial_sets.parameter_names
-        self.parameter_scales = simulate.trial_sets.parameter_scales
+        self.simulate = Simulator(model_factory, dataset, features, n_simulations, seed)
         is_of_category = of_items[:, None, :] == self.categories[:, None]
-        self.curves = Curves(simulate, is_of_category & studied[:, None, :])
+        self.curves = Curves(self.simulate, is_of_category & studied[:, None, :])
 
     def __call__(
         self,

@@ -11,17 +11,16 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from jaxtyping import Array, Float
 
-from jaxcmr.loss._likelihood import log_likelihood_of_events, nll_of_events
-from jaxcmr.loss.sequence_likelihood import SequenceLikelihood
+from jaxcmr.loss._likelihood import LikelihoodGenerator
+from jaxcmr.loss.sequence_likelihood import SequenceLikelihood, count_until_stop
 from jaxcmr.trials import TrialSets
 from jaxcmr.typing import MemorySearchFactory, Parameters, RecallDataset
 
 __all__ = ["ConfusableLikelihoodFnGenerator"]
 
 
-class ConfusableLikelihoodFnGenerator:
+class ConfusableLikelihoodFnGenerator(LikelihoodGenerator):
     """Makes likelihoods of what was typed in sets of trials of one data set (a `LossFnGenerator`).
 
     Args:
@@ -57,8 +56,7 @@ class ConfusableLikelihoodFnGenerator:
                 "jaxcmr.models.confusable_cru; this one chooses among the items of a list. Take "
                 "the sequence likelihood. (A factory of your own says choices_are_ids = True.)"
             )
-        self.parameter_names = self.trial_sets.parameter_names
-        self.parameter_scales = self.trial_sets.parameter_scales
+        self.n_events = count_until_stop(typed)
 
     def __call__(
         self,
@@ -69,20 +67,10 @@ class ConfusableLikelihoodFnGenerator:
         """The loss over `trial_indices` (0-based rows; -1 is "no trial" and adds nothing)."""
         return SequenceLikelihood(self.trial_sets(trial_indices, base_params, free_param_names))
 
-    def nll_per_event(
-        self, trial_indices: np.ndarray, parameters: Parameters
-    ) -> Float[Array, "trials events"]:
-        """Nats of every letter and stop, in the order of `trial_indices`; 0 where no event."""
-        return nll_of_events(self, trial_indices, parameters)
-
-    def pointwise_log_likelihood(
-        self, trial_indices: np.ndarray, parameters: Parameters, precision: str = "float64"
-    ) -> Float[np.ndarray, "trials events"]:
-        """``log P`` (nats) of every letter and stop; rows as in `nll_per_event`.
-
-        `precision` is that of the computation, "float64" or "float32"; a ValueError if another.
-        """
-        return log_likelihood_of_events(self, trial_indices, parameters, precision)
+    def _by_event(
+        self, trial_indices: np.ndarray, base_params: Parameters, free_param_names: Sequence[str]
+    ) -> SequenceLikelihood:
+        return self(trial_indices, base_params, free_param_names)
 
 
 def letters_of(dataset: RecallDataset, name: str) -> np.ndarray:

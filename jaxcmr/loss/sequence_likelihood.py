@@ -7,7 +7,7 @@ the stop that ends them, of the probability that the model gives each event afte
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
-from jaxcmr.loss._likelihood import TrialLikelihood, log_likelihood_of_events, nll_of_events
+from jaxcmr.loss._likelihood import LikelihoodGenerator, TrialLikelihood
 from jaxcmr.math import safe_log
 from jaxcmr.parameters import bind, doubles
 from jaxcmr.trials import TrialSet, TrialSets, as_rows, ordered_sum
@@ -87,6 +87,8 @@ class ReplayedLikelihood(eqx.Module):
     base_params: dict[str, np.ndarray]
     free_param_names: tuple[str, ...] = eqx.field(static=True)
 
+    has_slope: ClassVar[bool] = True
+
     def __call__(self, x: Float[Array, "n_params ..."]) -> Float[Array, "..."]:
         """The loss of parameter vector(s) `x`, whose rows are the free parameters."""
         if jnp.ndim(x) == 1:
@@ -107,7 +109,7 @@ class ReplayedLikelihood(eqx.Module):
         return ordered_sum(per_trial)[:n_candidates]
 
 
-class MemorySearchLikelihoodFnGenerator:
+class MemorySearchLikelihoodFnGenerator(LikelihoodGenerator):
     """Makes sequence likelihoods of sets of trials of one data set (a `LossFnGenerator`).
 
     Args:
@@ -137,8 +139,6 @@ class MemorySearchLikelihoodFnGenerator:
         if events not in EVENTS:
             raise ValueError(f"events is one of {', '.join(EVENTS)}; got {events!r}.")
         self.trial_sets = TrialSets(model_factory, dataset, features)
-        self.parameter_names = self.trial_sets.parameter_names
-        self.parameter_scales = self.trial_sets.parameter_scales
         self.counts = None
         self.width = width_of_blocks(np.asarray(dataset["subject"]), MOST_AT_ONCE)
         self.replay: Replay | None = None
@@ -149,6 +149,10 @@ class MemorySearchLikelihoodFnGenerator:
             choices = np.asarray(self.trial_sets.choices)
             counts = EVENTS[events](np.arange(choices.shape[1]), choices)
             self.counts = jnp.asarray(np.broadcast_to(counts, choices.shape))
+        self.n_events = count_until_stop(
+            np.asarray(self.trial_sets.choices),
+            None if self.counts is None else np.asarray(self.counts),
+        )
 
     def __call__(
         self,
@@ -158,7 +162,7 @@ class MemorySearchLikelihoodFnGenerator:
     ) -> SequenceLikelihood | ReplayedLikelihood:
         """The loss over `trial_indices` (0-based rows; -1 is "no trial" and adds nothing)."""
         if self.replay is None:
-            return self._event_by_event(trial_indices, base_params, free_param_names)
+            return self._by_event(trial_indices, base_params, free_param_names)
         rows = as_rows(trial_indices, len(self.trial_sets.choices))
         return ReplayedLikelihood(
             self.replay,
@@ -167,38 +171,19 @@ class MemorySearchLikelihoodFnGenerator:
             tuple(free_param_names),
         )
 
-    def nll_per_event(
-        self, trial_indices: np.ndarray, parameters: Parameters
-    ) -> Float[Array, "trials events"]:
-        """Nats of every recall event, in the order of `trial_indices`; 0 where no event (or none
-        that counts)."""
-        return nll_of_events(self._event_by_event, trial_indices, parameters)
-
-    def pointwise_log_likelihood(
-        self, trial_indices: np.ndarray, parameters: Parameters, precision: str = "float64"
-    ) -> Float[np.ndarray, "trials events"]:
-        """``log P`` (nats) of every recall event given those before it, as information criteria
-        and cross-validation take it; it sums to minus the loss.
-
-        Args:
-            trial_indices: (trials,) 0-based rows; -1 is "no trial".
-            parameters: value of every parameter by name.
-            precision: of the computation and the result, "float64" or "float32".
-
-        Returns:
-            A NumPy array with rows in the order of `trial_indices`; 0 where no event (or none that
-            counts), and in the rows of -1.
-
-        Raises:
-            ValueError: another `precision`.
-        """
-        return log_likelihood_of_events(self._event_by_event, trial_indices, parameters, precision)
-
-    def _event_by_event(
+    def _by_event(
         self, trial_indices: np.ndarray, base_params: Parameters, free_param_names: Sequence[str]
     ) -> SequenceLikelihood:
         trials = self.trial_sets(trial_indices, base_params, free_param_names)
         return SequenceLikelihood(trials, self.counts)
+
+
+def count_until_stop(
+    choices: Int[np.ndarray, "trials events"], counts: np.ndarray | None = None
+) -> Int[np.ndarray, " trials"]:
+    """Number of recalls and stops in each trial, of those that count."""
+    happened = np.pad(choices[:, :-1] > 0, ((0, 0), (1, 0)), constant_values=True)
+    return np.sum(happened if counts is None else happened & counts, axis=1)
 
 
 def width_of_blocks(subjects: np.ndarray, most: int) -> int:

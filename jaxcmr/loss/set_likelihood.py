@@ -18,7 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
-from jaxcmr.loss._likelihood import TrialLikelihood, log_likelihood_of_events, nll_of_events
+from jaxcmr.loss._likelihood import LikelihoodGenerator, TrialLikelihood
 from jaxcmr.loss.sequence_likelihood import event_nll
 from jaxcmr.trials import TrialSet, TrialSets
 from jaxcmr.typing import MemorySearch, MemorySearchFactory, Parameters, RecallDataset
@@ -53,7 +53,7 @@ class SetLikelihood(TrialLikelihood):
         return -(total + jnp.asarray(self.orders.log_weight)[trial])[None]
 
 
-class MemorySearchSetLikelihoodFnGenerator:
+class MemorySearchSetLikelihoodFnGenerator(LikelihoodGenerator):
     """Makes set likelihoods of sets of trials of one data set (a `LossFnGenerator`).
 
     What counts as recalled is the different items among a trial's recalls; a repeated recall is
@@ -93,8 +93,7 @@ class MemorySearchSetLikelihoodFnGenerator:
                 "This model may recall an item again, so that a set of items has endlessly many "
                 "recalls that the set likelihood does not count. Take the sequence likelihood."
             )
-        self.parameter_names = self.trial_sets.parameter_names
-        self.parameter_scales = self.trial_sets.parameter_scales
+        self.n_events = np.ones(len(self.trial_sets.choices), int)
         self.orders = draw_orders(np.asarray(self.trial_sets.choices), n_orders, seed)
 
     def __call__(
@@ -107,30 +106,10 @@ class MemorySearchSetLikelihoodFnGenerator:
         trials = self.trial_sets(trial_indices, base_params, free_param_names)
         return SetLikelihood(trials, self.orders)
 
-    def nll_per_event(
-        self, trial_indices: np.ndarray, parameters: Parameters
-    ) -> Float[Array, "trials 1"]:
-        """Nats of every trial's set, in the order of `trial_indices`; 0 for -1."""
-        return nll_of_events(self, trial_indices, parameters)
-
-    def pointwise_log_likelihood(
-        self, trial_indices: np.ndarray, parameters: Parameters, precision: str = "float64"
-    ) -> Float[np.ndarray, "trials 1"]:
-        """``log P`` (nats) of every trial's set; it sums to minus the loss.
-
-        Args:
-            trial_indices: (trials,) 0-based rows; -1 is "no trial".
-            parameters: value of every parameter by name.
-            precision: of the computation and the result, "float64" or "float32".
-
-        Returns:
-            A NumPy array with rows in the order of `trial_indices` and one column, as a set is one
-            event; 0 in the rows of -1.
-
-        Raises:
-            ValueError: another `precision`.
-        """
-        return log_likelihood_of_events(self, trial_indices, parameters, precision)
+    def _by_event(
+        self, trial_indices: np.ndarray, base_params: Parameters, free_param_names: Sequence[str]
+    ) -> SetLikelihood:
+        return self(trial_indices, base_params, free_param_names)
 
 
 def draw_orders(choices: Int[np.ndarray, "trials outputs"], n_orders: int, seed: int) -> Orders:

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
 from jaxcmr.loss._curves import CurveMse, Curves, studied_positions
-from jaxcmr.loss._simulated import Simulator
+from jaxcmr.loss._simulated import SimulatedGenerator, Simulator
 from jaxcmr.typing import MemorySearchFactory, Parameters, RecallDataset
 
 __all__ = ["MemorySearchSpcMseFnGenerator"]
 
 
-class MemorySearchSpcMseFnGenerator:
+class MemorySearchSpcMseFnGenerator(SimulatedGenerator):
     """Makes serial-position-curve losses of sets of trials of one data set (a `LossFnGenerator`).
 
     Args:
@@ -30,8 +30,6 @@ class MemorySearchSpcMseFnGenerator:
         ValueError: `n_simulations` is less than 1.
     """
 
-    has_slope: ClassVar[bool] = CurveMse.has_slope
-
     def __init__(
         self,
         model_factory: Callable[..., MemorySearchFactory],
@@ -41,10 +39,8 @@ class MemorySearchSpcMseFnGenerator:
         n_simulations: int = 20,
         seed: int = 0,
     ) -> None:
-        simulate = Simulator(model_factory, dataset, features, n_simulations, seed)
-        self.parameter_names = simulate.trial_sets.parameter_names
-        self.parameter_scales = simulate.trial_sets.parameter_scales
-        self.curves = Curves(simulate, studied_positions(dataset["listLength"]))
+        self.simulate = Simulator(model_factory, dataset, features, n_simulations, seed)
+        self.curves = Curves(self.simulate, studied_positions(dataset["listLength"]))
 
     def __call__(
         self,

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from jaxcmr.loss._order import places_in
-from jaxcmr.loss._simulated import SimulatedRecalls, Simulator
+from jaxcmr.loss._simulated import SimulatedGenerator, SimulatedRecalls, Simulator
 from jaxcmr.typing import MemorySearchFactory, Parameters, RecallDataset
 
 __all__ = ["MemorySearchSummaryMseFnGenerator", "Summary", "SummaryMse"]
@@ -62,7 +62,7 @@ class SummaryMse(eqx.Module):
         return summarise(self.summary, recalls, self.fields, self.is_trial)
 
 
-class MemorySearchSummaryMseFnGenerator:
+class MemorySearchSummaryMseFnGenerator(SimulatedGenerator):
     """Makes losses by a summary of one's own of one data set (a `LossFnGenerator`).
 
     Args:
@@ -92,8 +92,6 @@ class MemorySearchSummaryMseFnGenerator:
             shape; or `n_simulations` is less than 1.
     """
 
-    has_slope: ClassVar[bool] = SummaryMse.has_slope
-
     def __init__(
         self,
         model_factory: Callable[..., MemorySearchFactory],
@@ -111,8 +109,6 @@ class MemorySearchSummaryMseFnGenerator:
             )
         self.summary = summary
         self.simulate = Simulator(model_factory, dataset, features, n_simulations, seed)
-        self.parameter_names = self.simulate.trial_sets.parameter_names
-        self.parameter_scales = self.simulate.trial_sets.parameter_scales
         self.recalls = self.simulate.observed
         self.fields = {
             name: np.asarray(values)

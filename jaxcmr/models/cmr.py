@@ -31,10 +31,16 @@ from jaxcmr.components import (
 from jaxcmr.math import primacy_gradient
 from jaxcmr.models._combinations import refuse_what_is_no_part, refuse_what_makes_no_sense
 from jaxcmr.models._replay import Replay, as_trials
-from jaxcmr.parameters import doubles, names_read, refuse_unread, scalar_arrays
+from jaxcmr.parameters import (
+    Limits,
+    doubles,
+    names_read,
+    refuse_unread,
+    scalar_arrays,
+)
 from jaxcmr.typing import Parameters, RecallDataset
 
-__all__ = ["CMR", "USUAL_BOUNDS", "CMRFactory", "make_factory"]
+__all__ = ["CMR", "LIMITS", "USUAL_BOUNDS", "CMRFactory", "make_factory"]
 
 PartCreator = Callable[[int, Parameters], Any]
 """Creates a part of a model for a list: ``(n_items, parameters) -> part``."""
@@ -79,6 +85,30 @@ SCALES: Mapping[str, str] = {
 }
 """Parameters of CMR and of its parts better searched on a logarithmic scale: strengths, of which
 ratios matter, and the first stop probability, which is often below a thousandth."""
+
+LIMITS: Limits = {
+    "encoding_drift_rate": (0.0, 1.0),
+    "start_drift_rate": (0.0, 1.0),
+    "recall_drift_rate": (0.0, 1.0),
+    "encoding_drift_decrease": (0.0, 1.0),
+    "learning_rate": (0.0, 1.0),
+    "shared_support": (0.0, np.inf),
+    "item_support": (0.0, np.inf),
+    "primacy_scale": (0.0, np.inf),
+    "choice_sensitivity": (0.0, np.inf),
+    "choice_temperature": (0.0, np.inf),
+    "stop_probability_scale": (0.0, 1.0),
+    "mfc_trace_sensitivity": (0.0, np.inf),
+    "mcf_trace_sensitivity": (0.0, np.inf),
+    "semantic_scale": (0.0, np.inf),
+    "source_drift_rate": (0.0, 1.0),
+    "emotion_scale": (0.0, np.inf),
+}
+"""Where CMR and its parts are defined, by parameter name. A drift rate above 1 gives
+``rho = sqrt(1 + b^2 (d^2 - 1)) - b d`` the root of a negative number. Supports, scales and learning
+below 0 give items negative strengths, to which choice by power has no answer. Exponents below 0
+favor the weakest item, without limit where its support is 0. Primacy may decay at any rate, and
+stopping may grow or fall with output position."""
 
 
 class CMR(eqx.Module):
@@ -297,6 +327,11 @@ class CMRFactory(eqx.Module):
     def parameter_scales(self) -> Mapping[str, str]:
         """Parameters better searched on a logarithmic scale."""
         return SCALES
+
+    @property
+    def parameter_limits(self) -> Limits:
+        """Lowest and highest value of parameters for which the model is defined."""
+        return LIMITS
 
     @property
     def allows_repeats(self) -> bool:

@@ -19,7 +19,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from jaxcmr.models import cmr, cru
-from jaxcmr.parameters import scalar_arrays
+from jaxcmr.parameters import Limits, scalar_arrays
 from jaxcmr.typing import Parameters, RecallDataset
 
 __all__ = ["USUAL_BOUNDS", "ConfusableCRU", "ConfusableCRUFactory", "make_factory"]
@@ -30,6 +30,12 @@ USUAL_BOUNDS: Mapping[str, tuple[float, float]] = {
     "item_sensitivity_decrease": (2.220446049250313e-16, 1.0),
 }
 """Bounds for fits, by parameter name; those of the sensitivity suit distances of about 1."""
+
+LIMITS: Limits = {
+    "item_sensitivity_max": (0.0, np.inf),
+    "item_sensitivity_decrease": (0.0, np.inf),
+}
+"""Where similar letters are confused more than others: a sensitivity below 0 reverses that."""
 
 
 class ConfusableCRU(eqx.Module):
@@ -108,6 +114,11 @@ class ConfusableCRUFactory(eqx.Module):
     def parameter_scales(self) -> Mapping[str, str]:
         """Parameters better searched on a logarithmic scale."""
         return {**self.memory.parameter_scales, "item_sensitivity_max": "log"}
+
+    @property
+    def parameter_limits(self) -> Limits:
+        """Lowest and highest value of parameters for which the model is defined."""
+        return {**self.memory.parameter_limits, **LIMITS}
 
     def study_lists(self, dataset: RecallDataset) -> np.ndarray:
         """An integer a trial, equal where the letters are.

@@ -22,6 +22,7 @@ from jaxcmr.components import LinearMemory, TemporalContext, context_to_item, it
 from jaxcmr.math import unit_length
 from jaxcmr.models import cmr
 from jaxcmr.models._replay import Replay
+from jaxcmr.parameters import Limits
 from jaxcmr.typing import Parameters, RecallDataset
 
 __all__ = [
@@ -42,6 +43,9 @@ OUT_LIST_BOUNDS: Mapping[str, tuple[float, float]] = {
     "out_list_rate": cmr.USUAL_BOUNDS["encoding_drift_rate"],
 }
 """The same with out-of-list context."""
+
+LIMITS: Limits = {"out_list_rate": (0.0, 1.0)}
+"""Where the share of out-of-list context is a share."""
 
 
 class PositionalCMR(eqx.Module):
@@ -175,6 +179,11 @@ class PositionalCMRFactory(eqx.Module):
     def parameter_scales(self) -> Mapping[str, str]:
         """Parameters better searched on a logarithmic scale."""
         return self.events.parameter_scales
+
+    @property
+    def parameter_limits(self) -> Limits:
+        """Lowest and highest value of parameters for which the model is defined."""
+        return {**self.events.parameter_limits, **LIMITS}
 
     @property
     def allows_repeats(self) -> bool:
