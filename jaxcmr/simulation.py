@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from functools import wraps
+from numbers import Integral
+from typing import Any, ParamSpec, TypeVar
 
 import equinox as eqx
 import jax
@@ -11,18 +13,74 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
-from jaxcmr.parameters import require
+from jaxcmr.datasets import check_mask
+from jaxcmr.parameters import check_limits, require
 from jaxcmr.typing import MemorySearch, MemorySearchFactory, RecallDataset, TrialMask
 
-__all__ = ["items_at", "positions_of", "recall_freely", "simulate_dataset", "study"]
+__all__ = [
+    "check_seed",
+    "compiled_once",
+    "items_at",
+    "positions_of",
+    "recall_freely",
+    "simulate_dataset",
+    "study",
+]
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+LARGEST_SEED = 2**32 - 1  # seeds of JAX have 32 bits
+OF_THE_RECALLS = ("intrusions", "repeats")  # fields that count what the person recalled
 
 
+def compiled_once(function: Callable[P, T]) -> Callable[P, T]:
+    """`function`, which compiles at the first call with arguments of some shapes and not again.
+
+    Arrays in the arguments are traced, all else is static. While something else that calls it is
+    traced, e.g. a search, `function` is called as it is and becomes part of that program.
+
+    >>> double = compiled_once(lambda x: 2 * x)
+    >>> float(double(jnp.array(3.0)))
+    6.0
+    """
+    compiled = eqx.filter_jit(function)
+
+    @wraps(function)
+    def call(*args: P.args, **kwargs: P.kwargs) -> T:
+        leaves = jax.tree.leaves((args, kwargs))
+        is_traced = any(isinstance(leaf, jax.core.Tracer) for leaf in leaves)
+        return (function if is_traced else compiled)(*args, **kwargs)
+
+    return call
+
+
+def check_seed(seed: Any) -> int:
+    """Check that `seed` is a whole number that random draws of 32 bits can tell from others.
+
+    Raises:
+        ValueError: it is not a whole number from 0 to 2**32 - 1.
+
+    >>> check_seed(2**32)
+    Traceback (most recent call last):
+    ValueError: seed must be a whole number from 0 to 4294967295 (2**32 - 1); got 4294967296.
+    """
+    is_whole = isinstance(seed, Integral) and not isinstance(seed, bool)
+    if not is_whole or not 0 <= int(seed) <= LARGEST_SEED:
+        raise ValueError(
+            f"seed must be a whole number from 0 to {LARGEST_SEED} (2**32 - 1); got {seed!r}."
+        )
+    return int(seed)
+
+
+@compiled_once
 def study(model: MemorySearch, items: Int[Array, " positions"]) -> MemorySearch:
     """`model` after studying `items` (1-based, 0 = padding), ready for its first recall."""
     studied, _ = jax.lax.scan(lambda m, item: (m.experience(item), None), model, items)
     return studied.start_retrieving()
 
 
+@compiled_once
 def recall_freely(model: MemorySearch, key: PRNGKeyArray, n_outputs: int) -> Int[Array, " outputs"]:
     """Choices of one free recall in order, 0 from where it stopped, cut off at `n_outputs`."""
 
@@ -61,54 +119,83 @@ def simulate_dataset(
     n_copies: int = 1,
     seed: int = 0,
 ) -> dict[str, np.ndarray]:
-    """Recalls that a model makes of the study lists of a data set.
+    """Return recalls that a model makes of the study lists of a data set.
 
     Args:
         model_factory: ``(dataset, features) -> factory``, e.g. `jaxcmr.models.cmr.make_factory()`.
         dataset: recall data; its study lists are studied again.
-        parameters: values by name, or the ``fits`` of a fit result, whose lists give one value for
-            each entry of ``fits["subject"]``. Lists of one (a pooled fit) hold for every trial.
+        parameters: values by name; or a fit result, or its ``fits``, whose lists give one value for
+            each subject of ``fits["subject"]``. Lists of one hold for every trial if they are a
+            pooled fit: without a subject, with subject -1, or of a result with ``pooled`` True.
         features: passed to `model_factory`.
-        trial_mask: (trials,) which trials to simulate; all by default.
+        trial_mask: (trials,) booleans, which trials to simulate; all by default.
         n_copies: simulated recalls of each trial.
-        seed: of the random draws, which are a function of (seed, copy, trial) alone.
+        seed: of the random draws, which are a function of (seed, copy, trial) alone; a whole number
+            from 0 to 2**32 - 1.
 
     Returns:
         A data set with the selected trials, all of them once per copy. ``recalls`` and, where there
-        are item ids, ``rec_itemids`` are simulated; other fields that start with ``rec_`` are
-        dropped, the rest repeats the original. A model whose choices are item ids (letters of an
-        alphabet) may recall what was not studied: that is in ``rec_itemids`` only.
+        are item ids, ``rec_itemids`` are simulated. Other fields of the person's recalls are left
+        out: those that start with ``rec_``, ``intrusions`` and ``repeats``. The rest repeats the
+        original. With several copies a field ``copy`` (trials, 1) numbers them from 1. A model
+        whose choices are item ids (letters of an alphabet) may recall what was not studied: that is
+        in ``rec_itemids`` only.
 
     Raises:
-        ValueError: a parameter that the model reads is missing, or a subject of the data is.
+        ValueError: a parameter that the model reads is missing or outside the limits of the model,
+            a subject of the data has no fit, lists of parameters differ in length, or the mask,
+            `n_copies` or the seed is not valid.
+
+    >>> from jaxcmr.models.cmr import USUAL_BOUNDS, make_factory
+    >>> data = {"subject": np.array([[1]]), "listLength": np.array([[3]]),
+    ...         "pres_itemnos": np.array([[1, 2, 3]]), "recalls": np.array([[0, 0, 0]])}
+    >>> parameters = dict.fromkeys(USUAL_BOUNDS, 0.5)
+    >>> simulated = simulate_dataset(make_factory(), data, parameters, n_copies=2)
+    >>> simulated["recalls"].shape, simulated["copy"].ravel().tolist()
+    ((2, 3), [1, 2])
     """
-    n_trials = len(dataset["recalls"])
-    mask = np.ones(n_trials, bool) if trial_mask is None else np.asarray(trial_mask)
+    mask = np.ones(len(dataset["recalls"]), bool)
+    if trial_mask is not None:
+        mask = check_mask(trial_mask, len(mask))
+    if not mask.any():
+        raise ValueError("The trial mask selects no trials: there is nothing to simulate.")
+    if not isinstance(n_copies, Integral) or n_copies < 1:
+        raise ValueError(f"n_copies must be a whole number, at least 1; got {n_copies!r}.")
     trials = np.tile(np.flatnonzero(mask), n_copies)
     copies = np.repeat(np.arange(n_copies), mask.sum())
     factory = model_factory(dataset, features)
-    require(parameters, getattr(factory, "parameter_names", ()))
+    values = _values_by_trial(parameters, np.asarray(dataset["subject"]).reshape(-1)[trials])
+    require(values, getattr(factory, "parameter_names", None) or ())
+    check_limits(values, getattr(factory, "parameter_limits", None))
     choices_are_ids = getattr(factory, "choices_are_ids", False)
+    studied = dataset["pres_itemids" if choices_are_ids else "pres_itemnos"]
     observed = dataset.get("rec_itemids", dataset["recalls"])
+    n_items = np.max(dataset["listLength"])
+    if not choices_are_ids and (np.min(studied) < 0 or np.max(studied) > n_items):
+        raise ValueError(
+            f"'pres_itemnos' holds {np.min(studied)} to {np.max(studied)}; expected item numbers "
+            f"from 1 to {n_items}, the longest 'listLength', and 0 for padding."
+        )
 
-    choices = _simulate_trials(
+    choices, positions = _simulate_trials(
         factory,
-        jnp.asarray(dataset["pres_itemids" if choices_are_ids else "pres_itemnos"]),
-        _values_by_trial(parameters, np.asarray(dataset["subject"]).reshape(-1)[trials]),
+        jnp.asarray(studied),
+        {name: jnp.asarray(value) for name, value in values.items()},
         jnp.asarray(trials),
         jnp.asarray(copies),
-        jax.random.key(seed),
+        jax.random.key(check_seed(seed)),
         (observed if choices_are_ids else dataset["recalls"]).shape[1],
     )
-    simulated = {name: v[trials] for name, v in dataset.items() if not name.startswith("rec_")}
-    studied = simulated["pres_itemids" if choices_are_ids else "pres_itemnos"]
-    positions = jax.vmap(positions_of)(jnp.asarray(studied), choices)
+    left_out = [n for n in dataset if n.startswith("rec_") or n in OF_THE_RECALLS]
+    simulated = {name: v[trials] for name, v in dataset.items() if name not in left_out}
     simulated["recalls"] = without_gaps(np.asarray(positions, dataset["recalls"].dtype))
     if choices_are_ids:
         simulated["rec_itemids"] = np.array(choices, dataset["pres_itemids"].dtype)
     elif "pres_itemids" in dataset:
         ids = np.pad(simulated["pres_itemids"], ((0, 0), (1, 0)))  # choice 0 has id 0
         simulated["rec_itemids"] = np.take_along_axis(ids, simulated["recalls"], axis=1)
+    if n_copies > 1:
+        simulated["copy"] = copies[:, None] + 1
     return simulated
 
 
@@ -119,21 +206,39 @@ def without_gaps(rows: Int[np.ndarray, "trials outputs"]) -> Int[np.ndarray, "tr
 
 def _values_by_trial(
     parameters: Mapping[str, Any], subjects: np.ndarray
-) -> dict[str, Float[Array, " trials"]]:
+) -> dict[str, Float[np.ndarray, " trials"]]:
     """Each parameter's value in every trial, given the trials' subjects."""
-    values = {name: np.atleast_1d(v) for name, v in parameters.items() if name != "subject"}
-    if all(len(v) == 1 for v in values.values()):
+    is_pooled = parameters.get("pooled") is True
+    fits = parameters.get("fits", parameters)
+    values = {n: np.asarray(v) for n, v in fits.items() if n not in ("subject", "pooled")}
+    fitted = np.asarray(fits.get("subject", [-1])).reshape(-1).tolist()
+    sizes = {name: value.shape for name, value in values.items() if value.ndim}
+    sizes |= {"subject": (len(fitted),)} if "subject" in fits else {}
+    if len(set(sizes.values())) > 1 or any(len(shape) != 1 for shape in sizes.values()):
+        raise ValueError(
+            "Lists of parameters hold one value for each subject; their lengths differ: "
+            + ", ".join(f"{name} {'x'.join(map(str, shape))}" for name, shape in sizes.items())
+        )
+    n_fits = next(iter(sizes.values()), (1,))[0]
+    if n_fits > 1 and "subject" not in fits:
+        raise ValueError(
+            f"Lists of {n_fits} values need 'subject', the {n_fits} subjects that they are of."
+        )
+    if n_fits == 1 and (is_pooled or fitted == [-1]):
         rows = np.zeros(len(subjects), int)
     else:
-        fitted = {subject: row for row, subject in enumerate(parameters["subject"])}
-        missing = sorted(set(subjects.tolist()) - set(fitted))
-        if missing:
+        row_of = {subject: row for row, subject in enumerate(fitted)}
+        missing = sorted(set(subjects.tolist()) - set(row_of))
+        if missing and any(value.ndim for value in values.values()):
             raise ValueError(
-                f"No parameters for subject(s) {missing[:5]}: the fits have {sorted(fitted)[:5]}, "
-                "... Select the fitted subjects with trial_mask."
+                f"No parameters for subject(s) {missing[:5]}: the fits have {sorted(row_of)[:5]}. "
+                "Select the fitted subjects with trial_mask."
             )
-        rows = np.array([fitted[subject] for subject in subjects.tolist()])
-    return {name: jnp.asarray(np.broadcast_to(v, len(v))[rows]) for name, v in values.items()}
+        rows = np.array([row_of.get(subject, 0) for subject in subjects.tolist()])
+    return {
+        name: value[rows] if value.ndim else np.full(len(rows), value)
+        for name, value in values.items()
+    }
 
 
 _BATCH = 1024  # trials simulated at once; bounds memory
@@ -148,11 +253,14 @@ def _simulate_trials(
     copies: Int[Array, " trials"],
     key: PRNGKeyArray,
     n_outputs: int,
-) -> Int[Array, "trials outputs"]:
+) -> tuple[Int[Array, "trials outputs"], Int[Array, "trials outputs"]]:
+    """Choices of each trial, and their study positions."""
+
     def one(case: tuple[Any, Any, Any]) -> Int[Array, " outputs"]:
         parameters, trial, copy = case
         model = study(factory.create_trial_model(trial, parameters), studied[trial])
         trial_key = jax.random.fold_in(jax.random.fold_in(key, copy), trial)
         return recall_freely(model, trial_key, n_outputs)
 
-    return jax.lax.map(one, (parameters, trials, copies), batch_size=_BATCH)
+    choices = jax.lax.map(one, (parameters, trials, copies), batch_size=_BATCH)
+    return choices, jax.vmap(positions_of)(studied[trials], choices)

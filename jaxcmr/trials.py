@@ -20,7 +20,7 @@ from jaxcmr.parameters import Limits, bind, doubles
 from jaxcmr.simulation import items_at, study
 from jaxcmr.typing import MemorySearch, MemorySearchFactory, Parameters, RecallDataset
 
-__all__ = ["TrialBlocks", "TrialSet", "TrialSets", "as_rows", "ordered_sum"]
+__all__ = ["TrialBlocks", "TrialSet", "TrialSets", "as_rows", "events_scored", "ordered_sum"]
 
 MOST_WIDTH = 4  # wide enough to keep vector units busy; a wider block wastes more on padding
 
@@ -129,7 +129,9 @@ class TrialSets:
         find_lists = getattr(self.factory, "study_lists", None)
         self.lists = np.arange(n_trials) if find_lists is None else np.asarray(find_lists(dataset))
         self.n_lists = len(np.unique(self.lists))
-        subjects = np.asarray(dataset["subject"]).reshape(n_trials)
+        subjects = np.unique(np.asarray(dataset["subject"]).reshape(n_trials), return_inverse=True)[
+            1
+        ]
         n_pairs = len(np.unique(np.column_stack([subjects, self.lists]), axis=0))
         self.width = min(MOST_WIDTH, max(1, n_trials // n_pairs))
 
@@ -145,6 +147,18 @@ class TrialSets:
             doubles(base_params),
             tuple(free_param_names),
         )
+
+    def score_stops(self, until: str = "all items") -> Bool[np.ndarray, "all_trials events"]:
+        """Make room in `choices` for stops after full rows; which of them are events.
+
+        `until` is that of `events_scored`.
+        """
+        choices = np.asarray(self.choices)
+        is_event = events_scored(np.asarray(self.pres_itemnos), choices, until)
+        if is_event[:, -1].any():
+            self.choices = jnp.asarray(np.pad(choices, ((0, 0), (0, 1))))
+            return is_event
+        return is_event[:, :-1]
 
     def arrange(self, trial_indices: np.ndarray) -> TrialBlocks:
         """The trials in blocks, sorted by list."""
@@ -191,12 +205,53 @@ def refuse_odd_recalls(dataset: RecallDataset) -> None:
 def as_rows(trial_indices: Any, n_trials: int) -> np.ndarray:
     """`trial_indices` as an array, all of them rows of the data set or -1 (a ValueError)."""
     indices = np.asarray(trial_indices)
+    if indices.size == 0:
+        indices = indices.astype(int)
+    if indices.dtype.kind not in "iu" or indices.ndim != 1:
+        advice = " Take np.flatnonzero(mask) of a mask." if indices.dtype == bool else ""
+        raise ValueError(
+            "Trials are given by their row numbers, whole numbers of shape (trials,); got "
+            f"{indices.dtype} of shape {indices.shape}.{advice}"
+        )
     outside = indices[(indices < -1) | (indices >= n_trials)]
     if outside.size:
         raise ValueError(
             f"There is no trial {outside[0]}: rows are 0 to {n_trials - 1}, and -1 for no trial."
         )
-    return indices
+    return indices.astype(int)
+
+
+def events_scored(
+    studied: Int[np.ndarray, "trials positions"],
+    choices: Int[np.ndarray, "trials outputs"],
+    until: str = "all items",
+) -> Bool[np.ndarray, "trials outputs+1"]:
+    """Which recalls and stops of each trial are events, with room for a stop after a full row.
+
+    A stop is an event where recall ended before everything was recalled. Zeros that follow change
+    nothing, so that a trial is scored alike whatever the width of its array.
+
+    Args:
+        studied: item numbers by study position, 0 for none.
+        choices: item numbers by output position, zeros at the end.
+        until: "all items": everything is each studied item at least once. "list length":
+            everything is as many choices as were studied, right or wrong, as in serial recall.
+
+    >>> events_scored(np.array([[1, 2], [1, 2]]), np.array([[2, 1], [1, 0]])).astype(int)
+    array([[1, 1, 0],
+           [1, 1, 0]])
+    """
+    n_choices = np.sum(choices > 0, axis=1)
+    if until == "list length":
+        ended_early = n_choices < np.sum(studied > 0, axis=1)
+    else:
+        to_come = np.zeros((len(studied), 1 + max(np.max(studied), np.max(choices))), bool)
+        np.put_along_axis(to_come, studied.astype(int), True, axis=1)
+        np.put_along_axis(to_come, choices.astype(int), False, axis=1)
+        ended_early = np.any(to_come[:, 1:], axis=1)
+    position = np.arange(choices.shape[1] + 1)
+    is_stop = (position == n_choices[:, None]) & ended_early[:, None]
+    return (position < n_choices[:, None]) | is_stop
 
 
 def ordered_sum(values: Float[Array, "n ..."]) -> Float[Array, "..."]:

@@ -13,6 +13,8 @@ from jaxtyping import Array, Bool, Float, Int
 
 from jaxcmr.analyses import recalled_positions
 from jaxcmr.loss._simulated import SimulatedRecalls, Simulator
+from jaxcmr.simulation import compiled_once
+from jaxcmr.trials import as_rows
 from jaxcmr.typing import Parameters
 
 __all__ = ["CurveMse", "Curves", "studied_positions"]
@@ -35,6 +37,7 @@ class CurveMse(eqx.Module):
 
     has_slope: ClassVar[bool] = False
 
+    @compiled_once
     def __call__(self, x: Float[Array, "n_params ..."]) -> Float[Array, "..."]:
         """The loss of parameter vector(s) `x`, whose rows are the free parameters."""
         return self._mse(x) if jnp.ndim(x) == 1 else jax.vmap(self._mse, in_axes=1)(x)
@@ -77,7 +80,7 @@ class Curves:
         self, trial_indices: np.ndarray, base_params: Parameters, free_param_names: Sequence[str]
     ) -> CurveMse:
         """The loss over `trial_indices` (0-based rows; -1 is "no trial" and adds nothing)."""
-        indices = np.asarray(trial_indices)
+        indices = as_rows(trial_indices, len(self._recalled))
         present = indices[indices >= 0]
         n_lists = self._belongs[present].sum(0)
         curve = self._recalled[present].sum(0) / np.maximum(n_lists, 1)

@@ -15,6 +15,7 @@ from jaxtyping import Array, Float, Int
 
 from jaxcmr.loss._order import places_in
 from jaxcmr.parameters import Limits, check_limits, doubles, require
+from jaxcmr.simulation import compiled_once
 from jaxcmr.trials import TrialSet, TrialSets, as_rows, ordered_sum
 from jaxcmr.typing import MemorySearch, Parameters
 
@@ -35,6 +36,7 @@ class TrialLikelihood(eqx.Module):
     def nll_of_trial(self, model: MemorySearch, trial: Int[Array, ""]) -> Float[Array, " events"]:
         """``-log P`` of the events of a trial, 0 where no event; `model` has studied its list."""
 
+    @compiled_once
     def __call__(self, x: Float[Array, "n_params ..."]) -> Float[Array, "..."]:
         """The loss of parameter vector(s) `x`, whose rows are the free parameters."""
         return self._nll(x) if jnp.ndim(x) == 1 else jax.vmap(self._nll, in_axes=1)(x)

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from jaxcmr.parameters import Limits
-from jaxcmr.simulation import positions_of, recall_freely
+from jaxcmr.simulation import check_seed, positions_of, recall_freely
 from jaxcmr.trials import TrialSet, TrialSets, as_rows
 from jaxcmr.typing import MemorySearch, MemorySearchFactory, Parameters, RecallDataset
 
@@ -111,11 +111,11 @@ class Simulator:
         """(trials, outputs) observed recalls, told as simulated ones: by the first position of an
         item that was studied more than once."""
         self.n_simulations = n_simulations
-        self.key = jax.random.key(seed)
+        self.seed = check_seed(seed)
 
     def __call__(
         self, trial_indices: np.ndarray, base_params: Parameters, free_param_names: Sequence[str]
     ) -> SimulatedRecalls:
         """The recalls of `trial_indices` (0-based rows; -1 is "no trial")."""
         trials = self.trial_sets(trial_indices, base_params, free_param_names)
-        return SimulatedRecalls(trials, self.key, self.n_simulations)
+        return SimulatedRecalls(trials, jax.random.key(self.seed), self.n_simulations)

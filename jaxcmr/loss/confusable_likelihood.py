@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from jaxcmr.loss._likelihood import LikelihoodGenerator
-from jaxcmr.loss.sequence_likelihood import SequenceLikelihood, count_until_stop
+from jaxcmr.loss.sequence_likelihood import SequenceLikelihood, events_that_count
 from jaxcmr.trials import TrialSets
 from jaxcmr.typing import MemorySearchFactory, Parameters, RecallDataset
 
@@ -28,6 +28,9 @@ class ConfusableLikelihoodFnGenerator(LikelihoodGenerator):
         dataset: recall data; its ``pres_itemids`` (trials, positions) are studied, its
             ``rec_itemids`` (trials, outputs) scored. Both hold letters from 1 on, 0 for none.
         features: passed to `model_factory`, e.g. the distances between letters.
+        events: which events add to the loss, as for the sequence likelihood. A stop is one where
+            fewer letters were typed than studied, right or wrong: typing ends by itself at the
+            length of the list.
 
     Raises:
         ValueError: a field is missing, something was typed after a 0, where typing had ended, or
@@ -39,6 +42,8 @@ class ConfusableLikelihoodFnGenerator(LikelihoodGenerator):
         model_factory: Callable[..., MemorySearchFactory],
         dataset: RecallDataset,
         features: Any = None,
+        *,
+        events: str = "all",
     ) -> None:
         studied, typed = (letters_of(dataset, name) for name in ("pres_itemids", "rec_itemids"))
         resumed = np.any((typed[:, :-1] == 0) & (typed[:, 1:] > 0), axis=1)
@@ -56,7 +61,7 @@ class ConfusableLikelihoodFnGenerator(LikelihoodGenerator):
                 "jaxcmr.models.confusable_cru; this one chooses among the items of a list. Take "
                 "the sequence likelihood. (A factory of your own says choices_are_ids = True.)"
             )
-        self.n_events = count_until_stop(typed)
+        self.n_events, self.counts = events_that_count(self.trial_sets, events, "list length")
 
     def __call__(
         self,
@@ -65,7 +70,8 @@ class ConfusableLikelihoodFnGenerator(LikelihoodGenerator):
         free_param_names: Sequence[str],
     ) -> SequenceLikelihood:
         """The loss over `trial_indices` (0-based rows; -1 is "no trial" and adds nothing)."""
-        return SequenceLikelihood(self.trial_sets(trial_indices, base_params, free_param_names))
+        trials = self.trial_sets(trial_indices, base_params, free_param_names)
+        return SequenceLikelihood(trials, self.counts)
 
     def _by_event(
         self, trial_indices: np.ndarray, base_params: Parameters, free_param_names: Sequence[str]

@@ -18,6 +18,7 @@ from jaxtyping import Array, Bool, Float, Int
 from jaxcmr.loss._likelihood import LikelihoodGenerator, TrialLikelihood
 from jaxcmr.math import safe_log
 from jaxcmr.parameters import bind, doubles
+from jaxcmr.simulation import compiled_once
 from jaxcmr.trials import TrialSet, TrialSets, as_rows, ordered_sum
 from jaxcmr.typing import MemorySearch, MemorySearchFactory, Parameters, RecallDataset, Replay
 
@@ -42,6 +43,7 @@ EVENTS: Mapping[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
 Events after the stop never do."""
 
 
+@compiled_once
 def event_nll(
     model: MemorySearch,
     choices: Int[Array, " events"],
@@ -89,6 +91,7 @@ class ReplayedLikelihood(eqx.Module):
 
     has_slope: ClassVar[bool] = True
 
+    @compiled_once
     def __call__(self, x: Float[Array, "n_params ..."]) -> Float[Array, "..."]:
         """The loss of parameter vector(s) `x`, whose rows are the free parameters."""
         if jnp.ndim(x) == 1:
@@ -136,23 +139,13 @@ class MemorySearchLikelihoodFnGenerator(LikelihoodGenerator):
         *,
         events: str = "all",
     ) -> None:
-        if events not in EVENTS:
-            raise ValueError(f"events is one of {', '.join(EVENTS)}; got {events!r}.")
         self.trial_sets = TrialSets(model_factory, dataset, features)
-        self.counts = None
+        self.n_events, self.counts = events_that_count(self.trial_sets, events)
         self.width = width_of_blocks(np.asarray(dataset["subject"]), MOST_AT_ONCE)
         self.replay: Replay | None = None
         if events == "all":
             make_replay = getattr(self.trial_sets.factory, "replay", None)
             self.replay = None if make_replay is None else make_replay(dataset)
-        else:
-            choices = np.asarray(self.trial_sets.choices)
-            counts = EVENTS[events](np.arange(choices.shape[1]), choices)
-            self.counts = jnp.asarray(np.broadcast_to(counts, choices.shape))
-        self.n_events = count_until_stop(
-            np.asarray(self.trial_sets.choices),
-            None if self.counts is None else np.asarray(self.counts),
-        )
 
     def __call__(
         self,
@@ -178,12 +171,24 @@ class MemorySearchLikelihoodFnGenerator(LikelihoodGenerator):
         return SequenceLikelihood(trials, self.counts)
 
 
-def count_until_stop(
-    choices: Int[np.ndarray, "trials events"], counts: np.ndarray | None = None
-) -> Int[np.ndarray, " trials"]:
-    """Number of recalls and stops in each trial, of those that count."""
+def events_that_count(
+    trial_sets: TrialSets, events: str, until: str = "all items"
+) -> tuple[Int[np.ndarray, " all_trials"], Bool[Array, "all_trials events"] | None]:
+    """How many events of each trial count, and which; None for all up to the first 0.
+
+    Args:
+        trial_sets: get a column for the stop where a full row has one.
+        events: a name of `EVENTS`; a ValueError if it is another.
+        until: that of `jaxcmr.trials.events_scored`.
+    """
+    if events not in EVENTS:
+        raise ValueError(f"events is one of {', '.join(EVENTS)}; got {events!r}.")
+    is_event = trial_sets.score_stops(until)
+    choices = np.asarray(trial_sets.choices)
+    counts = is_event & EVENTS[events](np.arange(choices.shape[1]), choices)
     happened = np.pad(choices[:, :-1] > 0, ((0, 0), (1, 0)), constant_values=True)
-    return np.sum(happened if counts is None else happened & counts, axis=1)
+    all_count = np.array_equal(counts, happened)
+    return counts.sum(axis=1), None if all_count else jnp.asarray(counts)
 
 
 def width_of_blocks(subjects: np.ndarray, most: int) -> int:

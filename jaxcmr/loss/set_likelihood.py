@@ -20,6 +20,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from jaxcmr.loss._likelihood import LikelihoodGenerator, TrialLikelihood
 from jaxcmr.loss.sequence_likelihood import event_nll
+from jaxcmr.simulation import check_seed
 from jaxcmr.trials import TrialSet, TrialSets
 from jaxcmr.typing import MemorySearch, MemorySearchFactory, Parameters, RecallDataset
 
@@ -32,7 +33,7 @@ class Orders(eqx.Module):
     choices: Int[Array, "all_trials orders outputs"]  # item numbers, then zeros
     is_used: Bool[Array, "all_trials orders"]
     log_weight: Float[np.ndarray, " all_trials"]  # log (number of orders / number used), in double
-    counts: Bool[Array, "all_trials outputs"]  # recalls, and the stop where it was seen
+    counts: Bool[Array, "all_trials outputs"]  # recalls, and the stop
 
 
 class SetLikelihood(TrialLikelihood):
@@ -57,8 +58,7 @@ class MemorySearchSetLikelihoodFnGenerator(LikelihoodGenerator):
     """Makes set likelihoods of sets of trials of one data set (a `LossFnGenerator`).
 
     What counts as recalled is the different items among a trial's recalls; a repeated recall is
-    left out. Recall must then have stopped, except in a row of ``recalls`` without a free column,
-    where no stop was seen.
+    left out. Recall must then have stopped, unless all items were recalled.
 
     Args:
         model_factory: ``(dataset, features) -> factory``.
@@ -71,9 +71,12 @@ class MemorySearchSetLikelihoodFnGenerator(LikelihoodGenerator):
             by sequence likelihood.
         seed: of the orders, which are a function of (seed, trial): the loss is a smooth function
             of the parameters.
+        events: "all", or "recalls" to leave stops out: the probability is then that of recalling
+            this set first, whatever would have followed. For recalls cut off at a fixed number.
 
     Raises:
-        ValueError: `n_orders` is less than 1, or the model may recall items again.
+        ValueError: `n_orders` is less than 1, `events` is another word, or the model may recall
+            items again.
     """
 
     def __init__(
@@ -84,7 +87,10 @@ class MemorySearchSetLikelihoodFnGenerator(LikelihoodGenerator):
         *,
         n_orders: int = 24,
         seed: int = 0,
+        events: str = "all",
     ) -> None:
+        if events not in ("all", "recalls"):
+            raise ValueError(f"events is one of all, recalls; got {events!r}.")
         if n_orders < 1:
             raise ValueError(f"n_orders is at least 1; got {n_orders}.")
         self.trial_sets = TrialSets(model_factory, dataset, features)
@@ -93,8 +99,12 @@ class MemorySearchSetLikelihoodFnGenerator(LikelihoodGenerator):
                 "This model may recall an item again, so that a set of items has endlessly many "
                 "recalls that the set likelihood does not count. Take the sequence likelihood."
             )
-        self.n_events = np.ones(len(self.trial_sets.choices), int)
-        self.orders = draw_orders(np.asarray(self.trial_sets.choices), n_orders, seed)
+        n_trials = len(self.trial_sets.choices)
+        is_event = self.trial_sets.score_stops()
+        choices = np.asarray(self.trial_sets.choices)
+        stops = np.any(is_event & (choices == 0), axis=1) & (events == "all")
+        self.n_events = np.ones(n_trials, int)
+        self.orders = draw_orders(choices, stops, n_orders, check_seed(seed))
 
     def __call__(
         self,
@@ -112,9 +122,14 @@ class MemorySearchSetLikelihoodFnGenerator(LikelihoodGenerator):
         return self(trial_indices, base_params, free_param_names)
 
 
-def draw_orders(choices: Int[np.ndarray, "trials outputs"], n_orders: int, seed: int) -> Orders:
+def draw_orders(
+    choices: Int[np.ndarray, "trials outputs"],
+    stops: Bool[np.ndarray, " trials"],
+    n_orders: int,
+    seed: int,
+) -> Orders:
     """All orders of each trial's items where there are at most `n_orders`, else so many at random,
-    each drawn from all orders alike."""
+    each drawn from all orders alike; and a stop after them, where `stops`."""
     n_trials, n_outputs = choices.shape
     drawn = np.zeros((n_trials, n_orders, n_outputs), np.int32)
     n_used, n_items = np.zeros(n_trials, int), np.zeros(n_trials, int)
@@ -126,7 +141,6 @@ def draw_orders(choices: Int[np.ndarray, "trials outputs"], n_orders: int, seed:
         drawn[trial, : len(orders), : len(items)] = orders
         drawn[trial, len(orders) :] = drawn[trial, 0]  # not used, yet to be finite
     log_n_orders = np.array([math.lgamma(k + 1) for k in n_items])
-    stops = np.any(choices == 0, axis=1)
     return Orders(
         jnp.asarray(drawn),
         jnp.asarray(np.arange(n_orders) < n_used[:, None]),

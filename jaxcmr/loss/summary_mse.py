@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, ClassVar
 
 import equinox as eqx
@@ -13,6 +14,8 @@ from jaxtyping import Array, Bool, Float, Int
 
 from jaxcmr.loss._order import places_in
 from jaxcmr.loss._simulated import SimulatedGenerator, SimulatedRecalls, Simulator
+from jaxcmr.simulation import compiled_once
+from jaxcmr.trials import as_rows
 from jaxcmr.typing import MemorySearchFactory, Parameters, RecallDataset
 
 __all__ = ["MemorySearchSummaryMseFnGenerator", "Summary", "SummaryMse"]
@@ -38,9 +41,11 @@ class SummaryMse(eqx.Module):
     fields: dict[str, Array]
     observed: Float[Array, "..."]
     summary: Summary = eqx.field(static=True)
+    is_wide: bool = eqx.field(static=True)  # the summary is computed with numbers of 64 bits
 
     has_slope: ClassVar[bool] = False
 
+    @compiled_once
     def __call__(self, x: Float[Array, "n_params ..."]) -> Float[Array, "..."]:
         """The loss of parameter vector(s) `x`, whose rows are the free parameters."""
         return self._mse(x) if jnp.ndim(x) == 1 else jax.vmap(self._mse, in_axes=1)(x)
@@ -59,7 +64,7 @@ class SummaryMse(eqx.Module):
         return jnp.where(finite, values, 0.0).sum(0) / jnp.maximum(finite.sum(0), 1)
 
     def _summarise(self, recalls: Int[Array, "trials outputs"]) -> Float[Array, "..."]:
-        return summarise(self.summary, recalls, self.fields, self.is_trial)
+        return summarise(self.summary, recalls, self.fields, self.is_trial, self.is_wide)
 
 
 class MemorySearchSummaryMseFnGenerator(SimulatedGenerator):
@@ -74,7 +79,9 @@ class MemorySearchSummaryMseFnGenerator(SimulatedGenerator):
 
             - ``recalls`` (trials, outputs): study positions from 1 in order of recall, 0 for none;
             - ``fields``: the same trials' rows of the other numeric fields of `dataset`, such as
-              ``fields["listLength"]`` (trials, 1), but those of recalls (``rec_...``);
+              ``fields["listLength"]`` (trials, 1), but those of recalls (``rec_...``). If one holds
+              whole numbers that 32 bits cannot hold, such as time stamps, the summary is computed
+              with 64 bits;
             - ``is_trial`` (trials,): False in rows that only fill up the array, in which recalls
               and fields are all 0. Sets of trials of one size share a compiled program this way.
               Such rows must not change the summary: divide by ``is_trial.sum()``, not by the number
@@ -115,6 +122,7 @@ class MemorySearchSummaryMseFnGenerator(SimulatedGenerator):
             for name, values in dataset.items()
             if name != "recalls" and not name.startswith("rec_") and _is_numeric(values)
         }
+        self.is_wide = any(needs_64_bits(values) for values in self.fields.values())
         self._check_summary()
 
     def __call__(
@@ -124,7 +132,7 @@ class MemorySearchSummaryMseFnGenerator(SimulatedGenerator):
         free_param_names: Sequence[str],
     ) -> SummaryMse:
         """The loss over `trial_indices` (0-based rows; -1 is "no trial" and adds nothing)."""
-        indices = np.asarray(trial_indices)
+        indices = as_rows(trial_indices, len(self.recalls))
         simulated = self.simulate(indices, base_params, free_param_names)
         recalls, fields, is_trial = self._rows(indices)
         return SummaryMse(
@@ -132,8 +140,9 @@ class MemorySearchSummaryMseFnGenerator(SimulatedGenerator):
             jnp.asarray(places_in(simulated.trials.blocks, indices)),
             is_trial,
             fields,
-            summarise(self.summary, recalls, fields, is_trial),
+            summarise(self.summary, recalls, fields, is_trial, self.is_wide),
             self.summary,
+            self.is_wide,
         )
 
     def _rows(self, indices: np.ndarray) -> tuple[Array, dict[str, Array], Array]:
@@ -145,14 +154,15 @@ class MemorySearchSummaryMseFnGenerator(SimulatedGenerator):
             chosen[~is_trial] = 0
             return jnp.asarray(chosen)
 
-        fields = {name: rows(values) for name, values in self.fields.items()}
+        with in_64_bits(self.is_wide):
+            fields = {name: rows(values) for name, values in self.fields.items()}
         return rows(self.recalls), fields, jnp.asarray(is_trial)
 
     def _check_summary(self) -> None:
         """Raises a ValueError unless the summary is blind to rows that only fill up."""
         first = np.arange(min(8, len(self.recalls)))
         plain, filled = (
-            np.asarray(summarise(self.summary, *self._rows(indices)))
+            np.asarray(summarise(self.summary, *self._rows(indices), self.is_wide))
             for indices in (first, np.append(first, [-1, -1, -1]))
         )
         if plain.shape != filled.shape:
@@ -167,9 +177,13 @@ class MemorySearchSummaryMseFnGenerator(SimulatedGenerator):
             )
 
 
-def summarise(summary: Summary, recalls: Array, fields: Fields, is_trial: Array) -> Array:
-    """The summary as real numbers of the working precision."""
-    return jnp.asarray(_compiled(summary, recalls, fields, is_trial), jnp.result_type(float))
+def summarise(
+    summary: Summary, recalls: Array, fields: Fields, is_trial: Array, is_wide: bool
+) -> Array:
+    """The summary as real numbers of the working precision, computed in double if `is_wide`."""
+    dtype = jnp.result_type(float)
+    with in_64_bits(is_wide):
+        return jnp.asarray(_compiled(summary, recalls, fields, is_trial)).astype(dtype)
 
 
 @eqx.filter_jit
@@ -177,5 +191,24 @@ def _compiled(summary: Summary, recalls: Array, fields: Fields, is_trial: Array)
     return summary(recalls, fields, is_trial)
 
 
+def in_64_bits(is_wide: bool) -> AbstractContextManager[None]:
+    """A context in which JAX computes with 64 bits if `is_wide`, else as it does outside."""
+    return jax.enable_x64(True) if is_wide else nullcontext()
+
+
 def _is_numeric(values: np.ndarray) -> bool:
     return np.asarray(values).dtype.kind in "biuf"
+
+
+def needs_64_bits(values: np.ndarray) -> bool:
+    """Whether 32 bits would make other whole numbers of some in `values`: time stamps, long ids.
+
+    >>> needs_64_bits(np.array([1_600_000_000_000])), needs_64_bits(np.array([1.5, 3.0]))
+    (True, False)
+    """
+    narrow = {"i": np.int32, "u": np.uint32, "f": np.float32}.get(values.dtype.kind)
+    if narrow is None or values.dtype.itemsize < 8:
+        return False
+    with np.errstate(over="ignore", invalid="ignore"):
+        is_whole = np.isfinite(values) & (values == np.round(values))
+        return bool(np.any(is_whole & (values.astype(narrow) != values)))

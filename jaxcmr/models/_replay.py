@@ -40,7 +40,9 @@ class Trials(eqx.Module):
     order: Int[Array, "trials items"]  # recalled items in order of recall, then all others
     list_length: Int[Array, " trials"]
     n_recalled: Int[Array, " trials"]
-    stops: Int[Array, " trials"]  # output position at which recall is seen to stop, or -1
+    stops: Int[
+        Array, " trials"
+    ]  # output position at which recall stops before all is recalled, or -1
 
 
 def as_trials(dataset: RecallDataset, n_items: int) -> Trials | None:
@@ -58,11 +60,12 @@ def as_trials(dataset: RecallDataset, n_items: int) -> Trials | None:
         if not (in_a_row and all_differ and len(others) == n_items - count):
             return None
         order[row] = np.concatenate([recalled, others])
+    list_length = np.sum(studied > 0, axis=1)
     return Trials(
         jnp.asarray(order),
-        jnp.asarray(np.sum(studied > 0, axis=1)),
+        jnp.asarray(list_length),
         jnp.asarray(n_recalled),
-        jnp.asarray(np.where(n_recalled < recalls.shape[1], n_recalled, -1)),
+        jnp.asarray(np.where(n_recalled < list_length, n_recalled, -1)),
     )
 
 

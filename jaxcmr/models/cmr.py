@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import ChainMap
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, ClassVar, NamedTuple
 
@@ -33,6 +33,7 @@ from jaxcmr.models._combinations import refuse_what_is_no_part, refuse_what_make
 from jaxcmr.models._replay import Replay, as_trials
 from jaxcmr.parameters import (
     Limits,
+    check_limits,
     doubles,
     names_read,
     refuse_unread,
@@ -360,7 +361,7 @@ class CMRFactory(eqx.Module):
             return None
         return Replay(
             trials,
-            jnp.unique(trials.list_length),
+            jnp.asarray(np.unique(trials.list_length)),
             doubles(dict(self.parts.fixed)),
             self.parts.choice,
             self.parts.termination,
@@ -379,7 +380,7 @@ def make_factory(
     encoding_drift_decreases: bool = False,
     cues: Sequence[CueMaker] = (),
     fixed: Mapping[str, float] | None = None,
-) -> Callable[..., CMRFactory]:
+) -> CMRMaker:
     """The factory of a CMR made of the given parts; without arguments, of the textbook model.
 
     Every part is created by a function ``(n_items, parameters) -> part`` and is an
@@ -405,7 +406,8 @@ def make_factory(
 
     Raises:
         ValueError: the parts do not go together, or one is none; the message says why. The factory
-            raises it for a name in `fixed` that no part reads.
+            raises it for a name in `fixed` that no part reads, and a value outside the limits of
+            the model.
     """
     parts = Parts(
         mfc,
@@ -420,19 +422,26 @@ def make_factory(
     )
     refuse_what_is_no_part(parts, cues)
     refuse_what_makes_no_sense(parts, cues)
-    return factory_of(parts, tuple(cues))
+    return maker_of(parts, tuple(cues))
 
 
-@lru_cache
-def factory_of(parts: Parts, cues: tuple[CueMaker, ...]) -> Callable[..., CMRFactory]:
-    """The same function for the same parts."""
+@dataclass(frozen=True)
+class CMRMaker:
+    """What `make_factory` returns: a function of data that pickles, equal where its parts are."""
 
-    def factory(dataset: RecallDataset, features: Any = None) -> CMRFactory:
+    parts: Parts
+    cues: tuple[CueMaker, ...] = ()
+
+    def __call__(self, dataset: RecallDataset, features: Any = None) -> CMRFactory:
+        """The factory of the models of the trials of `dataset`."""
         n_items = int(np.max(dataset["listLength"]))
-        made = CMRFactory(parts, n_items, tuple(cue(dataset, features) for cue in cues))
-        if parts.fixed:
-            unfixed = CMRFactory(parts._replace(fixed=()), n_items, made.cues)
-            refuse_unread(dict(parts.fixed), unfixed.parameter_names)
+        made = CMRFactory(self.parts, n_items, tuple(cue(dataset, features) for cue in self.cues))
+        if self.parts.fixed:
+            unfixed = CMRFactory(self.parts._replace(fixed=()), n_items, made.cues)
+            refuse_unread(dict(self.parts.fixed), unfixed.parameter_names)
+            check_limits(dict(self.parts.fixed), made.parameter_limits)
         return made
 
-    return factory
+
+maker_of = lru_cache(CMRMaker)
+"""The same maker for the same parts."""

@@ -7,8 +7,8 @@ it gives, by an exponential of the distance between letters (Shepard, 1987).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, ClassVar
 
@@ -149,7 +149,7 @@ class ConfusableCRUFactory(eqx.Module):
         )
 
 
-def make_factory(*on: str, **parts: Any) -> Callable[..., ConfusableCRUFactory]:
+def make_factory(*on: str, **parts: Any) -> ConfusableCRUMaker:
     """The factory of confusable CRU; the same arguments give the same factory.
 
     A letter has one unit of context, however often it is studied.
@@ -166,25 +166,30 @@ def make_factory(*on: str, **parts: Any) -> Callable[..., ConfusableCRUFactory]:
         ``rec_itemids`` (trials, outputs) hold letters 1 to n_letters, 0 for none. It raises a
         ValueError for features or letters that are anything else.
     """
-    return factory_of(
+    return maker_of(
         cru.make_factory(
             *on, learn_after_context_update=False, allow_repeated_recalls=True, **parts
         )
     )
 
 
-@lru_cache
-def factory_of(memory: Callable[..., cmr.CMRFactory]) -> Callable[..., ConfusableCRUFactory]:
-    """The same function for the same memory."""
+@dataclass(frozen=True)
+class ConfusableCRUMaker:
+    """What `make_factory` returns: a function of data that pickles, equal where its memory is."""
 
-    def factory(dataset: RecallDataset, features: Any = None) -> ConfusableCRUFactory:
+    memory: cmr.CMRMaker
+
+    def __call__(self, dataset: RecallDataset, features: Any = None) -> ConfusableCRUFactory:
+        """The factory of the models of the trials of `dataset`."""
         distances = as_distances(features)
         for name in ("pres_itemids", "rec_itemids"):
             refuse_other_than_letters(dataset, name, len(distances))
-        over_letters = replace(memory(dataset, features), n_items=len(distances))
+        over_letters = replace(self.memory(dataset, features), n_items=len(distances))
         return ConfusableCRUFactory(over_letters, distances)
 
-    return factory
+
+maker_of = lru_cache(ConfusableCRUMaker)
+"""The same maker for the same memory."""
 
 
 def as_distances(features: Any) -> np.ndarray:

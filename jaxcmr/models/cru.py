@@ -8,7 +8,7 @@ turned off by the values of its parameters, not by another model.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -62,7 +62,7 @@ USUAL_BOUNDS: Mapping[str, tuple[float, float]] = bounds_without(*TOGGLES)
 """Usual bounds of CRU: all mechanisms off."""
 
 
-def make_factory(*on: str, **parts: Any) -> Callable[..., cmr.CMRFactory]:
+def make_factory(*on: str, **parts: Any) -> cmr.CMRMaker:
     """The factory of a CRU in which the mechanisms `on` are turned on; of CRU itself, without.
 
     Args:

@@ -6,7 +6,7 @@ from positive.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from jaxcmr.components.source_cue import SourceCueMaker
@@ -30,7 +30,7 @@ def make_factory(
     neutral: float = 0,
     cues: Sequence[cmr.CueMaker] = (),
     **parts: Any,
-) -> Callable[..., cmr.CMRFactory]:
+) -> cmr.CMRMaker:
     """The factory of eCMR: sources are emotional and neutral. The same arguments give the same
     factory.
 
@@ -63,7 +63,7 @@ def make_cmr3_factory(
     positive: float = 1,
     cues: Sequence[cmr.CueMaker] = (),
     **parts: Any,
-) -> Callable[..., cmr.CMRFactory]:
+) -> cmr.CMRMaker:
     """The factory of CMR3: sources are negative and positive; a neutral item has none and leaves
     source context, the mood, as it is. All else is as for `make_factory`.
 

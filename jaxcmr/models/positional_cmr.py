@@ -7,8 +7,8 @@ In the variant with out-of-list context, a repetition also brings to mind someth
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -206,7 +206,7 @@ class PositionalCMRFactory(eqx.Module):
         return self.events.replay(dataset)
 
 
-def make_factory(**parts: Any) -> Callable[..., PositionalCMRFactory]:
+def make_factory(**parts: Any) -> PositionalCMRMaker:
     """The factory of positional CMR; the same arguments give the same factory.
 
     Args:
@@ -217,10 +217,10 @@ def make_factory(**parts: Any) -> Callable[..., PositionalCMRFactory]:
         ``Factory(dataset, features=None) -> PositionalCMRFactory``. ``pres_itemnos`` may hold an
         item number more than once, none above the longest list's length (a ValueError).
     """
-    return factory_of(cmr.make_factory(**parts))
+    return maker_of(cmr.make_factory(**parts))
 
 
-def make_out_list_factory(**parts: Any) -> Callable[..., PositionalCMRFactory]:
+def make_out_list_factory(**parts: Any) -> PositionalCMRMaker:
     """The factory of positional CMR with out-of-list context (`OutListContext`), as `make_factory`
     makes that without; `mfc`, `mcf` and `context` are its own. Without repetitions, and at
     ``out_list_rate`` 0, the two are the same."""
@@ -232,14 +232,19 @@ def make_out_list_factory(**parts: Any) -> Callable[..., PositionalCMRFactory]:
     )
 
 
-@lru_cache
-def factory_of(events: Callable[..., cmr.CMRFactory]) -> Callable[..., PositionalCMRFactory]:
-    """The same function for the same CMR."""
+@dataclass(frozen=True)
+class PositionalCMRMaker:
+    """What `make_factory` returns: a function of data that pickles, equal where its CMR is."""
 
-    def factory(dataset: RecallDataset, features: Any = None) -> PositionalCMRFactory:
-        return PositionalCMRFactory(events(with_events_for_items(dataset), features))
+    events: cmr.CMRMaker
 
-    return factory
+    def __call__(self, dataset: RecallDataset, features: Any = None) -> PositionalCMRFactory:
+        """The factory of the models of the trials of `dataset`."""
+        return PositionalCMRFactory(self.events(with_events_for_items(dataset), features))
+
+
+maker_of = lru_cache(PositionalCMRMaker)
+"""The same maker for the same CMR."""
 
 
 def with_events_for_items(dataset: RecallDataset) -> RecallDataset:

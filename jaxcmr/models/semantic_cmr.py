@@ -5,7 +5,7 @@ Source: Morton & Polyn (2016).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from jaxcmr.components.semantic_cue import SemanticCueMaker
@@ -25,7 +25,7 @@ def make_factory(
     field: str = "pres_itemids",
     cues: Sequence[cmr.CueMaker] = (),
     **parts: Any,
-) -> Callable[..., cmr.CMRFactory]:
+) -> cmr.CMRMaker:
     """The factory of semantic CMR; the same arguments give the same factory.
 
     With C the cosine similarity of items within a list (negative ones and those to itself 0), s
