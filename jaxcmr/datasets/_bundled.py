@@ -17,11 +17,11 @@ BUNDLED: dict[str, str] = {
         "category and some mixed, recalled in any order: Morton et al. (2013)"
     ),
 }
-"""The names `load_bundled` knows, each with what it holds; the tables come with psifr."""
+"""The names `load_bundled` knows, each with a description; the tables come with psifr."""
 
 
 def load_bundled(name: str) -> dict[str, np.ndarray]:
-    """A data set by name, ready to fit: no file to find.
+    """Return a data set by name.
 
     The tables come with the package psifr, which is imported here and nowhere else; `from_psifr`
     says how they are counted.
@@ -35,6 +35,10 @@ def load_bundled(name: str) -> dict[str, np.ndarray]:
     Raises:
         ValueError: No data set has this name; names the closest.
         ImportError: psifr is not installed.
+
+    Examples:
+        >>> load_bundled("peers_notask")["recalls"].shape
+        (3528, 16)
     """
     if name not in BUNDLED:
         raise ValueError(f"no bundled data set '{name}'. {did_you_mean(name, BUNDLED)}")

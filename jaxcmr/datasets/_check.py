@@ -1,4 +1,4 @@
-"""What makes a mapping of arrays a recall data set."""
+"""The check that a mapping of arrays is a recall data set."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from jaxcmr.typing import RecallDataset
 
 REQUIRED = ("subject", "listLength", "pres_itemnos", "recalls")
-COLUMNS = ("subject", "listLength")  # exactly one number a trial
+COLUMNS = ("subject", "listLength")  # exactly one number per trial
 
 # The fields that hold whole numbers, with the lowest number each may hold. None: any.
 LOWEST = {
@@ -39,10 +39,11 @@ def check_data(data: RecallDataset) -> dict[str, np.ndarray]:
       item may be recalled more than once: some models score repeats.
     - ``pres_itemids`` and ``rec_itemids``, where present, name items across lists; -1 in
       ``rec_itemids`` is a recall of no known item.
-    - These fields are integers. Any other field is numeric with one row a trial.
+    - These fields are integers. Any other field is numeric with one row per trial.
+    - Numbers have the byte order of this machine and at most 64 bits; nothing is masked.
 
     Args:
-        data: Array-likes by field name. A vector with one entry a trial is read as (trials, 1),
+        data: Array-likes by field name. A vector with one entry per trial is read as (trials, 1),
             whole numbers stored as floats as integers.
 
     Returns:
@@ -51,6 +52,14 @@ def check_data(data: RecallDataset) -> dict[str, np.ndarray]:
 
     Raises:
         ValueError: A promise is broken; names the field, the trial and the value.
+
+    Examples:
+        >>> data = {"subject": [1], "listLength": [2], "pres_itemnos": [[1, 2]], "recalls": [[2]]}
+        >>> check_data(data)["listLength"]
+        array([[2]])
+        >>> check_data({**data, "recalls": [[3]]})
+        Traceback (most recent call last):
+        ValueError: 'recalls' holds 3 in trial 0, column 0: expected at most 2, the list length; ...
     """
     fields = as_fields(data)
     _check_required(fields)
@@ -59,8 +68,8 @@ def check_data(data: RecallDataset) -> dict[str, np.ndarray]:
     count_trials(fields)
     for name, lowest in LOWEST.items():
         if name in fields:
-            fields[name] = _as_integers(name, fields[name])
-            _check_lowest(name, fields[name], lowest)
+            fields[name] = as_integers(name, fields[name])
+            check_lowest(name, fields[name], lowest)
     _check_study(fields["pres_itemnos"], fields["listLength"])
     _check_recalls(fields["recalls"], fields["listLength"])
     return fields
@@ -78,51 +87,55 @@ def _check_required(fields: dict[str, np.ndarray]) -> None:
 def _check_column(name: str, array: np.ndarray) -> None:
     if array.shape[1:] != (1,):
         raise ValueError(
-            f"'{name}' has shape {array.shape}; expected one number a trial: (trials, 1)"
+            f"'{name}' has shape {array.shape}; expected one number per trial: (trials, 1)"
         )
 
 
-def _as_integers(name: str, array: np.ndarray) -> np.ndarray:
+def as_integers(name: str, array: np.ndarray) -> np.ndarray:
+    """Return a field (trials, columns) of whole numbers, as integers."""
     if array.ndim != 2 or array.shape[1] == 0:
         raise ValueError(f"'{name}' has shape {array.shape}; expected (trials, at least 1 column)")
     if array.dtype.kind == "b":
         raise ValueError(f"'{name}' holds booleans; expected whole numbers")
     if array.dtype.kind == "f":
-        _refuse(~is_whole(array), name, array, "expected a whole number; 0 is the padding, not NaN")
+        _check_none(
+            ~is_whole(array), name, array, "expected a whole number; 0 is the padding, not NaN"
+        )
         return array.astype(np.int64)
     return array
 
 
-def _check_lowest(name: str, array: np.ndarray, lowest: int | None) -> None:
+def check_lowest(name: str, array: np.ndarray, lowest: int | None) -> None:
+    """Raise a ValueError if a field holds a number below `lowest`, where there is such a limit."""
     if lowest is not None:
-        _refuse(array < lowest, name, array, f"expected {lowest} or more{ADVICE.get(name, '')}")
+        _check_none(array < lowest, name, array, f"expected {lowest} or more{ADVICE.get(name, '')}")
 
 
 def _check_study(items: np.ndarray, list_length: np.ndarray) -> None:
     studied = items > 0
     gap = np.zeros_like(studied)
     gap[:, :-1] = ~studied[:, :-1] & studied[:, 1:]
-    _refuse(gap, "pres_itemnos", items, "an item follows it; zeros only pad the end of a list")
+    _check_none(gap, "pres_itemnos", items, "an item follows it; zeros only pad the end of a list")
     counts = studied.sum(axis=1, keepdims=True)
     expected = "expected {}, the number of items above 0 in 'pres_itemnos' there"
-    _refuse(list_length != counts, "listLength", list_length, expected, counts)
-    _refuse_beyond("pres_itemnos", items, list_length)
+    _check_none(list_length != counts, "listLength", list_length, expected, counts)
+    _check_not_beyond("pres_itemnos", items, list_length)
 
 
 def _check_recalls(recalls: np.ndarray, list_length: np.ndarray) -> None:
-    _refuse_beyond("recalls", recalls, list_length)
+    _check_not_beyond("recalls", recalls, list_length)
     gap = np.zeros(recalls.shape, bool)
     gap[:, :-1] = (recalls[:, :-1] == 0) & (recalls[:, 1:] > 0)
     advice = "a recall follows it; 0 only pads the end"
-    _refuse(gap, "recalls", recalls, advice)
+    _check_none(gap, "recalls", recalls, advice)
 
 
-def _refuse_beyond(name: str, array: np.ndarray, list_length: np.ndarray) -> None:
+def _check_not_beyond(name: str, array: np.ndarray, list_length: np.ndarray) -> None:
     expected = "expected at most {}, the list length; items are numbered from 1 within their list"
-    _refuse(array > list_length, name, array, expected, list_length)
+    _check_none(array > list_length, name, array, expected, list_length)
 
 
-def _refuse(
+def _check_none(
     broken: np.ndarray,
     name: str,
     array: np.ndarray,

@@ -1,4 +1,4 @@
-"""One short string that tells two data sets apart."""
+"""A short string that differs between any two data sets."""
 
 from __future__ import annotations
 
@@ -15,11 +15,12 @@ if TYPE_CHECKING:
 
 
 def fingerprint(data: RecallDataset) -> str:
-    """The SHA-256 of a data set's names, shapes and values.
+    """Return the SHA-256 of the names, shapes and values of a data set.
 
     Equal data have equal fingerprints in every process and on every machine: the order of the
     fields, the width and byte order of numbers, the memory layout and the sign of zero do not
-    count. Integers and booleans are hashed as int64, floats as float64, so 1 and 1.0 differ.
+    count. Integers and booleans are hashed as int64 (as uint64 where a field needs it), floats as
+    float64, so 1 and 1.0 differ.
 
     Args:
         data: Numeric array-likes by field name; any such mapping, also one that `check_data`
@@ -30,10 +31,18 @@ def fingerprint(data: RecallDataset) -> str:
 
     Raises:
         ValueError: A field is not a numeric array.
+
+    Examples:
+        >>> fingerprint({"subject": [1, 2]}) == fingerprint({"subject": [[1], [2]]})
+        True
+        >>> fingerprint({"subject": [1, 2]}) == fingerprint({"subject": [1, 3]})
+        False
     """
     digest = hashlib.sha256()
     for name, array in sorted(as_fields(data).items()):
         dtype = "<f8" if array.dtype.kind == "f" else "<i8"
+        if array.dtype == np.uint64 and array.size and array.max() > np.iinfo(np.int64).max:
+            dtype = "<u8"
         # Adding 0 turns -0.0 into 0.0, which equals it but has other bytes.
         values = np.ascontiguousarray(array, dtype=dtype) + 0
         # The shape fixes how many bytes follow, so no two data sets spell the same stream.

@@ -1,4 +1,4 @@
-"""From the long table of psifr, one row an event, to a data set, one row a trial."""
+"""From the long table of psifr, one row per event, to a data set, one row per trial."""
 
 from __future__ import annotations
 
@@ -7,14 +7,20 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from jaxcmr.datasets._check import check_data
-from jaxcmr.datasets._psifr_check import COLUMNS, check_events, check_table, refuse, whole_numbers
+from jaxcmr.datasets._psifr_check import (
+    COLUMNS,
+    check_events,
+    check_none,
+    check_table,
+    whole_numbers,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
 def from_psifr(table: pd.DataFrame) -> dict[str, np.ndarray]:
-    """A data set from a table of study and recall events, counted the way psifr counts them.
+    """Make a data set from a table of study and recall events, counted as psifr does.
 
     Trials are the lists of the table, ordered by subject and list; a list without recalls is one
     of them. As in `psifr.fr.merge_free_recall`, a recalled item that was not on its list is an
@@ -25,7 +31,7 @@ def from_psifr(table: pd.DataFrame) -> dict[str, np.ndarray]:
     is scored there (psifr would count that recall once for each position).
 
     Args:
-        table: One row an event. Columns: ``subject`` and ``list`` (integers), ``trial_type``
+        table: One row per event. Columns: ``subject`` and ``list`` (integers), ``trial_type``
             ("study" or "recall"), ``position`` (of the study event in its list, 1, 2, 3, ...; of
             the recall in its sequence) and ``item`` (all strings or all integers above 0).
 
@@ -46,12 +52,22 @@ def from_psifr(table: pd.DataFrame) -> dict[str, np.ndarray]:
         ValueError: A column is missing or has a name that this function gives; or a value is
             missing or of the wrong kind, a list was not studied, two events share a position, or
             study positions skip one: names the subject and the list.
+
+    Examples:
+        >>> import pandas as pd
+        >>> columns = ["subject", "list", "trial_type", "position", "item"]
+        >>> study = [(1, 1, "study", 1, "oak"), (1, 1, "study", 2, "elm")]
+        >>> table = pd.DataFrame([*study, (1, 1, "recall", 1, "elm")], columns=columns)
+        >>> from_psifr(table)["recalls"]
+        array([[2, 0]])
     """
     check_table(table)
     subject, list_number, position = (
         whole_numbers(table, column) for column in ("subject", "list", "position")
     )
-    labels, trial = np.unique(np.column_stack([subject, list_number]), axis=0, return_inverse=True)
+    # By their rank, subjects fit in one array with lists: ids may be uint64, lists int64.
+    subjects, rank = np.unique(subject, return_inverse=True)
+    labels, trial = np.unique(np.column_stack([rank, list_number]), axis=0, return_inverse=True)
     trial = trial.reshape(-1)  # NumPy 2.0 gives a column
     is_study = (table["trial_type"] == "study").to_numpy()
     check_events(table, trial, position, is_study)
@@ -72,7 +88,7 @@ def from_psifr(table: pd.DataFrame) -> dict[str, np.ndarray]:
 
     positions = position[study].max()
     fields = {
-        "subject": labels[:, :1],
+        "subject": subjects[labels[:, :1]],
         "list": labels[:, 1:],
         "listLength": np.bincount(trial[study])[:, None],
         "pres_itemnos": _pad(number, trial, study, len(labels), positions),
@@ -86,7 +102,7 @@ def from_psifr(table: pd.DataFrame) -> dict[str, np.ndarray]:
 
 
 def _identify(table: pd.DataFrame, is_study: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The item of each row, as its rank among the studied items (from 0) and as its id.
+    """Return the item of each row, as its rank among the studied items (from 0) and as its id.
 
     Both are -1 where the item was never studied.
     """
@@ -94,7 +110,7 @@ def _identify(table: pd.DataFrame, is_study: np.ndarray) -> tuple[np.ndarray, np
     items = table["item"].to_numpy(str) if named else whole_numbers(table, "item")
     if not named:
         message = "the studied item is {item}; integer items are 1 or more, 0 being the padding"
-        refuse(is_study & (items < 1), table, message)
+        check_none(is_study & (items < 1), table, message)
     studied = np.unique(items[is_study])
     rank, known = _look_up(studied, items)
     item_id = rank + 1 if named else studied[rank]
@@ -102,7 +118,7 @@ def _identify(table: pd.DataFrame, is_study: np.ndarray) -> tuple[np.ndarray, np
 
 
 def _number_within_list(pair: np.ndarray, position: np.ndarray, study: np.ndarray) -> np.ndarray:
-    """The first study position, in its own list, of each row's item; 0 where it has none.
+    """Return the first study position of each row's item in its own list; 0 for none.
 
     Args:
         pair: (rows,) a number for each pair of trial and item.
@@ -115,7 +131,7 @@ def _number_within_list(pair: np.ndarray, position: np.ndarray, study: np.ndarra
 
 
 def _look_up(known: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Where in the sorted `known` each value stands, and whether it does at all."""
+    """Return where in the sorted `known` each value stands, and whether it does at all."""
     spot = np.searchsorted(known, values).clip(max=len(known) - 1)
     return spot, known[spot] == values
 
@@ -123,7 +139,7 @@ def _look_up(known: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndar
 def _pad(
     values: np.ndarray, trial: np.ndarray, rows: np.ndarray, trials: int, columns: int = 1
 ) -> np.ndarray:
-    """The `values` of `rows` side by side, a trial a row, padded with 0: (trials, >= `columns`).
+    """Return the `values` of `rows`, one row per trial, padded with 0: (trials, >= `columns`).
 
     Args:
         values: (all rows,) what to lay out.
@@ -142,7 +158,7 @@ def _pad(
 def _constant_columns(
     table: pd.DataFrame, trial: np.ndarray, taken: dict[str, np.ndarray]
 ) -> dict[str, np.ndarray]:
-    """The further numeric columns that have one value a trial (NaN is one), as (trials, 1)."""
+    """Return further numeric columns with one value per trial (NaN is one), as (trials, 1)."""
     a_row = np.unique(trial, return_index=True)[1]
     fields = {}
     for column in table.columns:

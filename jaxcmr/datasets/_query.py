@@ -1,10 +1,10 @@
 """Conditions on trials, read from a string with a small grammar.
 
-Python's own parser takes the string apart; each kind of node it found is then read by the function
-that the table `READERS` gives for it, and a kind that is not there is refused. So a query computes
-with fields and numbers and can do nothing else.
+Python's own parser takes the string apart; the table `READERS` gives the function that reads each
+kind of node, and a kind that is not in it is an error. So a query computes with fields and numbers
+and can do nothing else.
 
-Every value is a number or an array with one row a trial. One column of a field stays a column
+Every value is a number or an array with one row per trial. One column of a field stays a column
 (trials, 1), so that whatever is compared lines up by trial.
 """
 
@@ -20,6 +20,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
+from jaxcmr.datasets._query_numbers import compute, is_in
 from jaxcmr.datasets._query_words import ALLOWED, ARITHMETIC, COMPARISONS, FUNCTIONS, LOGIC
 from jaxcmr.names import did_you_mean
 
@@ -27,11 +28,11 @@ LONGEST = 10_000  # characters; bounds what a hostile query can cost
 
 
 def evaluate_query(text: str, fields: Mapping[str, np.ndarray]) -> Any:
-    """What the condition `text` says of `fields`: an array with one row a trial, or a number.
+    """Evaluate the condition `text` on `fields`: an array with one row per trial, or a number.
 
     Args:
         text: The condition; `generate_trial_mask` documents the grammar.
-        fields: Numeric arrays of at least two dimensions, all with one row a trial.
+        fields: Numeric arrays of at least two dimensions, all with one row per trial.
 
     Raises:
         ValueError: `text` leaves the grammar or does not fit the fields.
@@ -40,7 +41,8 @@ def evaluate_query(text: str, fields: Mapping[str, np.ndarray]) -> Any:
         raise ValueError(f"the query has {len(text)} characters; at most {LONGEST} are read")
     text = text.strip()
     try:
-        return _read(_parse(text), _Query(text, fields))
+        with np.errstate(all="ignore"):  # NaN and inf compare as they do in Python
+            return _read(_parse(text), _Query(text, fields))
     except (RecursionError, MemoryError):
         raise ValueError(f"the query {text[:40]!r}... is nested too deeply") from None
 
@@ -52,22 +54,22 @@ class _Query:
     text: str
     fields: Mapping[str, np.ndarray]
 
-    def refuse(self, node: ast.AST, why: str) -> NoReturn:
+    def fail(self, node: ast.AST, why: str) -> NoReturn:
         part = ast.get_source_segment(self.text, node) or ast.unparse(node)
         raise ValueError(f"in the query {self.text!r}: {part!r} {why} {ALLOWED}")
 
     def field(self, node: ast.AST, name: str) -> np.ndarray:
         if name not in self.fields:
-            self.refuse(node, f"names no field. {did_you_mean(name, self.fields)}")
+            self.fail(node, f"names no field. {did_you_mean(name, self.fields)}")
         if self.fields[name].ndim != 2:  # would not line up by trial with the others
-            self.refuse(node, f"has shape {self.fields[name].shape}, not (trials, columns).")
+            self.fail(node, f"has shape {self.fields[name].shape}, not (trials, columns).")
         return self.fields[name]
 
     def apply(self, node: ast.AST, function: Callable[..., Any], *operands: Any) -> Any:
         try:
             return function(*operands)
         except (ArithmeticError, IndexError, TypeError, ValueError) as error:
-            self.refuse(node, f"does not work out: {error}.")
+            self.fail(node, f"does not work out: {error}.")
 
 
 def _parse(text: str) -> ast.expr:
@@ -79,14 +81,14 @@ def _parse(text: str) -> ast.expr:
 
 def _read(node: ast.AST, query: _Query) -> Any:
     if type(node) not in READERS:
-        query.refuse(node, "is not allowed.")
+        query.fail(node, "is not allowed.")
     return READERS[type(node)](node, query)
 
 
 def _read_number(node: ast.Constant, query: _Query) -> bool | int | float:
     if isinstance(node.value, bool | int | float):
         return node.value
-    query.refuse(node, "is not a number.")
+    query.fail(node, "is not a number.")
 
 
 def _read_name(node: ast.Name, query: _Query) -> np.ndarray:
@@ -103,7 +105,7 @@ def _read_subscript(node: ast.Subscript, query: _Query) -> Any:
         ):
             where = (slice(None), _read_columns(column, query))
             return query.apply(node, operator.getitem, _read(field, query), where)
-    query.refuse(node, "is neither a field nor a column of one.")
+    query.fail(node, "is neither a field nor a column of one.")
 
 
 def _read_columns(node: ast.expr, query: _Query) -> slice | list[int]:
@@ -116,7 +118,7 @@ def _read_columns(node: ast.expr, query: _Query) -> slice | list[int]:
 def _read_index(node: ast.expr, query: _Query) -> int:
     index = _read_literal(node, query)
     if type(index) is not int:
-        query.refuse(node, "is not an integer.")
+        query.fail(node, "is not an integer.")
     return index
 
 
@@ -127,7 +129,7 @@ def _read_literal(node: ast.expr, query: _Query) -> Any:
             return _read_number(node, query)
         case ast.UnaryOp(op=ast.USub() | ast.UAdd(), operand=ast.Constant()):
             return _read_operator(node, query)
-    query.refuse(node, "is not a number.")
+    query.fail(node, "is not a number.")
 
 
 def _read_operator(node: ast.UnaryOp | ast.BinOp | ast.BoolOp, query: _Query) -> Any:
@@ -142,21 +144,19 @@ def _read_operator(node: ast.UnaryOp | ast.BinOp | ast.BoolOp, query: _Query) ->
 
 
 def _operate(node: ast.expr, symbol: type, operands: list[Any], query: _Query) -> Any:
-    """Apply an operator: logic to conditions only, arithmetic to numbers only.
+    """Apply an operator: logic to conditions only, arithmetic to numbers and conditions (0, 1).
 
     NumPy takes more, which hides the usual slip: ``a == 1 & b == 2`` means ``a == (1 & b) == 2``.
     """
-    conditions = [np.asarray(operand).dtype == bool for operand in operands]
-    if symbol in LOGIC and not all(conditions):
-        query.refuse(node, "joins what is no condition; put ( ) around each comparison.")
-    if symbol in ARITHMETIC and any(conditions):
-        query.refuse(node, "computes with a condition; arithmetic is for numbers.")
-    function = LOGIC.get(symbol) or ARITHMETIC.get(symbol)
-    if function is None:
-        query.refuse(node, "uses an operator that is not allowed.")
+    if symbol in ARITHMETIC:
+        return query.apply(node, compute, ARITHMETIC[symbol], *operands)
+    if symbol not in LOGIC:
+        query.fail(node, "uses an operator that is not allowed.")
+    if not all(np.asarray(operand).dtype == bool for operand in operands):
+        query.fail(node, "joins what is not a condition; put ( ) around each comparison.")
     if len(operands) == 1:
-        return query.apply(node, function, *operands)
-    return query.apply(node, reduce, function, operands)
+        return query.apply(node, LOGIC[symbol], *operands)
+    return query.apply(node, reduce, LOGIC[symbol], operands)
 
 
 def _read_comparison(node: ast.Compare, query: _Query) -> Any:
@@ -166,7 +166,7 @@ def _read_comparison(node: ast.Compare, query: _Query) -> Any:
         case ast.Compare(ops=[ast.NotIn()], comparators=[choices]):
             return np.logical_not(_is_in(node, node.left, choices, query))
     if not all(type(symbol) in COMPARISONS for symbol in node.ops):
-        query.refuse(node, "compares in a way that is not allowed.")
+        query.fail(node, "compares in a way that is not allowed.")
     # Each operand is read once: reading the middle ones twice would double at every nesting.
     values = [_read(operand, query) for operand in (node.left, *node.comparators)]
     links = [
@@ -184,14 +184,14 @@ def _read_call(node: ast.Call, query: _Query) -> Any:
             if (name, len(node.args)) in FUNCTIONS:
                 operands = [_read(argument, query) for argument in node.args]
                 return _operate(node, FUNCTIONS[name, len(node.args)], operands, query)
-    query.refuse(node, "is not an allowed call.")
+    query.fail(node, "is not an allowed call.")
 
 
 def _is_in(node: ast.expr, values: ast.expr, choices: ast.expr, query: _Query) -> Any:
     if not isinstance(choices, ast.List | ast.Tuple):
-        query.refuse(choices, "is not a list of numbers such as [1, 2].")
+        query.fail(choices, "is not a list of numbers such as [1, 2].")
     numbers = [_read_literal(choice, query) for choice in choices.elts]
-    return query.apply(node, np.isin, _read(values, query), numbers)
+    return query.apply(node, is_in, _read(values, query), numbers)
 
 
 READERS: dict[type, Callable[[Any, _Query], Any]] = {
@@ -204,4 +204,4 @@ READERS: dict[type, Callable[[Any, _Query], Any]] = {
     ast.Compare: _read_comparison,
     ast.Call: _read_call,
 }
-"""The function that reads each kind of node; other kinds are refused."""
+"""The function that reads each kind of node; other kinds are errors."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jaxcmr.datasets._fields import as_fields, count_trials
+from jaxcmr.datasets._fields import as_fields, check_unmasked, count_trials
 from jaxcmr.datasets._query import evaluate_query
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ Query = str | Callable[[Any], Any] | None
 
 
 def generate_trial_mask(data: RecallDataset, query: Query = None) -> TrialMask:
-    """The trials that meet a condition, as a boolean vector with one entry a trial.
+    """Return the trials that meet a condition, as booleans with one entry per trial.
 
     A condition in a string is read with a small grammar of its own and never handed to Python, so
     it may come from a file or a command line:
@@ -31,8 +31,12 @@ def generate_trial_mask(data: RecallDataset, query: Query = None) -> TrialMask:
       around each comparison; forgetting them is an error, not another condition
     - numbers, ``True``, ``False``, and ``+ - * / // %`` of numbers and fields
 
+    Arithmetic gives what plain Python numbers give: whole numbers of any width are exact (an error
+    beyond 64 bits), floats are computed in double precision, and True counts as 1. A field in
+    single precision is compared with a number in single precision, so ``x == 0.1`` selects 0.1.
+
     Args:
-        data: The data set; every field a numeric array with one row a trial.
+        data: The data set; every field a numeric array with one row per trial.
         query: The condition: a string; a function of `data` that returns the mask; or None for
             all trials.
 
@@ -41,7 +45,12 @@ def generate_trial_mask(data: RecallDataset, query: Query = None) -> TrialMask:
 
     Raises:
         ValueError: The string holds anything else (the message shows which part) or names no
-            field (it names the closest), or the result is not one boolean a trial.
+            field (it names the closest), or the result is not one boolean per trial.
+
+    Examples:
+        >>> data = {"subject": [1, 1, 2], "session": [1, 2, 1]}
+        >>> generate_trial_mask(data, "subject == 1 and session > 1")
+        array([False,  True, False])
     """
     fields = as_fields(data)
     trials = count_trials(fields)
@@ -55,10 +64,10 @@ def generate_trial_mask(data: RecallDataset, query: Query = None) -> TrialMask:
 
 
 def select_trials(data: RecallDataset, mask: TrialMask) -> dict[str, np.ndarray]:
-    """The data set of the trials where `mask` is True, in their order.
+    """Return the data set of the trials where `mask` is True, in their order.
 
     Args:
-        data: The data set; every field a numeric array with one row a trial.
+        data: The data set; every field a numeric array with one row per trial.
         mask: Booleans (trials,), e.g. from `generate_trial_mask`. Without a True in it the result
             has no trials, which `check_data` would refuse.
 
@@ -66,7 +75,11 @@ def select_trials(data: RecallDataset, mask: TrialMask) -> dict[str, np.ndarray]
         A new data set with all fields, copied.
 
     Raises:
-        ValueError: `mask` is not one boolean a trial.
+        ValueError: `mask` is not one boolean per trial.
+
+    Examples:
+        >>> select_trials({"subject": [1, 1, 2]}, [False, True, True])["subject"].ravel()
+        array([1, 2])
     """
     fields = as_fields(data)
     mask = check_mask(mask, count_trials(fields))
@@ -74,20 +87,25 @@ def select_trials(data: RecallDataset, mask: TrialMask) -> dict[str, np.ndarray]
 
 
 def check_mask(mask: Any, n_trials: int) -> TrialMask:
-    """`mask` as booleans (trials,).
+    """Return `mask` as booleans (trials,).
 
     Args:
         mask: Booleans (trials,) or (trials, 1).
         n_trials: How many trials there are.
 
     Raises:
-        ValueError: `mask` is not one boolean a trial.
+        ValueError: `mask` is not one boolean per trial, or has masked entries.
+
+    Examples:
+        >>> check_mask([[True], [False]], 2)
+        array([ True, False])
     """
     return _as_mask(mask, n_trials, "the mask has")
 
 
 def _as_mask(mask: Any, trials: int, giver: str) -> TrialMask:
-    """`mask` as booleans (trials,); accepts a column (trials, 1)."""
+    """Return `mask` as booleans (trials,); accepts a column (trials, 1)."""
+    check_unmasked(f"{giver} {type(mask).__name__}, which", mask)
     mask = np.asarray(mask)
     if mask.dtype != bool or mask.shape not in ((trials,), (trials, 1)):
         raise ValueError(

@@ -7,7 +7,9 @@ import pytest
 from jaxcmr.datasets import load_data, save_data
 
 
-@pytest.mark.parametrize("dtype", ["int64", "int8", "uint16", ">i4", "float64", "float32", "bool"])
+@pytest.mark.parametrize(
+    "dtype", ["int64", "int8", "uint16", "uint64", "float64", "float16", "bool"]
+)
 @pytest.mark.parametrize("shape", [(3, 1), (3, 5), (3, 2, 4), (3, 0)])
 def test_save_then_load_is_the_identity(data, tmp_path, dtype, shape):
     """Values, dtypes and shapes come back, three axes included: one transpose too few, or a cast,

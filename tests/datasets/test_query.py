@@ -50,6 +50,10 @@ CONDITIONS = {
     "session // 2 == 1": [1, 2],
     "session % 2 == 1": [0, 2, 3],
     "-session > 0": [3],
+    "(subject == 1) + (session == 2) == 1": [0],
+    "data['pass'] + 1 == 2": [0, 2, 3],
+    "-data['pass'] == -1": [0, 2, 3],
+    "data['pass'] - (subject == 1) == -1": [1],
     "data['recalls'][:, 0] == 3": [1],
     "recalls[:, -1] > 0": [1],
     "recalls[:, 0] > recalls[:, 1]": [0, 1, 3],
@@ -197,8 +201,6 @@ HOSTILE = [
     "subject and session",
     "not subject",
     "~subject == -2",
-    "(subject == 1) + (session == 2) == 1",
-    "-(subject == 1)",
 ]
 
 

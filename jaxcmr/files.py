@@ -1,0 +1,106 @@
+"""Write files in one step, and read text files.
+
+A file written through this module appears complete or not at all: an error or an interruption in
+the middle of writing leaves an older file as it was.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+__all__ = ["read_text", "replacing", "write_text"]
+
+
+@contextmanager
+def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Yield a draft to write, and move it to `path` once it is complete.
+
+    The draft has the name of the target, in a temporary folder beside it: same disk, so that
+    replacing is one step. If the block raises, `KeyboardInterrupt` included, the draft is deleted
+    and the target stays as it was. A symbolic link is followed: the file it leads to is replaced.
+    A file that is replaced keeps its permissions; a new one gets those of any new file.
+
+    Args:
+        path: The file to write.
+
+    Raises:
+        FileNotFoundError: The folder does not exist.
+        PermissionError: The file is read-only.
+        ValueError: `path` is a folder or a device.
+
+    Examples:
+        >>> with replacing("numbers.txt") as draft:
+        ...     _ = draft.write_text("1 2 3")
+        >>> read_text("numbers.txt")
+        '1 2 3'
+    """
+    target = Path(os.path.realpath(path))
+    try:
+        mode = target.stat().st_mode
+    except FileNotFoundError:
+        mode = None
+    if mode is not None and not stat.S_ISREG(mode):
+        raise ValueError(f"{path} is a folder or a device; expected the path of a file to write")
+    if mode is not None and not os.access(target, os.W_OK):
+        raise PermissionError(f"{path} is read-only; choose another path or change its permissions")
+    if not target.parent.is_dir():
+        raise FileNotFoundError(
+            f"no folder {target.parent} to save {target.name} in; create it first"
+        )
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".saving-") as folder:
+        draft = Path(folder, target.name)
+        yield draft
+        if mode is not None:
+            draft.chmod(stat.S_IMODE(mode))
+        os.replace(draft, target)
+
+
+def write_text(path: str | os.PathLike[str], text: str) -> None:
+    """Write a text file as UTF-8, complete or not at all (see `replacing`).
+
+    A name of a file that Python could not decode, as under ``LANG=C``, holds surrogates in place
+    of its bytes; it is written as these bytes, provided that they are UTF-8.
+
+    Raises:
+        ValueError: `text` cannot be written as UTF-8.
+
+    Examples:
+        >>> write_text("note.txt", "Müller")
+        >>> read_text("note.txt")
+        'Müller'
+    """
+    try:
+        text = text.encode("utf-8", "surrogateescape").decode("utf-8")
+    except UnicodeError as error:
+        raise ValueError(
+            f"{path} cannot be written as UTF-8: the text holds a name that Python could not "
+            f"decode ({error}). Rename that file, or set the environment variable PYTHONUTF8=1"
+        ) from error
+    with replacing(path) as draft:
+        draft.write_text(text, encoding="utf-8")
+
+
+def read_text(path: str | os.PathLike[str]) -> str:
+    """Return the text of a UTF-8 file, which may begin with a byte-order mark.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: The file is not UTF-8.
+
+    Examples:
+        >>> write_text("note.txt", "\\ufeffsaved by Notepad")
+        >>> read_text("note.txt")
+        'saved by Notepad'
+    """
+    try:
+        text = Path(path).read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is not UTF-8 text ({error}); save it as UTF-8") from error
+    if "\0" in text:  # UTF-16 without a byte-order mark is valid UTF-8 with null characters
+        raise ValueError(f"{path} is not UTF-8 text (it holds null characters); save it as UTF-8")
+    return text
