@@ -5,11 +5,13 @@ Knows nothing of memory models. `differential_evolution` minimises one function;
 """
 
 from jaxcmr.optimize._box import Box
+from jaxcmr.optimize._fork import check_not_forked
 from jaxcmr.optimize._lanes import LaneReport, evolve_lanes
 from jaxcmr.optimize._minimize import differential_evolution
 from jaxcmr.optimize._populations import POPULATIONS
 from jaxcmr.optimize._precision import in_double
 from jaxcmr.optimize._result import OptimizeResults
+from jaxcmr.optimize._state import State
 from jaxcmr.optimize._strategies import STRATEGIES
 
 __all__ = [
@@ -18,6 +20,8 @@ __all__ = [
     "Box",
     "LaneReport",
     "OptimizeResults",
+    "State",
+    "check_not_forked",
     "differential_evolution",
     "evolve_lanes",
     "in_double",

@@ -4,48 +4,97 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Int, PRNGKeyArray
 
 from jaxcmr.optimize._box import Box
-from jaxcmr.optimize._compiled import Compiled
-from jaxcmr.optimize._generation import Objective, Settings, State
+from jaxcmr.optimize._compiled import Compiled, StaticPart, is_array, split
+from jaxcmr.optimize._generation import Objective, Settings
 from jaxcmr.optimize._result import OptimizeResults
 from jaxcmr.optimize._run import Summary, advance, finish, polished, start, summarize
+from jaxcmr.optimize._state import State
 
-__all__ = ["Objectives", "advance_lanes", "alike", "finish_lanes", "polish_lanes", "start_lanes"]
+__all__ = [
+    "Form",
+    "Objectives",
+    "advance_lanes",
+    "alike",
+    "finish_lanes",
+    "form",
+    "polish_lanes",
+    "share",
+    "start_lanes",
+]
+
+
+class Form(NamedTuple):
+    """What objectives have in common that differ only in the values of their arrays."""
+
+    static: StaticPart
+    arrays: tuple[tuple[tuple[int, ...], Any], ...]  # shapes and dtypes
+
+
+def form(func: Objective) -> Form:
+    """Return the form of an objective."""
+    arrays, static = split(func)
+    return Form(static, tuple((leaf.shape, leaf.dtype) for leaf in jax.tree.leaves(arrays)))
 
 
 def alike(funcs: Sequence[Objective]) -> bool:
-    """Whether the objectives differ in nothing but the values of their arrays."""
-
-    def form(func: Objective) -> Any:
-        arrays, static = eqx.partition(func, eqx.is_array)
-        return static, jax.tree.map(lambda array: (array.shape, array.dtype), arrays)
-
+    """Return True if the objectives differ only in the values of their arrays."""
     first = form(funcs[0])
-    return all(eqx.tree_equal(first, form(func)) is True for func in funcs[1:])
+    return all(form(func) == first for func in funcs[1:])
+
+
+def share(funcs: Sequence[Objective]) -> tuple[list[Objective], Any]:
+    """Hold arrays that are equal in all of the alike `funcs` once, by their position in the pytree.
+
+    Returns:
+        The functions, with such arrays replaced by those of the first; and a pytree like one of
+        them, True for arrays that differ.
+    """
+    structure: Any = jax.tree.structure(funcs[0])
+    rows = [jax.tree.leaves(func) for func in funcs]
+    differs = [is_array(leaves[0]) and not all_equal(leaves) for leaves in zip(*rows, strict=True)]
+    merged = [
+        [own if is_own else first for own, first, is_own in zip(row, rows[0], differs, strict=True)]
+        for row in rows
+    ]
+    return [structure.unflatten(row) for row in merged], structure.unflatten(differs)
+
+
+def all_equal(arrays: Sequence[Any]) -> bool:
+    """Return True if arrays of one shape and dtype are equal to the last bit."""
+    first, *others = {id(array): array for array in arrays}.values()
+    if not others:
+        return True
+    expected = as_bits(first)
+    return all(np.array_equal(as_bits(other), expected) for other in others)
+
+
+def as_bits(array: Any) -> np.ndarray:
+    """Return the bytes of an array."""
+    if eqx.is_array(array) and jnp.issubdtype(array.dtype, jax.dtypes.prng_key):
+        array = jax.random.key_data(array)
+    return np.ascontiguousarray(jax.device_get(array)).reshape(-1).view(np.uint8)
 
 
 class Objectives(eqx.Module):
-    """Alike objectives as one pytree: what is the same object in all is held once."""
+    """Alike objectives as one pytree: arrays that all lanes share are held once."""
 
     shared: Any
     own: Any  # stacked arrays; None for a single objective, which is wholly shared
 
     @classmethod
-    def of(cls, funcs: Sequence[Objective]) -> Objectives:
-        """Stacks the arrays that differ between `funcs`."""
+    def of(cls, funcs: Sequence[Objective], differs: Any) -> Objectives:
+        """Stack the arrays of `funcs` that differ between lanes, as `share` found."""
         if len(funcs) == 1:
             return cls(funcs[0], None)
-        differs = jax.tree.map(
-            lambda *leaves: eqx.is_array(leaves[0]) and any(x is not leaves[0] for x in leaves),
-            *funcs,
-        )
         own, shared = zip(*(eqx.partition(func, differs) for func in funcs), strict=True)
         return cls(shared[0], jax.tree.map(lambda *leaves: jnp.stack(leaves), *own))
 
@@ -92,9 +141,14 @@ def finish_lanes(box: Box, settings: Settings, states: State) -> OptimizeResults
 
 @partial(Compiled, wide_vectors=True)
 def polish_lanes(
-    objectives: Objectives, box: Box, results: OptimizeResults, differences: bool
+    objectives: Objectives,
+    box: Box,
+    results: OptimizeResults,
+    differences: bool,
+    maxiter: Int[Array, ""],
 ) -> OptimizeResults:
     """`polished` of every lane."""
     return objectives.map(
-        lambda func, result: polished(func, box, result, differences=differences), results
+        lambda func, result: polished(func, box, result, differences=differences, maxiter=maxiter),
+        results,
     )

@@ -39,7 +39,8 @@ class Box(eqx.Module):
         are taken as they come.
 
         Raises:
-            ValueError: wrong shape, not finite, lower > upper, or no whole number between them.
+            ValueError: wrong shape, not finite, lower > upper, no whole number between them, or
+                too wide or too narrow for the working precision.
         """
         if hasattr(bounds, "lb") and hasattr(bounds, "ub"):
             bounds = np.stack(np.broadcast_arrays(bounds.lb, bounds.ub), axis=1)
@@ -61,6 +62,7 @@ class Box(eqx.Module):
                         f"values between the lower/upper bounds: {np.asarray(bounds).tolist()}."
                     )
             lower, upper = rounded_inward(wanted)
+            check_distinct(wanted, lower, upper)
             with np.errstate(over="ignore"):
                 too_wide = ~np.isfinite(upper - lower)
             if too_wide.any():
@@ -87,25 +89,39 @@ class Box(eqx.Module):
         The same bits wherever it is compiled: the minimum, which changes nothing, keeps the product
         and the sum from being fused into one operation in one place and not in another.
         """
-        x = self.low_edge + jnp.minimum(unit * self.width, self.width)
-        if self.whole is not None:
-            x = jnp.where(self.whole, jnp.round(x), x)
-        return jnp.clip(x, self.lower, self.upper)
+        low_edge, width = in_rank_of(unit, self.low_edge), in_rank_of(unit, self.width)
+        x = self.rounded(low_edge + jnp.minimum(unit * width, width))
+        return jnp.clip(x, in_rank_of(x, self.lower), in_rank_of(x, self.upper))
 
     def to_unit(self, x: Float[Array, "... n_params"]) -> Float[Array, "... n_params"]:
         """From the user's units to the unit cube, into which what lies outside is clipped.
 
         A fixed coordinate (lower = upper) goes to 0.
         """
-        width = self.width
-        unit = jnp.where(width > 0, (x - self.low_edge) / jnp.where(width > 0, width, 1.0), 0.0)
-        return jnp.clip(unit, 0.0, 1.0)
+        is_wide = self.width > 0
+        divisor = in_rank_of(x, jnp.where(is_wide, self.width, 1.0))
+        unit = (x - in_rank_of(x, self.low_edge)) / divisor
+        return jnp.clip(jnp.where(in_rank_of(x, is_wide), unit, 0.0), 0.0, 1.0)
+
+    def rounded(self, x: Float[Array, "... n_params"]) -> Float[Array, "... n_params"]:
+        """Return `x` with whole-number parameters rounded; halves go to the even number."""
+        if self.whole is None:
+            return x
+        return jnp.where(in_rank_of(x, self.whole), jnp.round(x), x)
 
     def contains(self, x: Float[Array, " n_params"]) -> Bool[Array, ""]:
         """Whether `x` lies in the box, up to the rounding of the bounds."""
         slack = 2 * jnp.finfo(x.dtype).eps * jnp.maximum(jnp.abs(self.lower), jnp.abs(self.upper))
         high_edge = self.low_edge + self.width
         return jnp.all((x >= self.low_edge - slack) & (x <= high_edge + slack))
+
+
+def in_rank_of(x: Array, row: Array | np.ndarray) -> Array:
+    """Return the (n_params,) `row` with as many axes as `x`, (..., n_params).
+
+    NumPy's broadcasting does this by itself; JAX can be told to refuse that.
+    """
+    return jnp.expand_dims(row, range(x.ndim - 1))
 
 
 def check_shape(shape: tuple[int, ...]) -> None:
@@ -157,3 +173,15 @@ def rounded_inward(bounds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     lower = np.where(lower < bounds[:, 0], np.nextafter(lower, dtype.type(np.inf)), lower)
     upper = np.where(upper > bounds[:, 1], np.nextafter(upper, dtype.type(-np.inf)), upper)
     return lower, np.maximum(lower, upper)
+
+
+def check_distinct(bounds: np.ndarray, lower: np.ndarray, upper: np.ndarray) -> None:
+    """Raise a ValueError where bounds that differ are one number in the working precision."""
+    too_narrow = (bounds[:, 0] < bounds[:, 1]) & (lower >= upper)
+    if too_narrow.any():
+        i = too_narrow.argmax()
+        raise ValueError(
+            f"bounds[{i}] = ({bounds[i, 0]}, {bounds[i, 1]}) are too narrow for {lower.dtype}, "
+            "which cannot tell them apart: shift or rescale the parameter, switch on double "
+            "precision (jax_enable_x64), or give twice the same number to fix it."
+        )

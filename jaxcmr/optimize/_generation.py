@@ -7,7 +7,6 @@ is a function of the key and the generation number alone, never of how many prob
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
 
 import equinox as eqx
 import jax
@@ -17,8 +16,9 @@ from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 from jaxcmr.optimize._box import Box
 from jaxcmr.optimize._draws import Draws, draw
 from jaxcmr.optimize._errors import ShapeError
-from jaxcmr.optimize._history import Contest, Memory
+from jaxcmr.optimize._history import Contest
 from jaxcmr.optimize._populations import POPULATIONS
+from jaxcmr.optimize._state import State
 from jaxcmr.optimize._strategies import Custom, Strategy
 
 __all__ = ["Settings", "State", "converged", "draws_after", "evaluate", "init", "step"]
@@ -41,24 +41,6 @@ class Settings(eqx.Module):
     updating: str = eqx.field(static=True)
     members: int = eqx.field(static=True)
     disp: bool = eqx.field(static=True)
-
-
-class State(NamedTuple):
-    """The population after a generation, in the unit cube. The start is generation 0, and -1 while
-    nobody has been evaluated.
-
-    The best member comes first; with an adaptive strategy all are in ascending order of energy.
-    Only the first `size` members take part; the energy of the others is infinite.
-    """
-
-    population: Float[Array, "members n_params"]
-    energies: Float[Array, " members"]
-    size: Int[Array, ""]
-    memory: Memory | None
-    generation: Int[Array, ""]
-    nfev: Int[Array, ""]
-    nonfinite: Int[Array, ""]
-    key: PRNGKeyArray
 
 
 def init(

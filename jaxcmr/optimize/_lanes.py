@@ -14,7 +14,14 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import (
+    FIRST_COMPLETED,
+    Executor,
+    Future,
+    ProcessPoolExecutor,
+    ThreadPoolExecutor,
+    wait,
+)
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,15 +31,21 @@ import numpy as np
 from jaxtyping import Array, PRNGKeyArray
 from numpy.typing import ArrayLike
 
-from jaxcmr.optimize._batch import alike
+from jaxcmr.optimize._batch import Form, alike, form, share
 from jaxcmr.optimize._box import Box
+from jaxcmr.optimize._compiled import Compiled, is_array
+from jaxcmr.optimize._fingerprint import Fingerprint, Fingerprinted, with_fingerprint
+from jaxcmr.optimize._fork import check_not_forked
 from jaxcmr.optimize._generation import Objective
+from jaxcmr.optimize._objective import check_leaves
 from jaxcmr.optimize._program import Lane, Program
 from jaxcmr.optimize._result import OptimizeResults
 from jaxcmr.optimize._settings import Problem, make_problem
+from jaxcmr.optimize._state import State
 
 __all__ = ["LaneReport", "evolve_lanes"]
 
+evaluate = Compiled(lambda func, x: func(x))
 COPIES = 8  # of a population in one generation: members, challengers, what is drawn
 
 
@@ -48,6 +61,12 @@ class LaneReport:
     """Best objective so far; infinite if none was finite yet."""
     result: OptimizeResults | None
     """The result, once the lane has finished."""
+    state: State | None = None
+    """The population, from which `evolve_lanes(states=...)` goes on; None if the lane has finished.
+    """
+    seconds: float = 0.0
+    """Wall time spent on the lane in this call, compiling included. Lanes that are advanced
+    together share their time equally."""
 
 
 def evolve_lanes(
@@ -56,11 +75,13 @@ def evolve_lanes(
     keys: Sequence[PRNGKeyArray],
     *,
     x0: Sequence[ArrayLike | None] | None = None,
+    states: Sequence[State | None] | None = None,
     polish: bool = True,
     chunk: int | None = None,
     lanes_per_program: int | None = None,
     n_programs: int | None = None,
     max_memory: float | None = None,
+    pool: Executor | None = None,
     **options: Any,
 ) -> Iterator[LaneReport]:
     """Minimises each function of `funcs` in the same box, reporting after every chunk.
@@ -73,15 +94,21 @@ def evolve_lanes(
         funcs: objectives ``(n_params, S) -> (S,)``, callable pytrees.
         bounds: (n_params, 2).
         keys: a random key per lane.
-        x0: a member of each lane's first population, (n_params,), or None.
+        x0: a member of each lane's first population, (n_params,), or None. Whole-number parameters
+            are rounded.
+        states: an earlier `LaneReport.state` of each lane, or None. Such a lane goes on where it
+            was, to the same result, bit for bit; its key and `x0` are not used again.
         polish: finish each lane with a bounded quasi-Newton search in double precision. The
             valleys of likelihoods are too flat for single precision to follow to their end.
         chunk: generations between reports; by default about a quarter of a second's worth.
         lanes_per_program: lanes advanced together; by default 1 on a CPU, else as many as fit.
-        n_programs: programs that run at a time; by default the number of cores on a CPU, else 1.
+        n_programs: programs that run at a time; by default the number of threads of `pool`, or of
+            cores on a CPU, else 1.
         max_memory: bytes that the lanes under way may take; by default half of what an accelerator
             has, and no limit on a CPU, where a lane per core is under way. Lanes that do not fit
             wait their turn. At least one is under way; what waits holds its function and key only.
+        pool: threads that run the programs, any `concurrent.futures.Executor` of threads. It is not
+            shut down. By default a pool of this call's own.
         options: maxiter, maxfun, popsize, strategy, mutation, recombination, tol, atol, fatol,
             updating ("deferred" by default), init and integrality, as for `differential_evolution`.
 
@@ -90,31 +117,128 @@ def evolve_lanes(
         waits, ends the running chunks and drops the unfinished lanes.
 
     Raises:
-        ValueError: an option is out of range, or an `x0` not in the box.
+        ValueError: an option is out of range, an `x0` is not in the box, a state is that of another
+            search, or `lanes_per_program` is more than 1 for functions that cannot share a program.
+        RuntimeError: this process was forked after JAX had started.
+
+    Examples:
+        >>> import jax
+        >>> from jaxcmr.optimize import evolve_lanes
+        >>> keys = jax.random.split(jax.random.key(0), 2)
+        >>> reports = evolve_lanes([lambda x: (x**2).sum(0)] * 2, [(-1, 1)], keys)
+        >>> sorted(report.lane for report in reports if report.result is not None)
+        [0, 1]
     """
+    check_not_forked()
     on_cpu = jax.default_backend() == "cpu"
     options = {"updating": "deferred", **options}
     problem = make_problem(bounds, **options)
+    with jax.enable_x64(True):
+        double_box = Box.from_bounds(bounds, options.get("integrality"))
+    funcs = with_fingerprints(funcs, problem)
+    one_program = bool(funcs) and alike(funcs)
+    funcs, differs = share(funcs) if one_program else (funcs, None)
     fits = lanes_that_fit(funcs, problem, max_memory)
-    width = lanes_per_program or (1 if on_cpu or not alike(funcs) else min(fits, len(funcs)))
-    n_programs = n_programs or (max(1, min(n_cores(), fits // width)) if on_cpu else 1)
-    program = Program(bounds, options, polish, width, chunk)
-    members = [None] * len(funcs) if x0 is None else [as_member(x, problem.box) for x in x0]
-    lanes = zip(range(len(funcs)), funcs, keys, members, strict=True)
-    waiting = deque(Lane(*lane) for lane in lanes)
+    width = lanes_per_program or (1 if on_cpu or not one_program else min(fits, len(funcs)))
+    if width > 1 and not one_program:
+        raise ValueError(
+            f"lanes_per_program is {width}, but the functions differ in more than the values of "
+            "their arrays: leave it at 1, or make them pytrees of one class (see equinox.Module)."
+        )
+    threads = pool_size(pool) or (n_cores() if on_cpu else 1)
+    n_programs = n_programs or max(1, min(threads, fits // width))
+    doubles = shared_in_double(funcs[0], differs) if one_program and polish else {}
+    program = Program(problem, double_box, polish, width, chunk, differs, doubles)
+    waiting = deque(make_lanes(funcs, keys, x0, states, problem))
     running: set[Future[list[Lane]]] = set()
-    with ThreadPoolExecutor(n_programs) as pool:
+    executor = pool or ThreadPoolExecutor(n_programs)
+    try:
         if polish and n_programs > 1 and waiting:  # or else it would wait for the first lane's end
-            running.add(pool.submit(program.prepare, [waiting[0]]))
+            running.add(executor.submit(program.prepare, [waiting[0]]))
         while waiting or running:
             while waiting and len(running) < n_programs:
                 group = [waiting.popleft() for _ in range(min(width, len(waiting)))]
-                running.add(pool.submit(program, group))
+                running.add(executor.submit(program, group))
             ended, running = wait(running, return_when=FIRST_COMPLETED)
             for lane in [lane for future in ended for lane in future.result()]:
                 if lane.result is None:
                     waiting.appendleft(lane)
-                yield LaneReport(lane.index, lane.generation, lane.energy, lane.result)
+                yield LaneReport(
+                    lane.index, lane.generation, lane.energy, lane.result, lane.state, lane.seconds
+                )
+    finally:
+        wait({future for future in running if not future.cancel()})
+        if pool is None:
+            executor.shutdown()
+
+
+def with_fingerprints(funcs: Sequence[Objective], problem: Problem) -> list[Objective]:
+    """Return the functions with their fingerprints; functions of the same form have the same."""
+    members, n_params = problem.settings.members, problem.box.lower.shape[0]
+    known: dict[Form, Fingerprint] = {}
+    marked: list[Objective] = []
+    for i, func in enumerate(funcs):
+        check_leaves(f"funcs[{i}]", func)
+        of_func = form(func)
+        if of_func not in known:
+            known[of_func] = with_fingerprint(func, n_params, members).fingerprint
+        marked.append(Fingerprinted(func, known[of_func]))
+    return marked
+
+
+def shared_in_double(func: Objective, differs: Any) -> dict[int, np.ndarray]:
+    """Return the real arrays that all lanes share, in double precision, by the original's id."""
+    leaves = zip(jax.tree.leaves(func), jax.tree.leaves(differs), strict=True)
+    return {
+        id(leaf): np.asarray(leaf, np.float64)
+        for leaf, is_own in leaves
+        if not is_own and is_array(leaf) and jnp.issubdtype(leaf.dtype, jnp.floating)
+    }
+
+
+def make_lanes(
+    funcs: Sequence[Objective],
+    keys: Sequence[PRNGKeyArray],
+    x0: Sequence[ArrayLike | None] | None,
+    states: Sequence[State | None] | None,
+    problem: Problem,
+) -> list[Lane]:
+    """Return the lanes as they begin, each new or with the state it was given."""
+    guesses = [None] * len(funcs) if x0 is None else x0
+    earlier = [None] * len(funcs) if states is None else states
+    lanes = []
+    for i, (func, key, guess, state) in enumerate(zip(funcs, keys, guesses, earlier, strict=True)):
+        if state is None:
+            lanes.append(Lane(i, func, key, as_member(guess, problem.box)))
+        else:
+            check_state(f"states[{i}]", state, problem)
+            generation, energy = int(state.generation), float(state.energies[0])
+            lanes.append(Lane(i, func, key, None, state, generation, energy))
+    return lanes
+
+
+def check_state(name: str, state: State, problem: Problem) -> None:
+    """Raise a ValueError for the state of a search with another population or strategy."""
+    lower, settings = problem.box.lower, problem.settings
+    expected = (settings.members, len(lower)), lower.dtype, settings.strategy.history is not None
+    came = state.population.shape, state.population.dtype, state.memory is not None
+    if came != expected:
+        raise ValueError(
+            f"{name} is of another search: its population is {came[0]} of {came[1]}, "
+            f"{'with' if came[2] else 'without'} a memory; this search has {expected[0]} of "
+            f"{expected[1]}, {'with' if expected[2] else 'without'} a memory."
+        )
+
+
+def pool_size(pool: Executor | None) -> int | None:
+    """Return the number of threads of a pool, if it tells.
+
+    Raises:
+        ValueError: it is a pool of processes, which compiled programs cannot be sent to.
+    """
+    if isinstance(pool, ProcessPoolExecutor):
+        raise ValueError("pool must be an Executor of threads; got one of processes.")
+    return getattr(pool, "_max_workers", None)
 
 
 def lanes_that_fit(funcs: Sequence[Objective], problem: Problem, max_memory: float | None) -> int:
@@ -125,15 +249,13 @@ def lanes_that_fit(funcs: Sequence[Objective], problem: Problem, max_memory: flo
     if not funcs or max_memory == np.inf:
         return max(1, len(funcs))
     members, n_params = problem.settings.members, problem.box.lower.shape[0]
-    x = jax.ShapeDtypeStruct((n_params, members), jnp.result_type(float))
-    needs: Any = jax.jit(lambda x: funcs[0](x)).lower(x).compile().memory_analysis()
-    population = COPIES * members * n_params * x.dtype.itemsize
-    a_lane = needs.temp_size_in_bytes + needs.output_size_in_bytes + population
-    return max(1, int(max_memory // a_lane))
+    x = np.zeros((n_params, members), jnp.result_type(float))
+    population = COPIES * x.nbytes
+    return max(1, int(max_memory // (evaluate.memory(funcs[0], x) + population)))
 
 
 def as_member(x0: ArrayLike | None, box: Box) -> Array | None:
-    """`x0` in the unit cube."""
+    """Return `x0` in the unit cube."""
     if x0 is None:
         return None
     x = jnp.asarray(x0, box.lower.dtype)

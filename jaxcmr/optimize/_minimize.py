@@ -17,6 +17,8 @@ from numpy.typing import ArrayLike
 from jaxcmr.optimize._box import Box, is_traced
 from jaxcmr.optimize._compiled import Compiled
 from jaxcmr.optimize._errors import OutOfBoundsError
+from jaxcmr.optimize._fingerprint import Fingerprinted, with_fingerprint
+from jaxcmr.optimize._fork import check_not_forked
 from jaxcmr.optimize._objective import make_objective, unshared
 from jaxcmr.optimize._result import OptimizeResults
 from jaxcmr.optimize._run import solve
@@ -67,6 +69,12 @@ def differential_evolution(
     and `jax.vmap`: `key`, `args`, `bounds`, `x0`, `init` and all numbers may be traced, and calls
     that differ only in these, or in the arrays that `func` holds as a pytree, share one program.
 
+    `func` is traced at every call. Where what it computes has changed, because an attribute, a
+    global, a variable of its closure or an array in place has, a new program is compiled. **A
+    change is not seen inside functions whose trace JAX itself keeps: your own `jax.jit` functions,
+    and bodies of loops such as `jax.lax.scan` that are defined outside `func`. Pass what changes
+    as arguments to these, or use `args`.**
+
     Args:
         func: ``func(x, *args)``, ``(n_params,) -> ()``; or with `vectorized`
             ``(n_params, S) -> (S,)``. Values that are not a number count as infinite.
@@ -111,7 +119,8 @@ def differential_evolution(
             ``workers(func, xs)`` that takes xs (S, n_params) to energies (S,). Other than 1 forces
             deferred updating.
         constraints: not supported.
-        x0: (n_params,) a guess that becomes the first member; inside the bounds.
+        x0: (n_params,) a guess that becomes the first member; inside the bounds. Whole-number
+            parameters are rounded.
         integrality: which parameters are whole numbers, (n_params,) booleans or one.
         vectorized: `func` takes all members at once; forces deferred updating.
         restarts: independent runs, side by side; the best is returned. The first is the run that
@@ -125,6 +134,8 @@ def differential_evolution(
     Raises:
         ValueError: an option is unknown or out of range, `x0` is outside the bounds, or `func`
             returns no number. An `x0` that is traced raises when the program runs.
+        TypeError: an argument in `args` is neither an array nor hashable, such as a pandas object.
+        RuntimeError: this process was forked after JAX had started.
         NotImplementedError: constraints were given.
 
     Examples:
@@ -137,6 +148,7 @@ def differential_evolution(
         raise NotImplementedError(
             "constraints are not supported: add a penalty to func, or use SciPy's."
         )
+    check_not_forked()
     objective = make_objective(func, args, vectorized, workers)
     box, settings, population = make_problem(
         bounds,
@@ -163,13 +175,16 @@ def differential_evolution(
         n_polished,
         count("restarts", restarts, 1),
     )
-    everything = (objective, unshared(objective), box, settings, as_key(key), guess, population)
+    key = as_key(key)
     by_hand = [
         name for name, given in (("callback", callback), ("polish", polish)) if callable(given)
     ]
-    if by_hand and is_traced(everything):
+    if by_hand and is_traced((objective, box, settings, key, guess, population)):
         raise ValueError(f"A {by_hand[0]} function cannot be called under jax.jit or jax.vmap.")
     try:
+        traced = with_fingerprint(objective, box.lower.shape[0], settings.members)
+        to_polish = Fingerprinted(unshared(objective), traced.fingerprint)
+        everything = (traced, to_polish, box, settings, key, guess, population)
         if callback is None:
             result = compiled_solve(*everything, *rest)
         else:
@@ -181,7 +196,7 @@ def differential_evolution(
         )
         raise
     if callable(polish):
-        result = polish_by(polish, unshared(objective), box, result)
+        result = polish_by(polish, to_polish, box, result)
     if disp:
         jax.effects_barrier()
     return result
@@ -232,7 +247,7 @@ def as_guess(x0: Any, box: Box) -> Float[Array, " n_params"] | None:
             f"{OUTSIDE}: {np.asarray(guess)} is not between {np.asarray(box.lower)} and "
             f"{np.asarray(box.upper)}."
         )
-    return jnp.clip(guess, box.lower, box.upper)
+    return jnp.clip(box.rounded(guess), box.lower, box.upper)
 
 
 def has_free(box: Box) -> bool:

@@ -14,10 +14,11 @@ import numpy as np
 from jax.sharding import Mesh, PartitionSpec
 from jaxtyping import Array, Float
 
+from jaxcmr.optimize._compiled import is_array
 from jaxcmr.optimize._errors import ShapeError
 from jaxcmr.optimize._generation import Objective
 
-__all__ = ["make_objective", "unshared"]
+__all__ = ["check_leaves", "make_objective", "unshared"]
 
 
 def make_objective(
@@ -27,10 +28,14 @@ def make_objective(
 
     Raises:
         ValueError: `workers` is neither a positive integer, -1 nor callable; or callable while
-            `func` is vectorized.
+            `func` is vectorized; or an argument holds numbers that JAX would change.
+        TypeError: an argument, or a leaf of `func`, is not hashable: a pandas object, say.
     """
     args = args if isinstance(args, tuple) else (args,)
-    args = jax.tree.map(as_data, args)
+    args = tuple(
+        jax.tree.map(partial(as_data, f"args[{i}]"), argument) for i, argument in enumerate(args)
+    )
+    check_leaves("func", func)
     if callable(workers):
         owner = type(getattr(workers, "__self__", None)).__module__
         if owner.startswith(("multiprocessing", "concurrent")):
@@ -53,10 +58,52 @@ def unshared(objective: Objective) -> Objective:
     return objective.objective if isinstance(objective, Spread) else objective
 
 
-def as_data(leaf: Any) -> Any:
-    """Numbers as arrays, so that another number compiles nothing anew."""
+def as_data(name: str, leaf: Any) -> Any:
+    """Return numbers as arrays, so that another number compiles nothing anew.
+
+    Arrays of NumPy's get the byte order of this machine, which JAX requires.
+    """
     is_number = isinstance(leaf, int | float | complex) and not isinstance(leaf, bool)
+    leaf = np.asarray(leaf) if is_number else leaf
+    check_leaves(name, leaf)
+    if isinstance(leaf, np.ndarray | np.generic):
+        check_integers(name, leaf)
+        leaf = leaf.astype(leaf.dtype.newbyteorder("="))
     return jnp.asarray(leaf) if is_number else leaf
+
+
+def check_leaves(name: str, tree: Any) -> None:
+    """Raise an error unless each leaf is an array that JAX can take, or hashable."""
+    for leaf in jax.tree.leaves(tree):
+        if isinstance(leaf, np.ma.MaskedArray):
+            raise ValueError(
+                f"{name} holds a masked array, whose mask JAX would drop: pass "
+                "numpy.ma.filled(array, value) instead."
+            )
+        if isinstance(leaf, np.ndarray | np.generic) and leaf.dtype.kind in "OSUMm":
+            raise TypeError(
+                f"{name} holds an array of dtype {leaf.dtype}, which JAX cannot compute with: pass "
+                "an array of numbers."
+            )
+        try:
+            is_array(leaf) or hash(leaf)
+        except TypeError:
+            raise TypeError(
+                f"{name} holds a {type(leaf).__name__}, which is neither an array nor hashable: "
+                "pass arrays, such as jax.numpy.asarray(...)."
+            ) from None
+
+
+def check_integers(name: str, array: np.ndarray | np.generic) -> None:
+    """Raise a ValueError for whole numbers beyond the range that JAX would convert them to."""
+    if array.dtype.kind not in "iu" or not array.size:
+        return
+    limits = np.iinfo(jax.dtypes.canonicalize_dtype(array.dtype))
+    if np.min(array) < limits.min or np.max(array) > limits.max:
+        raise ValueError(
+            f"{name} holds whole numbers beyond {limits.dtype}, which JAX would wrap around: pass "
+            "them as floats, or switch on double precision (jax_enable_x64)."
+        )
 
 
 def count_devices(workers: Any) -> int:

@@ -22,13 +22,14 @@ from jaxtyping import Array, Bool, Float, Int
 from jaxcmr.optimize._box import Box
 from jaxcmr.optimize._slope import slope_at
 
-__all__ = ["PolishResult", "polish"]
+__all__ = ["MAX_SLOPES", "PolishResult", "polish"]
 
 LONGEST = 0.2  # how far a step may move any coordinate, in units of the box
 SHORTEST = 1e-7  # step at which a direction is given up
 PASSES = 3  # to find the coordinates that bounds hold
 GROWTH, SHRINKAGE = 2.0, 0.25  # of the next step against one that led down, or did not
 DECREASE = 1e-4  # least gain of a step, by what its slope promises (Armijo's rule)
+MAX_SLOPES = 2000  # taken by one polish
 MAX_STALLS = 3  # steps in a row that gain no more than rounding error, until it is measured again
 
 
@@ -42,6 +43,7 @@ class PolishResult(NamedTuple):
     nfev: Int[Array, ""]
     njev: Int[Array, ""]
     status: Int[Array, ""]  # 1 exact slope, 2 with central differences, 3 no finite slope
+    at_rest: Bool[Array, ""]  # False if it ran out of steps or had no finite slope
 
 
 class Search(eqx.Module):
@@ -53,6 +55,7 @@ class Search(eqx.Module):
     hessian: Float[Array, "n n"]
     probed: Int[Array, ""]  # rows of it that have been measured; n of them unless under way
     is_fresh: Bool[Array, ""]  # it was measured here
+    has_rested: Bool[Array, ""]  # it promises nothing more here, or steps gain rounding error only
     radius: Float[Array, ""]  # how far the next step may move any coordinate
     stalls: Int[Array, ""]
     nit: Int[Array, ""]
@@ -64,7 +67,7 @@ def polish(
     func: Callable[[Float[Array, "n_params k"]], Float[Array, " k"]],
     box: Box,
     unit: Float[Array, " n_params"],
-    maxiter: int = 2000,
+    maxiter: int | Int[Array, ""] = MAX_SLOPES,
     differences: bool = True,
 ) -> PolishResult:
     """Minimises `func` in `box` from `unit` (unit cube) by projected BFGS.
@@ -73,7 +76,7 @@ def polish(
         func: ``(n_params, k) -> (k,)``.
         box: the bounds. Parameters that are whole numbers stay what they are.
         unit: (n_params,) starting point. It is the result if the slope there is not finite.
-        maxiter: most slopes taken.
+        maxiter: most slopes taken; may be traced. With 0 nothing is evaluated.
         differences: let central differences help where a slope is not finite. Without, there is
             less to compile, and the status says whether they are needed.
     """
@@ -107,6 +110,7 @@ def polish(
         radius = jnp.where(lower, jnp.maximum(s.radius, GROWTH * reach), SHRINKAGE * reach)
         stalls = jnp.where(lower, jnp.where(gain <= rounding, s.stalls + 1, 0), s.stalls)
         at_rest = ~starts & ~probes & ~lower & ((hoped <= rounding) | (reach <= SHORTEST))
+        has_rested = (at_rest & s.is_fresh) | (stalls >= 2 * MAX_STALLS)
         remeasures = (at_rest | (lower & (stalls == MAX_STALLS))) & ~s.is_fresh
         return Search(
             unit=jnp.where(lands, trial, s.unit),
@@ -115,16 +119,15 @@ def polish(
             hessian=hessian,
             probed=jnp.where(remeasures, 0, jnp.where(probes, s.probed + 1, s.probed)),
             is_fresh=is_fresh,
+            has_rested=has_rested,
             radius=jnp.where(starts | probes, LONGEST, jnp.minimum(radius, LONGEST)),
             stalls=stalls,
             nit=s.nit + 1,
             by_differences=s.by_differences + by_differences,
-            done=(at_rest & s.is_fresh)
-            | (stalls >= 2 * MAX_STALLS)
-            | (~usable & starts)
-            | (s.nit + 1 >= maxiter),
+            done=has_rested | (~usable & starts) | (s.nit + 1 >= limit),
         )
 
+    limit = jnp.asarray(maxiter, int)
     start = Search(
         unit=unit,
         energy=jnp.array(jnp.inf, unit.dtype),
@@ -132,15 +135,16 @@ def polish(
         hessian=jnp.eye(n, dtype=unit.dtype),
         probed=jnp.array(0),
         is_fresh=jnp.array(False),
+        has_rested=jnp.array(False),
         radius=jnp.array(LONGEST, unit.dtype),
         stalls=jnp.array(0),
         nit=jnp.array(0),
         by_differences=jnp.array(0),
-        done=jnp.array(False),
+        done=limit <= 0,
     )
     end = jax.lax.while_loop(lambda s: ~s.done, iterate, start)
     width = box.width
-    inverse = jnp.linalg.inv(end.hessian) * width[:, None] * width
+    inverse = jnp.linalg.inv(end.hessian) * width[:, None] * width[None]
     return PolishResult(
         unit=end.unit,
         energy=end.energy,
@@ -149,6 +153,7 @@ def polish(
         nfev=end.nit + 2 * n * end.by_differences,
         njev=end.nit,
         status=jnp.where(jnp.isinf(end.energy), 3, jnp.where(end.by_differences > 0, 2, 1)),
+        at_rest=end.has_rested,
     )
 
 
@@ -165,7 +170,7 @@ def positive(hessian: Float[Array, "n n"]) -> Float[Array, "n n"]:
     size = jnp.abs(values)
     largest = jnp.max(size)
     floor = jnp.where(largest > 0, jnp.finfo(size.dtype).eps ** 0.5 * largest, 1.0)
-    return (vectors * jnp.maximum(size, floor)) @ vectors.T
+    return (vectors * jnp.maximum(size, floor)[None]) @ vectors.T
 
 
 def quasi_newton_step(
@@ -178,7 +183,7 @@ def quasi_newton_step(
 
     held, step = leaving(-slope), -slope
     for _ in range(PASSES):
-        among_free = jnp.where(held[:, None] | held, jnp.eye(len(held)), hessian)
+        among_free = jnp.where(held[:, None] | held[None], jnp.eye(len(held)), hessian)
         factor = jax.scipy.linalg.cho_factor(among_free)
         step = -jax.scipy.linalg.cho_solve(factor, jnp.where(held, 0.0, slope))
         held |= leaving(step)

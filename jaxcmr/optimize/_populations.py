@@ -43,7 +43,7 @@ def sobol(key: PRNGKeyArray, members: int, n_params: int) -> Float[Array, "membe
     log2 = (members - 1).bit_length()
     points = qmc.Sobol(n_params, scramble=False).random_base2(log2)[:members]
     shift = jax.random.bits(key, (n_params,), "uint32") >> (32 - digits)
-    shifted = jnp.asarray((points * 2**digits).astype("uint32")) ^ shift
+    shifted = jnp.asarray((points * 2**digits).astype("uint32")) ^ shift[None]
     return shifted.astype(jnp.result_type(float)) / 2**digits
 
 
@@ -52,7 +52,7 @@ def halton(key: PRNGKeyArray, members: int, n_params: int) -> Float[Array, "memb
     from scipy.stats import qmc  # slow to import, and seldom needed
 
     points = jnp.asarray(qmc.Halton(n_params, scramble=False).random(members))
-    return (points + jax.random.uniform(key, (n_params,))) % 1.0
+    return (points + jax.random.uniform(key, (n_params,))[None]) % 1.0
 
 
 POPULATIONS: Mapping[str, Callable[..., Float[Array, "members n_params"]]] = {

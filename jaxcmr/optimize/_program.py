@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,7 +10,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, PRNGKeyArray
-from numpy.typing import ArrayLike
 
 from jaxcmr.optimize._batch import (
     Objectives,
@@ -21,10 +19,12 @@ from jaxcmr.optimize._batch import (
     start_lanes,
 )
 from jaxcmr.optimize._box import Box
-from jaxcmr.optimize._generation import Objective, State
-from jaxcmr.optimize._precision import in_double
+from jaxcmr.optimize._generation import Objective
+from jaxcmr.optimize._polish import MAX_SLOPES
+from jaxcmr.optimize._precision import in_double, works_in_double
 from jaxcmr.optimize._result import OptimizeResults
-from jaxcmr.optimize._settings import make_problem
+from jaxcmr.optimize._settings import Problem
+from jaxcmr.optimize._state import State
 
 __all__ = ["Lane", "Program"]
 
@@ -43,6 +43,7 @@ class Lane:
     state: State | None = None
     generation: int = 0
     energy: float = np.inf
+    seconds: float = 0.0
     done: bool = False
     result: OptimizeResults | None = None
 
@@ -56,16 +57,19 @@ class Program:
 
     def __init__(
         self,
-        bounds: ArrayLike,
-        options: Mapping[str, Any],
+        problem: Problem,
+        double_box: Box,
         polish: bool,
         width: int,
         chunk: int | None,
+        differs: Any,
+        doubles: dict[int, np.ndarray],
     ) -> None:
-        self.box, self.settings, self.population = make_problem(bounds, **options)
-        with jax.enable_x64(True):
-            self.double_box = Box.from_bounds(bounds, options.get("integrality"))
+        self.box, self.settings, self.population = problem
+        self.double_box = double_box
         self.polish, self.width = polish, width
+        self.differs = differs  # which arrays differ between lanes, if they share programs
+        self.doubles = doubles  # arrays that all lanes share, in double precision
         self.chunk = chunk
         self.pace = chunk or 1
         # JAX keeps these settings by thread: the pool's threads take them from the caller's.
@@ -82,15 +86,14 @@ class Program:
             return [lane for lane in lanes if not lane.done] + finished
 
     def prepare(self, lanes: list[Lane]) -> list[Lane]:
-        """Compiles the polish for groups like `lanes`, by polishing from nowhere; gives none back.
+        """Compile the polish for groups like `lanes`, by a polish of no steps; gives none back.
 
         A search compiles meanwhile what it needs itself.
         """
         with jax.enable_x64(self.x64), jax.default_device(self.device):
             full = self._fill(self._start(lanes))
             results = finish_lanes(self.box, self.settings, stack(full))
-            nowhere = jax.tree.map(lambda leaf: leaf * jnp.nan, results.population)
-            self._polish(full, results._replace(population=nowhere), differences=False)
+            self._polish(full, results, differences=False, maxiter=0)
         return []
 
     def _start(self, lanes: list[Lane]) -> list[Lane]:
@@ -109,17 +112,23 @@ class Program:
         began = time.perf_counter()
         stop_at = np.array([min(lane.generation + self.pace, MOST) for lane in full])
         states, summaries = advance_lanes(
-            self._objectives(full), self.box, self.settings, stack(full), jnp.asarray(stop_at)
+            Objectives.of([lane.func for lane in full], self.differs),
+            self.box,
+            self.settings,
+            stack(full),
+            jnp.asarray(stop_at),
         )
         generation, energy, has_ended = (np.asarray(field) for field in summaries)
         if np.any(generation >= stop_at):  # or all lanes ended early, and their time tells nothing
             self._set_pace(time.perf_counter() - began)
+        seconds = (time.perf_counter() - began) / len(lanes)
         return [
             replace(
                 lane,
                 state=take(states, i),
                 generation=int(generation[i]),
                 energy=float(energy[i]),
+                seconds=lane.seconds + seconds,
                 done=bool(has_ended[i]),
             )
             for i, lane in enumerate(lanes)
@@ -128,6 +137,7 @@ class Program:
     def _finish(self, lanes: list[Lane]) -> list[Lane]:
         if not lanes:
             return []
+        began = time.perf_counter()
         full = self._fill(lanes)
         results = finish_lanes(self.box, self.settings, stack(full))
         if self.polish:
@@ -136,28 +146,37 @@ class Program:
                 polished = self._polish(full, results, differences=True)
             results = polished
         results = jax.tree.map(np.asarray, results)
+        seconds = (time.perf_counter() - began) / len(lanes)
         return [
-            replace(lane, result=take(results, i), energy=float(results.fun[i]), state=None)
+            replace(
+                lane,
+                result=take(results, i),
+                energy=float(results.fun[i]),
+                seconds=lane.seconds + seconds,
+                state=None,
+            )
             for i, lane in enumerate(lanes)
         ]
 
     def _polish(
-        self, lanes: list[Lane], results: OptimizeResults, differences: bool
+        self,
+        lanes: list[Lane],
+        results: OptimizeResults,
+        differences: bool,
+        maxiter: int = MAX_SLOPES,
     ) -> OptimizeResults:
-        """Results polished in double precision, or where the functions cannot do that, in their
-        own."""
-        try:
+        """Return the results polished in double precision, or in that of the run if the functions
+        work in no other."""
+        funcs, steps = [lane.func for lane in lanes], jnp.asarray(maxiter, "int32")
+        if works_in_double(funcs[0], len(self.box.lower)):
             with jax.enable_x64(True):
-                objectives = Objectives.of(in_double([lane.func for lane in lanes]))
-                return polish_lanes(objectives, self.double_box, results, differences)
-        except TypeError:
-            return polish_lanes(self._objectives(lanes), self.box, results, differences)
+                objectives = Objectives.of(in_double(funcs, self.doubles), self.differs)
+                return polish_lanes(objectives, self.double_box, results, differences, steps)
+        objectives = Objectives.of(funcs, self.differs)
+        return polish_lanes(objectives, self.box, results, differences, steps)
 
     def _fill(self, lanes: list[Lane]) -> list[Lane]:
         return lanes + lanes[-1:] * (self.width - len(lanes))
-
-    def _objectives(self, lanes: list[Lane]) -> Objectives:
-        return Objectives.of([lane.func for lane in lanes])
 
     def _set_pace(self, seconds: float) -> None:
         """Longer chunks while they are too short; a chunk that compiled tells nothing."""

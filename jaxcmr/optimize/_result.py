@@ -63,6 +63,12 @@ class OptimizeResults(NamedTuple):
     """Restarts, the best one included, that ended within `agree_tol` of the best."""
     polish_status: Int[Array, ""] | int = 0
     """How the polish went, see `polish_message`."""
+    fun_search: Float[Array, ""] | None = None
+    """The best objective when the search ended, before the polish and in the search's precision."""
+    at_rest: Bool[Array, ""] | bool = False
+    """True if the polish came to rest: its Hessian, measured where it ended, promises no gain above
+    rounding error, or its last steps gained no more than that. False if it ran out of steps, had
+    no finite gradient to start from, was a function of the user, or if there was no polish."""
 
     @property
     def message(self) -> str | list[str]:

@@ -10,7 +10,7 @@ from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from jaxcmr.optimize._box import Box
 from jaxcmr.optimize._generation import Objective, Settings, State, converged, init, step
-from jaxcmr.optimize._polish import polish
+from jaxcmr.optimize._polish import MAX_SLOPES, polish
 from jaxcmr.optimize._result import OptimizeResults
 
 __all__ = ["Summary", "advance", "finish", "polished", "solve", "start", "summarize"]
@@ -113,6 +113,8 @@ def finish(
         nonfinite=state.nonfinite,
         agreed=jnp.array(1),
         polish_status=jnp.array(0),
+        fun_search=state.energies[0],
+        at_rest=jnp.array(False),
     )
 
 
@@ -122,6 +124,7 @@ def polished(
     result: OptimizeResults,
     n_members: int = 1,
     differences: bool = True,
+    maxiter: int | Int[Array, ""] = MAX_SLOPES,
 ) -> OptimizeResults:
     """`result` with its `n_members` best distinct members polished; the lowest end is kept if it
     is lower.
@@ -131,7 +134,7 @@ def polished(
     """
     unit = box.to_unit(result.population.astype(box.lower.dtype))
     if n_members == 1:
-        best = polish(func, box, unit[0], differences=differences)
+        best = polish(func, box, unit[0], maxiter, differences)
         nfev, njev = best.nfev, best.njev
     else:
         chosen = distinct_members(unit, result.population_energies, n_members)
@@ -152,6 +155,7 @@ def polished(
         population=result.population.astype(x.dtype).at[0].set(x),
         population_energies=result.population_energies.astype(fun.dtype).at[0].set(fun),
         polish_status=best.status,
+        at_rest=best.at_rest,
     )
 
 
@@ -165,7 +169,7 @@ def distinct_members(
     chosen = [jnp.array(0)]
     near = jnp.zeros(len(unit), bool)
     for _ in range(count - 1):
-        near |= jnp.all(jnp.abs(unit - unit[chosen[-1]]) < DISTINCT, axis=1)
+        near |= jnp.all(jnp.abs(unit - unit[chosen[-1]][None]) < DISTINCT, axis=1)
         chosen.append(jnp.argmin(jnp.where(near, jnp.inf, energies)))
     return jnp.stack(chosen)
 

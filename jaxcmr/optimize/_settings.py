@@ -7,12 +7,14 @@ from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 from numpy.typing import ArrayLike
 
 from jaxcmr.optimize._box import Box, is_traced
+from jaxcmr.optimize._fingerprint import fingerprint
 from jaxcmr.optimize._generation import Settings
 from jaxcmr.optimize._populations import POPULATIONS
 from jaxcmr.optimize._strategies import STRATEGIES, Custom, Strategy
@@ -61,7 +63,7 @@ def make_problem(
     members = count_members(box, popsize, init, population)
     if members == 1:
         population, init = None, "random"
-    chosen = as_strategy(strategy)
+    chosen = as_strategy(strategy, members, box.lower.shape[0])
     if members <= chosen.n_partners and members > 1:
         raise ValueError(
             f"A population of {members} is too small: '{strategy}' needs at least "
@@ -118,10 +120,16 @@ def as_population(init: ArrayLike, n_params: int) -> Float[Array, "members n_par
     return population
 
 
-def as_strategy(strategy: Any) -> Strategy | Custom:
-    """An entry of `STRATEGIES`, or a function of the user."""
+def as_strategy(strategy: Any, members: int, n_params: int) -> Strategy | Custom:
+    """Return an entry of `STRATEGIES`, or a function of the user with its fingerprint."""
     if callable(strategy):
-        return Custom(strategy)
+        traced = fingerprint(
+            lambda candidate, population, key: strategy(candidate, population, rng=key),
+            jax.ShapeDtypeStruct((), jnp.result_type(int)),
+            jax.ShapeDtypeStruct((members, n_params), jnp.result_type(float)),
+            jax.eval_shape(jax.random.key, 0),
+        )
+        return Custom(strategy, fingerprint=traced)
     check_known("strategy", strategy, STRATEGIES)
     return STRATEGIES[strategy]
 

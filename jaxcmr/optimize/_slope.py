@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax.extend.core import jaxpr_as_fun
 from jaxtyping import Array, Bool, Float
 
 from jaxcmr.optimize._box import Box
@@ -59,11 +60,19 @@ def value_and_derivative(
 
     Reverse mode first, at the price of a few values however many parameters there are. It cannot
     pass through loops of unknown length; forward mode can.
+
+    Errors inside `func` are raised: it is traced once, and what is differentiated is that trace.
+    So only JAX, which raises errors of three types for programs that it cannot differentiate, and
+    derivative rules of the user (`jax.custom_jvp`, `jax.custom_vjp`) can fail afterwards.
     """
     x = box.to_user(unit)
+    traced = jaxpr_as_fun(
+        jax.make_jaxpr(lambda x: jnp.asarray(func(x[:, None])[0]).astype(unit.dtype))(x)
+    )
 
     def one(x: Array) -> Array:
-        return jnp.asarray(func(x[:, None])[0]).astype(unit.dtype)
+        [energy] = traced(x)
+        return energy
 
     def forward(x: Array) -> tuple[Array, Array]:
         directions = jnp.eye(len(x), dtype=x.dtype)
@@ -85,6 +94,7 @@ def central_differences(
 ) -> Float[Array, " n_params"]:
     """Slope from 2 n_params evaluations, at a distance that balances truncation and rounding."""
     offsets = jnp.finfo(unit.dtype).eps ** (1 / 3) * jnp.eye(len(unit), dtype=unit.dtype)
-    above, below = jnp.minimum(unit + offsets, 1.0), jnp.maximum(unit - offsets, 0.0)
+    above = jnp.minimum(unit[None] + offsets, 1.0)
+    below = jnp.maximum(unit[None] - offsets, 0.0)
     energies = func(box.to_user(jnp.concatenate([above, below])).T).astype(unit.dtype)
     return (energies[: len(unit)] - energies[len(unit) :]) / jnp.diagonal(above - below)

@@ -18,6 +18,7 @@ from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from jaxcmr.optimize._draws import Draws
 from jaxcmr.optimize._errors import ShapeError
+from jaxcmr.optimize._fingerprint import Fingerprint
 from jaxcmr.optimize._history import History, Memory
 
 __all__ = ["STRATEGIES", "Custom", "Strategy"]
@@ -62,7 +63,7 @@ def binomial(
     uniforms: Float[Array, "... n_params"], first: Int[Array, "..."], rate: Float[Array, "..."]
 ) -> Bool[Array, "... n_params"]:
     """Each coordinate with probability `rate`; the one at `first` always."""
-    coordinates = jnp.arange(uniforms.shape[-1])
+    coordinates = jnp.expand_dims(jnp.arange(uniforms.shape[-1]), range(first.ndim))
     return (uniforms < rate[..., None]) | (coordinates == first[..., None])
 
 
@@ -73,7 +74,8 @@ def exponential(
     n_params = uniforms.shape[-1]
     goes_on = (uniforms < rate[..., None]).at[..., 0].set(True)
     length = jnp.sum(jnp.cumprod(goes_on, axis=-1), axis=-1)
-    return (jnp.arange(n_params) - first[..., None]) % n_params < length[..., None]
+    coordinates = jnp.expand_dims(jnp.arange(n_params), range(first.ndim))
+    return (coordinates - first[..., None]) % n_params < length[..., None]
 
 
 class Strategy(NamedTuple):
@@ -94,7 +96,7 @@ class Strategy(NamedTuple):
     ) -> Vector:
         """The vectors that challenge `parents`: of all members, or of one."""
         if memory is None:
-            best = population[0]
+            best = jnp.expand_dims(population[0], range(parents.ndim - 1))
             mates = [population[draws.partners[..., j]] for j in range(self.n_partners)]
         else:
             best = population[draws.guide]
@@ -115,6 +117,8 @@ class Custom(NamedTuple):
     n_partners: int = 0
     history: None = None
     block: None = None
+    fingerprint: Fingerprint | None = None
+    """What `func` computed when the call began; see `Fingerprinted`."""
 
     def challengers(
         self, draws: Draws, parents: Vector, population: Population, memory: Memory | None

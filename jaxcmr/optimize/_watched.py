@@ -17,7 +17,7 @@ from scipy.optimize import Bounds
 from jaxcmr.optimize._box import Box
 from jaxcmr.optimize._compiled import Compiled
 from jaxcmr.optimize._generation import Objective, Settings
-from jaxcmr.optimize._precision import in_double
+from jaxcmr.optimize._precision import in_double, works_in_double
 from jaxcmr.optimize._result import OptimizeResults
 from jaxcmr.optimize._run import advance, finish, polished, start, summarize
 
@@ -126,9 +126,8 @@ def polish_by(
 
 
 def value_in_double(func: Objective, x: np.ndarray) -> float:
-    """``func(x)`` in double precision, or if that breaks it, in the working precision."""
-    try:
+    """Return ``func(x)`` in double precision, or in the working precision if it takes no other."""
+    if works_in_double(func, len(x)):
         with jax.enable_x64(True):
             return float(compiled_value(in_double([func])[0], jnp.asarray(x, float)))
-    except TypeError:
-        return float(compiled_value(func, jnp.asarray(x, jnp.result_type(float))))
+    return float(compiled_value(func, jnp.asarray(x, jnp.result_type(float))))
