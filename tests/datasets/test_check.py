@@ -1,9 +1,18 @@
 """check_data lets through what models can run on, and names what it stops."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from jaxcmr.datasets import check_data
+from jaxcmr.datasets import (
+    as_fields,
+    check_data,
+    fingerprint,
+    first_recalls,
+    generate_trial_mask,
+    save_data,
+    select_trials,
+)
 
 
 def assert_same(left, right):
@@ -128,3 +137,61 @@ def test_a_message_counts_the_other_entries_like_it(data):
     """One cell or every cell: the count tells a typing error from a wrong convention."""
     with pytest.raises(ValueError, match=r"holds 5 in trial 0, column 0.*\(2 more"):
         check_data(data | {"recalls": [[5, 0], [6, 0], [7, 0]]})
+
+
+def test_numbers_get_the_byte_order_and_width_that_jax_reads(data):
+    """Old .mat, FITS and HDF5 files are big-endian; JAX takes neither them nor 128-bit floats."""
+    foreign = {name: array.astype(array.dtype.newbyteorder(">")) for name, array in data.items()}
+    assert not foreign["recalls"].dtype.isnative
+    assert_same(check_data(foreign), data)
+    wide = data | {"age": data["age"].astype(np.longdouble)}
+    assert_same(check_data(wide), data)
+
+
+def test_clean_arrays_are_not_copied(data):
+    """The fitters check every data set: what is in order must cost nothing."""
+    assert all(as_fields(data)[name] is data[name] for name in data)
+    checked = check_data(data)
+    assert all(checked[name] is data[name] for name in data)
+
+
+MASK = [[False, True], [False, False], [False, False]]
+MASKED = {
+    "matrix": ("recalls", np.ma.masked_array([[4, 3], [1, 0], [0, 0]], mask=MASK)),
+    "column": ("session", np.ma.masked_array([1, 2, 1], mask=[False, True, False])),
+    "list of rows": ("recalls", [np.ma.masked_array([4, 3], mask=[0, 1]), [1, 0], [0, 0]]),
+    "masked constant": ("session", [1, np.ma.masked, 1]),
+    "all masked": ("session", np.ma.masked_all((3, 1), int)),
+}
+
+
+@pytest.mark.parametrize("name, values", MASKED.values(), ids=MASKED)
+def test_masked_entries_are_an_error(data, name, values):
+    """NumPy drops the mask, so that what is under it would count."""
+    for function in (check_data, as_fields, fingerprint, first_recalls, generate_trial_mask):
+        with pytest.raises(ValueError, match=rf"'{name}' has masked entries.*np\.ma\.filled\(x, 0"):
+            function(data | {name: values})
+
+
+def test_an_array_without_masked_entries_is_data(data):
+    loose = data | {"recalls": np.ma.masked_array(data["recalls"], mask=False)}
+    assert_same(check_data(loose), data)
+    filled = np.ma.masked_array(data["recalls"], mask=data["recalls"] > 3).filled(0)
+    assert type(check_data(data | {"pres_itemids": filled})["pres_itemids"]) is np.ndarray
+
+
+def test_a_table_leads_to_from_psifr(tmp_path):
+    """A psifr user's first try: every function that takes arrays must say what to do."""
+    table = pd.DataFrame({"subject": [1], "list": [1], "item": ["oak"]})
+    functions = {
+        "check_data": check_data,
+        "as_fields": as_fields,
+        "fingerprint": fingerprint,
+        "first_recalls": first_recalls,
+        "generate_trial_mask": generate_trial_mask,
+        "select_trials": lambda table: select_trials(table, [True]),
+        "save_data": lambda table: save_data(table, tmp_path / "data.h5"),
+    }
+    for function in functions.values():
+        with pytest.raises(ValueError, match=r"got DataFrame; .*jaxcmr\.datasets\.from_psifr\(tab"):
+            function(table)

@@ -52,3 +52,12 @@ def test_what_changes_the_data_changes_the_fingerprint(data):
 def test_text_has_no_fingerprint(data):
     with pytest.raises(ValueError, match="'group' has dtype"):
         fingerprint(data | {"group": ["a", "b", "c"]})
+
+
+def test_unsigned_numbers_beyond_int64_have_their_own(data):
+    """Cast to int64, the hash 2**64 - 1 would be -1: two data sets of one fingerprint."""
+    unsigned = data | {"subject": np.array([1, 1, 2**64 - 1], np.uint64)}
+    signed = data | {"subject": np.array([1, 1, -1])}
+    assert fingerprint(unsigned) != fingerprint(signed)
+    small = data | {"subject": np.array([1, 1, 2], np.uint64)}
+    assert fingerprint(small) == fingerprint(data)

@@ -72,3 +72,52 @@ def test_anything_else_is_refused(recalls):
     odd = {"subject": [1], "listLength": [4], "pres_itemnos": [[1, 2, 3, 4]], "recalls": recalls}
     with pytest.raises(ValueError, match="recalls"):
         first_recalls(odd)
+
+
+MARKS = {
+    "intrusions": [[0, -1, 0, 0, 0, 0], [2, -1, 0, 0, 0, 0], [0, 0, 0, -1, 0, 0]],
+    "repeats": [[0, 0, 1, 0, 0, 0], [0] * 6, [0, 0, 1, 0, 0, 1]],
+}
+
+
+@pytest.mark.parametrize("name", MARKS)
+@pytest.mark.parametrize("dtype", [int, float, bool, np.int8])
+def test_marks_of_each_output_become_counts(name, dtype):
+    """The layout of the Kahana lab's toolboxes: -1 for a word from nowhere, n for one from n lists
+    back. Added to the counts, the marks would make a matrix of nonsense."""
+    marked = first_recalls(DATA | {name: np.array(MARKS[name], dtype)})
+    plain = first_recalls(DATA)
+    assert all(np.array_equal(marked[field], plain[field]) for field in plain)
+    assert marked[name].shape == (3, 1)
+
+
+@pytest.mark.parametrize("name", MARKS)
+def test_marks_that_contradict_the_recalls_are_an_error(name):
+    """Trial 2 has one intrusion and two repeats; one mark more, and one of the two is wrong."""
+    marks = np.array(MARKS[name])
+    marks[2, 0] = 1
+    right = {"intrusions": "marks 2 outputs in trial 2.*1 intrusions", "repeats": "3 .* 2 repeats"}
+    with pytest.raises(ValueError, match=rf"'{name}' .*{right[name]}.*leave '{name}' out"):
+        first_recalls(DATA | {name: marks})
+
+
+def test_one_output_is_marked_or_counted():
+    """With one column of recalls the shapes agree: marks where they name the intrusions exactly."""
+    cued = {"subject": [1, 2], "listLength": [2, 2], "pres_itemnos": [[1, 2]] * 2}
+    cued |= {"recalls": [[-1], [2]]}
+    assert first_recalls(cued | {"intrusions": [-1, 0]})["intrusions"].tolist() == [[1], [0]]
+    assert first_recalls(cued | {"intrusions": [3, 1]})["intrusions"].tolist() == [[4], [1]]
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint64, np.float32])
+def test_counts_from_before_are_added_exactly(dtype):
+    """uint64 and int64 add to floats, 255 and 1 in 8 bits to 0."""
+    counts = first_recalls(DATA | {"intrusions": np.array([255, 0, 1], dtype)})["intrusions"]
+    assert counts.dtype == np.int64
+    assert counts.tolist() == [[256], [2], [2]]
+
+
+@pytest.mark.parametrize("counts", [[-1, 0, 0], [0.5, 0, 0], [np.nan, 0, 0], np.zeros((3, 1, 1))])
+def test_what_is_not_a_count_is_an_error(counts):
+    with pytest.raises(ValueError, match="'intrusions' h"):
+        first_recalls(DATA | {"intrusions": counts})

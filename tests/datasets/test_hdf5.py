@@ -1,10 +1,15 @@
 """Data survive the disk, and a failed save costs nothing."""
 
+import os
+import stat
+import subprocess
+import sys
+
 import h5py
 import numpy as np
 import pytest
 
-from jaxcmr.datasets import load_data, save_data
+from jaxcmr.datasets import check_data, first_recalls, load_data, save_data
 
 
 @pytest.mark.parametrize(
@@ -150,3 +155,103 @@ def test_a_missing_file_is_named(tmp_path):
         load_data(tmp_path / "nothing.h5")
     with pytest.raises(FileNotFoundError):
         load_data(tmp_path)
+
+
+def test_a_save_follows_a_link_and_keeps_permissions(data, tmp_path):
+    """The link would become a plain file beside the real one, and 0600 readable by all."""
+    real, link = tmp_path / "real.h5", tmp_path / "link.h5"
+    save_data(data, real)
+    real.chmod(0o600)
+    link.symlink_to(real)
+    save_data(data | {"session": [7, 7, 7]}, link)
+    assert link.is_symlink()
+    assert stat.S_IMODE(real.stat().st_mode) == 0o600
+    assert load_data(real)["session"].tolist() == [[7], [7], [7]]
+
+
+def test_foreign_numbers_are_saved_as_native_ones(data, tmp_path):
+    foreign = {name: array.astype(array.dtype.newbyteorder(">")) for name, array in data.items()}
+    save_data(foreign, tmp_path / "data.h5")
+    for name, array in load_data(tmp_path / "data.h5").items():
+        np.testing.assert_array_equal(array, data[name], strict=True)
+
+
+def test_any_damaged_byte_is_an_error_or_harmless(data, tmp_path):
+    """Without a checksum one byte makes every subject 0, or all recalls; and h5py raises nearly any
+    exception for a damaged file, where `load_data` promises ValueError."""
+    path = tmp_path / "data.h5"
+    save_data(data, path)
+    raw, right, found = path.read_bytes(), check_data(data), {"harmless": 0, "damaged": 0}
+    for place in range(0, len(raw), 3):
+        path.write_bytes(raw[:place] + bytes([raw[place] ^ 0xFF]) + raw[place + 1 :])
+        try:
+            fields = load_data(path)
+        except ValueError as error:
+            assert "data.h5" in str(error)
+            found["damaged"] += 1
+        else:
+            assert fields.keys() == right.keys()
+            for name in right:
+                np.testing.assert_array_equal(fields[name], right[name], strict=True)
+            found["harmless"] += 1
+    assert min(found.values()) > 100
+
+
+def test_a_field_changed_by_another_program_is_an_error(data, tmp_path):
+    """The message says how to read a file that was changed on purpose."""
+    path = tmp_path / "data.h5"
+    save_data(data, path)
+    with h5py.File(path, "a") as file:
+        file["data/recalls"][0, 0] = 2
+    with pytest.raises(ValueError, match=r"data\.h5: the fields differ.*attribute 'fingerprint'"):
+        load_data(path)
+    with pytest.raises(ValueError, match="the fields differ"):
+        load_data(path, prepare=first_recalls)
+    with h5py.File(path, "a") as file:
+        del file["data"].attrs["fingerprint"]
+    assert load_data(path)["recalls"][0, 0] == 2
+
+
+def test_what_is_prepared_is_not_compared(data, tmp_path):
+    """The fingerprint is of the fields in the file, not of those that `prepare` makes of them."""
+    save_data(data, tmp_path / "data.h5")
+    assert load_data(tmp_path / "data.h5", prepare=first_recalls)["repeats"].sum() == 1
+
+
+@pytest.mark.parametrize("error", [RuntimeError, KeyError, TypeError, OSError, OverflowError])
+def test_every_error_of_h5py_names_the_file(data, tmp_path, monkeypatch, error):
+    save_data(data, tmp_path / "data.h5")
+
+    def fail(group, name):
+        raise error("bad symbol table node signature")
+
+    monkeypatch.setattr(h5py.Dataset, "__getitem__", fail)
+    with pytest.raises(ValueError, match=r"data\.h5 cannot be read as HDF5 .*bad symbol table"):
+        load_data(tmp_path / "data.h5")
+
+
+@pytest.mark.parametrize("error", [FileNotFoundError, PermissionError])
+def test_errors_of_the_file_system_keep_their_type(data, tmp_path, monkeypatch, error):
+    save_data(data, tmp_path / "data.h5")
+
+    def fail(*args, **kwargs):
+        raise error("cannot open")
+
+    monkeypatch.setattr(h5py, "File", fail)
+    with pytest.raises(error, match="cannot open"):
+        load_data(tmp_path / "data.h5")
+
+
+def test_names_that_are_not_ascii_work_in_any_locale(tmp_path):
+    """Under LANG=C Python reads the name of the file with surrogates."""
+    code = (
+        "import sys; from jaxcmr.datasets import load, save_data; path = sys.argv[1]\n"
+        "data = dict(subject=[1], listLength=[2], pres_itemnos=[[1, 2]], recalls=[[2]])\n"
+        "save_data(data, path); assert load(path)['recalls'].item() == 2\n"
+        "try: load(path + 'x.h5')\n"
+        "except FileNotFoundError: pass\n"
+    )
+    locale = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    command = [sys.executable, "-c", code, str(tmp_path / "étude.h5")]
+    subprocess.run(command, check=True, env=os.environ | locale)
+    assert (tmp_path / "étude.h5").is_file()

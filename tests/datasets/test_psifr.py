@@ -189,3 +189,56 @@ def test_pandas_types_of_every_kind_are_read():
     assert from_psifr(kinds)["recalls"].tolist() == expected
     assert from_psifr(SOUND.astype(object))["recalls"].tolist() == expected
     assert from_psifr(SOUND.astype({"position": float}))["recalls"].tolist() == expected
+
+
+HASHED = 12283903001182175729  # pandas.util.hash_array(["s1"])
+
+
+@pytest.mark.parametrize("dtype", ["uint64", "UInt64", object])
+def test_hashed_subjects_keep_their_ids(dtype):
+    """Pseudonyms are often 64-bit hashes. As int64 they would be negative and change their order;
+    beside int64 lists in one array they would be floats, and 11 and 13 at the end one subject."""
+    table = table_of(*events(1, 7, "ab", "b"), *events(2, 7, "cd", ""), *events(3, 7, "ef", "fe"))
+    ids = {1: HASHED + 2, 2: 5, 3: HASHED}
+    table["subject"] = pd.Series([ids[each] for each in table["subject"]], dtype=dtype)
+    data = from_psifr(table)
+    assert data["subject"].dtype == np.uint64
+    assert data["subject"].ravel().tolist() == [5, HASHED, HASHED + 2]
+    assert data["recalls"].tolist() == [[0, 0], [2, 1], [2, 0]]
+    chosen = generate_trial_mask(data, f"subject == {HASHED}")
+    assert chosen.tolist() == [False, True, False]
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int32", "uint64", "Int64", "float64", ">i4", object])
+def test_ordinary_subjects_are_int64(dtype):
+    table = SOUND.astype({"subject": dtype, "list": dtype, "position": dtype})
+    data = from_psifr(table)
+    for name, array in from_psifr(SOUND).items():
+        np.testing.assert_array_equal(data[name], array, strict=True)
+
+
+BEYOND = [
+    ("subject", [2**64, 1]),
+    ("subject", [-(2**63) - 1, 1]),
+    ("subject", [2**63, -1]),
+    ("list", [2**63, 1]),
+    ("item", [2**63, 1]),
+    ("position", [2**63, 1]),
+]
+
+
+@pytest.mark.parametrize("column, values", BEYOND)
+def test_numbers_beyond_64_bits_are_named(column, values):
+    """NumPy's OverflowError names neither the column nor the row."""
+    table = SOUND.iloc[[3, 4]].assign(item=[1, 2], trial_type="study").reset_index(drop=True)
+    table[column] = pd.Series(values[::-1], dtype=object)
+    with pytest.raises(ValueError, match=rf"row 1 of .*'{column}' is {values[0]}; expected integ"):
+        from_psifr(table)
+
+
+@pytest.mark.parametrize(
+    "values", [pd.to_timedelta([1] * 6), [True] * 6, pd.Series([True] * 6, dtype=object)]
+)
+def test_durations_and_flags_are_not_integers(values):
+    with pytest.raises(ValueError, match=r"'list' is .*, not an integer"):
+        from_psifr(SOUND.assign(list=values))

@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 
-from jaxcmr.datasets import generate_trial_mask, select_trials
+from jaxcmr.datasets import check_mask, generate_trial_mask, select_trials
 
 
 def test_none_is_all_trials(data):
@@ -84,3 +84,16 @@ def test_the_room_needs_neither_jax_nor_pandas():
     assert "numpy" in new.stdout or "h5py" in new.stdout
     for package in ("'jax'", "'pandas'", "'psifr'"):
         assert package not in new.stdout
+
+
+def test_a_mask_with_masked_entries_is_an_error(data):
+    """What is under a masked entry is arbitrary: neither in nor out."""
+    mask = np.ma.masked_array([True, False, True], mask=[True, False, False])
+    with pytest.raises(ValueError, match="masked entries"):
+        check_mask(mask, 3)
+    with pytest.raises(ValueError, match="masked entries"):
+        select_trials(data, mask)
+    with pytest.raises(ValueError, match="masked entries"):
+        generate_trial_mask(data, lambda data: mask)
+    whole = np.ma.masked_array([True, False, True], mask=False)
+    assert check_mask(whole, 3).tolist() == [True, False, True]
