@@ -76,9 +76,9 @@ def test_division_of_whole_numbers_by_zero_is_an_error():
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32])
 def test_arithmetic_of_narrow_floats_is_done_in_double(dtype):
-    """In single precision 1 / 3 * 3 - 1 and the like differ from Python's numbers."""
+    """In single precision 1/3 * 1/3 differs from Python's, in half precision 1000 * 1000 is inf."""
     a = np.array([0.1, 1 / 3, 1000.0], dtype)[:, None]
-    for query in ("a * 1000 + 0.1 == a * 1000 + 0.1001", "a + 0.00001 > a", "a * a > 70000"):
+    for query in ("a * 1000 + 0.1 == a * 1000 + 0.1001", "a * a == a * (a / 1)", "a * a < 1000001"):
         found = generate_trial_mask({"a": a}, query)
         assert found.tolist() == in_python(query, a, a)
 
