@@ -77,8 +77,7 @@ def check_unmasked(what: str, values: Any) -> None:
     rows = values if isinstance(values, list | tuple) else (values,)
     if any(isinstance(row, np.ma.MaskedArray) and np.ma.is_masked(row) for row in rows):
         raise ValueError(
-            f"{what} has masked entries; fill them first, e.g. with np.ma.filled(x, 0), 0 being "
-            "the padding"
+            f"{what} has masked entries; fill them first, e.g. with np.ma.filled(x, 0)"
         )
 
 

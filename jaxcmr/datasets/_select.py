@@ -105,7 +105,7 @@ def check_mask(mask: Any, n_trials: int) -> TrialMask:
 
 def _as_mask(mask: Any, trials: int, giver: str) -> TrialMask:
     """Return `mask` as booleans (trials,); accepts a column (trials, 1)."""
-    check_unmasked(f"{giver} {type(mask).__name__}, which", mask)
+    check_unmasked("the mask", mask)
     mask = np.asarray(mask)
     if mask.dtype != bool or mask.shape not in ((trials,), (trials, 1)):
         raise ValueError(

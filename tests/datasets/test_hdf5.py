@@ -242,6 +242,17 @@ def test_errors_of_the_file_system_keep_their_type(data, tmp_path, monkeypatch, 
         load_data(tmp_path / "data.h5")
 
 
+def test_a_file_that_is_being_written_is_not_called_damaged(data, tmp_path, monkeypatch):
+    save_data(data, tmp_path / "data.h5")
+
+    def fail(*args, **kwargs):
+        raise BlockingIOError("unable to lock file")
+
+    monkeypatch.setattr(h5py, "File", fail)
+    with pytest.raises(ValueError, match=r"data\.h5 is being written by another program"):
+        load_data(tmp_path / "data.h5")
+
+
 def test_names_that_are_not_ascii_work_in_any_locale(tmp_path):
     """Under LANG=C Python reads the name of the file with surrogates."""
     code = (

@@ -89,7 +89,7 @@ def test_the_room_needs_neither_jax_nor_pandas():
 def test_a_mask_with_masked_entries_is_an_error(data):
     """What is under a masked entry is arbitrary: neither in nor out."""
     mask = np.ma.masked_array([True, False, True], mask=[True, False, False])
-    with pytest.raises(ValueError, match="masked entries"):
+    with pytest.raises(ValueError, match="the mask has masked entries"):
         check_mask(mask, 3)
     with pytest.raises(ValueError, match="masked entries"):
         select_trials(data, mask)
