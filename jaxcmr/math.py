@@ -21,6 +21,7 @@ __all__ = [
     "safe_sqrt",
     "scaled_power",
     "unit_length",
+    "with_item_axis",
 ]
 
 FLOOR = float(jnp.finfo(jnp.float32).eps)
@@ -56,6 +57,11 @@ def nearly_unit_length(vector: Float[Array, " n"]) -> Float[Array, " n"]:
     return vector / jnp.sqrt(jnp.sum(vector * vector) + FLOOR)
 
 
+def with_item_axis(value: Float[Array, "..."]) -> Float[Array, "..."]:
+    """`value` of several candidates with an axis for items in front; a single number as it is."""
+    return value[None] if jnp.ndim(value) else value
+
+
 def scaled_power(
     x: Float[Array, "n ..."],
     exponent: Float[Array, "..."],
@@ -68,7 +74,8 @@ def scaled_power(
     Written with logarithms because the gradient of a quotient squares its denominator, which
     underflows. Entries up to `LEAST` count as zero for the same reason.
     """
-    log_ratio = jnp.log(jnp.maximum(x, LEAST)) - jnp.log(jnp.maximum(jnp.max(x, axis=0), LEAST))
+    exponent, largest = with_item_axis(exponent), jnp.max(x, axis=0, keepdims=True)
+    log_ratio = jnp.log(jnp.maximum(x, LEAST)) - jnp.log(jnp.maximum(largest, LEAST))
     if log_weights is None:
         return jnp.where(x <= LEAST, 0.0, jnp.exp(exponent * log_ratio))
     behind, is_none = behind_the_best(exponent * log_ratio, log_weights, x <= LEAST)
@@ -84,7 +91,7 @@ def behind_the_best(
     where there was none, or the weight is 0."""
     is_none = is_none | jnp.isneginf(log_weights)
     weighted = log_strength + jnp.where(is_none, 0.0, log_weights)
-    best = jnp.max(jnp.where(is_none, -jnp.inf, weighted), axis=0)
+    best = jnp.max(jnp.where(is_none, -jnp.inf, weighted), axis=0, keepdims=True)
     return jnp.minimum(weighted - jnp.where(jnp.isneginf(best), 0.0, best), 0.0), is_none
 
 

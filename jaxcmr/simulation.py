@@ -105,7 +105,7 @@ def positions_of(
     items: Int[Array, " positions"], choices: Int[Array, " outputs"]
 ) -> Int[Array, " outputs"]:
     """Study positions of a model's choices in the list `items`; of a repeated item, the first."""
-    is_there = (items == choices[:, None]) & (choices[:, None] > 0)
+    is_there = (items[None, :] == choices[:, None]) & (choices[:, None] > 0)
     return jnp.where(is_there.any(1), jnp.argmax(is_there, axis=1) + 1, 0)
 
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from jaxcmr.names import did_you_mean
-from jaxcmr.parameters import bind, names_read, require, scalar_arrays
+from jaxcmr.parameters import bind, check_limits, names_read, require, scalar_arrays
 
 
 def test_bind_sets_free_parameters_in_order():
@@ -34,3 +34,15 @@ def test_did_you_mean():
     """The closest name whatever its case; or, if none is close, all of them."""
     assert did_you_mean("listlength", ["listLength", "subject"]) == "Did you mean 'listLength'?"
     assert did_you_mean("xyz", ["b", "a"]) == "There are: a, b."
+
+
+@pytest.mark.parametrize("value", [-0.1, 1.5, np.nan, [0.2, 2.0]])
+def test_values_outside_the_limits_are_refused(value):
+    """A number or one of several; NaN is inside of nothing."""
+    with pytest.raises(ValueError, match=r"'rate' is .* defined from 0\.0 to 1\.0"):
+        check_limits({"rate": value, "other": -5.0}, {"rate": (0.0, 1.0)})
+
+
+def test_limits_are_included_and_may_be_infinite():
+    check_limits({"rate": [0.0, 1.0], "scale": 1e30}, {"rate": (0, 1), "scale": (0, np.inf)})
+    check_limits({"rate": 7.0}, None)

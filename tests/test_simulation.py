@@ -16,7 +16,7 @@ def test_simulated_data_have_the_form_of_the_data(peers, parameters):
     simulated = check_data(
         simulate_dataset(MODELS["cmr"], data, parameters, trial_mask=mask, n_copies=4)
     )
-    assert set(simulated) == set(peers)
+    assert set(simulated) == set(peers) - {"intrusions", "repeats"} | {"copy"}
     assert simulated["recalls"].shape == (12, 16)
     for field in ("subject", "pres_itemids", "session"):
         np.testing.assert_array_equal(simulated[field], np.tile(peers[field][mask], (4, 1)))
@@ -53,11 +53,99 @@ def test_each_subject_is_simulated_with_its_own_fit(small_data, parameters):
 
 
 def test_a_pooled_fit_holds_for_every_trial(small_data, parameters):
-    """Lists of one, whatever the subject id."""
-    fits = {name: [value] for name, value in parameters.items()} | {"subject": [-1]}
-    pooled = simulate_dataset(MODELS["cmr"], small_data, fits)
+    """Lists of one with subject -1, without a subject, or of a result that says so; the result
+    may come whole."""
+    lists = {name: [value] for name, value in parameters.items()}
     plain = simulate_dataset(MODELS["cmr"], small_data, parameters)
-    np.testing.assert_array_equal(pooled["recalls"], plain["recalls"])
+    for fits in (
+        lists,
+        lists | {"subject": [-1]},
+        {"fits": lists | {"subject": [-1]}, "fitness": [7.0]},
+        {"fits": lists | {"subject": [3]}, "pooled": True},
+    ):
+        pooled = simulate_dataset(MODELS["cmr"], small_data, fits)
+        np.testing.assert_array_equal(pooled["recalls"], plain["recalls"])
+
+
+def test_the_fit_of_one_subject_is_for_that_subject(small_data, parameters):
+    """Its own trials are simulated; another subject has no parameters."""
+    fits = {name: [value] for name, value in parameters.items()} | {"subject": [7]}
+    is_seven = small_data["subject"][:, 0] == 7
+    own = simulate_dataset(MODELS["cmr"], small_data, {"fits": fits}, trial_mask=is_seven)
+    assert set(own["subject"].ravel()) == {7}
+    for result in (fits, {"fits": fits, "pooled": False}):
+        with pytest.raises(ValueError, match=r"No parameters for subject\(s\) \[3, 8, 20\]"):
+            simulate_dataset(MODELS["cmr"], small_data, result)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"learning_rate": [0.5] * 5},
+        {"learning_rate": [0.5]},
+        {"subject": [3, 7, 8]},
+        {"learning_rate": [[0.5] * 4]},
+    ],
+)
+def test_lists_of_unequal_length_are_refused(small_data, parameters, change):
+    fits = {name: [value] * 4 for name, value in parameters.items()} | {"subject": [3, 7, 8, 20]}
+    with pytest.raises(ValueError, match="lengths differ"):
+        simulate_dataset(MODELS["cmr"], small_data, fits | change)
+
+
+def test_several_values_need_subjects(small_data, parameters):
+    fits = {name: [value] * 4 for name, value in parameters.items()}
+    with pytest.raises(ValueError, match="need 'subject'"):
+        simulate_dataset(MODELS["cmr"], small_data, fits)
+
+
+@pytest.mark.parametrize("mask", [[0, 1], np.ones(3, bool), np.ones(20, int), np.zeros(20, bool)])
+def test_a_mask_is_a_boolean_for_each_trial(small_data, parameters, mask):
+    """Row numbers would be taken for another set of trials."""
+    with pytest.raises(ValueError, match="mask"):
+        simulate_dataset(MODELS["cmr"], small_data, parameters, trial_mask=np.asarray(mask))
+
+
+@pytest.mark.parametrize("seed", [-1, 2**32, 2**63, 1.5, None])
+def test_seeds_that_would_be_cut_are_refused(small_data, parameters, seed):
+    """2**32 would draw what 0 draws; 2**32 - 1 is a seed of its own."""
+    with pytest.raises(ValueError, match="4294967295"):
+        simulate_dataset(MODELS["cmr"], small_data, parameters, seed=seed)
+    last, first = (
+        simulate_dataset(MODELS["cmr"], small_data, parameters, seed=s)["recalls"]
+        for s in (2**32 - 1, 0)
+    )
+    assert np.any(last != first)
+
+
+def test_what_counted_the_persons_recalls_is_left_out(small_data, parameters):
+    """Whatever its shape: the model made none of these."""
+    of_recalls = {"intrusions": np.ones((20, 6)), "repeats": np.ones((20, 1)), "rec_times": [1]}
+    simulated = simulate_dataset(MODELS["cmr"], {**small_data, **of_recalls}, parameters)
+    assert not set(of_recalls) & set(simulated)
+
+
+def test_copies_are_numbered(small_data, parameters):
+    """From 1, in blocks; a single copy has no number."""
+    copies = simulate_dataset(MODELS["cmr"], small_data, parameters, n_copies=3)
+    np.testing.assert_array_equal(copies["copy"], np.repeat([1, 2, 3], 20)[:, None])
+    assert "copy" not in simulate_dataset(MODELS["cmr"], small_data, parameters)
+    for n in (0, 1.5):
+        with pytest.raises(ValueError, match="n_copies must be a whole number"):
+            simulate_dataset(MODELS["cmr"], small_data, parameters, n_copies=n)
+
+
+def test_no_simulation_outside_the_limits_of_the_model(small_data, parameters):
+    parameters["encoding_drift_rate"] = 1.2
+    with pytest.raises(ValueError, match=r"'encoding_drift_rate' is 1\.2"):
+        simulate_dataset(MODELS["cmr"], small_data, parameters)
+
+
+def test_item_numbers_that_would_wrap_are_refused(small_data, parameters):
+    """2**32 + 1 is item 1 in 32 bits."""
+    data = {**small_data, "pres_itemnos": small_data["pres_itemnos"] + 2**32}
+    with pytest.raises(ValueError, match="'pres_itemnos' holds 4294967297"):
+        simulate_dataset(MODELS["cmr"], data, parameters)
 
 
 def test_recalls_are_study_positions(parameters):

@@ -6,7 +6,7 @@ import pytest
 
 from jaxcmr.loss import MemorySearchLikelihoodFnGenerator, MemorySearchSpcMseFnGenerator
 from jaxcmr.models import MODELS
-from jaxcmr.trials import TrialSets, ordered_sum
+from jaxcmr.trials import TrialSets, events_scored, ordered_sum
 
 
 class Lists:
@@ -115,3 +115,25 @@ def test_ordered_sum_ignores_zeros_at_the_end():
         padded = jnp.concatenate([values, jnp.zeros(padding, values.dtype)])
         assert float(ordered_sum(padded)) == float(ordered_sum(values))
     np.testing.assert_allclose(ordered_sum(values), values.sum(), rtol=1e-5)
+
+
+@pytest.mark.parametrize("lengths", [[2**63 + 1, 2**63 + 3], [2**53, 2**53 + 1]])
+def test_long_subject_ids_stay_apart(lengths):
+    """Two subjects, each with its own list, whose ids no float tells apart: blocks of four trials
+    as with any other ids."""
+    subjects = np.repeat(np.array(lengths, np.uint64), 4)
+    short = arranger([0] * 8, np.repeat([1, 2], 4))(np.arange(8)).trials.shape
+    data = {**two_items(8), "subject": subjects[:, None]}
+    sets = TrialSets(lambda dataset, features: Lists([0] * 8), data, None)
+    assert sets.arrange(np.arange(8)).trials.shape == short == (2, 4)
+
+
+def test_a_stop_is_an_event_where_recall_ended_early():
+    """By hand: nothing, some, all recalled; an item studied twice counts once, unless the length
+    of the list decides."""
+    studied = np.array([[1, 2, 1], [1, 2, 1], [1, 2, 1], [1, 2, 0]])
+    choices = np.array([[0, 0, 0], [2, 0, 0], [2, 1, 0], [1, 1, 1]])
+    expected = [[1, 0, 0, 0], [1, 1, 0, 0], [1, 1, 0, 0], [1, 1, 1, 1]]
+    assert events_scored(studied, choices).astype(int).tolist() == expected
+    by_length = [[1, 0, 0, 0], [1, 1, 0, 0], [1, 1, 1, 0], [1, 1, 1, 0]]
+    assert events_scored(studied, choices, "list length").astype(int).tolist() == by_length

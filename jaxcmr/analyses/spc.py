@@ -25,9 +25,9 @@ def recalled_positions(recalls: ArrayLike, n_positions: int) -> Bool[Array, "...
     >>> recalled_positions(np.array([[3, 1, 0]]), 3).tolist()
     [[True, False, True]]
     """
-    positions = jnp.arange(1, n_positions + 1)
-    is_there = jnp.asarray(recalls)[..., None, :] == positions[:, None]
-    return jnp.any(is_there, axis=-1)
+    recalls = jnp.asarray(recalls)[..., None, :]
+    positions = jnp.arange(1, n_positions + 1).reshape((1,) * (recalls.ndim - 2) + (-1, 1))
+    return jnp.any(recalls == positions, axis=-1)
 
 
 def serial_position_curve(
@@ -66,5 +66,5 @@ def serial_position_curve(
 
 @partial(jax.jit, static_argnames="n_positions")
 def _curve(recalls: Array, lengths: Array, n_positions: int) -> Float[Array, " positions"]:
-    studied = jnp.arange(n_positions) < lengths
+    studied = jnp.arange(n_positions)[None, :] < lengths
     return (recalled_positions(recalls, n_positions) & studied).sum(0) / studied.sum(0)

@@ -73,9 +73,9 @@ class InstanceMemory(eqx.Module):
         is_trace = jnp.any(in_pattern != 0) & jnp.any(out_pattern != 0)
         room = len(self.in_traces)
         is_row = (is_trace & (jnp.arange(room) == self.count))[:, None]
-        out_traces = jnp.where(is_row, rate * out_pattern, self.out_traces)
+        out_traces = jnp.where(is_row, rate * out_pattern[None, :], self.out_traces)
         return InstanceMemory(
-            in_traces=jnp.where(is_row, in_pattern, self.in_traces),
+            in_traces=jnp.where(is_row, in_pattern[None, :], self.in_traces),
             out_traces=jnp.where(is_trace & (self.count >= room), jnp.nan, out_traces),
             count=self.count + is_trace,
             sensitivity=self.sensitivity,
@@ -86,7 +86,7 @@ class InstanceMemory(eqx.Module):
 
         v is the trace sensitivity; a negative similarity keeps its sign, as in MINERVA 2.
         """
-        similarity = jnp.sum(self.in_traces * in_pattern, axis=1)
+        similarity = jnp.sum(self.in_traces * in_pattern[None, :], axis=1)
         weights = signed_power(similarity, self.sensitivity)
         return jnp.sum(weights[:, None] * self.out_traces, axis=0)
 

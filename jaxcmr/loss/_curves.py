@@ -56,8 +56,9 @@ class CurveMse(eqx.Module):
         self, recalls: Int[Array, "simulations outputs"], trial: Int[Array, ""]
     ) -> Float[Array, "*curves positions"]:
         """In how many simulations of `trial` each position was recalled."""
-        recalled = jnp.sum(recalled_positions(recalls, self.belongs.shape[-1]), axis=0)
-        return (recalled * self.belongs[trial]).astype(self.observed.dtype)
+        belongs = self.belongs[trial]
+        recalled = jnp.sum(recalled_positions(recalls, belongs.shape[-1]), axis=0)
+        return (jnp.broadcast_to(recalled, belongs.shape) * belongs).astype(self.observed.dtype)
 
 
 class Curves:

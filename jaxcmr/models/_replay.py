@@ -98,7 +98,9 @@ class Study(NamedTuple):
         return self._remains(self._items() + self.lead - 1 - i)
 
     def _remains(self, lag: Int[Array, " items"]) -> Float[Array, "items candidates"]:
-        return jnp.where((lag >= 0)[:, None], self.drift_rate * self.powers[jnp.abs(lag)], 0.0)
+        return jnp.where(
+            (lag >= 0)[:, None], self.drift_rate[None] * self.powers[jnp.abs(lag)], 0.0
+        )
 
     def _items(self) -> Int[Array, " items"]:
         return jnp.arange(len(self.powers) - 1)
@@ -122,18 +124,21 @@ class Memories(NamedTuple):
     ) -> Cue:
         """What x gives, from ``units = x . e_i`` and ``contexts = x . c_(i + lead)``."""
         p = self.parameters
-        others, own = p["shared_support"], p["item_support"] - p["shared_support"]
+        others, own = p["shared_support"][None], (p["item_support"] - p["shared_support"])[None]
         attention = primacy_gradient(
-            jnp.arange(len(units))[:, None], p["primacy_scale"], p["primacy_decay"]
+            jnp.arange(len(units))[:, None], p["primacy_scale"][None], p["primacy_decay"][None]
         )
         return Cue(
-            support=others * jnp.sum(units, axis=0) + own * units + attention * contexts,
+            support=others * jnp.sum(units, axis=0, keepdims=True)
+            + own * units
+            + attention * contexts,
             overlap=self.input(units, contexts),
         )
 
     def input(self, units: Any, contexts: Any) -> Any:
         """``x . u_i``, u_i being ``(1 - g) e_i + g c_(i + lead)`` at unit length."""
-        g, met = self.parameters["learning_rate"], self.study.drift_rate * self.study.lead
+        g = self.parameters["learning_rate"][None]
+        met = self.study.drift_rate[None] * self.study.lead
         length = jnp.sqrt((1.0 - g) ** 2 + g**2 + 2.0 * g * (1.0 - g) * met)
         return ((1.0 - g) * units + g * contexts) / length
 
@@ -149,8 +154,8 @@ class Memories(NamedTuple):
 
     def of_start(self, list_length: Int[Array, ""]) -> Cue:
         """x = the context in which recall starts: that of the end of the list, drifted to c_0."""
-        rate = self.parameters["start_drift_rate"]
-        keep = retained(self.study.powers[list_length], rate)
+        rate = self.parameters["start_drift_rate"][None]
+        keep = retained(self.study.powers[list_length][None], rate)
         end, start = self.study.contexts_in_context(list_length), self.study.contexts_in_context(0)
         return self.cue(
             units=keep * self.study.units_in_context(list_length),
@@ -201,11 +206,11 @@ class Replay(eqx.Module):
                 nats -= safe_log(probability, recalls | stops)
 
                 others = jax.lax.dynamic_slice_in_dim(order, j + 1, n_left)
-                keep = retained(cue.overlap[0], rate)
+                keep = retained(cue.overlap[:1], rate[None])
                 cue = jax.tree.map(
                     lambda now, table: (
                         keep * jnp.pad(now[1:], ((0, 1), (0, 0)))
-                        + rate * table.at[order[j], others].get(mode="promise_in_bounds")
+                        + rate[None] * table.at[order[j], others].get(mode="promise_in_bounds")
                     ),
                     cue,
                     by_item,

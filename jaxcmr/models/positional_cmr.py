@@ -106,7 +106,9 @@ class PositionalCMR(eqx.Module):
     def _by_item(self, values: Float[Array, " n_items"]) -> Float[Array, " n_items"]:
         """Sums of `values` of study events, by item number."""
         items = jnp.arange(1, len(values) + 1)
-        return jnp.sum(jnp.where(self.item_at == items[:, None], values, 0.0), axis=1)
+        return jnp.sum(
+            jnp.where(self.item_at[None, :] == items[:, None], values[None, :], 0.0), axis=1
+        )
 
 
 class OutListContext(eqx.Module):

@@ -2,6 +2,7 @@
 
 import numpy as np
 import psifr.fr as fr
+import pytest
 
 from jaxcmr.analyses import recalled_positions, serial_position_curve
 
@@ -29,3 +30,17 @@ def test_recalled_positions_by_hand():
     """Order and repeats do not matter, zeros are nothing."""
     recalled = recalled_positions(np.array([[3, 1, 3, 0], [0, 0, 0, 0]]), 3)
     assert recalled.tolist() == [[True, False, True], [False, False, False]]
+
+
+def test_one_length_for_all_lists():
+    """By hand: of three lists of three items, position 1 was recalled in two."""
+    recalls = [[1, 2], [3, 0], [1, 0]]
+    for lengths in (3, np.array(3), [3, 3, 3], [[3], [3], [3]]):
+        np.testing.assert_allclose(serial_position_curve(recalls, lengths), [2 / 3, 1 / 3, 1 / 3])
+
+
+@pytest.mark.parametrize("lengths", [[3], [3, 3], [3, 3, 3, 3]])
+def test_lengths_of_other_trials_are_refused(lengths):
+    """A list length for each trial, or one number."""
+    with pytest.raises(ValueError, match=r"recalls of shape \(3, 2\)"):
+        serial_position_curve([[1, 2], [3, 0], [1, 0]], lengths)

@@ -102,3 +102,17 @@ def test_makers_alike_are_equal():
     """So that factories are shared."""
     twin = SourceCueMaker("valence", (-1, 1), (0,), (-1, 1))
     assert twin == CMR3 and hash(twin) == hash(CMR3) and CMR3 != ECMR
+
+
+@pytest.mark.parametrize("code", [2**32, 2**63])
+def test_long_codes_are_not_taken_for_short_ones(code):
+    """2**32 is 0 in 32 bits: neutral, which it is not."""
+    data = {
+        "subject": np.zeros((1, 1), int),
+        "listLength": np.array([[2]]),
+        "pres_itemnos": np.array([[1, 2]]),
+        "recalls": np.array([[1, 0]]),
+        "valence": np.array([[1, code]], np.uint64),
+    }
+    with pytest.raises(ValueError, match=f"holds \\[{code}\\]"):
+        SourceCueMaker("valence", sources=(1, 0), emotional=(1,))(data, None)

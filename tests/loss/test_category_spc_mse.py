@@ -78,3 +78,11 @@ def test_the_field_must_be_there(parameters):
 def test_the_field_must_hold_an_integer_an_item(parameters, values):
     with pytest.raises(ValueError, match="'kind' must hold one integer for each studied item"):
         make_loss({**DATA, "kind": values}, [0], parameters, category_field="kind")
+
+
+def test_long_codes_are_categories_of_their_own(small_data):
+    """2**32 and 0 are one number in 32 bits."""
+    data = {**small_data, "kind": np.tile([0, 2**32, 0, 2**32, 0, 5], (20, 1))}
+    made = MemorySearchCategorySpcMseFnGenerator(MODELS["cmr"], data, category_field="kind")
+    assert made.categories.tolist() == [0, 5, 2**32]
+    assert made(np.arange(20), {}, ()).observed.shape == (3, 6)

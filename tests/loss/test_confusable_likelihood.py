@@ -50,13 +50,25 @@ def generator(studied, typed, *on):
 @pytest.mark.parametrize("studied", [[1, 2], [1, 2, 1], [3, 0, 1]])
 @pytest.mark.parametrize("on", [(), tuple(cru.TOGGLES)], ids=["CRU", "CMR"])
 def test_it_is_a_probability_of_sequences(studied, on, x64):
-    """All that can be typed in two events over three letters, the 13 sequences with repeats and
-    intrusions, together have probability one."""
-    typed = [(0, 0), *product((1, 2, 3), (0, 1, 2, 3))]
+    """All that can be typed over three letters, no more letters than studied, with repeats and
+    intrusions, together have probability one; whatever the zeros behind. Catches a stop scored
+    twice, or never, in a row without a free column."""
+    n_studied = np.count_nonzero(studied)
+    typed = [
+        row
+        for row in product((0, 1, 2, 3), repeat=n_studied)
+        if "0" not in to_text(row).rstrip("0")
+    ]
     values = {**VALUES, "encoding_drift_decrease": 0.9}
-    nll = generator(studied, typed, *on).nll_per_event(np.arange(13), values).sum(1)
-    np.testing.assert_allclose(np.exp(-nll).sum(), 1, rtol=1e-6)
-    assert np.all(np.isfinite(nll))
+    for padding in (0, 2):
+        padded = np.pad(typed, ((0, 0), (0, padding)))
+        made = generator(studied, padded, *on)
+        nll = made.nll_per_event(np.arange(len(typed)), values).sum(1)
+        np.testing.assert_allclose(np.exp(-nll).sum(), 1, rtol=1e-6)
+        assert np.all(np.isfinite(nll))
+        n_typed = np.count_nonzero(typed, axis=1)
+        expected = n_typed + (n_typed < n_studied)
+        np.testing.assert_array_equal(made.count_events(np.arange(len(typed))), expected)
 
 
 def test_simulations_are_as_frequent_as_it_says():
@@ -88,6 +100,19 @@ def test_simulations_are_as_frequent_as_it_says():
 
 def to_text(row):
     return "".join(map(str, row))
+
+
+def test_stops_can_be_left_out():
+    """Of what was cut off at a fixed number of letters: each event alone, without the stop."""
+    data = trials([1, 2, 3], TYPED)
+    made, without = (
+        ConfusableLikelihoodFnGenerator(make_factory(), data, DISTANCES, events=events)
+        for events in ("all", "recalls")
+    )
+    order = np.arange(len(TYPED))
+    expected = np.where(np.array(TYPED) > 0, made.nll_per_event(order, VALUES), 0.0)
+    np.testing.assert_allclose(without.nll_per_event(order, VALUES), expected, rtol=1e-6)
+    assert without.count_events(np.array([1, 0, -1])).tolist() == [2, 0, 0]
 
 
 def test_it_scores_what_was_typed_in_each_trials_own_list():

@@ -1,5 +1,6 @@
 """What every loss of the shelf promises. A new loss is covered by its line in LOSSES."""
 
+import pickle
 from functools import partial
 
 import equinox as eqx
@@ -149,6 +150,94 @@ def test_terms_sum_to_the_loss(generator, model):
     for row, trial in zip(double, trials, strict=True):
         loss = generator(np.array([trial]), parameters, ())
         np.testing.assert_allclose(row.sum(), -evaluate(loss, jnp.zeros(0)), rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", [*LIKELIHOODS, BY_EVENT], indirect=True)
+def test_terms_of_many_parameter_sets_are_those_of_each(generator, model):
+    """In double precision, of 35 sets, some parameters with one value for all."""
+    trials, parameters = np.array([19, -1, 13]), parameters_of(model)
+    rates = np.linspace(0.05, 0.95, 35)
+    sets = {**parameters, "learning_rate": rates, "encoding_drift_rate": rates[::-1]}
+    many = generator.pointwise_log_likelihood(trials, sets)
+    assert many.shape[:2] == (35, 3) and not many[:, 1].any()
+    for i in (0, 15, 16, 34):
+        one = {**sets, "learning_rate": rates[i], "encoding_drift_rate": rates[34 - i]}
+        alone = generator.pointwise_log_likelihood(trials, one)
+        np.testing.assert_allclose(many[i], alone, rtol=1e-12, atol=1e-12)
+    with pytest.raises(ValueError, match=r"shape \(2,\), but 'learning_rate' of shape \(35,\)"):
+        generator.pointwise_log_likelihood(trials, {**sets, "encoding_drift_rate": [0.1, 0.2]})
+
+
+def test_what_a_generator_says_of_itself(name, generator, data):
+    """Its label, how close losses agree, and how many events each trial has: none for -1."""
+    is_likelihood = "likelihood" in name
+    assert (generator.label, generator.agree_within) == (
+        ("NLL", 0.05) if is_likelihood else ("MSE", 1e-4)
+    )
+    trials = np.array([4, -1, 13])
+    n_recalls = (data["recalls"] > 0).sum(1)
+    stops = n_recalls < 6
+    expected = {
+        "sequence_likelihood": n_recalls + stops,
+        "confusable_likelihood": n_recalls + stops,
+        "set_likelihood": np.ones(20, int),
+    }.get(name, n_recalls)[trials]
+    expected[1] = 0
+    assert generator.count_events(trials).tolist() == expected.tolist()
+    assert generator.parameter_limits["learning_rate"] == (0.0, 1.0)
+    assert set(generator.parameter_scales) >= {"item_support"}
+
+
+def test_a_generator_survives_pickling(generator, model, names):
+    """With the same losses, bit for bit: for worker processes."""
+    again = pickle.loads(pickle.dumps(generator))
+    x = candidates(model, 3)
+    losses = [each(np.arange(9), {}, names) for each in (generator, again)]
+    np.testing.assert_array_equal(evaluate(losses[0], x), evaluate(losses[1], x))
+
+
+@pytest.mark.parametrize("trials", [[True, False], [0.0, 1.0], [[0, 1]], 3, ["0"]])
+def test_trials_are_row_numbers(generator, trials):
+    """A mask or floats would select other trials in silence."""
+    for take in (lambda t: generator(t, {}, ()), generator.count_events):
+        with pytest.raises(ValueError, match="row numbers"):
+            take(np.array(trials))
+
+
+def test_no_term_outside_the_limits_of_the_model(generator, model):
+    """The error names the parameter, its value and the limits."""
+    if hasattr(generator, "nll_per_event"):
+        parameters = {**parameters_of(model), "recall_drift_rate": 1.001}
+        for terms in (generator.nll_per_event, generator.pointwise_log_likelihood):
+            with pytest.raises(ValueError, match=r"'recall_drift_rate' is 1.001.*0.0 to 1.0"):
+                terms(np.array([0]), parameters)
+
+
+@pytest.mark.parametrize("seed", [-1, 2**32, 2**64, 0.5, True, "0"])
+@pytest.mark.parametrize("name", ["set_likelihood", "spc_mse", "category_spc_mse", "summary_mse"])
+def test_seeds_that_would_be_cut_are_refused(name, data, seed):
+    with pytest.raises(ValueError, match="4294967295"):
+        VARIANTS[name](MODELS["cmr"], data, seed=seed)
+
+
+def test_zeros_behind_recalls_change_nothing(name, model, data, names):
+    """Cut off after three outputs, and with up to four zeros behind: the same losses, slopes and
+    numbers of events. Catches a stop that is scored only where a column is free."""
+    x = candidates(model, 3)
+    losses, counts = [], []
+    for padding in (0, 1, 4):
+        cut = {
+            field: np.pad(data[field][:, :3], ((0, 0), (0, padding)))
+            for field in ("recalls", "rec_itemids")
+        }
+        made = VARIANTS[name](MODELS[model], {**data, **cut}, example_of(model, 6, 1)[1])
+        losses.append(evaluate(made(np.arange(20), {}, names), x))
+        counts.append(made.count_events(np.arange(20)).tolist())
+        assert np.any(cut["recalls"][:, 2] > 0)
+    if name != "summary_mse":  # whose summary has a value for each output
+        for padded, count in zip(losses[1:], counts[1:], strict=True):
+            np.testing.assert_allclose(padded, losses[0], rtol=1e-5)
+            assert count == counts[0]
 
 
 @pytest.mark.parametrize("name", [*LIKELIHOODS, BY_EVENT], indirect=True)

@@ -262,3 +262,53 @@ def test_losses_of_equally_many_trials_share_a_program(small_data, n):
     structures = {str(jax.tree.structure(loss)) for loss in losses}
     shapes = {str([leaf.shape for leaf in jax.tree.leaves(loss)]) for loss in losses}
     assert len(structures) == len(shapes) == 1
+
+
+@pytest.mark.parametrize("events", COUNTED)
+@pytest.mark.parametrize("model", ["cmr", "cmr_context_stop", "positional_cmr"])
+def test_a_stop_is_scored_wherever_recall_ended_early(model, events, parameters):
+    """In closed form and event by event, with a free column or without: the terms of the model
+    played in plain Python, with a stop after them unless everything was recalled."""
+    recalls = [[3, 1], [2, 0], [0, 0], [1, 2]]
+    data = {
+        "subject": np.zeros((4, 1), int),
+        "listLength": np.array([[3], [3], [3], [2]]),
+        "pres_itemnos": np.array([[1, 2, 3], [1, 2, 3], [1, 2, 3], [1, 2, 0]]),
+    }
+    played = {**data, "recalls": np.pad(recalls, ((0, 0), (0, 1)))}
+    expected = np.zeros((4, 3))
+    for trial, n_events in enumerate([3, 2, 1, 2]):
+        terms = event_by_event(MODELS[model], played, trial, parameters)[:n_events]
+        choices = played["recalls"][trial]
+        for position, term in enumerate(terms):
+            is_recall = choices[position] > 0
+            skipped = ("after_first" in events and position == 0) or (
+                "recalls" in events and not is_recall
+            )
+            expected[trial, position] = 0.0 if skipped else term
+    for padding in (0, 1, 4):
+        padded = {**data, "recalls": np.pad(recalls, ((0, 0), (0, padding)))}
+        generator = MemorySearchLikelihoodFnGenerator(MODELS[model], padded, events=events)
+        per_event = np.asarray(generator.nll_per_event(np.arange(4), parameters))[:, :3]
+        np.testing.assert_allclose(per_event, expected, rtol=1e-4, atol=1e-6)
+        loss = evaluate(generator(np.arange(4), parameters, ()), jnp.zeros(0))
+        np.testing.assert_allclose(loss, expected.sum(), rtol=1e-4)
+        n_events = (expected > 0).sum(1)
+        np.testing.assert_array_equal(generator.count_events(np.arange(4)), n_events)
+
+
+def test_a_model_that_repeats_may_stop_until_all_is_recalled(parameters):
+    """Two of three items, one of them twice: the stop is scored. All three and one again: recall
+    was complete, and zeros behind are no stop."""
+    data = {
+        "subject": np.zeros((2, 1), int),
+        "listLength": np.full((2, 1), 3),
+        "pres_itemnos": np.tile([1, 2, 3], (2, 1)),
+    }
+    recalls, factory = [[3, 1, 3, 0], [3, 1, 2, 1]], make_factory(allow_repeated_recalls=True)
+    for padding in (0, 2):
+        padded = {**data, "recalls": np.pad(recalls, ((0, 0), (0, padding)))}
+        generator = MemorySearchLikelihoodFnGenerator(factory, padded)
+        assert generator.count_events(np.arange(2)).tolist() == [4, 4]
+        terms = np.asarray(generator.nll_per_event(np.arange(2), parameters))
+        assert (terms[:, :4] > 0).all() and not terms[:, 4:].any()

@@ -53,18 +53,29 @@ def by_brute_force(items, positions, parameters, then_stops):
     return total
 
 
-@pytest.mark.parametrize("n_outputs", [2, 4, 5])
+@pytest.mark.parametrize("n_outputs", [4, 5, 7])
 def test_probabilities_of_all_sets_sum_to_one(parameters, n_outputs):
-    """All sets that can be recalled of four items into 2, 4 or 5 columns, with the stop left out
-    where no column is free. Catches a stop scored twice or never, and orders counted wrongly."""
+    """All sets that can be recalled of four items, in 4, 5 or 7 columns. Catches a stop scored
+    twice or never, and orders counted wrongly."""
     recalls = [
         [*positions, *[0] * (n_outputs - k)]
-        for k in range(min(4, n_outputs) + 1)
+        for k in range(5)
         for positions in combinations(range(1, 5), k)
     ]
     stops_often = {**parameters, "stop_probability_scale": 0.15}
     total = probabilities(dataset(recalls, [1, 2, 3, 4]), stops_often).sum()
     np.testing.assert_allclose(total, 1, rtol=1e-5)
+
+
+def test_recalls_cut_off_at_a_fixed_number(parameters):
+    """The sets of the first two recalls of a model that does not stop have probability one
+    together, if stops do not count."""
+    pairs = list(combinations(range(1, 5), 2))
+    goes_on = {**parameters, "stop_probability_scale": 0.0}
+    total = probabilities(dataset(pairs, [1, 2, 3, 4]), goes_on, events="recalls").sum()
+    np.testing.assert_allclose(total, 1, rtol=1e-5)
+    with pytest.raises(ValueError, match="all, recalls; got 'stops'"):
+        probabilities(dataset(pairs, [1, 2, 3, 4]), goes_on, events="stops")
 
 
 def test_it_is_the_sum_over_orders(parameters):
@@ -82,12 +93,12 @@ def test_it_is_the_sum_over_orders(parameters):
 
 
 def test_a_repeated_recall_counts_once(parameters):
-    """It is no infinitely unlikely event; in a row without a free column no stop was seen."""
+    """It is no infinitely unlikely event; nor does a row without a free column hide the stop."""
     data = dataset([[2, 1, 2, 0], [2, 1, 0, 0], [2, 1, 2, 1]], [1, 2, 3, 4])
-    repeated, once, unstopped = probabilities(data, parameters)
-    np.testing.assert_allclose(repeated, once, rtol=1e-6)
-    expected = by_brute_force([1, 2, 3, 4], [1, 2], parameters, then_stops=False)
-    np.testing.assert_allclose(unstopped, expected, rtol=1e-4)
+    repeated, once, full = probabilities(data, parameters)
+    np.testing.assert_allclose([repeated, full], once, rtol=1e-6)
+    expected = by_brute_force([1, 2, 3, 4], [1, 2], parameters, then_stops=True)
+    np.testing.assert_allclose(once, expected, rtol=1e-4)
 
 
 def test_a_sample_of_orders_estimates_the_probability(parameters):

@@ -1,5 +1,6 @@
 """The loss of a summary of one's own: the same function of observed and of simulated recalls."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -122,3 +123,44 @@ def test_padding_that_counts_is_found(parameters):
 def test_a_summary_must_be_given():
     with pytest.raises(ValueError, match=r"summary=function\(recalls, fields, is_trial\)"):
         MemorySearchSummaryMseFnGenerator(MODELS["cmr"], DATA)
+
+
+STAMP = 1_600_000_000_000  # milliseconds; -2022801408 in 32 bits
+
+
+@pytest.mark.parametrize("dtype", [np.int64, np.uint64, np.float64])
+def test_long_numbers_reach_the_summary_as_they_are(small_data, parameters, dtype):
+    """Of observed and of simulated recalls, in single precision as in double: time stamps, their
+    differences, and ids that 32 bits would make equal."""
+
+    def of_stamps(recalls, fields, is_trial):
+        stamp, identity = fields["stamp"][:, 0], fields["id"][:, 0]
+        return jnp.stack(
+            [
+                ((stamp > STAMP) & is_trial).sum(),
+                jnp.where(is_trial, stamp - STAMP, 0).max(),
+                ((identity == 63) & is_trial).sum(),
+            ]
+        )
+
+    stamps = (STAMP + np.arange(20)).astype(dtype)[:, None]
+    ids = np.where(np.arange(20) < 5, 63, 63 + 2**32)[:, None]
+    data = {**small_data, "stamp": stamps, "id": ids}
+    for x64 in (False, True):
+        with jax.enable_x64(x64):
+            loss = make_loss(data, range(20), parameters, of_stamps)
+            np.testing.assert_array_equal(loss.observed, [19, 19, 5])
+            assert loss.observed.dtype == jnp.result_type(float)
+            np.testing.assert_array_equal(simulated_summary(loss, NOTHING), [19, 19, 5])
+            assert loss(NOTHING) == 0
+
+
+def test_short_numbers_need_no_wide_arithmetic(small_data, parameters):
+    """Fields that 32 bits hold are computed with as before."""
+    data = {
+        **small_data,
+        "rt": np.random.default_rng(0).random((20, 1)),
+        "most": [[2**31 - 1]] * 20,
+    }
+    loss = make_loss(data, range(20), parameters, curve)
+    assert not loss.is_wide and loss.fields["rt"].dtype == jnp.float32

@@ -7,7 +7,7 @@ import pytest
 from conftest import stop_with
 from numpy_cmr import event_probabilities
 
-from jaxcmr.models.cmr import USUAL_BOUNDS, make_factory
+from jaxcmr.models.cmr import LIMITS, USUAL_BOUNDS, make_factory
 
 DATASET = {"listLength": np.array([[5]]), "pres_itemnos": np.arange(1, 6)[None]}
 
@@ -101,3 +101,37 @@ def test_the_same_parts_give_the_same_factory():
 
 def test_usual_bounds_cover_the_parameters():
     assert set(USUAL_BOUNDS) == set(make_factory()(DATASET).parameter_names)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("encoding_drift_rate", 1.2),
+        ("start_drift_rate", 1.2),
+        ("recall_drift_rate", 1.2),
+        ("learning_rate", 1.5),
+        ("learning_rate", -0.5),
+        ("item_support", -9.0),
+        ("shared_support", -9.0),
+        ("primacy_scale", -9.0),
+        ("stop_probability_scale", -0.1),
+    ],
+)
+def test_outside_the_limits_there_is_no_model(name, value, parameters):
+    """The equations give NaN, or a probability below 0; at the nearest limit they do not."""
+
+    def is_model(value):
+        with np.errstate(invalid="ignore"):
+            rows = event_probabilities(
+                {**parameters, "choice_sensitivity": 5.5, name: value}, 4, [1, 2, 3, 4], [4, 1, 2]
+            )
+        return bool(np.all(rows >= 0))  # False for NaN
+
+    low, high = LIMITS[name]
+    assert not low <= value <= high
+    assert is_model(min(max(value, low), high)) and not is_model(value)
+
+
+def test_fixed_values_outside_the_limits_are_refused(small_data):
+    with pytest.raises(ValueError, match=r"'recall_drift_rate' is 2\.0"):
+        make_factory(fixed={"recall_drift_rate": 2})(small_data)

@@ -1,5 +1,7 @@
 """What every model of the shelf promises. A new model is covered by its line in MODELS."""
 
+import pickle
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -10,6 +12,7 @@ from model_examples import MAY_REPEAT, NOT_A_DISTRIBUTION, example_of, parameter
 from jaxcmr.loss import MemorySearchLikelihoodFnGenerator
 from jaxcmr.models import MODELS, usual_bounds
 from jaxcmr.optimize import Box
+from jaxcmr.parameters import check_limits
 from jaxcmr.simulation import study
 from jaxcmr.typing import MemorySearch
 
@@ -197,3 +200,35 @@ def test_parameter_names_are_what_it_reads(name):
         rest = {key: values[key] for key in factory.parameter_names if key != missing}
         with pytest.raises(KeyError, match=missing):
             factory.create_trial_model(jnp.array(0), rest)
+
+
+def test_usual_bounds_are_inside_the_limits(name):
+    """Those of the drift rates are 0 and 1; every limit is of a parameter of some model."""
+    limits = factory_of(name).parameter_limits
+    check_limits(usual_bounds(name), limits)
+    rates = [parameter for parameter in usual_bounds(name) if parameter.endswith("drift_rate")]
+    assert rates and all(limits[parameter] == (0.0, 1.0) for parameter in rates)
+
+
+def test_a_factory_survives_pickling(name):
+    """Equal to itself, with an equal hash, so that workers share compiled programs; and so does
+    what it makes of data."""
+    again = pickle.loads(pickle.dumps(MODELS[name]))
+    assert again == MODELS[name] and hash(again) == hash(MODELS[name])
+    others = [each for each in MODELS.values() if each == MODELS[name]]
+    assert len(others) == 1
+    made = factory_of(name)
+    copy = pickle.loads(pickle.dumps(made))
+    assert jax.tree.structure(copy) == jax.tree.structure(made)
+
+
+def test_shapes_are_written_out(name):
+    """Nothing relies on NumPy's promotion of ranks, which JAX can be told to refuse."""
+    data, features = two_trials(name)
+    with jax.numpy_rank_promotion("raise"):
+        generator = MemorySearchLikelihoodFnGenerator(MODELS[name], data, features)
+        loss = generator(np.arange(2), {}, tuple(usual_bounds(name)))
+        for n_candidates in (3, 48):
+            x = jnp.ones((len(usual_bounds(name)), n_candidates))
+            jax.eval_shape(jax.grad(lambda x: jnp.sum(loss(x))), x)
+        generator.nll_per_event(np.arange(2), parameters_of(name))

@@ -20,7 +20,7 @@ EVERY_SHAPE = {
     "listLength": np.array([[5], [5], [3], [4], [5], [3], [5]]),
     "pres_itemnos": np.array(
         [
-            [1, 2, 3, 4, 5],  # all recalled, no slot left to stop in
+            [1, 2, 3, 4, 5],  # all recalled, no column left
             [4, 1, 5, 2, 3],  # not in the order of their numbers
             [1, 2, 3, 0, 0],  # all recalled, then a stop that is certain
             [0, 2, 5, 1, 3],  # begins with nothing
@@ -128,3 +128,20 @@ def test_other_parts_are_played_forward(part):
     assert type(fast) is type(plain)
     fast, plain = both(EVERY_SHAPE, allow_repeated_recalls=True)
     assert type(fast) is type(plain)
+
+
+def test_zeros_behind_recalls_change_no_bit():
+    """Cut off after three outputs, with and without free columns: recall of fewer than all items
+    ends in a stop."""
+    cut = np.minimum(np.arange(5), 3) < 3
+    recalls = np.where(cut, EVERY_SHAPE["recalls"], 0)[:, :3]
+    values = []
+    for padding in (0, 1, 5):
+        padded = np.pad(recalls, ((0, 0), (0, padding)))
+        fast, plain = both({**EVERY_SHAPE, "recalls": padded})
+        assert isinstance(fast, ReplayedLikelihood)
+        x = candidates(20, 0.2, float)
+        values.append(np.asarray(evaluate(fast, x)))
+        np.testing.assert_allclose(values[-1], evaluate(plain, x), rtol=1e-4)
+    np.testing.assert_array_equal(values[1], values[0])
+    np.testing.assert_array_equal(values[2], values[0])
