@@ -74,8 +74,11 @@ def scaled_power(
     Written with logarithms because the gradient of a quotient squares its denominator, which
     underflows. Entries up to `LEAST` count as zero for the same reason.
     """
-    exponent, largest = with_item_axis(exponent), jnp.max(x, axis=0, keepdims=True)
-    log_ratio = jnp.log(jnp.maximum(x, LEAST)) - jnp.log(jnp.maximum(largest, LEAST))
+    exponent, log_largest = (
+        with_item_axis(exponent),
+        jnp.log(jnp.maximum(jnp.max(x, axis=0), LEAST)),
+    )
+    log_ratio = jnp.log(jnp.maximum(x, LEAST)) - log_largest[None]
     if log_weights is None:
         return jnp.where(x <= LEAST, 0.0, jnp.exp(exponent * log_ratio))
     behind, is_none = behind_the_best(exponent * log_ratio, log_weights, x <= LEAST)
@@ -91,15 +94,19 @@ def behind_the_best(
     where there was none, or the weight is 0."""
     is_none = is_none | jnp.isneginf(log_weights)
     weighted = log_strength + jnp.where(is_none, 0.0, log_weights)
-    best = jnp.max(jnp.where(is_none, -jnp.inf, weighted), axis=0, keepdims=True)
-    return jnp.minimum(weighted - jnp.where(jnp.isneginf(best), 0.0, best), 0.0), is_none
+    best = jnp.max(jnp.where(is_none, -jnp.inf, weighted), axis=0)
+    best = jnp.where(jnp.isneginf(best), 0.0, best)
+    return jnp.minimum(weighted - best[None], 0.0), is_none
 
 
 def primacy_gradient(
-    study_event: ArrayLike, scale: Float[Array, ""], decay: Float[Array, ""]
-) -> Float[Array, ""]:
-    """Attention to study event k (from 0): ``scale exp(-decay k) + 1`` (Sederberg et al., 2008)."""
-    return scale * jnp.exp(-decay * study_event) + 1.0
+    study_event: ArrayLike, scale: Float[Array, "..."], decay: Float[Array, "..."]
+) -> Float[Array, "..."]:
+    """Attention to study event k (from 0): ``scale exp(-decay k) + 1`` (Sederberg et al., 2008).
+
+    One number each, or events (n, 1) and parameters of several candidates, (candidates,).
+    """
+    return with_item_axis(scale) * jnp.exp(with_item_axis(-decay) * study_event) + 1.0
 
 
 def exponential_stop(

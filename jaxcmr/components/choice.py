@@ -23,8 +23,8 @@ FARTHEST = -61.0  # log of the least strength in an exponential choice, against 
 
 def shares(strength: Float[Array, "n_items ..."]) -> Float[Array, "n_items ..."]:
     """`strength` divided by its sum over items; all zero where the sum is."""
-    total = jnp.sum(strength, axis=0, keepdims=True)
-    return strength / jnp.where(total > 0, total, 1.0)
+    total = jnp.sum(strength, axis=0)
+    return strength / jnp.where(total > 0, total, 1.0)[None]
 
 
 class PowerChoice(eqx.Module):
@@ -85,7 +85,7 @@ class ExponentialChoice(eqx.Module):
     ) -> Float[Array, "n_items ..."]:
         """Shares of the choice."""
         rivals = jnp.where(recallable, support, -jnp.inf)
-        behind = jnp.where(recallable, support - jnp.max(rivals, axis=0, keepdims=True), 0.0)
+        behind = jnp.where(recallable, support - jnp.max(rivals, axis=0)[None], 0.0)
         exponent = 2.0 * behind / with_item_axis(jnp.maximum(self.temperature, LEAST))
         if log_weights is not None:
             exponent, is_none = behind_the_best(exponent, log_weights, ~recallable)

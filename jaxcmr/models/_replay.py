@@ -40,9 +40,7 @@ class Trials(eqx.Module):
     order: Int[Array, "trials items"]  # recalled items in order of recall, then all others
     list_length: Int[Array, " trials"]
     n_recalled: Int[Array, " trials"]
-    stops: Int[
-        Array, " trials"
-    ]  # output position at which recall stops before all is recalled, or -1
+    stops: Int[Array, " trials"]  # output position at which recall ends early; -1 if it does not
 
 
 def as_trials(dataset: RecallDataset, n_items: int) -> Trials | None:
@@ -124,23 +122,21 @@ class Memories(NamedTuple):
     ) -> Cue:
         """What x gives, from ``units = x . e_i`` and ``contexts = x . c_(i + lead)``."""
         p = self.parameters
-        others, own = p["shared_support"][None], (p["item_support"] - p["shared_support"])[None]
+        others = p["shared_support"] * jnp.sum(units, axis=0)
+        own = p["item_support"] - p["shared_support"]
         attention = primacy_gradient(
-            jnp.arange(len(units))[:, None], p["primacy_scale"][None], p["primacy_decay"][None]
+            jnp.arange(len(units))[:, None], p["primacy_scale"], p["primacy_decay"]
         )
         return Cue(
-            support=others * jnp.sum(units, axis=0, keepdims=True)
-            + own * units
-            + attention * contexts,
+            support=others[None] + own[None] * units + attention * contexts,
             overlap=self.input(units, contexts),
         )
 
     def input(self, units: Any, contexts: Any) -> Any:
         """``x . u_i``, u_i being ``(1 - g) e_i + g c_(i + lead)`` at unit length."""
-        g = self.parameters["learning_rate"][None]
-        met = self.study.drift_rate[None] * self.study.lead
+        g, met = self.parameters["learning_rate"], self.study.drift_rate * self.study.lead
         length = jnp.sqrt((1.0 - g) ** 2 + g**2 + 2.0 * g * (1.0 - g) * met)
-        return ((1.0 - g) * units + g * contexts) / length
+        return ((1.0 - g)[None] * units + g[None] * contexts) / length[None]
 
     def of_item(self, i: Int[Array, ""]) -> Cue:
         """x = u_i."""
@@ -154,12 +150,12 @@ class Memories(NamedTuple):
 
     def of_start(self, list_length: Int[Array, ""]) -> Cue:
         """x = the context in which recall starts: that of the end of the list, drifted to c_0."""
-        rate = self.parameters["start_drift_rate"][None]
-        keep = retained(self.study.powers[list_length][None], rate)
+        rate = self.parameters["start_drift_rate"]
+        keep = retained(self.study.powers[list_length], rate)[None]
         end, start = self.study.contexts_in_context(list_length), self.study.contexts_in_context(0)
         return self.cue(
             units=keep * self.study.units_in_context(list_length),
-            contexts=keep * end + rate * start,
+            contexts=keep * end + rate[None] * start,
         )
 
 
@@ -206,7 +202,7 @@ class Replay(eqx.Module):
                 nats -= safe_log(probability, recalls | stops)
 
                 others = jax.lax.dynamic_slice_in_dim(order, j + 1, n_left)
-                keep = retained(cue.overlap[:1], rate[None])
+                keep = retained(cue.overlap[0], rate)[None]
                 cue = jax.tree.map(
                     lambda now, table: (
                         keep * jnp.pad(now[1:], ((0, 1), (0, 0)))
