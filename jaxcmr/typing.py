@@ -1,4 +1,4 @@
-"""The vocabulary of the package: data, results, and the interfaces a model meets.
+"""The vocabulary of the package: data, and the interfaces a model meets.
 
 Conventions used everywhere:
 
@@ -11,14 +11,13 @@ Conventions used everywhere:
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol, TypedDict, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Array, Float, Int
 
 __all__ = [
     "Bounds",
-    "FitResult",
     "LossFn",
     "LossFnGenerator",
     "MemorySearch",
@@ -48,32 +47,6 @@ Bounds = Mapping[str, Sequence[float]]
 
 LossFn = Callable[[Any], Any]
 """``(n_params,) -> ()`` and ``(n_params, n_candidates) -> (n_candidates,)``; lower is better."""
-
-
-class FitResult(TypedDict):
-    """What a fitter returns: a plain dict of lists and numbers that survives JSON unchanged.
-
-    Every list has one entry per fit (per subject); `fit` returns lists of one.
-    """
-
-    fixed: dict[str, float]
-    """Parameters that were not free, with their values."""
-    free: dict[str, list[float]]
-    """Bounds ``[low, high]`` of the free parameters."""
-    fitness: list[float]
-    """Loss at the estimate, e.g. the negative log-likelihood in nats."""
-    fits: dict[str, list[float]]
-    """Value of every parameter, fixed ones included, and ``"subject"`` (the subject id)."""
-    nit: list[int]
-    """Generations of the run that won (of ``best_of``)."""
-    nfev: list[int]
-    """Loss evaluations of all ``best_of`` runs together, polish included."""
-    converged: list[bool]
-    """Whether the winning run met its tolerance before ``num_steps`` ran out."""
-    hyperparameters: dict[str, Any]
-    """The complete hyperparameters, defaults filled in."""
-    fit_time: float
-    """Wall-clock seconds, compilation included."""
 
 
 @runtime_checkable
@@ -113,11 +86,13 @@ class MemorySearchFactory(Protocol):
     """Builds the model of one trial: ``Factory(dataset, features)`` then `create_trial_model`.
 
     An instance is handed into compiled code, so make it an `equinox.Module` holding the arrays it
-    needs. Six members are optional:
+    needs. Seven members are optional:
 
     - ``parameter_names``: the names its models read; lets a fitter catch misspelt ones.
     - ``parameter_scales``: {name: "log"} of parameters that are better searched on a logarithmic
       scale, because their effect goes with their ratio.
+    - ``parameter_limits``: {name: (low, high)}, the values for which the model is defined, both
+      ends included; an end may be infinite. Fits and simulations refuse others.
     - ``study_lists(dataset)``: an integer a trial; trials with the same number have the same study
       phase, which is then played once. Without it every trial is studied by itself.
     - ``allows_repeats``: True if its models may recall again what was recalled.
@@ -146,7 +121,18 @@ class Replay(Protocol):
 
 
 class LossFnGenerator(Protocol):
-    """Makes the loss of a set of trials; made by ``(model_factory, dataset, features)``."""
+    """Makes the loss of a set of trials; made by ``(model_factory, dataset, features)``.
+
+    What else a generator may have:
+
+    - ``parameter_names``, ``parameter_scales``, ``parameter_limits``: those of the model's factory.
+    - ``label``: what the loss is, e.g. "NLL" or "MSE"; "loss" without it.
+    - ``agree_within``: losses that differ by less count as the same; 0.05 without it.
+    - ``has_slope``: False if the slope is zero everywhere, so that fits do not polish; True without
+      it. The losses have it as well.
+    - ``count_events(trial_indices)``: (trials,) number of observations that the loss scores in each
+      trial, 0 for -1.
+    """
 
     def __call__(
         self,

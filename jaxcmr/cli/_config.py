@@ -1,131 +1,146 @@
 """The configuration of a run: what the methods section of a paper would say of it.
 
-Layers, later ones winning: the defaults here, a TOML file, the command line.
+A configuration is a TOML file of the arguments of `jaxcmr.fit`. Paths in it hold from the folder
+that the file lies in, so that a folder of results can be moved or repeated from anywhere.
 """
 
 from __future__ import annotations
 
-import inspect
+import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from jaxcmr.fitting import JaxDE, ScipyDE, defaults_for
-from jaxcmr.loss import LOSSES
-from jaxcmr.models import MODELS, usual_bounds
+from jaxcmr.cli import TABLES, VALUES
+from jaxcmr.files import read_text, write_text
 from jaxcmr.names import did_you_mean
 
-__all__ = ["FITTERS", "SETTINGS", "complete", "read_config"]
+__all__ = ["read_config", "same_run", "write_config"]
 
-FITTERS: Mapping[str, Any] = {"jax": JaxDE, "scipy": ScipyDE}
+KINDS: Mapping[str, tuple[type, ...]] = {
+    "data": (str,),
+    "model": (str,),
+    "loss": (str,),
+    "where": (str,),
+    "subjects": (str, int, list),
+    "pooled": (bool,),
+    "features": (str,),
+    "fitter": (str,),
+    "precision": (str,),
+    "seed": (int,),
+    "start_from": (str, list),
+    "progress": (bool,),
+    "data_fingerprint": (str,),
+    "search": (str, dict),
+    **{name: (dict,) for name in TABLES},
+}
+"""Settings that a configuration may hold, with what each may be."""
 
-CHOICES: Mapping[str, Mapping[str, Any]] = {
-    "model": MODELS,
-    "loss": LOSSES,
-    "fitter": FITTERS,
-    "precision": {"float32": None, "float64": None},
-}
-SETTINGS: Mapping[str, Any] = {
-    "data": None,
-    "model": "cmr",
-    "loss": "sequence_likelihood",
-    "fitter": "jax",
-    "precision": "float32",
-    "subjects": "all",
-    "query": "",
-    "features": "",
-    "start_from": [],
-}
-TABLES = ("fixed", "bounds", "hyperparameters", "loss_options")
-SHORT = {"num_steps": 50, "pop_size": 8, "scale": "alternate", "best_of": 12}
-LONG = {"best_of": 3}
-"""How a run from the shell searches: where a polish follows the slope of the loss, in many short
-runs, which find the right basin more often than few long ones; see docs/explain/search.md."""
+assert set(VALUES) <= set(KINDS)
+
+EARLIER_NAMES = {"query": "where", "hyperparameters": "search"}
+"""Names that settings had in earlier versions."""
+
+PATHS = ("data", "features", "start_from")
 
 
 def read_config(path: Path) -> dict[str, Any]:
-    """The settings in a TOML file.
+    """Return the settings in a TOML file, its paths as they hold from here.
 
     Raises:
-        ValueError: the file is missing, not TOML, or holds an unknown setting.
+        ValueError: the file is missing, not TOML, or holds an unknown setting or one of the wrong
+            kind.
     """
+    config = {}
+    for given, value in read_toml(path).items():
+        name = EARLIER_NAMES.get(given, given)
+        if name not in KINDS:
+            raise ValueError(f"{path}: unknown setting '{given}'. {did_you_mean(given, KINDS)}")
+        if not isinstance(value, KINDS[name]) or (isinstance(value, bool) and name != "pooled"
+                                                  and name != "progress"):  # fmt: skip
+            kinds = " or ".join(NAMES_OF_KINDS[kind] for kind in KINDS[name])
+            raise ValueError(f"{path}: '{given}' must be {kinds}; got {value!r}.")
+        config[name] = value
+    search = config.get("search")
+    if isinstance(search, dict):  # earlier versions kept these among the hyperparameters
+        for inside, own in (("seed", "seed"), ("progress_bar", "progress")):
+            if inside in search:
+                config.setdefault(own, search.pop(inside))
+    return {
+        name: value for name, value in with_paths(config, path.parent).items() if value not in ("",)
+    }
+
+
+NAMES_OF_KINDS = {
+    str: "text",
+    int: "a whole number",
+    bool: "true or false",
+    list: "a list",
+    dict: "a table",
+}
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Return what is in a TOML file; a ValueError that names it if it cannot be read."""
     try:
-        config = tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(read_text(path))
     except FileNotFoundError:
         raise ValueError(f"There is no configuration file {path}.") from None
     except tomllib.TOMLDecodeError as error:
         raise ValueError(f"{path} is not a TOML file: {error}.") from None
-    known = [*SETTINGS, *TABLES]
-    for name, value in config.items():
-        if name not in known:
-            raise ValueError(f"{path}: unknown setting '{name}'. {did_you_mean(name, known)}")
-        if (name in TABLES) != isinstance(value, dict):
-            kind = "a table" if name in TABLES else "a value"
-            raise ValueError(f"{path}: '{name}' must be {kind}; got {value!r}.")
-    return config
 
 
-def complete(config: Mapping[str, Any]) -> dict[str, Any]:
-    """`config` with everything left out filled in.
+def with_paths(config: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """Return a configuration with its paths as they hold from the current folder."""
 
-    Without bounds, the usual bounds of the model's parameters hold; a parameter in ``fixed`` is
-    not fitted.
+    def from_here(text: Any) -> Any:
+        if not isinstance(text, str) or not text:
+            return text
+        is_path = (folder / text).exists() or Path(text).suffix or Path(text).parent != Path(".")
+        return os.path.normpath(folder / text) if is_path else text
 
-    Raises:
-        ValueError: no data named; an unknown model, loss, fitter or precision; a fixed parameter
-            that the model does not have; an option that the loss does not have; a path that is
-            none.
+    return {**config, **{name: mapped(config[name], from_here) for name in PATHS if name in config}}
+
+
+def write_config(path: Path, config: Mapping[str, Any]) -> None:
+    """Write a configuration, its paths as they hold from the folder of the file."""
+    import tomli_w
+
+    def from_there(text: Any) -> Any:
+        if not isinstance(text, str) or not Path(text).exists():
+            return text  # the name of a bundled data set
+        try:
+            return Path(os.path.relpath(text, path.parent)).as_posix()
+        except ValueError:  # on another drive
+            return os.path.abspath(text)
+
+    written = {name: value for name, value in config.items() if value is not None}
+    paths = {name: mapped(written[name], from_there) for name in PATHS if name in written}
+    write_text(path, tomli_w.dumps({**written, **paths}))
+
+
+def same_run(path: Path, config: Mapping[str, Any]) -> bool:
+    """Return whether the configuration in a file makes the same run as `config`.
+
+    A file that cannot be read, or was written by another version, is of another run.
     """
-    full = {**SETTINGS, **config}
-    if full["data"] is None:
-        raise ValueError("Name the data: an HDF5 file, or a bundled data set (jaxcmr fit DATA).")
-    for name, known in CHOICES.items():
-        if full[name] not in known:
-            raise ValueError(f"Unknown {name} '{full[name]}'. {did_you_mean(full[name], known)}")
-    fixed, usual = dict(config.get("fixed", {})), usual_bounds(full["model"])
-    for name in fixed:
-        if name not in usual:
-            hint = did_you_mean(name, usual)
-            raise ValueError(f"[fixed]: {full['model']} has no parameter '{name}'. {hint}")
-    bounds = config.get("bounds", usual)
-    full["start_from"] = as_paths(full["start_from"])
-    if not isinstance(full["features"], str):
-        raise ValueError(f"features is the path of a file; got {full['features']!r}.")
-    full["loss_options"] = check_loss_options(full["loss"], config.get("loss_options", {}))
-    full["fixed"] = fixed
-    full["bounds"] = {name: pair for name, pair in bounds.items() if name not in fixed}
-    hyperparameters = dict(config.get("hyperparameters", {}))
-    if "bounds" in hyperparameters:
-        raise ValueError("Give bounds in the table [bounds], not among the hyperparameters.")
-    polishes = hyperparameters.get("polish", True) and getattr(
-        LOSSES[full["loss"]], "has_slope", True
-    )
-    search = SHORT if full["fitter"] == "jax" and polishes else LONG
-    full["hyperparameters"] = {**defaults_for(hyperparameters), **search, **hyperparameters}
-    return full
+
+    def comparable(settings: Mapping[str, Any]) -> dict[str, Any]:
+        paths = {
+            name: mapped(settings[name], lambda text: os.path.abspath(text))
+            for name in PATHS
+            if settings.get(name)
+        }
+        others = {name: value for name, value in settings.items() if value not in (None, {}, [])}
+        return {**others, **paths, "progress": None}
+
+    try:
+        return comparable(read_config(path)) == comparable(config)
+    except ValueError:
+        return False
 
 
-def as_paths(start_from: Any) -> list[str]:
-    """The paths of earlier results; one alone will do."""
-    paths = [start_from] if isinstance(start_from, str) else start_from
-    if not isinstance(paths, list) or not all(isinstance(path, str) for path in paths):
-        raise ValueError(f"start_from is a list of paths of results; got {start_from!r}.")
-    return paths
-
-
-def check_loss_options(loss: str, options: Mapping[str, Any]) -> dict[str, Any]:
-    """`options` of `loss`, all of them known.
-
-    Raises:
-        ValueError: the loss does not have one of them, or takes a function.
-    """
-    takes = inspect.signature(LOSSES[loss]).parameters.values()
-    known = [parameter.name for parameter in takes if parameter.kind is parameter.KEYWORD_ONLY]
-    if "summary" in known:
-        raise ValueError(f"{loss} takes a function of yours; use it from Python, with JaxDE.")
-    for name in options:
-        if name not in known:
-            hint = did_you_mean(name, known) if known else "It has no options."
-            raise ValueError(f"[loss_options]: {loss} has no option '{name}'. {hint}")
-    return dict(options)
+def mapped(value: Any, function: Any) -> Any:
+    """Return ``function(value)``, or of a list that of its entries."""
+    return [function(each) for each in value] if isinstance(value, list) else function(value)

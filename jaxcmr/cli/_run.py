@@ -1,159 +1,135 @@
-"""One run: a complete configuration in, a folder with the result out."""
+"""One run: settings in, a folder with the result out."""
 
 from __future__ import annotations
 
-import json
-import os
 import platform
+import signal
 import sys
-from collections.abc import Mapping
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
-from functools import partial
 from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import jax
 import numpy as np
-import tomli_w
 
-from jaxcmr.cli._config import FITTERS
-from jaxcmr.cli._report import format_table, save_spc_figure
-from jaxcmr.datasets import (
-    BUNDLED,
-    fingerprint,
-    generate_trial_mask,
-    load_bundled,
-    load_data,
-    select_trials,
-)
-from jaxcmr.fitting import FitInterrupted
-from jaxcmr.loss import LOSSES
-from jaxcmr.models import MODELS
-from jaxcmr.names import did_you_mean
-from jaxcmr.typing import FitResult, RecallDataset, TrialMask
+from jaxcmr._cache import COMPILED
+from jaxcmr.cli._config import write_config
+from jaxcmr.cli._figure import save_spc_figure
+from jaxcmr.cli._folder import claim_folder
+from jaxcmr.front import Plan, make_plan
+from jaxcmr.results import FitInterrupted, FitResult
 
-__all__ = ["run"]
+__all__ = ["COMPILED", "run"]
 
-COMPILED = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache"), "jaxcmr").expanduser()
-"""Where compiled programs are kept from run to run, unless JAX_COMPILATION_CACHE_DIR says so."""
-WORTH_KEEPING = 0.2  # seconds of compiling
-PACKAGES = ("jaxcmr", "jax", "jaxlib", "equinox", "numpy", "scipy")
+PACKAGES = ("jaxcmr", "jax", "jaxlib", "equinox", "numpy", "scipy", "pandas")
 
 
-def run(config: Mapping[str, Any], out: Path) -> int:
-    """Fits each subject, prints the table, and writes ``config.toml``, ``result.json`` and
-    ``spc.png`` into `out`. Returns the exit status: 130 if the fit was interrupted, else 0.
+def run(settings: Mapping[str, Any], wanted: Path | None) -> int:
+    """Fit, print the table and a verdict, and write ``config.toml``, ``result.json``, ``spc.png``.
+
+    Args:
+        settings: arguments of `jaxcmr.fit`, and perhaps the fingerprint of the data.
+        wanted: the folder to write into; by default one named after the run.
+
+    Returns:
+        The exit status: 130 if the run was interrupted, else 0.
 
     Raises:
-        ValueError: the configuration does not fit the data or the model.
+        ValueError: the settings do not fit the data or the model, or the folder is taken.
     """
-    jax.config.update("jax_enable_x64", config["precision"] == "float64")
-    keep_compiled()
-    data = load(config["data"])
-    features = load_features(config["features"])
-    starts = [load_result(path) for path in config["start_from"]]
-    mask = choose_trials(data, config)
-    fitter = FITTERS[config["fitter"]](
-        data,
-        features,
-        config["fixed"],
-        MODELS[config["model"]],
-        partial(LOSSES[config["loss"]], **config["loss_options"]),
-        {**config["hyperparameters"], "bounds": config["bounds"]},
-    )
-    out.mkdir(parents=True, exist_ok=True)
-    (out / "config.toml").write_text(tomli_w.dumps(dict(config)), encoding="utf-8")
-    n_subjects = len(np.unique(data["subject"][mask]))
-    print(
-        f"Fitting {config['model']} by {config['loss']} to {n_subjects} subjects, "
-        f"{mask.sum()} trials of {config['data']}."
-    )
-    status = 0
-    try:
-        result = fitter.fit_subjects(mask, start_from=starts)
-    except FitInterrupted as interruption:
-        print(f"\nInterrupted: {interruption}".replace("this exception's `result`", str(out)))
-        result, status = interruption.result, 130
-    record = {**result, "run": describe_run(config, select_trials(data, mask), features)}
-    path = out / "result.json"
-    path.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
-    if result["fitness"]:
-        print(format_table(result, config["loss"]))
-        report_figure(data, features, mask, config["model"], result, out / "spc.png")
-    print(f"Fitted in {result['fit_time']:.1f} s. Result and configuration are in {out}/")
-    return status
-
-
-def keep_compiled() -> None:
-    """Lets later runs of the command line find what this one compiles."""
-    if jax.config.jax_compilation_cache_dir is None:  # type: ignore[attr-defined]
-        jax.config.update("jax_compilation_cache_dir", str(COMPILED))
-        jax.config.update("jax_persistent_cache_min_compile_time_secs", WORTH_KEEPING)
-
-
-def load(name: str) -> RecallDataset:
-    """The data set `name`: an HDF5 file, or a bundled one."""
-    if name in BUNDLED and not Path(name).exists():
-        return load_bundled(name)
-    if not Path(name).exists() and not Path(name).suffix:
-        raise ValueError(
-            f"'{name}' is no file and no bundled data set. {did_you_mean(name, BUNDLED)}"
+    plan = plan_run(settings)
+    config = {**plan.settings, "data_fingerprint": plan.problem.data_fingerprint}
+    with claim_folder(config, wanted) as out:
+        write_config(out / "config.toml", config)
+        print(
+            f"Fitting {config['model']} by {config['loss']} to {plan.n_subjects} subjects, "
+            f"{plan.trial_mask.sum()} trials of {config['data']}."
         )
-    return load_data(name)
+        try:
+            result = plan.run()
+        except FitInterrupted as interruption:
+            result = interruption.result
+        record = FitResult({**result, "run": describe_run(config)})
+        with no_interruption():
+            path = save(record, out)
+        return report(plan, result, path)
 
 
-def load_features(path: str) -> np.ndarray | None:
-    """The features in an .npy file, or in a table of numbers with commas; None for no path."""
-    if not path:
-        return None
-    try:
-        return np.load(path) if path.endswith(".npy") else np.loadtxt(path, delimiter=",", ndmin=2)
-    except ValueError as error:
+def plan_run(settings: Mapping[str, Any]) -> Plan:
+    """Return the plan of a run; a ValueError if data are missing or not those of the settings."""
+    arguments = {k: v for k, v in settings.items() if k != "data_fingerprint"}
+    if arguments.get("data") is None:
         raise ValueError(
-            f"{path} holds no features: an array of numbers in .npy, or rows of numbers with "
-            f"commas and no header in .csv ({error})."
-        ) from error
+            "Name the data: an .h5 or .csv file, or a bundled data set (jaxcmr fit DATA)."
+        )
+    if arguments.get("loss") == "summary_mse":
+        raise ValueError("summary_mse takes a function of yours; use it from Python.")
+    plan = make_plan(**arguments)
+    expected = settings.get("data_fingerprint")
+    if expected is not None and expected != plan.problem.data_fingerprint:
+        raise ValueError(
+            f"{arguments['data']} has changed since the configuration was written: its fingerprint "
+            f"is {plan.problem.data_fingerprint}, in place of {expected}. Remove data_fingerprint "
+            "from the configuration to fit the data as they are now."
+        )
+    return plan
 
 
-def load_result(path: str) -> FitResult:
-    """The result of an earlier run."""
+def save(record: FitResult, out: Path) -> Path:
+    """Write a result into a folder, and return where.
+
+    An interrupted run that would replace more subjects than it has goes into a file beside.
+    """
+    path = out / "result.json"
     try:
-        result: Any = json.loads(Path(path).read_text("utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{path} is no result of a run: not JSON ({error}).") from error
-    if not isinstance(result, dict) or "fits" not in result:
-        raise ValueError(f"{path} is no result of a run: it has no 'fits'.")
-    return cast(FitResult, result)
+        record.save(path, overwrite=not record["interrupted"])
+    except ValueError:
+        path = out / "result.interrupted.json"
+        record.save(path, overwrite=True)
+    return path
 
 
-def choose_trials(data: RecallDataset, config: Mapping[str, Any]) -> TrialMask:
-    """The trials of the chosen subjects that meet the query."""
-    mask = generate_trial_mask(data, config["query"] or None)
-    subjects = np.asarray(data["subject"]).reshape(-1)
-    present = np.unique(subjects[mask])
-    chosen = config["subjects"]
-    if chosen == "all":
-        return mask
-    if isinstance(chosen, int) and chosen > 0:
-        return mask & np.isin(subjects, present[:chosen])
-    if isinstance(chosen, list) and chosen:
-        for subject in chosen:
-            if subject not in present:
-                raise ValueError(f"Subject {subject} has no trials; there are {present.tolist()}.")
-        return mask & np.isin(subjects, chosen)
-    raise ValueError(f"subjects must be 'all', how many, or a list of ids; got {chosen!r}.")
+def report(plan: Plan, result: FitResult, path: Path) -> int:
+    """Print the table and the verdict, draw the figure, and return the exit status."""
+    try:
+        if result["fitness"]:
+            print(f"\n{result.to_text()}\n\n{result.verdict()}")
+            draw(plan, result, path.parent / "spc.png")
+    except KeyboardInterrupt:
+        print(
+            f"jaxcmr: interrupted while the figure was drawn: only the figure is missing; the fits "
+            f"are in {path}",
+            file=sys.stderr,
+        )
+        return 130
+    if result["interrupted"]:
+        n_done, n_fits = len(result["fitness"]), 1 if plan.pooled else plan.n_subjects
+        print(f"Interrupted with {n_done} of {n_fits} subjects done; their fits are in {path}.")
+        return 130
+    print(f"Fitted in {result['fit_time']:.1f} s. Result and configuration are in {path.parent}/")
+    return 0
 
 
-def describe_run(
-    config: Mapping[str, Any], used: RecallDataset, features: np.ndarray | None
-) -> dict[str, Any]:
-    """What it takes to repeat a run, as JSON; files by fingerprint."""
+def draw(plan: Plan, result: FitResult, path: Path) -> None:
+    """Draw the figure, or say what it takes to."""
+    mask = plan.trial_mask
+    if not plan.pooled:
+        mask = mask & np.isin(plan.problem.subjects, result["fits"]["subject"])
+    try:
+        save_spc_figure(plan.problem, mask, result, path)
+    except ImportError:
+        print('No figure: it needs matplotlib (pip install "jaxcmr[demo]").', file=sys.stderr)
+
+
+def describe_run(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what it takes to repeat a run, as JSON; earlier results by fingerprint."""
     return {
-        "config": dict(config),
-        "data": {"trials": len(used["recalls"]), "fingerprint": fingerprint(used)},
-        "features": None if features is None else fingerprint({"features": features}),
+        "config": {name: value for name, value in config.items() if value is not None},
         "start_from": [
             f"sha256:{sha256(Path(path).read_bytes()).hexdigest()}" for path in config["start_from"]
         ],
@@ -164,17 +140,17 @@ def describe_run(
     }
 
 
-def report_figure(
-    data: RecallDataset,
-    features: np.ndarray | None,
-    mask: TrialMask,
-    model: str,
-    result: FitResult,
-    path: Path,
-) -> None:
-    """Draws the figure, or says what it takes to."""
-    fitted = np.isin(np.asarray(data["subject"]).reshape(-1), result["fits"]["subject"])
+@contextmanager
+def no_interruption() -> Iterator[None]:
+    """Let Ctrl-C wait until the block has ended: a file that is being written would be lost."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    waiting: list[Any] = []
+    before = signal.signal(signal.SIGINT, lambda *event: waiting.append(event))
     try:
-        save_spc_figure(MODELS[model], data, features, mask & fitted, result["fits"], path)
-    except ImportError:
-        print('No figure: it needs matplotlib (pip install "jaxcmr[demo]").', file=sys.stderr)
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if waiting:
+        raise KeyboardInterrupt

@@ -1,10 +1,11 @@
-"""What the fitters have in common: data, model and loss in, a `FitResult` out."""
+"""What the fitters have in common: a problem and a search in, a `FitResult` out."""
 
 from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Executor
 from typing import Any, NamedTuple
 
 import jax
@@ -12,42 +13,49 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxcmr.datasets import check_mask
-from jaxcmr.fitting._hyperparameters import check_hyperparameters, check_parameters
-from jaxcmr.fitting._progress import ProgressBar
-from jaxcmr.fitting._result import FitInterrupted, make_result
+from jaxcmr.fitting._hyperparameters import check_hyperparameters
+from jaxcmr.fitting._problem import FitProblem
+from jaxcmr.fitting._records import record_run, to_result
 from jaxcmr.fitting._search_space import ALTERNATE, SearchSpace, choose_scales
 from jaxcmr.fitting._starts import as_results, estimates_for
 from jaxcmr.fitting._trials import make_subject_trial_masks, stack_trials
-from jaxcmr.optimize import LaneReport, OptimizeResults
-from jaxcmr.typing import FitResult, LossFn, LossFnGenerator, RecallDataset, TrialMask
+from jaxcmr.fitting._watchers import RunReport, Watcher, default_watchers
+from jaxcmr.optimize import LaneReport, check_not_forked
+from jaxcmr.results import POOLED, FitInterrupted, FitResult
+from jaxcmr.typing import LossFn, RecallDataset, TrialMask
 
-__all__ = ["UNIT_CUBE", "Fitter", "Run"]
+__all__ = ["UNIT_CUBE", "Fitter", "Run", "id_words"]
 
 
 UNIT_CUBE = [(0.0, 1.0)]
-"""Bounds of what is searched, one pair a parameter; see `SearchSpace`."""
+"""Bounds of what is searched, one pair per parameter; see `SearchSpace`."""
+
+States = Mapping[tuple[int, int], Any]
+"""States of runs to go on with, by subject and number of the run."""
 
 
 class Run(NamedTuple):
-    """One search for one subject."""
+    """One search of one fit."""
 
     subject: int
     number: int  # among the subject's runs
     loss: LossFn  # on the unit cube
     start: np.ndarray | None  # a member of its first population
+    state: Any = None  # to go on with
 
 
 class Fitter(ABC):
-    """Estimates a model's free parameters from data.
+    """Estimate a model's free parameters from data.
 
     Args:
-        dataset: arrays with one row a trial. Only ``subject`` (trials,) or (trials, 1) is read
+        dataset: arrays with one row per trial. Only ``subject`` (trials,) or (trials, 1) is read
             here; the rest is for the model and the loss.
         features: passed to the model, e.g. item embeddings; None if it needs none.
         base_params: values by name of parameters that are not fitted. Those with bounds are.
-        model_factory: ``(dataset, features) -> factory``.
-        loss_fn_generator: ``(model_factory, dataset, features) -> generator``; see
-            `jaxcmr.typing.LossFnGenerator`.
+        model_factory: name of a model in `jaxcmr.models.MODELS`, or ``(dataset, features) ->
+            factory``.
+        loss_fn_generator: name of a loss in `jaxcmr.loss.LOSSES`, or ``(model_factory, dataset,
+            features) -> generator``; see `jaxcmr.typing.LossFnGenerator`.
         hyperparams: ``bounds`` {parameter: [low, high]} of what is fitted, and optionally
 
             - ``num_steps`` (1000): most generations;
@@ -73,170 +81,244 @@ class Fitter(ABC):
             - ``seed`` (0): of all randomness, with the subject id and the number of the run;
             - ``progress_bar`` (True), ``display_iterations`` (False).
 
+            `jaxcmr.fitting.SEARCHES` has good settings by name.
+
     Raises:
         ValueError: a hyperparameter or parameter is unknown, missing or out of range.
     """
+
+    @staticmethod
+    @abstractmethod
+    def search(
+        runs: Sequence[Run],
+        hyperparameters: Mapping[str, Any],
+        polishes: bool,
+        pool: Executor | None,
+    ) -> Iterator[LaneReport]:
+        """Make the runs, a lane each, in the unit cube.
+
+        Args:
+            runs: the runs of all fits.
+            hyperparameters: complete hyperparameters.
+            polishes: True if each run ends with a gradient-based polish.
+            pool: threads to run in, or None.
+        """
 
     def __init__(
         self,
         dataset: RecallDataset,
         features: Any,
-        base_params: Mapping[str, Any],
-        model_factory: Callable[..., Any],
-        loss_fn_generator: Callable[..., LossFnGenerator],
+        base_params: Mapping[str, Any] | None,
+        model_factory: Any,
+        loss_fn_generator: Any,
         hyperparams: Mapping[str, Any],
     ) -> None:
-        self.hyperparameters = check_hyperparameters(hyperparams)
-        self.free_names = list(self.hyperparameters["bounds"])
-        if "subject" not in dataset:
-            raise ValueError(f"The data set needs a field 'subject'; it has {sorted(dataset)}.")
-        self.subjects = np.asarray(dataset["subject"]).reshape(-1)
-        self.generator = loss_fn_generator(model_factory, dataset, features)
-        bounds, scale = self.hyperparameters["bounds"], self.hyperparameters["scale"]
-        of_model = getattr(self.generator, "parameter_scales", None) or {}
-        self.spaces = [  # of runs 0, 1, ..., and again from the first
-            SearchSpace.of(bounds, choose_scales(scale, bounds, of_model, run))
-            for run in range(len(ALTERNATE))
-        ]
-        self.fixed = check_parameters(
-            base_params, self.free_names, getattr(self.generator, "parameter_names", None)
+        settings = check_hyperparameters(hyperparams)
+        problem = FitProblem(
+            dataset,
+            model_factory,
+            loss_fn_generator,
+            settings["bounds"],
+            fixed=base_params,
+            features=features,
         )
+        self._set(problem, settings)
+
+    @classmethod
+    def of(cls, problem: FitProblem, hyperparams: Mapping[str, Any]) -> Fitter:
+        """Return the fitter of a `FitProblem`, which has the bounds; the rest of `hyperparams` is
+        as above."""
+        fitter = cls.__new__(cls)
+        fitter._set(problem, check_hyperparameters({**hyperparams, "bounds": problem.bounds}))
+        return fitter
+
+    def _set(self, problem: FitProblem, hyperparameters: dict[str, Any]) -> None:
+        self.problem, self.hyperparameters = problem, hyperparameters
+        bounds, scale = problem.bounds, hyperparameters["scale"]
+        self.scales = [  # of runs 0, 1, ..., and again from the first
+            choose_scales(scale, bounds, problem.scales, run) for run in range(len(ALTERNATE))
+        ]
+        self.spaces = [SearchSpace.of(bounds, scales) for scales in self.scales]
 
     def fit(
         self,
         trial_mask: TrialMask,
-        subject_id: int = -1,
+        subject_id: int = POOLED,
         *,
         start_from: Sequence[FitResult] = (),
+        watchers: Sequence[Watcher] = (),
+        states: States | None = None,
+        pool: Executor | None = None,
     ) -> FitResult:
-        """One parameter set for the trials of `trial_mask`: pooled, or one subject's.
+        """Fit one parameter set to the trials of `trial_mask`: pooled, or one subject's.
 
         Args:
             trial_mask: (trials,) boolean.
             subject_id: goes into the result and the random draws; with a subject's own trials and
                 id, the fit equals that subject's entry of `fit_subjects`.
             start_from: results of earlier fits. One more run starts from each, from its estimate
-                for `subject_id` or its pooled one (subject -1), moved into the bounds where it is
-                outside. After a fit of a special case of this model to the same trials by the same
-                loss, this one is then not worse. Parameters that are fixed here have their values
-                from here.
+                for `subject_id` or its pooled one, moved into the bounds where it is outside.
+                After a fit of a special case of this model to the same trials by the same loss,
+                this one is then not worse. Parameters that are fixed here have their values from
+                here.
+            watchers: objects with ``update(report)`` and ``close()`` that follow the fit; see
+                `jaxcmr.fitting.RunReport`.
+            states: ``{(subject, run): report.state}`` of runs to go on with where an earlier,
+                unfinished fit of the same problem left them (`JaxDE` only).
+            pool: threads to run in; by default one per core (`JaxDE` only).
 
         Returns:
-            A `jaxcmr.typing.FitResult` with lists of one.
+            A `FitResult` with lists of one.
 
         Raises:
-            ValueError: the mask is no mask of these trials or selects none, the loss is not finite
+            ValueError: the mask does not fit these trials or selects none, the loss is not finite
                 at any starting point, or `start_from` lacks a parameter or the subject.
             FitInterrupted: Ctrl-C.
         """
-        mask = check_mask(trial_mask, len(self.subjects))
+        subjects = self.problem.subjects
+        mask = check_mask(trial_mask, len(subjects))
         if not mask.any():
-            whose = "" if subject_id == -1 else f" for subject {subject_id}"
+            whose = "" if subject_id == POOLED else f" for subject {subject_id}"
             raise ValueError(f"The trial mask selects no trials{whose}: there is nothing to fit.")
-        return self._fit_each([int(subject_id)], [mask], start_from)
+        n_subjects = len(np.unique(subjects[mask]))
+        if n_subjects > 1 and self.hyperparameters["progress_bar"]:
+            print(
+                f"Pooled fit: one parameter set for {mask.sum()} trials of {n_subjects} subjects. "
+                "(fit_subjects gives each subject its own.)"
+            )
+        fits = [(int(subject_id), mask)]
+        return self._fit_each(fits, start_from, watchers, states, pool)
 
     def fit_subjects(
-        self, trial_mask: TrialMask, *, start_from: Sequence[FitResult] = ()
+        self,
+        trial_mask: TrialMask,
+        *,
+        start_from: Sequence[FitResult] = (),
+        watchers: Sequence[Watcher] = (),
+        states: States | None = None,
+        pool: Executor | None = None,
     ) -> FitResult:
-        """A parameter set for each subject that has trials in `trial_mask`.
+        """Fit a parameter set to each subject that has trials in `trial_mask`.
 
         Args:
             trial_mask: (trials,) boolean.
-            start_from: results of earlier fits, as for `fit`.
+            start_from: results of earlier fits, as for `fit`; so are the others.
 
         Returns:
-            A `jaxcmr.typing.FitResult` with one entry per subject, in ascending order of id.
+            A `FitResult` with one entry per subject, in ascending order of id.
 
         Raises:
             ValueError: as `fit`.
             FitInterrupted: Ctrl-C; its ``result`` holds the subjects done so far.
         """
-        masks, subjects = make_subject_trial_masks(trial_mask, self.subjects)
-        chosen = [i for i, mask in enumerate(masks) if mask.any()]
-        if not chosen:
+        masks, subjects = make_subject_trial_masks(trial_mask, self.problem.subjects)
+        fits = [(int(s), mask) for s, mask in zip(subjects, masks, strict=True) if mask.any()]
+        if not fits:
             raise ValueError("The trial mask selects no trials: there is nothing to fit.")
-        return self._fit_each(
-            [int(subjects[i]) for i in chosen], [masks[i] for i in chosen], start_from
-        )
-
-    @abstractmethod
-    def _search(self, runs: Sequence[Run]) -> Iterator[LaneReport]:
-        """Makes the runs, a lane each, in the unit cube."""
-
-    def _polishes(self, loss: LossFn) -> bool:
-        """Whether to end with a polish: not where the loss says that it has no slope to follow."""
-        return self.hyperparameters["polish"] and getattr(loss, "has_slope", True)
+        return self._fit_each(fits, start_from, watchers, states, pool)
 
     def _fit_each(
-        self, subjects: list[int], masks: list[TrialMask], start_from: Sequence[FitResult]
+        self,
+        fits: Sequence[tuple[int, TrialMask]],
+        start_from: Sequence[FitResult],
+        watchers: Sequence[Watcher],
+        states: States | None,
+        pool: Executor | None,
     ) -> FitResult:
+        """Make all runs of all fits: the runs of a fit are lanes next to each other."""
+        check_not_forked()
         began = time.perf_counter()
-        starts = [estimates_for(subjects, fit, self.free_names) for fit in as_results(start_from)]
-        losses = [
-            self.generator(trials, self.fixed, self.free_names) for trials in stack_trials(masks)
-        ]
-        self._check_loss(losses[0])
-        n_runs = self.hyperparameters["best_of"] + len(starts)
-        runs = [
-            self._make_run(subject, loss, number, own_starts)
-            for subject, loss, *own_starts in zip(subjects, losses, *starts, strict=True)
-            for number in range(n_runs)
-        ]
-        finished: dict[int, OptimizeResults] = {}
+        runs = self._make_runs(fits, start_from, states or {})
+        n_runs = len(runs) // len(fits)
+        records: list[dict[str, Any] | None] = [None] * len(runs)
+        polishes = self.hyperparameters["polish"] and getattr(runs[0].loss, "has_slope", True)
 
         def result_so_far() -> FitResult:
-            rows = [range(s * n_runs, (s + 1) * n_runs) for s in range(len(subjects))]
-            done = [s for s, row in enumerate(rows) if all(lane in finished for lane in row)]
-            return make_result(
-                [subjects[s] for s in done],
-                [
-                    [self._in_user_units(finished[lane], runs[lane].number) for lane in rows[s]]
-                    for s in done
-                ],
-                self.fixed,
+            of_fits = [records[i * n_runs : (i + 1) * n_runs] for i in range(len(fits))]
+            done = [i for i, of_fit in enumerate(of_fits) if all(of_fit)]
+            return to_result(
+                self.problem,
                 self.hyperparameters,
-                time.perf_counter() - began,
+                [fits[i] for i in done],
+                [of_fits[i] for i in done],
+                interrupted=len(done) < len(fits),
+                fit_time=time.perf_counter() - began,
             )
 
-        with ProgressBar(len(subjects), self.hyperparameters["progress_bar"]) as bar:
-            try:
-                for report in self._search(runs):
-                    subject, run = runs[report.lane].subject, runs[report.lane].number
-                    if not np.isfinite(report.energy):
-                        raise ValueError(self._nowhere_finite(subject))
-                    if self.hyperparameters["display_iterations"]:
-                        print(f"{subject=} {run=} step {report.generation}: f(x)= {report.energy}")
-                    if report.result is not None:
-                        finished[report.lane] = report.result
-                    bar.show(subject, report, len(finished) // n_runs)
-            except KeyboardInterrupt:
-                raise FitInterrupted(result_so_far(), len(subjects)) from None
+        following = [*default_watchers(self.hyperparameters, len(fits)), *watchers]
+        try:
+            for lane in self.search(runs, self.hyperparameters, polishes, pool):
+                run = runs[lane.lane]
+                if not np.isfinite(lane.energy):
+                    raise ValueError(nowhere_finite(run.subject))
+                if lane.result is not None:
+                    records[lane.lane] = self._record(run, lane)
+                n_done = sum(all(records[i : i + n_runs]) for i in range(0, len(runs), n_runs))
+                report = RunReport(
+                    run.subject,
+                    run.number,
+                    lane.generation,
+                    lane.energy,
+                    lane.seconds,
+                    lane.state,
+                    records[lane.lane],
+                    n_done,
+                    len(fits),
+                )
+                for watcher in following:
+                    watcher.update(report)
+        except KeyboardInterrupt:
+            raise FitInterrupted(result_so_far(), len(fits)) from None
+        finally:
+            for watcher in following:
+                watcher.close()
         return result_so_far()
 
-    def _make_run(
-        self, subject: int, loss: LossFn, number: int, starts: Sequence[Sequence[float]]
-    ) -> Run:
-        """Run `number` of a subject; those from `best_of` on begin with one of `starts` each."""
-        space, later = self._space(number), number - self.hyperparameters["best_of"]
-        start = space.to_unit(starts[later]) if later >= 0 else None
-        return Run(subject, number, space.loss(loss), start)
+    def _make_runs(
+        self,
+        fits: Sequence[tuple[int, TrialMask]],
+        start_from: Sequence[FitResult],
+        states: States,
+    ) -> list[Run]:
+        """Return `best_of` runs per fit, and one more from each earlier result."""
+        names, best_of = self.problem.free_names, self.hyperparameters["best_of"]
+        subjects = [subject for subject, _ in fits]
+        starts = [estimates_for(subjects, result, names) for result in as_results(start_from)]
+        trials = stack_trials([mask for _, mask in fits])
+        losses = [self.problem.loss_of(of_fit) for of_fit in trials]
+        self._check_loss(losses[0])
+        runs = []
+        for subject, loss, *own_starts in zip(subjects, losses, *starts, strict=True):
+            for number, x in enumerate([None] * best_of + own_starts):
+                space = self._space(number)
+                start = None if x is None else space.to_unit(x)
+                state = states.get((subject, number))
+                runs.append(Run(subject, number, space.loss(loss), start, state))
+        return runs
+
+    def _record(self, run: Run, lane: LaneReport) -> dict[str, Any]:
+        later = run.number - self.hyperparameters["best_of"]
+        return record_run(
+            run.number,
+            "random" if later < 0 else f"start_from[{later}]",
+            self.scales[run.number % len(self.scales)],
+            self._space(run.number),
+            lane,
+        )
 
     def _space(self, number: int) -> SearchSpace:
         return self.spaces[number % len(self.spaces)]
 
-    def _in_user_units(self, result: OptimizeResults, number: int) -> OptimizeResults:
-        with jax.enable_x64(np.asarray(result.x).dtype == np.float64):
-            return result._replace(x=self._space(number).to_user(jnp.asarray(result.x)))
-
     def _check_loss(self, loss: LossFn) -> None:
-        """Traces the loss without running it, so that its errors come before any compilation."""
-        x = jax.ShapeDtypeStruct((len(self.free_names), 3), jnp.result_type(float))
+        """Trace the loss without running it, so that its errors come before any compilation."""
+        names = self.problem.free_names
+        x = jax.ShapeDtypeStruct((len(names), 3), jnp.result_type(float))
         try:
             shape = jax.eval_shape(lambda x: jnp.asarray(loss(x)), x).shape
         except KeyError as error:
             raise ValueError(
                 f"The model asked for parameter {error}, which has neither a value in base_params "
-                f"({', '.join(self.fixed)}) nor bounds ({', '.join(self.free_names)})."
+                f"({', '.join(self.problem.fixed)}) nor bounds ({', '.join(names)})."
             ) from error
         if shape != (3,):
             raise ValueError(
@@ -244,10 +326,18 @@ class Fitter(ABC):
                 f"candidate; for 3 candidates it gave shape {shape}."
             )
 
-    def _nowhere_finite(self, subject: int) -> str:
-        whose = "these trials" if subject == -1 else f"subject {subject}"
-        return (
-            f"The loss of {whose} is NaN or infinite at every starting point. Either the model "
-            "rules out something in the data (e.g. a repeated recall, which "
-            "jaxcmr.datasets.first_recalls leaves out), or the bounds hold no workable parameters."
-        )
+
+def id_words(subject: int) -> list[int]:
+    """Return a subject id as words of 32 bits, for random draws: one unless it is beyond that."""
+    is_wide = not -(2**31) <= subject < 2**32
+    return [subject % 2**32, *([(subject >> 32) % 2**32] if is_wide else [])]
+
+
+def nowhere_finite(subject: int) -> str:
+    """Return the message for a subject whose loss has no finite value."""
+    whose = "these trials" if subject == POOLED else f"subject {subject}"
+    return (
+        f"The loss of {whose} is NaN or infinite at every starting point. Either the model "
+        "rules out something in the data (e.g. a repeated recall, which "
+        "jaxcmr.datasets.first_recalls leaves out), or the bounds hold no workable parameters."
+    )

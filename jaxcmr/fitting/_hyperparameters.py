@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from jaxcmr.names import did_you_mean
+from jaxcmr.optimize import POPULATIONS, STRATEGIES
 
-__all__ = ["DEFAULTS", "check_hyperparameters", "check_parameters", "defaults_for"]
+__all__ = [
+    "DEFAULTS",
+    "SEARCHES",
+    "check_bounds",
+    "check_hyperparameters",
+    "check_parameters",
+    "defaults_for",
+    "is_finite",
+    "resolve_search",
+]
 
 DEFAULTS: Mapping[str, Any] = {
     "num_steps": 1000,
@@ -32,8 +42,39 @@ DEFAULTS: Mapping[str, Any] = {
 }
 """Hyperparameters that may be left out, with the value they then have; `bounds` is required."""
 
-_WHOLE_NUMBERS = {"num_steps": 1, "pop_size": 1, "best_of": 1, "max_memory": 0, "seed": 0}
+SEARCHES: Mapping[str, Mapping[str, Any]] = {
+    "thorough": {"num_steps": 50, "pop_size": 8, "best_of": 12, "scale": "alternate"},
+    "quick": {"num_steps": 50, "pop_size": 8, "best_of": 4, "scale": "alternate"},
+    "classic": {},
+}
+"""Hyperparameters of a search by its name: what differs from `DEFAULTS`. "thorough" makes many
+short polished runs on alternate scales, which find the lowest basin more often than few long ones;
+"quick" makes fewer of them; "classic" is `DEFAULTS`."""
+
+WITHOUT_POLISH: Mapping[str, Mapping[str, Any]] = {
+    "thorough": {"best_of": 3},
+    "quick": {"best_of": 1},
+    "classic": {},
+}
+"""The same where no polish on the package's own engine ends a run, which a short one needs."""
+
+LARGEST_SEED = 2**32 - 1
+
+_WHOLE_NUMBERS = {
+    "num_steps": (1, np.inf),
+    "pop_size": (1, np.inf),
+    "best_of": (1, np.inf),
+    "max_memory": (0, np.inf),
+    "seed": (0, LARGEST_SEED),
+}
 _SWITCHES = ("polish", "progress_bar", "display_iterations")
+_NAMES: Mapping[str, Mapping[str, Any]] = {"strategy": STRATEGIES, "init": POPULATIONS}
+_NUMBERS = {
+    "relative_tolerance": (0.0, np.inf),
+    "absolute_tolerance": (0.0, np.inf),
+    "fatol": (0.0, np.inf),
+    "cross_over_rate": (0.0, 1.0),
+}
 
 
 def check_hyperparameters(hyperparams: Mapping[str, Any]) -> dict[str, Any]:
@@ -49,15 +90,17 @@ def check_hyperparameters(hyperparams: Mapping[str, Any]) -> dict[str, Any]:
             raise ValueError(f"Unknown hyperparameter {name!r}. {did_you_mean(name, known)}")
     if "bounds" not in hyperparams:
         raise ValueError("hyperparams needs 'bounds': {parameter: [low, high]} of what is fitted.")
-    checked: dict[str, Any] = {"bounds": _check_bounds(hyperparams["bounds"])}
+    checked: dict[str, Any] = {"bounds": check_bounds(hyperparams["bounds"])}
     for name, default in defaults_for(hyperparams).items():
         value = hyperparams.get(name, default)
         if name in _WHOLE_NUMBERS:
-            value = _whole_number(name, value, _WHOLE_NUMBERS[name])
+            value = _whole_number(name, value, *_WHOLE_NUMBERS[name])
         elif name in _SWITCHES and not isinstance(value, bool | np.bool_):
             raise ValueError(f"Hyperparameter {name!r} must be True or False; got {value!r}.")
-        elif name == "init" and not isinstance(value, str):
-            raise ValueError(f"Hyperparameter 'init' must be a name; got {type(value).__name__}.")
+        elif name in _NAMES:
+            _check_name(name, value, _NAMES[name])
+        elif name in _NUMBERS:
+            _check_number(name, value, *_NUMBERS[name])
         checked[name] = _plain(value)
     return checked
 
@@ -67,7 +110,37 @@ def defaults_for(hyperparams: Mapping[str, Any]) -> dict[str, Any]:
     return {**DEFAULTS, "relative_tolerance": 0.0} if hyperparams.get("fatol") else {**DEFAULTS}
 
 
-def _check_bounds(bounds: Mapping[str, Any]) -> dict[str, list[float]]:
+def resolve_search(search: Any, polishes: bool) -> dict[str, Any]:
+    """Return the hyperparameters of a search, those that differ from `DEFAULTS`.
+
+    Args:
+        search: a name in `SEARCHES`, or a dict of hyperparameters, which changes "thorough" or
+            the search that its key ``"preset"`` names.
+        polishes: whether a polish ends each run.
+
+    Raises:
+        ValueError: an unknown name, or neither a name nor a dict.
+
+    >>> resolve_search({"preset": "quick", "best_of": 2}, polishes=True)["best_of"]
+    2
+    """
+    if isinstance(search, str):
+        search = {"preset": search}
+    if not isinstance(search, Mapping):
+        raise ValueError(
+            f"search is a name ({', '.join(SEARCHES)}) or a dict of hyperparameters; got "
+            f"{search!r}."
+        )
+    changes = dict(search)
+    preset = changes.pop("preset", "thorough")
+    if not isinstance(preset, str) or preset not in SEARCHES:
+        raise ValueError(f"Unknown search {preset!r}. {did_you_mean(preset, SEARCHES)}")
+    polishes = polishes and bool(changes.get("polish", True))
+    return {**(SEARCHES if polishes else WITHOUT_POLISH)[preset], **changes}
+
+
+def check_bounds(bounds: Mapping[str, Any]) -> dict[str, list[float]]:
+    """Return bounds as lists of two floats by name; a ValueError for what they cannot be."""
     if not isinstance(bounds, Mapping) or not bounds:
         raise ValueError(f"'bounds' must be a dict {{parameter: [low, high]}}; got {bounds!r}.")
     checked = {}
@@ -85,12 +158,28 @@ def _check_bounds(bounds: Mapping[str, Any]) -> dict[str, list[float]]:
     return checked
 
 
-def _whole_number(name: str, value: Any, least: int) -> int:
-    if not is_finite(value) or isinstance(value, bool) or value != int(value) or value < least:
-        raise ValueError(
-            f"Hyperparameter {name!r} must be a whole number >= {least}; got {value!r}."
-        )
+def _whole_number(name: str, value: Any, least: int, most: float) -> int:
+    is_whole = np.ndim(value) == 0 and np.asarray(value).dtype.kind in "iuO"
+    if is_finite(value) and not isinstance(value, bool):
+        is_whole = value == int(value)
+    in_range = is_whole and isinstance(value, int | float | np.number) and least <= value <= most
+    if isinstance(value, bool) or not in_range:
+        limits = f"from {least} to {most}" if most < np.inf else f">= {least}"
+        raise ValueError(f"Hyperparameter {name!r} must be a whole number {limits}; got {value!r}.")
     return int(value)
+
+
+def _check_name(name: str, value: Any, known: Mapping[str, Any]) -> None:
+    if not isinstance(value, str):
+        raise ValueError(f"Hyperparameter {name!r} must be a name; got {value!r}.")
+    if value not in known:
+        raise ValueError(f"Unrecognized {name} {value!r}. {did_you_mean(value, known)}")
+
+
+def _check_number(name: str, value: Any, least: float, most: float) -> None:
+    if not is_finite(value) or isinstance(value, bool) or not least <= value <= most:
+        limits = f">= {least:g}" if most == np.inf else f"from {least:g} to {most:g}"
+        raise ValueError(f"Hyperparameter {name!r} must be a number {limits}; got {value!r}.")
 
 
 def is_finite(value: Any) -> bool:
@@ -107,40 +196,44 @@ def _plain(value: Any) -> Any:
 
 def check_parameters(
     base_params: Mapping[str, Any],
-    free_names: list[str],
-    model_names: tuple[str, ...] | None,
+    bounds: Mapping[str, Sequence[float]],
+    model_names: Sequence[str] | None,
+    limits: Mapping[str, tuple[float, float]],
 ) -> dict[str, float]:
-    """The fixed parameters: those of `base_params` that are not free.
+    """Return the fixed parameters: those of `base_params` that are not free.
 
     Args:
         base_params: values by name.
-        free_names: parameters that have bounds.
+        bounds: of the free parameters, by name.
         model_names: parameters that the model reads, or None if it does not say.
+        limits: where the model exists, by parameter.
 
     Raises:
-        ValueError: a value that is not a finite number; a parameter of the model without value and
-            bounds; a free parameter that the model does not read. A fixed parameter that it does
-            not read only warns: base parameters are often shared between models.
+        ValueError: a value that is not a finite number; a value or bounds outside of `limits`; a
+            parameter of the model without value and bounds; a free parameter that the model does
+            not read. A fixed parameter that it does not read only warns: base parameters are often
+            shared between models.
     """
     fixed = {}
     for name, value in base_params.items():
         if not is_finite(value):
             raise ValueError(f"base_params[{name!r}] must be a finite number; got {value!r}.")
-        if name not in free_names:
+        if name not in bounds:
             fixed[name] = float(value)
+    _check_limits({**bounds, **{name: [value, value] for name, value in fixed.items()}}, limits)
     if model_names is None:
         return fixed
-    given = [*fixed, *free_names]
     for name in fixed:
         if name not in model_names:
             hint = did_you_mean(name, model_names)
-            warnings.warn(f"The model does not read base_params[{name!r}]. {hint}", stacklevel=4)
-    for name in free_names:
+            warnings.warn(f"The model does not read base_params[{name!r}]. {hint}", stacklevel=5)
+    for name in bounds:
         if name not in model_names:
             raise ValueError(
                 f"The model has no parameter {name!r}, for which bounds are given. "
                 f"{did_you_mean(name, model_names)}"
             )
+    given = [*fixed, *bounds]
     for name in model_names:
         if name not in given:
             raise ValueError(
@@ -148,3 +241,16 @@ def check_parameters(
                 f"{did_you_mean(name, given)}"
             )
     return fixed
+
+
+def _check_limits(
+    bounds: Mapping[str, Sequence[float]], limits: Mapping[str, tuple[float, float]]
+) -> None:
+    """Raise a ValueError for bounds, or a fixed value, where the model does not exist."""
+    for name, (low, high) in bounds.items():
+        least, most = limits.get(name, (-np.inf, np.inf))
+        if low < least or high > most:
+            what = f"bounds [{low:g}, {high:g}]" if low < high else f"value {low:g}"
+            raise ValueError(
+                f"The model exists only for {name!r} from {least:g} to {most:g}; got {what}."
+            )

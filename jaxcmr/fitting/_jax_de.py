@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Executor
+from typing import Any
 
 import jax
 from jaxtyping import PRNGKeyArray
 
-from jaxcmr.fitting._fitter import UNIT_CUBE, Fitter, Run
+from jaxcmr.fitting._fitter import UNIT_CUBE, Fitter, Run, id_words
 from jaxcmr.optimize import LaneReport, evolve_lanes
 
 __all__ = ["JaxDE"]
@@ -16,15 +18,24 @@ __all__ = ["JaxDE"]
 class JaxDE(Fitter):
     __doc__ = Fitter.__doc__
 
-    def _search(self, runs: Sequence[Run]) -> Iterator[LaneReport]:
-        options = self.hyperparameters
+    @staticmethod
+    def search(
+        runs: Sequence[Run],
+        hyperparameters: Mapping[str, Any],
+        polishes: bool,
+        pool: Executor | None,
+    ) -> Iterator[LaneReport]:
+        """Make the runs with `jaxcmr.optimize.evolve_lanes`."""
+        options = hyperparameters
         return evolve_lanes(
             [run.loss for run in runs],
-            UNIT_CUBE * len(self.free_names),
+            UNIT_CUBE * len(options["bounds"]),
             [run_key(options["seed"], run.subject, run.number) for run in runs],
             x0=[run.start for run in runs],
+            states=[run.state for run in runs],
+            pool=pool,
             maxiter=options["num_steps"],
-            polish=self._polishes(runs[0].loss),
+            polish=polishes,
             max_memory=options["max_memory"] or None,
             popsize=options["pop_size"],
             strategy=options["strategy"],
@@ -38,6 +49,8 @@ class JaxDE(Fitter):
 
 
 def run_key(seed: int, subject: int, run: int) -> PRNGKeyArray:
-    """The key of a run: a function of these three numbers and nothing else."""
-    of_subject = jax.random.fold_in(jax.random.key(seed), subject % 2**32)
-    return jax.random.fold_in(of_subject, run)
+    """Return the key of a run: a function of these three numbers and nothing else."""
+    key = jax.random.key(seed)
+    for word in [*id_words(subject), run]:
+        key = jax.random.fold_in(key, word)
+    return key

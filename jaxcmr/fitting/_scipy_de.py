@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Executor
 from typing import Any
 
 import equinox as eqx
@@ -11,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 import scipy.optimize
 
-from jaxcmr.fitting._fitter import UNIT_CUBE, Fitter, Run
+from jaxcmr.fitting._fitter import UNIT_CUBE, Fitter, Run, id_words
 from jaxcmr.optimize import Box, LaneReport, OptimizeResults, in_double
 from jaxcmr.typing import LossFn
 
@@ -21,15 +23,26 @@ __all__ = ["ScipyDE"]
 class ScipyDE(Fitter):
     __doc__ = Fitter.__doc__
 
-    def _search(self, runs: Sequence[Run]) -> Iterator[LaneReport]:
-        options = {**self.hyperparameters, "bounds": UNIT_CUBE * len(self.free_names)}
-        seed = self.hyperparameters["seed"]
+    @staticmethod
+    def search(
+        runs: Sequence[Run],
+        hyperparameters: Mapping[str, Any],
+        polishes: bool,
+        pool: Executor | None,
+    ) -> Iterator[LaneReport]:
+        """Make the runs one after the other; a pool is not used, nor is a state to go on with."""
+        if any(run.state is not None for run in runs):
+            raise ValueError("ScipyDE cannot go on with the state of a search; JaxDE can.")
+        bounds = UNIT_CUBE * len(hyperparameters["bounds"])
         for lane, run in enumerate(runs):
-            rng = np.random.default_rng([seed, run.subject % 2**32, run.number])
-            result = minimize(run.loss, rng, options, run.start)
-            if self._polishes(run.loss):
-                result = polished(run.loss, options["bounds"], result)
-            yield LaneReport(lane, int(result.nit), float(result.fun), result)
+            began = time.perf_counter()
+            words = [hyperparameters["seed"], *id_words(run.subject), run.number]
+            options = {**hyperparameters, "bounds": bounds}
+            result = minimize(run.loss, np.random.default_rng(words), options, run.start)
+            if polishes:
+                result = polished(run.loss, bounds, result)
+            seconds = time.perf_counter() - began
+            yield LaneReport(lane, int(result.nit), float(result.fun), result, None, seconds)
 
 
 @eqx.filter_jit
@@ -81,6 +94,7 @@ def minimize(
         fun=found.fun,
         success=success,
         status=0 if success else (1 if np.isfinite(found.fun) else 2),
+        fun_search=found.fun,
         nit=found.nit,
         nfev=len(found.population) * (found.nit + 1),
         population=found.population,
@@ -92,18 +106,34 @@ def minimize(
 def polished(
     loss: LossFn, bounds: Sequence[tuple[float, float]], result: OptimizeResults
 ) -> OptimizeResults:
-    """`result` after SciPy's L-BFGS-B with JAX's gradient, in double precision as in `JaxDE`.
+    """Return `result` after SciPy's L-BFGS-B with JAX's gradient, in double precision if it can be.
 
     SciPy's own polish takes finite differences, which float32 cannot resolve.
     """
+    double = in_double([loss])[0]
+    with jax.enable_x64(works_in_double(double, len(bounds))):
+        is_double = jnp.result_type(float) == np.float64
+        end = minimize_locally(double if is_double else loss, bounds, result.x)
+    if not np.isfinite(end.fun):
+        return result._replace(polish_status=3)
+    return result._replace(
+        x=end.x,
+        fun=end.fun,
+        jac=end.jac,
+        nfev=result.nfev + end.nfev,
+        polish_status=1,
+        at_rest=bool(end.success),
+    )
+
+
+def works_in_double(loss: LossFn, n_params: int) -> bool:
+    """Return whether a loss can be traced in double precision; some work in single only."""
     try:
         with jax.enable_x64(True):
-            end = minimize_locally(in_double([loss])[0], bounds, result.x)
-    except TypeError:  # the loss works in single precision only
-        end = minimize_locally(loss, bounds, result.x)
-    if not np.isfinite(end.fun):
-        return result
-    return result._replace(x=end.x, fun=end.fun, jac=end.jac, nfev=result.nfev + end.nfev)
+            jax.eval_shape(lambda x: loss(x), jax.ShapeDtypeStruct((n_params,), np.float64))
+    except TypeError:
+        return False
+    return True
 
 
 def minimize_locally(loss: LossFn, bounds: Sequence[tuple[float, float]], x: Any) -> Any:

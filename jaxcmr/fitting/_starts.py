@@ -8,18 +8,16 @@ from typing import Any
 import numpy as np
 
 from jaxcmr.names import did_you_mean
-from jaxcmr.typing import FitResult
+from jaxcmr.results import POOLED, FitResult
 
 __all__ = ["as_results", "estimates_for"]
 
-POOLED = -1  # the subject of a fit to the trials of several
-
 
 def as_results(start_from: Any) -> list[FitResult]:
-    """`start_from` as a list of fit results; one alone will do, None is none.
+    """Return `start_from` as a list of fit results. Accepts None, one result or a sequence of them.
 
     Raises:
-        ValueError: something in it is no fit result.
+        ValueError: an entry is not the result of a fit.
     """
     alone = start_from is None or isinstance(start_from, Mapping)
     results: list[Any] = [start_from] if alone else list(start_from)
@@ -35,11 +33,12 @@ def as_results(start_from: Any) -> list[FitResult]:
 def estimates_for(
     subjects: Sequence[int], result: FitResult, names: Sequence[str]
 ) -> list[list[float]]:
-    """The estimates of parameters `names` in `result`, for each of `subjects`; those of a pooled
-    fit (subject -1) for all.
+    """Return the estimates of parameters `names` in `result` for each of `subjects`.
+
+    Those of a pooled fit, whose only subject is -1, hold for all.
 
     Raises:
-        ValueError: it has no value of a parameter, or one that is no number, or none for a subject.
+        ValueError: a parameter or a subject is missing, or a value is not a number.
     """
     fits = result["fits"]
     fitted = np.atleast_1d(fits.get("subject", POOLED)).tolist()
@@ -47,16 +46,17 @@ def estimates_for(
     rows = {subject: row for row, subject in enumerate(fitted)}
     if len(rows) < len(fitted):
         raise ValueError(f"start_from: a fit has more than one row of a subject: {fitted}.")
-    missing = [subject for subject in subjects if subject not in rows and POOLED not in rows]
+    is_pooled = result.get("pooled", True) and fitted == [POOLED]
+    missing = [] if is_pooled else [subject for subject in subjects if subject not in rows]
     if missing:
         whose = "all trials together" if missing == [POOLED] else f"subject(s) {missing[:5]}"
         raise ValueError(f"start_from: a fit has no estimates for {whose}; it has {fitted[:5]}.")
-    chosen = [rows.get(subject, rows.get(POOLED)) for subject in subjects]
+    chosen = [0 if is_pooled else rows[subject] for subject in subjects]
     return [[float(column[row]) for column in values] for row in chosen]
 
 
 def column_of(fits: Mapping[str, Any], name: str, n_fits: int) -> np.ndarray:
-    """The values of parameter `name`, one a fit."""
+    """Return the values of parameter `name`, one per fit."""
     if name not in fits:
         raise ValueError(
             f"start_from: a fit has no value of parameter {name!r}, which is free here. "

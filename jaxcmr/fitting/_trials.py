@@ -10,13 +10,13 @@ import numpy as np
 from jaxcmr.datasets import check_mask
 from jaxcmr.typing import TrialMask
 
-__all__ = ["make_subject_trial_masks", "stack_trials"]
+__all__ = ["make_subject_trial_masks", "stack_trials", "to_ranges", "to_rows"]
 
 
 def make_subject_trial_masks(
     trial_mask: TrialMask, subject_vector: Any
 ) -> tuple[list[TrialMask], np.ndarray]:
-    """One trial mask per subject.
+    """Return one trial mask per subject.
 
     Args:
         trial_mask: (trials,) boolean; trials to use at all.
@@ -25,7 +25,18 @@ def make_subject_trial_masks(
     Returns:
         ``(masks, unique_subjects)``: for each subject id in ascending order, the selected trials of
         that subject. A subject without selected trials has an empty mask.
+
+    Raises:
+        ValueError: `trial_mask` is not one boolean per trial, or a subject id is masked.
+
+    >>> masks, subjects = make_subject_trial_masks([True, True, False], [7, 3, 7])
+    >>> [mask.tolist() for mask in masks], subjects.tolist()
+    ([[False, True, False], [True, False, False]], [3, 7])
     """
+    if np.ma.is_masked(subject_vector):
+        raise ValueError(
+            "subject_vector is a masked array with missing ids: leave these trials out."
+        )
     subjects = np.asarray(subject_vector).reshape(-1)
     mask = check_mask(trial_mask, len(subjects))
     unique_subjects = np.unique(subjects)
@@ -33,7 +44,7 @@ def make_subject_trial_masks(
 
 
 def stack_trials(masks: Sequence[TrialMask]) -> np.ndarray:
-    """Row numbers of each mask's trials: (masks, most trials), filled up with -1.
+    """Return the row numbers of each mask's trials, (masks, most trials), padded with -1.
 
     The number of columns is rounded up to one of eight steps per octave, so that a loop of fits
     over subjects with unequal trial counts meets few shapes, hence few compilations.
@@ -45,3 +56,18 @@ def stack_trials(masks: Sequence[TrialMask]) -> np.ndarray:
     for row, trials in zip(stacked, rows, strict=True):
         row[: len(trials)] = trials
     return stacked
+
+
+def to_ranges(trial_mask: TrialMask) -> list[list[int]]:
+    """Return the trials of a mask as ranges of rows, ``[first, behind the last]``.
+
+    >>> to_ranges(np.array([True, True, False, True]))
+    [[0, 2], [3, 4]]
+    """
+    edges = np.flatnonzero(np.diff(np.pad(np.asarray(trial_mask, np.int8), 1)))
+    return edges.reshape(-1, 2).tolist()
+
+
+def to_rows(ranges: Sequence[Sequence[int]]) -> np.ndarray:
+    """Return the row numbers in `ranges`: the inverse of `to_ranges`."""
+    return np.concatenate([np.zeros(0, int), *(np.arange(a, b) for a, b in ranges)])

@@ -2,6 +2,7 @@
 
 import json
 import signal
+import socket
 import subprocess
 import sys
 import tomllib
@@ -10,10 +11,12 @@ import numpy as np
 import pytest
 
 from jaxcmr.cli import main
-from jaxcmr.cli._config import complete
-from jaxcmr.datasets import fingerprint, save_data, select_trials
+from jaxcmr.cli._config import read_config
+from jaxcmr.cli._folder import claim_folder
+from jaxcmr.datasets import fingerprint, load_data, save_data
 from jaxcmr.fitting import DEFAULTS
 from jaxcmr.models import MODELS, usual_bounds
+from jaxcmr.results import FitResult
 
 QUICK = ["--num-steps", "3", "--pop-size", "2", "--best-of", "1"]
 
@@ -44,15 +47,16 @@ def test_a_run_leaves_result_configuration_and_figure(data_file, small_data, tmp
     assert result["fits"]["subject"] == [3, 7]
     for shown in ("subject", "NLL", "converged", *result["free"], f"{result['fitness'][1]:.2f}"):
         assert shown in table
+    assert FitResult(result).verdict() in table
     assert (out / "spc.png").read_bytes().startswith(b"\x89PNG")
 
     run = result["run"]
-    assert run["config"] == config
-    used = select_trials(small_data, np.isin(small_data["subject"][:, 0], [3, 7]))
-    assert run["data"] == {"trials": 13, "fingerprint": fingerprint(used)}
+    assert {**run["config"], "data": config["data"]} == config
+    assert config["data_fingerprint"] == result["data"]["fingerprint"] == fingerprint(small_data)
+    assert result["n_trials"] == [9, 4] and not result["interrupted"]
     assert {"jaxcmr", "jax", "numpy", "python"} <= set(run["versions"])
-    assert config["hyperparameters"]["seed"] == result["hyperparameters"]["seed"] == 4
-    assert set(config["hyperparameters"]) == set(DEFAULTS)
+    assert config["seed"] == result["hyperparameters"]["seed"] == 4
+    assert set(config["search"]) == set(DEFAULTS) - {"seed", "progress_bar"}
     assert config["model"] == "cmr" and config["loss"] == "sequence_likelihood"
 
 
@@ -94,23 +98,6 @@ def test_layers_of_configuration(data_file, tmp_path):
     assert result["hyperparameters"]["num_steps"] == 4
 
 
-@pytest.mark.parametrize(
-    ("settings", "best_of"),
-    [
-        ({}, 12),
-        ({"loss": "spc_mse"}, 3),
-        ({"fitter": "scipy"}, 3),
-        ({"hyperparameters": {"polish": False}}, 3),
-        ({"hyperparameters": {"best_of": 2}}, 2),
-    ],
-)
-def test_short_runs_only_where_a_polish_follows(settings, best_of):
-    """A run of fifty generations has not converged: it needs the polish to end it."""
-    search = complete({"data": "peers_notask", **settings})["hyperparameters"]
-    assert search["best_of"] == best_of
-    assert (search["num_steps"] == 50) == (best_of != 3)
-
-
 def test_results_of_another_run_are_not_overwritten(data_file, tmp_path, monkeypatch, capsys):
     """The same run again replaces its results; another one gets a folder of its own, or, where the
     folder is named, an error."""
@@ -119,10 +106,10 @@ def test_results_of_another_run_are_not_overwritten(data_file, tmp_path, monkeyp
         assert fit(data_file, "--subjects", "1", "--seed", seed, *QUICK) == 0
     folders = sorted(path.name for path in (tmp_path / "results").iterdir())
     assert folders == ["small-cmr-sequence_likelihood", "small-cmr-sequence_likelihood-2"]
-    assert read(tmp_path / "results" / folders[0])[1]["hyperparameters"]["seed"] == 1
+    assert read(tmp_path / "results" / folders[0])[1]["seed"] == 1
     taken = str(tmp_path / "results" / folders[0])
     assert fit(data_file, "--subjects", "1", "--seed", "3", "--out", taken, *QUICK) == 2
-    assert "results of another run" in capsys.readouterr().err
+    assert "the results of another run" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("loss", "fitter"), [("spc_mse", "jax"), ("sequence_likelihood", "scipy")])
@@ -165,9 +152,8 @@ def test_features_and_options_of_the_loss(small_data, tmp_path, suffix):
     assert fit("--config", str(folders[0] / "config.toml"), "--out", str(folders[2])) == 0
     (one, config), (other, _), (again, _) = map(read, folders)
     assert config["loss_options"] == {"category_field": "kind", "n_simulations": 2}
-    assert one["fits"] == again["fits"] and one["run"]["features"] == again["run"]["features"]
-    assert one["run"]["features"] != other["run"]["features"]
-    assert one["run"]["data"] == other["run"]["data"]
+    assert one["fits"] == again["fits"] and one["features"] == again["features"]
+    assert one["features"] != other["features"] and one["data"] == other["data"]
 
 
 def test_a_run_starts_from_another(data_file, tmp_path):
@@ -178,7 +164,7 @@ def test_a_run_starts_from_another(data_file, tmp_path):
     start = ["--start-from", str(first / "result.json")]
     assert fit(*arguments, *start, "--out", str(second)) == 0
     (one, _), (two, config) = read(first), read(second)
-    assert config["start_from"] == [str(first / "result.json")]
+    assert config["start_from"] == ["../first/result.json"]
     assert two["run"]["start_from"][0].startswith("sha256:") and not one["run"]["start_from"]
     assert all(b <= a + 1e-3 for a, b in zip(one["fitness"], two["fitness"], strict=True))
     assert all(b > a for a, b in zip(one["nfev"], two["nfev"], strict=True))
@@ -192,7 +178,7 @@ def test_a_run_starts_from_another(data_file, tmp_path):
         (["DATA", "--model", "semantic_cmr"], "features"),
         (["DATA", "--features", "none.npy"], "none.npy"),
         (["DATA", "--start-from", "none.json"], "none.json"),
-        (["peers_notas"], "no file and no bundled data set. Did you mean 'peers_notask'?"),
+        (["peers_notas"], "Did you mean 'peers_notask'?"),
         (["nowhere.h5"], "nowhere.h5"),
         (["DATA", "--subjects", "3,4"], "Subject 4 has no trials; there are [3, 7, 8, 20]"),
         (["DATA", "--subjects", "0"], "subjects must be"),
@@ -216,21 +202,28 @@ def test_mistakes_are_told_in_a_sentence(data_file, capsys, arguments, message, 
         ("modl = 'cmr'", "unknown setting 'modl'. Did you mean 'model'?"),
         ("model = 'cmrr'", "Unknown model 'cmrr'. Did you mean 'cmr'?"),
         ("fixed = 3", "'fixed' must be a table"),
-        ("features = 3", "features is the path of a file; got 3"),
-        ("features = 'paper.toml'", "paper.toml holds no features"),
-        ("start_from = 'paper.toml'", "paper.toml is no result of a run: not JSON"),
-        ("start_from = [3]", "start_from is a list of paths"),
+        ("model = ['cmr']", "'model' must be text; got ['cmr']"),
+        ("data = 5", "'data' must be text; got 5"),
+        ("seed = true", "'seed' must be a whole number; got True"),
+        ("search = 5", "'search' must be text or a table; got 5"),
+        ("[search]\nstrategy = ['best1bin']", "strategy"),
+        ("[search]\ninit = 3", "'init' must be a name"),
+        ("features = 3", "'features' must be text; got 3"),
+        ("features = 'paper.toml'", "paper.toml does not hold features"),
+        ("start_from = 'paper.toml'", "paper.toml is not the result of a fit: not JSON"),
+        ("start_from = [3]", "a list of results or paths"),
+        ("data_fingerprint = 'sha256:0'", "has changed since the configuration was written"),
         ("[loss_options]\nevent = 'all'", "no option 'event'. Did you mean 'events'?"),
         ("[loss_options]\nevents = 'none'", "events is one of"),
-        ("[model]\nname = 'cmr'", "'model' must be a value"),
+        ("[model]\nname = 'cmr'", "'model' must be text"),
         ("model = ", "is not a TOML file"),
         ("[hyperparameters]\npop = 3", "Unknown hyperparameter 'pop'"),
-        ("[hyperparameters]\nbounds = 3", "table [bounds]"),
+        ("[hyperparameters]\nbounds = 3", "as the argument bounds="),
         (
             "[fixed]\nlearning_rat = 0.5",
             "cmr has no parameter 'learning_rat'. Did you mean 'learning_rate'?",
         ),
-        ("[bounds]\nlearning_rate = [0.0, 1.0]", "needs parameter"),
+        ("[bounds]\nlearning_rate = [0.0, 2.0]", "from 0 to 1"),
     ],
 )
 def test_mistakes_in_a_configuration_file(data_file, tmp_path, capsys, monkeypatch, text, message):
@@ -270,9 +263,168 @@ def test_ctrl_c_writes_what_is_done(data_file, tmp_path):
     process.send_signal(signal.SIGINT)
     stdout, stderr = process.communicate(timeout=120)
     assert process.returncode == 130, stderr
-    assert "Interrupted" in stdout and "of 4 subjects done" in stdout
+    assert "Interrupted with 0 of 4 subjects done" in stdout and "Fitted in" not in stdout
     assert "Traceback" not in stderr
-    assert read(out)[0]["fits"]["subject"] == []
+    result = read(out)[0]
+    assert result["fits"]["subject"] == [] and result["interrupted"]
+    assert sorted(path.name for path in out.iterdir()) == ["config.toml", "result.json"]
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_an_interrupted_run_leaves_a_longer_result_alone(data_file, tmp_path, monkeypatch, again):
+    """The finished fits stay; those of the interrupted run go into a file beside. A result of as
+    many subjects may be replaced."""
+    out = tmp_path / "out"
+    arguments = [data_file, "--out", str(out), *QUICK]
+    assert fit(*arguments) == 0
+    finished = (out / "result.json").read_bytes()
+
+    class Stop:
+        def update(self, report):
+            if report.n_done == 2:
+                raise KeyboardInterrupt
+
+        def close(self):
+            pass
+
+    monkeypatch.setattr("jaxcmr.fitting._fitter.default_watchers", lambda *_: [Stop()])
+    assert fit(*arguments) == 130
+    assert (out / "result.json").read_bytes() == finished
+    beside = FitResult.load(out / "result.interrupted.json")
+    assert len(beside["fitness"]) == 2 and beside["interrupted"]
+    if again:
+        monkeypatch.undo()
+        assert fit(*arguments) == 0
+        assert json.loads(finished)["fits"] == read(out)[0]["fits"]
+
+
+def test_ctrl_c_while_the_figure_is_drawn(data_file, tmp_path, monkeypatch, capsys):
+    """The fit is done and written: only the figure is missing."""
+
+    def interrupted(*arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("jaxcmr.cli._run.save_spc_figure", interrupted)
+    out = tmp_path / "out"
+    assert fit(data_file, "--subjects", "1", "--out", str(out), *QUICK) == 130
+    error = capsys.readouterr().err
+    assert "only the figure is missing" in error and "before the search" not in error
+    assert read(out)[0]["fits"]["subject"] == [3]
+
+
+def test_runs_started_together_have_folders_of_their_own(data_file, tmp_path):
+    """As a job array starts them: both results are there, though each default folder is the
+    same."""
+    command = [sys.executable, "-m", "jaxcmr.cli", "fit", data_file, *QUICK]
+    runs = [
+        subprocess.Popen([*command, "--subjects", f"{s},"], cwd=tmp_path, stdout=subprocess.DEVNULL)
+        for s in (3, 7, 20)
+    ]
+    assert [run.wait() for run in runs] == [0, 0, 0]
+    results = [FitResult.load(path) for path in (tmp_path / "results").glob("*/result.json")]
+    assert sorted(s for result in results for s in result["fits"]["subject"]) == [3, 7, 20]
+    assert not list((tmp_path / "results").glob("*/.running"))
+
+
+def test_a_folder_is_claimed_by_one_run(tmp_path):
+    """Another is told so, or takes the next; the claim of a process that was killed is taken
+    over."""
+    config = {"data": "d.h5", "model": "cmr", "loss": "nll"}
+    with claim_folder(config, tmp_path / "x"):
+        with (
+            pytest.raises(ValueError, match="another run is writing into it"),
+            claim_folder(config, tmp_path / "x"),
+        ):
+            pass
+        assert (tmp_path / "x" / ".running").exists()
+    assert not (tmp_path / "x" / ".running").exists()
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    (tmp_path / "x" / ".running").write_text(f"{socket.gethostname()} {ended.pid}\n")
+    with claim_folder(config, tmp_path / "x") as folder:
+        assert folder == tmp_path / "x"
+    (tmp_path / "x" / ".running").write_text(f"elsewhere {ended.pid}\n")
+    with (
+        pytest.raises(ValueError, match=r"delete .*\.running"),
+        claim_folder(config, tmp_path / "x"),
+    ):
+        pass
+
+
+def test_a_folder_of_results_repeats_its_run_from_anywhere(
+    small_data, tmp_path, monkeypatch, capsys
+):
+    """Paths in the configuration hold from where it lies; changed data are noticed."""
+    study = tmp_path / "study"
+    study.mkdir()
+    save_data(small_data, study / "mine.h5")
+    monkeypatch.chdir(study)
+    assert fit("mine.h5", "--subjects", "2", "--out", "out", *QUICK) == 0
+    assert read(study / "out")[1]["data"] == "../mine.h5"
+    study.rename(tmp_path / "moved")
+    monkeypatch.chdir(tmp_path)
+    config = ["--config", "moved/out/config.toml"]
+    assert fit(*config, "--out", "again") == 0
+    assert read(tmp_path / "again")[0]["fits"] == read(tmp_path / "moved" / "out")[0]["fits"]
+    assert read(tmp_path / "again")[1]["data"] == "../moved/mine.h5"
+    assert fit(*config, "--out", "moved/out") == 0  # the same run: it may replace its results
+
+    changed = load_data("moved/mine.h5")
+    changed["recalls"][0] = 0
+    save_data(changed, "moved/mine.h5")
+    assert fit(*config, "--out", "third") == 2
+    assert "has changed since the configuration was written" in capsys.readouterr().err
+    assert not (tmp_path / "third").exists()
+
+
+@pytest.mark.parametrize("text", ['query = "subject == 3"', 'where = "subject == 3"'])
+def test_configurations_of_earlier_versions_are_read(data_file, tmp_path, text):
+    """Settings by their earlier names mean what they meant; an old folder blocks no other run."""
+    path = tmp_path / "old.toml"
+    path.write_text(f"{text}\nfeatures = ''\n[hyperparameters]\nnum_steps = 3\nseed = 4\n")
+    config = read_config(path)
+    assert config == {"where": "subject == 3", "seed": 4, "search": {"num_steps": 3}}
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "config.toml").write_text("a_setting_of_another_version = 3\n")
+    assert fit(data_file, "--config", str(path), "--out", str(out), *QUICK) == 0
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_configurations_as_windows_saves_them(tmp_path, encoding):
+    """With a byte-order mark they are read; in UTF-16 the message names the file and the cure."""
+    path = tmp_path / "c.toml"
+    path.write_text('data = "peers_notask"\n', encoding=encoding)
+    if encoding == "utf-8-sig":
+        assert read_config(path) == {"data": "peers_notask"}
+    else:
+        with pytest.raises(ValueError, match=r"c\.toml.*save it as UTF-8"):
+            read_config(path)
+
+
+def test_settings_by_option(data_file, tmp_path):
+    """Fixed values, bounds, options of the loss, pooled fits."""
+    out = tmp_path / "out"
+    options = ["--fixed", "learning_rate=0.5", "--bounds", "item_support=1:2", "--pooled"]
+    options += ["--loss-option", "events=recalls", "--search", "quick", "--where", "subject != 7"]
+    assert fit(data_file, *options, "--no-progress", "--out", str(out), *QUICK) == 0
+    result, config = read(out)
+    assert result["fixed"] == {"learning_rate": 0.5} and result["free"]["item_support"] == [1, 2]
+    assert result["loss_options"] == {"events": "recalls"} and result["pooled"]
+    assert result["fits"]["subject"] == [-1] and result["n_trials"] == [16]
+    assert config["progress"] is False and config["search"]["scale"] == "alternate"
+
+
+def test_a_table_of_events_is_fitted(tmp_path):
+    """A CSV in psifr's form, with a byte-order mark."""
+    rows = ["subject,list,trial_type,position,item"]
+    for number in (1, 2, 3):
+        rows += [f"1,{number},study,{p},{item}" for p, item in enumerate("abc", 1)]
+        rows += [f"1,{number},recall,1,c", f"1,{number},recall,2,a"]
+    (tmp_path / "study.csv").write_text("\n".join(rows), encoding="utf-8-sig")
+    out = tmp_path / "out"
+    assert fit(str(tmp_path / "study.csv"), "--out", str(out), *QUICK) == 0
+    assert read(out)[0]["n_events"] == [9]
 
 
 def test_models_are_listed_with_their_parameters(capsys):

@@ -44,8 +44,17 @@ def build(request, small_data, parameters):
         ({"num_steps": 1.5}, "'num_steps' must be a whole number >= 1; got 1.5"),
         ({"best_of": 0}, "'best_of' must be a whole number >= 1; got 0"),
         ({"pop_size": True}, "'pop_size' must be a whole number"),
-        ({"seed": "one"}, "'seed' must be a whole number >= 0; got 'one'"),
+        ({"seed": "one"}, "'seed' must be a whole number from 0 to 4294967295; got 'one'"),
+        ({"seed": 2**32}, "from 0 to 4294967295; got 4294967296"),
+        ({"seed": 2**64}, "from 0 to 4294967295; got 18446744073709551616"),
         ({"polish": 1}, "'polish' must be True or False; got 1"),
+        ({"strategy": "best1bim"}, "Unrecognized strategy 'best1bim'. Did you mean 'best1bin'?"),
+        ({"strategy": ["best1bin"]}, r"'strategy' must be a name; got \['best1bin'\]"),
+        ({"strategy": len}, "'strategy' must be a name"),
+        ({"init": "sobl"}, "Unrecognized init 'sobl'"),
+        ({"cross_over_rate": 1.5}, "'cross_over_rate' must be a number from 0 to 1; got 1.5"),
+        ({"relative_tolerance": -1.0}, "'relative_tolerance' must be a number >= 0"),
+        ({"fatol": "0.1"}, "'fatol' must be a number >= 0; got '0.1'"),
     ],
 )
 def test_wrong_hyperparameters(build, hyperparams, message):
@@ -56,21 +65,6 @@ def test_wrong_hyperparameters(build, hyperparams, message):
 def test_bounds_are_required(small_data, parameters):
     with pytest.raises(ValueError, match="needs 'bounds'"):
         JaxDE(small_data, None, parameters, MODELS["cmr"], MemorySearchLikelihoodFnGenerator, {})
-
-
-@pytest.mark.parametrize("strategy", ["best1bim", "rand3bin"])
-def test_an_unknown_strategy_is_refused(small_data, parameters, strategy):
-    """By the engine, which knows its strategies."""
-    fitter = JaxDE(
-        small_data,
-        None,
-        parameters,
-        MODELS["cmr"],
-        MemorySearchLikelihoodFnGenerator,
-        {"bounds": BOUNDS, "strategy": strategy},
-    )
-    with pytest.raises(ValueError, match=f"Unrecognized strategy '{strategy}'"):
-        fitter.fit(np.ones(20, bool))
 
 
 def test_a_parameter_needs_a_value_or_bounds(build, parameters):
@@ -200,4 +194,4 @@ def test_stacked_trials_waste_little(n):
 
 
 def test_usual_bounds_are_accepted(build, parameters):
-    assert build({"bounds": usual_bounds("cmr")}, base_params={}).fixed == {}
+    assert build({"bounds": usual_bounds("cmr")}, base_params={}).problem.fixed == {}

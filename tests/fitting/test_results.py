@@ -1,6 +1,8 @@
 """What a fit returns, shows and leaves behind."""
 
 import json
+import pickle
+import re
 from typing import ClassVar
 
 import equinox as eqx
@@ -9,11 +11,11 @@ import numpy as np
 import pytest
 
 from jaxcmr.fitting import FitInterrupted, JaxDE, ScipyDE
-from jaxcmr.fitting._result import make_result
+from jaxcmr.fitting._fitter import Fitter
 from jaxcmr.loss import MemorySearchLikelihoodFnGenerator
-from jaxcmr.models import MODELS
+from jaxcmr.models import MODELS, usual_bounds
 from jaxcmr.optimize import LaneReport, OptimizeResults
-from jaxcmr.typing import FitResult
+from jaxcmr.results import FitResult
 
 BOUNDS = {"encoding_drift_rate": [0.1, 0.9], "choice_sensitivity": [0.5, 20.0]}
 EVERYONE = np.ones(20, bool)
@@ -44,7 +46,10 @@ def test_result_is_complete_and_consistent(make, fitter_class, parameters, small
     """Every documented key; estimates inside the bounds; fitness is the loss at the estimates."""
     fitter = make(fitter_class, best_of=2)
     result = fitter.fit_subjects(EVERYONE)
-    assert set(result) == set(FitResult.__annotations__)
+    documented = set(re.findall(r"``(\w+)``", FitResult.__doc__)) - {"FitResult"}
+    assert set(result) <= documented
+    assert result["model"] == "cmr" and result["loss"] == "sequence_likelihood"
+    assert result["n_trials"] == [9, 4, 1, 6] and result["trials"][1] == [[9, 13]]
     assert result["fits"]["subject"] == [3, 7, 8, 20]
     assert all(len(values) == 4 for values in result["fits"].values())
     assert result["free"] == BOUNDS
@@ -71,20 +76,36 @@ def test_evaluations_are_counted(make, fitter_class):
     assert result["converged"] == [False]
 
 
-def test_the_lowest_run_wins():
-    """Of two runs the second is lower: estimate, generations and convergence are its own, the
-    evaluations those of both. Catches a result that takes the first run."""
+def test_the_lowest_run_wins(small_data):
+    """Of three runs the second is lower: estimate, generations and convergence are its own, the
+    evaluations those of all. Catches a result that takes the first run."""
+    found = [(5.0, 0.1, 9, 1), (3.0, 0.2, 4, 0), (4.0, 0.3, 7, 1)]
 
-    def run(fun, x, nit, success):
-        values = {"fun": fun, "x": np.array([x]), "nit": nit, "nfev": 100, "success": success}
-        return OptimizeResults(**dict.fromkeys(OptimizeResults._fields) | values)
+    class Told(Fitter):
+        @staticmethod
+        def search(runs, hyperparameters, polishes, pool):
+            for lane, (fun, x, nit, status) in enumerate(found):
+                result = OptimizeResults(
+                    x=np.array([x]),
+                    fun=fun,
+                    fun_search=fun,
+                    success=status == 0,
+                    status=status,
+                    nit=nit,
+                    nfev=100,
+                    population=None,
+                    population_energies=None,
+                )
+                yield LaneReport(lane, nit, fun, result, None, 0.0)
 
-    runs = [run(5.0, 0.1, 9, False), run(3.0, 0.2, 4, True), run(4.0, 0.3, 7, False)]
-    options = {"bounds": {"learning_rate": [0.0, 1.0]}}
-    result = make_result([7], [runs], {"item_support": 2.0}, options, 1.5)
+    options = {"bounds": {"learning_rate": [0.0, 1.0]}, "best_of": 3, "progress_bar": False}
+    fixed = {name: 0.5 for name in usual_bounds("cmr") if name != "learning_rate"}
+    fitter = Told(small_data, None, fixed, "cmr", "sequence_likelihood", options)
+    result = fitter.fit(EVERYONE, 7)
     assert result["fitness"] == [3.0] and result["nit"] == [4] and result["converged"] == [True]
-    assert result["fits"] == {"learning_rate": [0.2], "item_support": [2.0], "subject": [7]}
-    assert result["nfev"] == [300]
+    assert result["fits"]["subject"] == [7] and result["nfev"] == [300]
+    np.testing.assert_allclose(result["fits"]["learning_rate"], [0.2], rtol=1e-6)
+    assert [run["loss"] for run in result["runs"][0]] == [5.0, 3.0, 4.0]
 
 
 def test_a_loose_tolerance_converges_at_once(make, fitter_class):
@@ -166,21 +187,23 @@ def test_ctrl_c_keeps_what_is_done(make, monkeypatch):
     uninterrupted fit, and the message says how much was done."""
     fitter = make(JaxDE)
     whole = fitter.fit_subjects(EVERYONE)
-    search = fitter._search
+    search = JaxDE.search
 
-    def interrupted(runs):
+    def interrupted(*arguments):
         finished = 0
-        for report in search(runs):
+        for report in search(*arguments):
             yield report
             finished += report.result is not None
             if finished == 2:
                 raise KeyboardInterrupt
 
-    monkeypatch.setattr(fitter, "_search", interrupted)
+    monkeypatch.setattr(JaxDE, "search", staticmethod(interrupted))
     with pytest.raises(FitInterrupted, match="2 of 4 subjects done") as stop:
         fitter.fit_subjects(EVERYONE)
     part = stop.value.result
-    assert len(part["fitness"]) == 2
+    assert len(part["fitness"]) == 2 and part["interrupted"] and not whole["interrupted"]
+    again = pickle.loads(pickle.dumps(stop.value))  # as it comes from another process
+    assert again.result == part and str(again) == str(stop.value)
     for i, subject in enumerate(part["fits"]["subject"]):
         j = whole["fits"]["subject"].index(subject)
         assert {k: v[i] for k, v in part["fits"].items()} == {
@@ -192,11 +215,11 @@ def test_a_subject_counts_as_done_when_all_its_runs_are(make, monkeypatch):
     """With best_of=2, an interruption after one run leaves no subject done."""
     fitter = make(JaxDE, best_of=2)
 
-    def interrupted(runs):
-        yield LaneReport(0, 1, 1.0, None)
+    def interrupted(*arguments):
+        yield LaneReport(0, 1, 1.0, None, None, 0.0)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(fitter, "_search", interrupted)
+    monkeypatch.setattr(JaxDE, "search", staticmethod(interrupted))
     with pytest.raises(FitInterrupted, match="0 of 4") as stop:
         fitter.fit_subjects(EVERYONE)
     assert stop.value.result["fits"]["subject"] == []

@@ -1,0 +1,137 @@
+"""From finished runs to a `FitResult`: everything in it is in the user's units."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxcmr.fitting._search_space import SearchSpace
+from jaxcmr.fitting._trials import to_ranges
+from jaxcmr.optimize import LaneReport
+from jaxcmr.results import POOLED, SCHEMA, FitResult
+from jaxcmr.typing import TrialMask
+
+if TYPE_CHECKING:
+    from jaxcmr.fitting._problem import FitProblem
+
+__all__ = ["record_run", "to_result"]
+
+ON_BOUND = 1e-3
+"""How far from a bound an estimate counts as on it, as a share of the searched range."""
+
+STOPPED = {
+    0: "tolerance",
+    1: "num_steps",
+    2: "no finite loss",
+    3: "evaluations",
+    4: "evaluations",
+}
+"""Why a search ended, by the status of the optimizer's result."""
+
+POLISHES = {1: "gradient", 2: "central differences", 3: "no finite gradient"}
+"""How the polish went, by its status; without an entry there was none."""
+
+
+def record_run(
+    number: int, origin: str, scales: Mapping[str, str], space: SearchSpace, lane: LaneReport
+) -> dict[str, Any]:
+    """Return what a result keeps of a finished run.
+
+    Args:
+        number: of the run, among those of its fit.
+        origin: "random", or the earlier fit that it started from.
+        scales: scale of each free parameter, by name.
+        space: from the unit cube that was searched to the user's units.
+        lane: the last report, with the result on the unit cube.
+    """
+    found = lane.result
+    assert found is not None and found.fun_search is not None
+    z = np.asarray(found.x)
+    with jax.enable_x64(z.dtype == np.float64):
+        x = np.asarray(space.to_user(jnp.asarray(z)), float)
+    return {
+        "run": number,
+        "origin": origin,
+        "scale": dict(scales),
+        "loss_before_polish": float(found.fun_search),
+        "loss": float(found.fun),
+        "estimates": {name: float(value) for name, value in zip(scales, x, strict=True)},
+        "generations": int(found.nit),
+        "evaluations": int(found.nfev),
+        "stopped": STOPPED[int(found.status)],
+        "polish": POLISHES.get(int(found.polish_status)),
+        "at_rest": bool(found.at_rest),
+        "gradient": slopes(scales, found.jac),
+        "at_bound": ends(scales, space.to_unit(x.tolist())),
+        "seconds": round(float(lane.seconds), 6),
+    }
+
+
+def slopes(names: Sequence[str] | Mapping[str, Any], jac: Any) -> dict[str, float | None] | None:
+    """Return the slope along each parameter, per unit of the searched range; None without a polish.
+
+    The slope of an estimate on a bound need not be 0: it may press against the bound.
+    """
+    if jac is None:
+        return None
+    return {
+        name: float(slope) if np.isfinite(slope) else None
+        for name, slope in zip(names, np.asarray(jac), strict=True)
+    }
+
+
+def ends(names: Sequence[str] | Mapping[str, Any], place: np.ndarray) -> dict[str, str]:
+    """Return which parameters lie on a bound, given their places in the unit cube."""
+    lower = {n: "lower" for n, z in zip(names, place, strict=True) if z <= ON_BOUND}
+    upper = {n: "upper" for n, z in zip(names, place, strict=True) if z >= 1 - ON_BOUND}
+    return {name: (lower | upper)[name] for name in names if name in lower | upper}
+
+
+def to_result(
+    problem: FitProblem,
+    hyperparameters: Mapping[str, Any],
+    fits: Sequence[tuple[int, TrialMask]],
+    runs: Sequence[Sequence[Any]],
+    *,
+    interrupted: bool,
+    fit_time: float,
+) -> FitResult:
+    """Return the result of several fits.
+
+    Args:
+        problem: what was fitted.
+        hyperparameters: complete hyperparameters.
+        fits: subject id and trials of each fit.
+        runs: for each fit the records of its runs, of which the lowest wins (the first among
+            equals).
+        interrupted: whether fits are missing.
+        fit_time: seconds.
+    """
+    best = [min(of_fit, key=lambda run: run["loss"]) for of_fit in runs]
+    counts = [problem.count(mask) for _, mask in fits]
+    estimates = {name: [run["estimates"][name] for run in best] for name in problem.free_names}
+    fixed = {name: [value] * len(best) for name, value in problem.fixed.items()}
+    return FitResult(
+        schema=SCHEMA,
+        **problem.describe(),
+        pooled=any(subject == POOLED for subject, _ in fits),
+        precision=str(np.dtype(jnp.result_type(float))),
+        fixed=dict(problem.fixed),
+        free={name: list(pair) for name, pair in problem.bounds.items()},
+        fitness=[run["loss"] for run in best],
+        fits={**estimates, **fixed, "subject": [subject for subject, _ in fits]},
+        n_trials=[n_trials for n_trials, _ in counts],
+        n_events=[n_events for _, n_events in counts],
+        nit=[run["generations"] for run in best],
+        nfev=[sum(run["evaluations"] for run in of_fit) for of_fit in runs],
+        converged=[run["stopped"] == "tolerance" or run["at_rest"] for run in best],
+        hyperparameters=dict(hyperparameters),
+        fit_time=fit_time,
+        interrupted=interrupted,
+        trials=[to_ranges(mask) for _, mask in fits],
+        runs=[list(of_fit) for of_fit in runs],
+    )

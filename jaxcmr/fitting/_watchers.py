@@ -1,0 +1,97 @@
+"""Watchers: whoever follows a fit while it runs.
+
+A watcher has two methods: ``update(report)``, called after every chunk of generations of a run, and
+``close()``, called once when the fit ends, also by an error. Watchers are plain Python, called
+between compiled programs: they may print, write files, or raise KeyboardInterrupt to stop the fit.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from tqdm import tqdm
+
+__all__ = ["PrintedIterations", "ProgressBar", "RunReport", "Watcher", "default_watchers"]
+
+
+@dataclass(frozen=True)
+class RunReport:
+    """Where one run of one fit stands after a chunk of generations."""
+
+    subject: int
+    """Its subject, -1 in a pooled fit."""
+    run: int
+    """Its number among the runs of the subject, from 0."""
+    generation: int
+    """Generations so far."""
+    loss: float
+    """Lowest loss so far."""
+    seconds: float
+    """Seconds spent on the run so far."""
+    state: Any
+    """The population, from which the search can go on; None once the run has finished."""
+    record: Mapping[str, Any] | None
+    """The run's entry in ``result["runs"]``, once it has finished."""
+    n_done: int
+    """Fits whose runs have all finished."""
+    n_fits: int
+    """Fits in all."""
+
+
+class Watcher(Protocol):
+    """Follows a fit; see the head of this file."""
+
+    def update(self, report: RunReport) -> None:
+        """Take in a report."""
+
+    def close(self) -> None:
+        """The fit has ended."""
+
+
+class ProgressBar:
+    """A live bar: subjects done, and generation and loss of the run that reported last."""
+
+    def __init__(self, n_fits: int) -> None:
+        self.bar = tqdm(total=n_fits, desc="Fitting", unit="subject")
+
+    def update(self, report: RunReport) -> None:
+        """Show a report."""
+        self.bar.set_postfix(
+            subject=report.subject,
+            generation=report.generation,
+            best=f"{report.loss:.5g}",
+            refresh=False,
+        )
+        self.bar.update(report.n_done - self.bar.n)
+        self.bar.refresh()
+
+    def close(self) -> None:
+        """Leave the bar as it is."""
+        self.bar.close()
+
+
+class PrintedIterations:
+    """A line for each report."""
+
+    def update(self, report: RunReport) -> None:
+        """Print a report."""
+        print(
+            f"subject={report.subject} run={report.run} step {report.generation}: "
+            f"f(x)= {report.loss}"
+        )
+
+    def close(self) -> None:
+        """Nothing is left to do."""
+
+
+def default_watchers(hyperparameters: Mapping[str, Any], n_fits: int) -> list[Watcher]:
+    """Return the watchers that hyperparameters ask for. There is no bar without a stderr."""
+    watchers: list[Watcher] = []
+    if hyperparameters["progress_bar"] and sys.stderr is not None:
+        watchers.append(ProgressBar(n_fits))
+    if hyperparameters["display_iterations"]:
+        watchers.append(PrintedIterations())
+    return watchers

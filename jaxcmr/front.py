@@ -1,0 +1,363 @@
+"""The front door: `fit` and `simulate`, from names to objects.
+
+`fit` is what ``jaxcmr fit`` runs as well: a `Plan` is a fit with everything looked up and checked,
+before anything is searched.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from jaxcmr._cache import keep_compiled
+from jaxcmr.datasets import fingerprint, generate_trial_mask, load
+from jaxcmr.fitting import FitProblem, JaxDE, ScipyDE, Watcher, resolve_search
+from jaxcmr.fitting._fitter import Fitter
+from jaxcmr.loss import LOSSES
+from jaxcmr.models import usual_bounds
+from jaxcmr.names import did_you_mean, find_named, name_of
+from jaxcmr.optimize import check_not_forked
+from jaxcmr.results import FitResult
+from jaxcmr.simulation import simulate_dataset
+from jaxcmr.typing import Bounds, Parameters, RecallDataset, TrialMask
+
+__all__ = ["FITTERS", "Plan", "fit", "make_plan", "simulate"]
+
+FITTERS: Mapping[str, type[Fitter]] = {"jax": JaxDE, "scipy": ScipyDE}
+PRECISIONS = {"float32": False, "float64": True}
+OWN_ARGUMENTS = {"bounds": "bounds", "seed": "seed", "progress_bar": "progress"}
+"""Hyperparameters that `fit` takes by an argument of their own."""
+
+
+def fit(
+    data: Any,
+    model: Any = "cmr",
+    loss: Any = "sequence_likelihood",
+    *,
+    where: Any = None,
+    subjects: str | int | Iterable[int] = "all",
+    pooled: bool = False,
+    fixed: Parameters | None = None,
+    bounds: Bounds | None = None,
+    features: Any = None,
+    loss_options: Mapping[str, Any] | None = None,
+    search: str | Mapping[str, Any] = "thorough",
+    fitter: str = "jax",
+    precision: str | None = None,
+    seed: int = 0,
+    start_from: Any = (),
+    progress: bool = True,
+    watchers: Sequence[Watcher] = (),
+) -> FitResult:
+    """Fit a model to each subject of a data set, or to all of them together.
+
+    Args:
+        data: a data set: the name of a bundled one, a path to an .h5 file or a .csv in psifr's
+            form, such a table as a pandas DataFrame, or a mapping of arrays.
+        model: name of a model (`jaxcmr.models.MODELS`), or a model factory.
+        loss: name of a loss (`jaxcmr.loss.LOSSES`), or a loss-function generator.
+        where: trials to use: a condition such as ``"listtype == -1"``, or a function of the data
+            that returns a mask (see `jaxcmr.datasets.generate_trial_mask`). All by default.
+        subjects: "all", the first so many as an int, or a list of subject ids.
+        pooled: fit one parameter set to the trials of all subjects.
+        fixed: values of parameters that are not fitted, by name.
+        bounds: [low, high] by parameter, in place of the model's usual bounds of that parameter. A
+            model without a name needs bounds for all parameters that are not fixed.
+        features: what the model needs to know of the items, such as word vectors: an array, or a
+            path to an .npy file or a .csv of numbers.
+        loss_options: options of the loss by name.
+        search: "thorough", "quick" or "classic" (`jaxcmr.fitting.SEARCHES`), or a dict of
+            hyperparameters, which changes the thorough search or the one that its key "preset"
+            names.
+        fitter: "jax", or "scipy" for the cross-check `jaxcmr.fitting.ScipyDE`.
+        precision: "float32" or "float64", of the search; by default that of JAX (float32). The
+            polish is in double precision anyway.
+        seed: of all randomness, from 0 to 2**32 - 1.
+        start_from: earlier results, or paths to them; one more run per fit starts from each.
+        progress: show a progress bar.
+        watchers: objects with ``update(report)`` and ``close()`` that follow the fit.
+
+    Returns:
+        A `FitResult`: a dict with ``fits``, ``fitness`` and the evidence for them, and the methods
+        `table`, `runs_table`, `select`, `save`. Shown in a notebook, it is a table with a verdict.
+
+    Raises:
+        ValueError: a name, setting or parameter is unknown or does not fit the data; the message
+            says which, and what to do.
+        FitInterrupted: Ctrl-C; its ``result`` holds the subjects done so far.
+
+    >>> data = {"subject": [1, 1], "listLength": [3, 3], "pres_itemnos": [[1, 2, 3]] * 2,
+    ...         "recalls": [[3, 1, 0], [2, 3, 0]]}
+    >>> tiny = {"num_steps": 2, "pop_size": 2, "best_of": 2, "polish": False}
+    >>> result = fit(data, search=tiny, fixed={"learning_rate": 0.5}, progress=False)
+    >>> result["fits"]["learning_rate"], len(result["runs"][0])
+    ([0.5], 2)
+    """
+    settings = dict(locals())
+    watchers = settings.pop("watchers")
+    return make_plan(**settings).run(watchers)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A fit, looked up and checked: what is left to do is to search."""
+
+    problem: FitProblem
+    fitter: Fitter
+    trial_mask: TrialMask
+    start_from: list[FitResult]
+    pooled: bool
+    x64: bool
+    settings: dict[str, Any]
+    """Arguments of `fit` that repeat it, with everything left out filled in; plain values, where
+    objects without a name are None."""
+
+    def run(self, watchers: Sequence[Watcher] = ()) -> FitResult:
+        """Search, and return the result."""
+        with jax.enable_x64(self.x64):
+            fit = self.fitter.fit if self.pooled else self.fitter.fit_subjects
+            return fit(self.trial_mask, start_from=self.start_from, watchers=watchers)
+
+    @property
+    def n_subjects(self) -> int:
+        """How many subjects have trials to fit."""
+        return len(np.unique(self.problem.subjects[self.trial_mask]))
+
+
+def make_plan(
+    data: Any,
+    model: Any = "cmr",
+    loss: Any = "sequence_likelihood",
+    *,
+    where: Any = None,
+    subjects: Any = "all",
+    pooled: bool = False,
+    fixed: Parameters | None = None,
+    bounds: Bounds | None = None,
+    features: Any = None,
+    loss_options: Mapping[str, Any] | None = None,
+    search: str | Mapping[str, Any] = "thorough",
+    fitter: str = "jax",
+    precision: str | None = None,
+    seed: int = 0,
+    start_from: Any = (),
+    progress: bool = True,
+) -> Plan:
+    """Return the `Plan` of a fit; the arguments are those of `fit`."""
+    check_switch("pooled", pooled)
+    check_switch("progress", progress)
+    if fitter not in list(FITTERS):
+        raise ValueError(f"Unknown fitter {fitter!r}. {did_you_mean(fitter, FITTERS)}")
+    check_not_forked()
+    keep_compiled()
+    x64 = as_x64(precision)
+    results, paths = as_results(start_from)
+    with jax.enable_x64(x64):
+        dataset = load(data)
+        fixed, bounds = choose_parameters(model, fixed or {}, bounds or {})
+        problem = FitProblem(
+            dataset,
+            model,
+            loss,
+            bounds,
+            fixed=fixed,
+            features=load_features(features),
+            loss_options=check_loss_options(loss, loss_options or {}),
+        )
+        changes = resolve_search(search, polishes=problem.has_slope and fitter == "jax")
+        for name, argument in OWN_ARGUMENTS.items():
+            if name in changes:
+                raise ValueError(f"search holds {name!r}: give it as the argument {argument}=...")
+        fitting = FITTERS[fitter].of(problem, {**changes, "seed": seed, "progress_bar": progress})
+    mask = choose_trials(problem, where, subjects)
+    hyperparameters = fitting.hyperparameters
+    settings = {
+        "data": as_path(data),
+        "model": name_of("model", model),
+        "loss": name_of("loss", problem.loss),
+        "where": where if isinstance(where, str) else None,
+        "subjects": subjects if isinstance(subjects, str | int) else [int(s) for s in subjects],
+        "pooled": pooled,
+        "features": as_path(features),
+        "fitter": fitter,
+        "precision": "float64" if x64 else "float32",
+        "seed": hyperparameters["seed"],
+        "start_from": paths,
+        "progress": progress,
+        "fixed": problem.fixed,
+        "bounds": problem.bounds,
+        "loss_options": problem.loss_options,
+        "search": {k: v for k, v in hyperparameters.items() if k not in OWN_ARGUMENTS},
+    }
+    return Plan(problem, fitting, mask, results, pooled, x64, settings)
+
+
+def simulate(
+    result: Any,
+    data: Any,
+    *,
+    where: Any = None,
+    features: Any = None,
+    model: Any = None,
+    n_copies: int = 1,
+    seed: int = 0,
+) -> dict[str, np.ndarray]:
+    """Return recalls that a fitted model makes of the lists of a data set.
+
+    Args:
+        result: the result of a fit, or a path to one.
+        data: a data set, as for `fit`.
+        where: trials to simulate, as for `fit`. By default those that were fitted, or in other data
+            all trials of the fitted subjects.
+        features: as for `fit`, for models that need them.
+        model: the model, where the result could not name it.
+        n_copies: simulated recalls of each trial.
+        seed: of the random draws.
+
+    Returns:
+        A data set like `data`, each subject simulated with its own parameters; see
+        `jaxcmr.simulation.simulate_dataset`.
+
+    Raises:
+        ValueError: a subject was not fitted, the model has no name, or as `fit`.
+    """
+    check_not_forked()
+    result = result if isinstance(result, Mapping) else FitResult.load(result)
+    model = model or result.get("model")
+    if model is None:
+        raise ValueError("The result is of a model without a name: hand it in with model=...")
+    dataset = load(data)
+    return simulate_dataset(
+        find_named("model", model),
+        dataset,
+        result,
+        features=load_features(features),
+        trial_mask=trials_to_simulate(result, dataset, where),
+        n_copies=n_copies,
+        seed=seed,
+    )
+
+
+def trials_to_simulate(result: Mapping[str, Any], dataset: RecallDataset, where: Any) -> TrialMask:
+    """Return the mask of `where`; without it that of the trials, or else the subjects, fitted."""
+    if where is not None:
+        return generate_trial_mask(dataset, where)
+    subjects = np.asarray(dataset["subject"]).reshape(-1)
+    of_data, ranges = result.get("data"), result.get("trials")
+    if of_data and ranges is not None and of_data["fingerprint"] == fingerprint(dataset):
+        mask = np.zeros(len(subjects), bool)
+        for first, behind_last in (pair for of_fit in ranges for pair in of_fit):
+            mask[first:behind_last] = True
+        return mask
+    fitted = result["fits"]["subject"]
+    return np.isin(subjects, fitted) if fitted != [-1] else np.ones(len(subjects), bool)
+
+
+def choose_parameters(
+    model: Any, fixed: Parameters, bounds: Bounds
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return fixed parameters and bounds of the others, from the usual bounds of a named model.
+
+    Raises:
+        ValueError: an unknown model, or a fixed parameter that it does not have.
+    """
+    find_named("model", model)
+    for name, given in (("fixed", fixed), ("bounds", bounds)):
+        if not isinstance(given, Mapping):
+            raise ValueError(f"{name} is a dict by parameter; got {given!r}.")
+    known = name_of("model", model)
+    usual = {} if known is None else usual_bounds(known)
+    for parameter in fixed:
+        if known is not None and parameter not in usual:
+            hint = did_you_mean(parameter, usual)
+            raise ValueError(f"fixed: {known} has no parameter '{parameter}'. {hint}")
+    free = {**usual, **bounds}
+    return dict(fixed), {parameter: free[parameter] for parameter in free if parameter not in fixed}
+
+
+def check_loss_options(loss: Any, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options of a loss; a ValueError for one that a named loss does not have."""
+    import inspect
+
+    find_named("loss", loss)
+    if not isinstance(options, Mapping):
+        raise ValueError(f"loss_options is a dict of options by name; got {options!r}.")
+    if isinstance(loss, str):
+        takes = inspect.signature(LOSSES[loss]).parameters.values()
+        known = [parameter.name for parameter in takes if parameter.kind is parameter.KEYWORD_ONLY]
+        for name in options:
+            if name not in known:
+                hint = did_you_mean(name, known) if known else "It has no options."
+                raise ValueError(f"loss_options: {loss} has no option '{name}'. {hint}")
+    return dict(options)
+
+
+def choose_trials(problem: FitProblem, where: Any, subjects: Any) -> TrialMask:
+    """Return the mask of the trials of the chosen subjects that meet the condition."""
+    mask = generate_trial_mask(problem.dataset, where or None)
+    present = np.unique(problem.subjects[mask])
+    if isinstance(subjects, str) and subjects == "all":
+        return mask
+    if isinstance(subjects, int | np.integer) and not isinstance(subjects, bool) and subjects > 0:
+        return mask & np.isin(problem.subjects, present[:subjects])
+    if not isinstance(subjects, str | int | Mapping) and len(chosen := list(subjects)) > 0:
+        for subject in chosen:
+            if subject not in present:
+                raise ValueError(f"Subject {subject} has no trials; there are {present.tolist()}.")
+        return mask & np.isin(problem.subjects, chosen)
+    raise ValueError(f"subjects must be 'all', how many, or a list of ids; got {subjects!r}.")
+
+
+def as_x64(precision: str | None) -> bool:
+    """Return whether a precision is double; None is that of JAX."""
+    if precision is None:
+        return bool(jax.config.jax_enable_x64)  # type: ignore[attr-defined]
+    if precision not in list(PRECISIONS):
+        known = ", ".join(PRECISIONS)
+        raise ValueError(f"Unknown precision {precision!r}. There are: {known}.")
+    return PRECISIONS[precision]
+
+
+def as_results(start_from: Any) -> tuple[list[FitResult], list[str]]:
+    """Return the results in `start_from`, and the paths of those that came from files."""
+    alone = start_from is None or isinstance(start_from, str | os.PathLike | Mapping)
+    given = [start_from] if alone else list(start_from)
+    given = [each for each in given if each is not None]
+    for each in given:
+        if not isinstance(each, str | os.PathLike | Mapping):
+            raise ValueError(f"start_from is a list of results or paths to them; got {each!r}.")
+    results = [FitResult(r) if isinstance(r, Mapping) else FitResult.load(r) for r in given]
+    return results, [str(each) for each in given if not isinstance(each, Mapping)]
+
+
+def as_path(source: Any) -> str | None:
+    """Return a name or path as text; None for objects."""
+    return str(source) if isinstance(source, str | os.PathLike) else None
+
+
+def load_features(features: Any) -> Any:
+    """Return features, read from an .npy file or a .csv of numbers if they are a path."""
+    if not isinstance(features, str | os.PathLike):
+        return features
+    path = Path(features)
+    try:
+        if path.suffix == ".npy":
+            return np.load(path)
+        return np.loadtxt(path, delimiter=",", ndmin=2, encoding="utf-8-sig")
+    except ValueError as error:
+        raise ValueError(
+            f"{path} does not hold features: an array of numbers in .npy, or rows of numbers with "
+            f"commas and no header in .csv ({error})."
+        ) from error
+
+
+def check_switch(name: str, value: Any) -> None:
+    """Raise a ValueError unless a setting is True or False."""
+    if not isinstance(value, bool):
+        raise ValueError(f"{name} must be True or False; got {value!r}.")

@@ -1,0 +1,121 @@
+"""Whoever follows a fit sees every run, changes nothing, and may stop and go on."""
+
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from jaxcmr.fitting import FitInterrupted, JaxDE, ScipyDE
+from jaxcmr.optimize import _program
+
+BOUNDS = {"encoding_drift_rate": [0.0, 1.0], "recall_drift_rate": [0.0, 1.0]}
+OPTIONS = {"num_steps": 12, "pop_size": 5, "best_of": 2, "progress_bar": False}
+EVERYONE = np.ones(20, bool)
+
+
+class Listener:
+    """Keeps the reports; raises what it is told to after a number of them."""
+
+    def __init__(self, after=None, error=KeyboardInterrupt):
+        self.reports, self.closed, self.after, self.error = [], 0, after, error
+
+    def update(self, report):
+        self.reports.append(report)
+        if len(self.reports) == self.after:
+            raise self.error
+
+    def close(self):
+        self.closed += 1
+
+
+@pytest.fixture
+def make(small_data, parameters):
+    def make(fitter_class=JaxDE, **options):
+        options = {**OPTIONS, "bounds": BOUNDS, **options}
+        return fitter_class(small_data, None, parameters, "cmr", "sequence_likelihood", options)
+
+    return make
+
+
+def estimates(result):
+    """Everything a fit found, without its seconds."""
+    runs = [[{**run, "seconds": 0} for run in of_fit] for of_fit in result["runs"]]
+    return {**result, "runs": runs, "fit_time": 0}
+
+
+@pytest.mark.parametrize("fitter_class", [JaxDE, ScipyDE])
+def test_every_run_is_reported_to_its_end(make, fitter_class):
+    """With its record, which is the one in the result; and the watcher is closed once. Without a
+    watcher the result is the same."""
+    listener = Listener()
+    fitter = make(fitter_class)
+    result = fitter.fit_subjects(EVERYONE, watchers=[listener])
+    assert listener.closed == 1
+    ended = {(r.subject, r.run): r for r in listener.reports if r.record is not None}
+    assert set(ended) == {(s, run) for s in [3, 7, 8, 20] for run in (0, 1)}
+    for subject, of_fit in zip(result["fits"]["subject"], result["runs"], strict=True):
+        for run in of_fit:
+            assert ended[subject, run["run"]].record == run
+            assert run["loss"] == ended[subject, run["run"]].loss
+    assert max(report.n_done for report in listener.reports) == 4
+    assert all(report.n_fits == 4 and report.seconds >= 0 for report in listener.reports)
+    assert estimates(fitter.fit_subjects(EVERYONE)) == estimates(result)
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError])
+def test_a_watcher_may_stop_a_fit(make, error):
+    """It is closed all the same, and so are the others."""
+    first, second = Listener(), Listener(after=3, error=error)
+    with pytest.raises(FitInterrupted if error is KeyboardInterrupt else error):
+        make().fit_subjects(EVERYONE, watchers=[first, second])
+    assert first.closed == second.closed == 1 and len(second.reports) == 3
+
+
+def test_runs_go_on_where_they_were(make, monkeypatch):
+    """States from the reports of a stopped fit, handed in again: the result is that of a fit that
+    was never stopped, bit for bit. Catches a state that misses its random key or its generation."""
+    whole = make().fit_subjects(EVERYONE)
+    monkeypatch.setattr(_program, "CHUNK_SECONDS", 0.0)  # a report after each generation
+    listener = Listener(after=40)
+    with pytest.raises(FitInterrupted):
+        make().fit_subjects(EVERYONE, watchers=[listener])
+    states = {(r.subject, r.run): r.state for r in listener.reports if r.state is not None}
+    assert any(r.generation > 3 for r in listener.reports) and states
+    resumed = Listener()
+    again = make().fit_subjects(EVERYONE, states=states, watchers=[resumed])
+    assert estimates(again) == estimates(whole)
+    begun = {(r.subject, r.run): r.generation for r in reversed(resumed.reports)}
+    assert any(begun[key] > 2 for key in states)
+    with pytest.raises(ValueError, match="ScipyDE cannot go on"):
+        make(ScipyDE).fit_subjects(EVERYONE, states=states)
+
+
+def test_a_pool_of_the_users_own(make):
+    """Used, and left open."""
+    names = set()
+
+    class Pool(ThreadPoolExecutor):
+        def submit(self, function, *arguments):
+            names.add(getattr(function, "__name__", type(function).__name__))
+            return super().submit(function, *arguments)
+
+    with Pool(1) as pool:
+        result = make().fit_subjects(EVERYONE, pool=pool)
+        assert names and pool.submit(int, 3).result() == 3
+    assert estimates(result) == estimates(make().fit_subjects(EVERYONE))
+
+
+def test_without_a_stderr_there_is_no_bar(make, monkeypatch):
+    """As under pythonw, or in a windowed program."""
+    monkeypatch.setattr(sys, "stderr", None)
+    assert len(make(progress_bar=True, num_steps=1).fit_subjects(EVERYONE)["fitness"]) == 4
+
+
+def test_a_pooled_fit_of_several_subjects_says_so(make, capsys, small_data):
+    """In a line; not where there is one subject, or nothing is to be shown."""
+    make(progress_bar=True, num_steps=1).fit(EVERYONE)
+    assert "one parameter set for 20 trials of 4 subjects" in capsys.readouterr().out
+    make(progress_bar=True, num_steps=1).fit(small_data["subject"][:, 0] == 3, 3)
+    make(num_steps=1).fit(EVERYONE)
+    assert capsys.readouterr().out == ""

@@ -1,0 +1,78 @@
+"""Compiled programs are found again by later processes; a damaged entry does not stay."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from jaxcmr import _cache
+
+PROGRAM = """
+import jax, sys
+from jaxcmr import _cache
+_cache.keep_compiled()
+jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+hits = []
+jax.monitoring.register_event_listener(lambda name, **_: hits.append(name))
+print(float(jax.jit(lambda x: (x @ x).sum())(jax.numpy.ones((3, 3)))))
+print(sum("cache_hits" in name for name in hits), jax.config.jax_compilation_cache_dir)
+"""
+
+
+def run(**environment):
+    """What a process that compiles prints: a number, hits, and the folder of its cache."""
+    inherited = {k: v for k, v in os.environ.items() if "CACHE" not in k}
+    environment = {**inherited, "JAX_PLATFORMS": "cpu", **environment}
+    command = [sys.executable, "-W", "error", "-c", PROGRAM]
+    out = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    return out.stdout.split()
+
+
+@pytest.mark.parametrize("keep", [0.0, 0.5])
+def test_a_half_written_entry_is_replaced(tmp_path, keep):
+    """Cut off as by a kill: the next process compiles without a warning, and the one after finds
+    all of it. Without the check JAX warns, compiles, and leaves the entry as it is for ever."""
+    folder = tmp_path / "programs"
+    value, *_ = run(JAXCMR_COMPILE_CACHE=str(folder))
+    _, hits, _ = run(JAXCMR_COMPILE_CACHE=str(folder))
+    entries = list(folder.glob("*-cache"))
+    assert value == "27.0" and int(hits) == len(entries) > 0
+    for entry in entries:
+        whole = entry.read_bytes()
+        entry.write_bytes(whole[: int(keep * len(whole))])
+    value, hits, _ = run(JAXCMR_COMPILE_CACHE=str(folder))
+    assert value == "27.0" and int(hits) == 0
+    value, hits, _ = run(JAXCMR_COMPILE_CACHE=str(folder))
+    assert value == "27.0" and int(hits) == len(entries)
+
+
+def test_it_can_be_turned_off(tmp_path):
+    assert run(JAXCMR_COMPILE_CACHE="off", HOME=str(tmp_path))[-1] == "None"
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_setting_of_jax_wins(tmp_path):
+    ours, theirs = str(tmp_path / "ours"), str(tmp_path / "theirs")
+    assert run(JAXCMR_COMPILE_CACHE=ours, JAX_COMPILATION_CACHE_DIR=theirs)[-1] == theirs
+
+
+@pytest.mark.parametrize("base", ["", "here", "."])
+def test_a_cache_folder_that_is_not_absolute_counts_as_not_set(monkeypatch, base, tmp_path):
+    """As the XDG specification says; a relative one would put the cache where one stands."""
+    monkeypatch.setenv("XDG_CACHE_HOME", base)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert _cache.default_folder() == tmp_path / ".cache" / "jaxcmr"
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "absolute"))
+    assert _cache.default_folder() == tmp_path / "absolute" / "jaxcmr"
+
+
+def test_without_a_home_there_is_no_cache(monkeypatch):
+    """As in a container that runs as a user without a name."""
+
+    def nobody(self):
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr(_cache.Path, "expanduser", nobody)
+    assert _cache.default_folder() is None

@@ -1,0 +1,223 @@
+"""The front door: names, paths and tables in, a result out; lazily."""
+
+import inspect
+import json
+import subprocess
+import sys
+
+import jax
+import numpy as np
+import pandas as pd
+import pytest
+
+import jaxcmr as jc
+from jaxcmr import cli, front
+from jaxcmr.datasets import save_data
+from jaxcmr.fitting import DEFAULTS, SEARCHES, resolve_search
+
+TINY = {"num_steps": 3, "pop_size": 2, "best_of": 2}
+
+
+@pytest.fixture
+def table(small_data):
+    """The small data as psifr's events, words for items."""
+    rows = []
+    words = ["", "ant", "bee", "cat", "dog", "elk", "fox"]
+    for i, (subject, recalls) in enumerate(
+        zip(small_data["subject"][:, 0], small_data["recalls"], strict=True)
+    ):
+        rows += [(subject, i, "study", p, words[p]) for p in range(1, 7)]
+        recalled = recalls[recalls > 0]
+        rows += [(subject, i, "recall", p + 1, words[item]) for p, item in enumerate(recalled)]
+    return pd.DataFrame(rows, columns=["subject", "list", "trial_type", "position", "item"])
+
+
+def test_every_name_at_the_door_is_there():
+    """And nothing that is not listed; a name that is wrong is an AttributeError."""
+    for name in jc.__all__:
+        assert getattr(jc, name) is not None
+    assert set(dir(jc)) == set(jc.__all__) and len(jc.__all__) <= 35
+    with pytest.raises(AttributeError, match="no attribute 'fitt'"):
+        _ = jc.fitt
+
+
+@pytest.mark.parametrize("module", ["jaxcmr", "jaxcmr.datasets", "jaxcmr.cli", "jaxcmr.results"])
+def test_what_is_light_imports_no_jax(module):
+    """Help and data handling answer at once."""
+    code = f"import {module}, sys; assert not {{'jax', 'pandas', 'equinox'}} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_help_imports_no_jax():
+    code = (
+        "import sys\n"
+        "from jaxcmr.cli import main\n"
+        "try: main(sys.argv[1:])\n"
+        "except SystemExit: pass\n"
+        "assert not {'jax', 'numpy', 'h5py'} & set(sys.modules)"
+    )
+    for arguments in (["--help"], ["fit", "--help"], ["models", "--help"], ["--version"]):
+        subprocess.run([sys.executable, "-c", code, *arguments], check=True, capture_output=True)
+
+
+def test_all_ways_in_give_the_same_fit(small_data, table, tmp_path):
+    """A mapping, a table, a CSV file and an HDF5 file, by whatever kind of path."""
+    save_data(small_data, tmp_path / "small.h5")
+    table.to_csv(tmp_path / "small.csv", index=False)
+    sources = [small_data, table, tmp_path / "small.csv", str(tmp_path / "small.h5")]
+    fits = [jc.fit(source, search=TINY, progress=False) for source in sources]
+    assert all(fit["fits"] == fits[0]["fits"] for fit in fits)
+    assert all(fit["fitness"] == fits[0]["fitness"] for fit in fits)
+
+
+def test_the_fit_is_that_of_the_class(small_data):
+    """`fit` adds nothing to the numbers."""
+    options = {**DEFAULTS, **TINY, "bounds": jc.usual_bounds("cmr"), "progress_bar": False}
+    fitter = jc.JaxDE(small_data, None, {}, "cmr", "sequence_likelihood", options)
+    ours = jc.fit(small_data, search={**TINY, "preset": "classic"}, progress=False)
+    assert ours["fits"] == fitter.fit_subjects(np.ones(20, bool))["fits"]
+    pooled = jc.fit(
+        small_data, search={**TINY, "preset": "classic"}, pooled=True, subjects=2, progress=False
+    )
+    mask = small_data["subject"][:, 0] < 8
+    assert pooled["fits"] == fitter.fit(mask)["fits"] and pooled["pooled"]
+
+
+def test_settings_reach_the_fit(small_data):
+    """Condition, subjects, fixed values and bounds of one parameter in place of the usual ones."""
+    result = jc.fit(
+        small_data,
+        where="subject != 7",
+        subjects=[3, 20],
+        fixed={"learning_rate": 0.5},
+        bounds={"item_support": [1.0, 2.0]},
+        search=TINY,
+        seed=5,
+        progress=False,
+    )
+    assert result["fits"]["subject"] == [3, 20] and result["fits"]["learning_rate"] == [0.5, 0.5]
+    assert result["free"]["item_support"] == [1.0, 2.0] and "learning_rate" not in result["free"]
+    assert result["free"]["shared_support"] == jc.usual_bounds("cmr")["shared_support"]
+    assert result["hyperparameters"]["seed"] == 5 and result["n_trials"] == [9, 6]
+
+
+@pytest.mark.parametrize(
+    ("search", "polishes", "expected"),
+    [
+        ("thorough", True, (12, 50, 8)),
+        ("quick", True, (4, 50, 8)),
+        ("thorough", False, (3, None, None)),
+        ("quick", False, (1, None, None)),
+        ("classic", True, (None, None, None)),
+        ({"best_of": 2}, True, (2, 50, 8)),
+        ({"best_of": 2}, False, (2, None, None)),
+        ({"polish": False}, True, (3, None, None)),
+        ({"preset": "classic", "num_steps": 9}, True, (None, 9, None)),
+    ],
+)
+def test_searches_by_name(search, polishes, expected):
+    """Short runs only where a polish ends them; a dict changes the thorough search."""
+    found = resolve_search(search, polishes)
+    assert tuple(found.get(name) for name in ("best_of", "num_steps", "pop_size")) == expected
+    assert "preset" not in found
+
+
+def test_the_default_is_the_thorough_search(small_data):
+    plan = front.make_plan(small_data)
+    assert {k: plan.settings["search"][k] for k in SEARCHES["thorough"]} == SEARCHES["thorough"]
+    plan = front.make_plan(small_data, loss="spc_mse")
+    assert plan.settings["search"]["best_of"] == 3 and plan.settings["search"]["num_steps"] == 1000
+
+
+def test_complete_settings_repeat_the_fit(small_data, tmp_path):
+    """As they are written into a file."""
+    save_data(small_data, tmp_path / "small.h5")
+    plan = front.make_plan(tmp_path / "small.h5", "cru", search={**TINY, "fatol": 0.1}, subjects=2)
+    again = front.make_plan(**json.loads(json.dumps(plan.settings)))
+    assert again.settings == plan.settings
+    assert again.fitter.hyperparameters == plan.fitter.hyperparameters
+
+
+def test_the_shell_has_every_setting_of_fit():
+    """And no others: a setting that only one of them has would not be repeated from a file."""
+    arguments = set(inspect.signature(jc.fit).parameters) - {"watchers"}
+    assert arguments == set(cli.VALUES) | set(cli.TABLES) | {"search"}
+    assert arguments == set(inspect.signature(front.make_plan).parameters)
+
+
+def test_earlier_results_are_started_from(small_data, tmp_path):
+    """By path or as they are; a run more each."""
+    first = jc.fit(small_data, search=TINY, progress=False)
+    first.save(tmp_path / "first.json")
+    more = {**TINY, "num_steps": 1}
+    for start in (first, [first], tmp_path / "first.json", [str(tmp_path / "first.json")]):
+        second = jc.fit(small_data, search=more, start_from=start, progress=False)
+        assert [run["origin"] for run in second["runs"][0]] == ["random", "random", "start_from[0]"]
+        assert np.all(np.array(second["fitness"]) <= np.array(first["fitness"]) + 1e-3)
+
+
+def test_double_precision_is_for_one_fit(small_data):
+    """The process keeps its own."""
+    fit = jc.fit(small_data, search={**TINY, "polish": False}, precision="float64", progress=False)
+    assert fit["precision"] == "float64" and not jax.config.jax_enable_x64
+    estimate = fit["fits"]["learning_rate"][0]
+    assert estimate != float(np.float32(estimate))
+
+
+def test_simulated_from_a_result_alone(small_data, tmp_path):
+    """From a file, with the data: each fitted trial once per copy, and no other subject's."""
+    result = jc.fit(small_data, subjects=[3, 8], search=TINY, progress=False)
+    result.save(tmp_path / "result.json")
+    for source in (result, tmp_path / "result.json", json.loads(json.dumps(result))):
+        simulated = jc.simulate(source, small_data, n_copies=2, seed=3)
+        assert simulated["subject"].ravel().tolist() == ([3] * 9 + [8]) * 2
+    other = {name: values[::-1] for name, values in small_data.items()}
+    assert jc.simulate(result, other)["subject"].ravel().tolist() == [8] + [3] * 9
+    assert len(jc.simulate(result, small_data, where="subject == 8")["recalls"]) == 1
+    with pytest.raises(ValueError, match="model=") as error:
+        jc.simulate({**result, "model": None}, small_data)
+    assert "without a name" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"model": "cmrr"}, "Unknown model 'cmrr'. Did you mean 'cmr'?"),
+        ({"loss": "nll"}, "Unknown loss 'nll'"),
+        ({"fitter": "torch"}, "Unknown fitter 'torch'"),
+        ({"precision": "half"}, "Unknown precision 'half'"),
+        ({"search": "fast"}, "Unknown search 'fast'"),
+        ({"search": 3}, "search is a name"),
+        ({"search": {"pop": 3}}, "Unknown hyperparameter 'pop'"),
+        ({"search": {"seed": 3}}, "as the argument seed="),
+        ({"search": {"bounds": {}}}, "as the argument bounds="),
+        ({"fixed": {"learning_rat": 1.0}}, "no parameter 'learning_rat'. Did you mean"),
+        ({"fixed": 3}, "fixed is a dict"),
+        ({"bounds": {"learning_rat": [0, 1]}}, "no parameter 'learning_rat'"),
+        ({"loss_options": {"event": "all"}}, "no option 'event'. Did you mean 'events'?"),
+        ({"subjects": 0}, "subjects must be"),
+        ({"subjects": True}, "subjects must be"),
+        ({"subjects": [4]}, "Subject 4 has no trials"),
+        ({"where": "lenght == 3"}, "names no field"),
+        ({"seed": 2**32}, "from 0 to 4294967295"),
+        ({"pooled": "yes"}, "pooled must be True or False"),
+        ({"start_from": [3]}, "results or paths"),
+        ({"start_from": {"fitness": []}}, "has 'fits'|have 'fits'"),
+        ({"features": "nowhere.npy"}, "nowhere.npy"),
+    ],
+)
+def test_mistakes(small_data, settings, message):
+    """A sentence each, before anything is searched."""
+    with pytest.raises((ValueError, FileNotFoundError), match=message):
+        jc.fit(small_data, progress=False, **settings)
+
+
+def test_a_model_of_ones_own_needs_bounds(small_data):
+    """It has no usual ones, and no name in the result; it is fitted all the same."""
+    factory = jc.models.cmr.make_factory(fixed={"learning_rate": 0.3})
+    with pytest.raises(ValueError, match="must be a dict"):
+        jc.fit(small_data, factory, progress=False)
+    bounds = {k: v for k, v in jc.usual_bounds("cmr").items() if k != "learning_rate"}
+    result = jc.fit(small_data, factory, bounds=bounds, search=TINY, progress=False)
+    assert result["model"] is None and list(result["free"]) == list(bounds)
+    assert "a model" in repr(result)
