@@ -14,7 +14,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.extend.core import ClosedJaxpr, Jaxpr
+from jax.extend.core import ClosedJaxpr, Jaxpr, Literal
 from jaxtyping import Array, Float
 
 from jaxcmr.optimize._compiled import is_array
@@ -117,8 +117,10 @@ def captured(program: Any) -> Iterator[Any]:
     if isinstance(program, ClosedJaxpr):
         yield from program.consts
         program = program.jaxpr
-    for equation in program.eqns:
+    for equation in program.eqns:  # the text may abbreviate literals
+        yield from (np.asarray(atom.val) for atom in equation.invars if isinstance(atom, Literal))
         yield from captured_by(equation.params)
+    yield from (np.asarray(atom.val) for atom in program.outvars if isinstance(atom, Literal))
 
 
 def captured_by(parameter: Any) -> Iterator[Any]:
@@ -160,7 +162,11 @@ def contents(value: Any, depth: int = 4) -> Any:
     if isinstance(value, FunctionType):
         cells = [cell.cell_contents for cell in value.__closure__ or ()]
         parts = [*cells, *(value.__defaults__ or ()), *(value.__kwdefaults__ or {}).values()]
+        if value.__module__.startswith("jax."):  # its containers are as new as the function
+            parts = [as_tuple(part) for part in parts]
         return (value.__code__, *(contents(part, depth - 1) for part in parts))
+    if isinstance(value, tuple):
+        return tuple(contents(part, depth - 1) for part in value)
     if isinstance(value, functools.partial):
         parts = [value.func, *value.args, *value.keywords.values()]
         return (*value.keywords, *(contents(part, depth - 1) for part in parts))
@@ -172,6 +178,12 @@ def contents(value: Any, depth: int = 4) -> Any:
         parts = [getattr(value, field.name) for field in dataclasses.fields(value)]
         return (type(value), *(contents(part, depth - 1) for part in parts))
     return Same(value)
+
+
+def as_tuple(value: Any) -> Any:
+    """Return the elements of a list or dict as a tuple, anything else as it is."""
+    value = tuple(value.items()) if isinstance(value, dict) else value
+    return tuple(value) if isinstance(value, list) else value
 
 
 class Same:

@@ -88,7 +88,11 @@ def evolve_lanes(
 
     A lane's result depends on its function and key alone: not on the other lanes, the chunks or
     the number of programs. Alike functions (same static parts, same shapes) share one compiled
-    program.
+    program, and arrays that are equal in all of them are held once, copied or not.
+
+    One function of each kind is traced at every call, and compiled anew where what it computes has
+    changed. **A change is not seen where JAX itself keeps what it has traced, such as in your own
+    `jax.jit` functions: see `differential_evolution`.**
 
     Args:
         funcs: objectives ``(n_params, S) -> (S,)``, callable pytrees.

@@ -71,9 +71,10 @@ def differential_evolution(
 
     `func` is traced at every call. Where what it computes has changed, because an attribute, a
     global, a variable of its closure or an array in place has, a new program is compiled. **A
-    change is not seen inside functions whose trace JAX itself keeps: your own `jax.jit` functions,
-    and bodies of loops such as `jax.lax.scan` that are defined outside `func`. Pass what changes
-    as arguments to these, or use `args`.**
+    change is not seen where JAX keeps what it has traced: in your own `jax.jit` functions, in
+    bodies of loops such as `jax.lax.scan` that are defined outside `func`, in derivative rules, and
+    in NumPy arrays changed in place that JAX converts to another precision. Give what changes to
+    `func` through `args`.**
 
     Args:
         func: ``func(x, *args)``, ``(n_params,) -> ()``; or with `vectorized`

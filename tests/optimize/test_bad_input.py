@@ -8,7 +8,7 @@ import pytest
 import scipy.optimize
 from conftest import evolve_quickly
 
-from jaxcmr.optimize import STRATEGIES, differential_evolution
+from jaxcmr.optimize import STRATEGIES, differential_evolution, evolve_lanes
 
 BOX = [(0.0, 1.0)] * 2
 
@@ -138,6 +138,81 @@ def test_bounds_that_the_precision_cannot_span():
     for bounds in ([(-1e300, 1e300)], [(0, 1), (-3e38, 3e38)]):
         with pytest.raises(ValueError, match="too wide for float32"):
             differential_evolution(sphere, bounds)
+
+
+@pytest.mark.parametrize("bounds", [(1e8, 1e8 + 1), (16777217.0, 16777217.5), (-1e8 - 1, -1e8)])
+def test_bounds_that_the_precision_cannot_tell_apart(bounds):
+    """They are not a fixed parameter; twice the same number is one, and doubles hold them."""
+    for options in ({}, {"integrality": [False, True]}):
+        with pytest.raises(ValueError, match=r"bounds\[1\] = .* too narrow for float32"):
+            differential_evolution(sphere, [(0, 9), bounds], **options)
+    with pytest.raises(ValueError, match=r"bounds\[0\] = .* too narrow for float32"):
+        list(evolve_lanes([sphere], [bounds], [jax.random.key(0)]))
+    fixed = evolve_quickly(sphere, [(0, 1), (0.1, 0.1)], maxiter=1)
+    np.testing.assert_allclose(fixed.x[1], 0.1)
+    with jax.enable_x64(True):
+        low, high = bounds
+        found = evolve_quickly(lambda x: (x[0] - low) * (high - x[0]) * -1.0, [bounds])
+    np.testing.assert_allclose(found.x, low + (high - low) / 2, rtol=0, atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "message"),
+    [
+        (lambda pd: pd.Series([0.2, 0.4]), TypeError, r"args\[1\] holds a Series.* pass arrays"),
+        (lambda pd: pd.DataFrame({"a": [0.2]}), TypeError, r"args\[1\] holds a DataFrame"),
+        (lambda pd: {"data": [{1, 2}]}, TypeError, r"args\[1\] holds a set"),
+        (lambda pd: np.array(["a", "b"]), TypeError, r"args\[1\] holds an array of dtype <U1"),
+        (lambda pd: np.ma.array([1, 2], mask=[0, 1]), ValueError, r"args\[1\] .* masked array"),
+        (lambda pd: np.array([1600000000000]), ValueError, r"args\[1\] .* beyond int32"),
+        (lambda pd: 2**40, ValueError, r"args\[1\] .* beyond int32"),
+    ],
+    ids=["Series", "DataFrame", "set", "text", "masked", "int64", "int"],
+)
+def test_args_that_cannot_be_data(make, error, message):
+    """The message names the argument."""
+    argument = make(pytest.importorskip("pandas"))
+    with pytest.raises(error, match=message):
+        differential_evolution(lambda x, c, data: sphere(x) + c, BOX, args=(1.0, argument))
+
+
+def test_functions_that_hold_what_cannot_be_data():
+    """A pandas object in a pytree is named, not an `unhashable type` from within."""
+    series = pytest.importorskip("pandas").Series([0.2])
+    func = jax.tree_util.Partial(lambda data, x: sphere(x), series)
+    with pytest.raises(TypeError, match="func holds a Series"):
+        differential_evolution(func, BOX)
+    with pytest.raises(TypeError, match=r"funcs\[0\] holds a Series"):
+        list(evolve_lanes([func], BOX, [jax.random.key(0)]))
+
+
+def test_args_of_another_byte_order_are_data():
+    data = np.array([0.25, 0.75], ">f8")
+    found = evolve_quickly(lambda x, data: ((x - data) ** 2).sum(), BOX, args=(data,), maxiter=40)
+    np.testing.assert_allclose(found.x, [0.25, 0.75], atol=1e-3)
+
+
+def test_whole_numbers_stay_whole_from_any_start():
+    """A guess, a population or a lane's start that is not whole is rounded, as in SciPy."""
+
+    def far(x):
+        return ((x - 2.7) ** 2).sum(0)
+
+    rng = np.random.default_rng(0)
+    options = {"integrality": True, "maxiter": 20}
+    starts = [{"x0": [2.7]}, {"init": rng.uniform(0, 5, (9, 1))}, {"x0": [2.7], "maxiter": 0}]
+    for start in starts:
+        result = differential_evolution(far, [(0, 5)], **{**options, **start})
+        assert result.x.tolist() == [3.0] and np.isclose(result.fun, 0.09)
+        assert np.all(result.population == np.round(result.population))
+    traced = jax.jit(lambda x0: differential_evolution(far, [(0, 5)], x0=x0, **options))
+    assert traced(jnp.array([2.7])).x.tolist() == [3.0]
+    [lane] = [
+        report.result
+        for report in evolve_lanes([far], [(0, 5)], [jax.random.key(0)], x0=[[2.7]], **options)
+        if report.result is not None
+    ]
+    assert lane.x.tolist() == [3.0] and np.isclose(lane.fun, 0.09)
 
 
 def test_old_keys_are_keys():
