@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from html import escape
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from jaxcmr._result_words import title, to_html, to_text, verdict
 from jaxcmr.files import read_text, write_text
 
 if TYPE_CHECKING:
@@ -32,10 +31,19 @@ POOLED = -1
 PER_FIT = ("fitness", "nit", "nfev", "converged", "trials", "n_trials", "n_events", "runs")
 """Keys that hold one entry per fit, beside the columns of ``fits``."""
 
+RUN_COLUMNS = (
+    "loss_before_polish",
+    "loss",
+    "generations",
+    "evaluations",
+    "stopped",
+    "polish",
+    "at_rest",
+)
+"""Keys of a run that are columns of the table of runs as they are."""
+
 SAME = ("model", "loss", "loss_options", "free", "fixed", "pooled", "precision")
 """Keys in which results must agree to be put together."""
-
-AGREE_WITHIN = 0.05  # nats; of results that do not say
 
 
 class FitResult(dict[str, Any]):
@@ -78,26 +86,18 @@ class FitResult(dict[str, Any]):
         """
         import pandas as pd
 
-        fits = self["fits"]
-        n = len(self["fitness"])
-        within = self.get("agree_within", AGREE_WITHIN) if agree_within is None else agree_within
-        runs = self.get("runs") or [[] for _ in range(n)]
+        fits, counts = self["fits"], self.agreement(agree_within)
+        missing = [None] * len(self["fitness"])
         columns = {
             "subject": fits["subject"],
             "loss": self["fitness"],
-            "n_trials": self.get("n_trials", [None] * n),
-            "n_events": self.get("n_events", [None] * n),
+            "n_trials": self.get("n_trials", missing),
+            "n_events": self.get("n_events", missing),
             **{name: values for name, values in fits.items() if name != "subject"},
-            "agree": [
-                sum(run["loss"] <= best + within for run in of_fit) if of_fit else None
-                for best, of_fit in zip(self["fitness"], runs, strict=True)
-            ],
-            "n_runs": [len(of_fit) or None for of_fit in runs],
-            "at_bound": [
-                ", ".join(f"{name} ({end})" for name, end in bounds.items())
-                for bounds in self.at_bound()
-            ],
-            "converged": self.get("converged", [None] * n),
+            "agree": [agree for agree, _ in counts] or missing,
+            "n_runs": [n_runs for _, n_runs in counts] or missing,
+            "at_bound": [in_words(bounds) for bounds in self.at_bound()],
+            "converged": self.get("converged", missing),
         }
         return pd.DataFrame(columns)
 
@@ -116,8 +116,11 @@ class FitResult(dict[str, Any]):
         rows = []
         for subject, of_fit in zip(self["fits"]["subject"], self.get("runs") or [], strict=False):
             for run in of_fit:
-                slopes = run["gradient"] or {}
-                inside = [abs(v) for k, v in slopes.items() if k not in run["at_bound"] and v == v]
+                inside = [
+                    abs(slope)
+                    for name, slope in (run["gradient"] or {}).items()
+                    if name not in run["at_bound"] and slope is not None
+                ]
                 scales = sorted(set(run["scale"].values()) - {"linear"}) or ["linear"]
                 rows.append(
                     {
@@ -126,21 +129,33 @@ class FitResult(dict[str, Any]):
                         "scale": "/".join(scales),
                         **{k: run[k] for k in RUN_COLUMNS},
                         "steepest": max(inside, default=None),
-                        "at_bound": ", ".join(f"{k} ({v})" for k, v in run["at_bound"].items()),
+                        "at_bound": in_words(run["at_bound"]),
                         "seconds": run["seconds"],
                         **run["estimates"],
                     }
                 )
         return pd.DataFrame(rows)
 
-    def best_runs(self) -> list[dict[str, Any]]:
-        """Return the run of each fit that won; an empty list for results without runs."""
-        return [min(of_fit, key=lambda run: run["loss"]) for of_fit in self.get("runs") or []]
+    def agreement(self, within: float | None = None) -> list[tuple[int, int]]:
+        """Return for each fit how many of its runs agree with the best, and how many there are.
+
+        The list is empty for results without runs. `within` is as for `table`.
+        """
+        within = self.get("agree_within", 0.0) if within is None else within
+        pairs = zip(self["fitness"], self.get("runs") or [], strict=False)
+        return [
+            (sum(run["loss"] <= best + within for run in of_fit), len(of_fit))
+            for best, of_fit in pairs
+        ]
 
     def at_bound(self) -> list[dict[str, str]]:
-        """Return for each fit the parameters on a bound, {name: "lower" or "upper"}."""
-        best = self.best_runs()
-        return [run["at_bound"] for run in best] if best else [{} for _ in self["fitness"]]
+        """Return for each fit the estimates on a bound, {parameter: "lower" or "upper"}.
+
+        They are judged on the scale that the best run searched on.
+        """
+        runs = self.get("runs") or [[] for _ in self["fitness"]]
+        best = [min(of_fit, key=lambda run: run["loss"], default=None) for of_fit in runs]
+        return [{} if run is None else run["at_bound"] for run in best]
 
     def select(self, subjects: int | Iterable[int]) -> FitResult:
         """Return the fits of some subjects, in the order given.
@@ -220,7 +235,7 @@ class FitResult(dict[str, Any]):
                     f"{target} holds the fits of {len(lost)} subject(s) that this result lacks: "
                     "save under another name, or with overwrite=True."
                 )
-        write_text(target, to_json(self))
+        write_text(target, to_json(self) + "\n")
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> FitResult:
@@ -243,122 +258,28 @@ class FitResult(dict[str, Any]):
             )
         return cls(result)
 
-    def title(self) -> str:
-        """Return a line that says what was fitted to how much."""
-        n, n_trials = len(self["fitness"]), sum(self.get("n_trials") or [])
-        what = f"{self.get('model') or 'a model'} by {self.get('loss') or 'a loss'}"
-        whose = "pooled" if self.get("pooled") else counted(n, "subject")
-        lists = f", {counted(n_trials, 'list')}" if n_trials else ""
-        cut = " (interrupted)" if self.get("interrupted") else ""
-        return f"{what}: {whose}{lists}{cut}"
-
     def verdict(self) -> str:
-        """Return plain words on how far the fits can be trusted: whether runs agree, and which
-        parameters sit on bounds, for how many subjects."""
-        if not self.get("runs"):
-            return "The runs of these fits were not kept." if self["fitness"] else "No fits."
-        return " ".join([self._agreement(), *self._bounds_in_words(), *self._unconverged()])
+        """Return plain words on how far the fits can be trusted.
 
-    def _agreement(self) -> str:
-        table, within = self.table(), self.get("agree_within", AGREE_WITHIN)
-        most = int(table["n_runs"].max())
-        if most == 1:
-            return "Each fit is a single run: whether another would end elsewhere is not known."
-        n_agreeing = int((table["agree"] > 1).sum())
-        unit = " nats" if self.get("loss_label") == "NLL" else ""
-        alone = table["subject"][table["agree"] < 2].tolist()
-        return (
-            f"Runs agree for {n_agreeing} of {self._whose(len(table))}: 2 or more of {most} ended "
-            f"within {within:g}{unit} of the best"
-            + (f" (not for {listed(alone)})." if alone else ".")
-        )
-
-    def _bounds_in_words(self) -> Iterator[str]:
-        counts: dict[str, Counter[str]] = {}
-        for bounds in self.at_bound():
-            for name, end in bounds.items():
-                counts.setdefault(name, Counter())[end] += 1
-        if not counts:
-            yield "No estimate is on a bound."
-            return
-        told = [
-            f"{name} for {ends.total()} ({' and '.join(f'{n} {end}' for end, n in ends.items())})"
-            if len(ends) > 1
-            else f"{name} for {ends.total()} ({next(iter(ends))})"
-            for name, ends in sorted(counts.items(), key=lambda item: -item[1].total())
-        ]
-        yield f"Estimates on a bound: {', '.join(told)}."
-
-    def _unconverged(self) -> Iterator[str]:
-        if not all(self["converged"]):
-            fits = zip(self["fits"]["subject"], self["converged"], strict=True)
-            yield f"Not converged: {listed([subject for subject, ended in fits if not ended])}."
-
-    def _whose(self, n: int) -> str:
-        return "1 pooled fit" if self.get("pooled") else counted(n, "subject")
+        They say for how many subjects runs agree, which parameters sit on bounds for how many
+        subjects, and which subjects' fits have not converged.
+        """
+        return verdict(self)
 
     def to_text(self, width: int | None = None) -> str:
-        """Return the table as text, a row per fit; an estimate on its upper bound is marked ``^``,
-        on its lower ``_``.
+        """Return the table as text, a row per fit.
 
-        Columns that do not fit into `width` characters (the terminal's, by default) go into
-        further blocks of rows below, each beginning with the subject.
+        An estimate on its upper bound is marked ``^``, on its lower ``_``. Columns that do not fit
+        into `width` characters (the terminal's, by default) go into further blocks of rows below,
+        each beginning with the subject.
         """
-        subject, *others = [right_aligned(*column) for column in self._cells().items()]
-        width = width or shutil.get_terminal_size((100, 24)).columns
-        blocks = [[subject]]
-        for column in others:
-            if sum(len(c[0]) + 2 for c in blocks[-1]) + len(column[0]) > width:
-                blocks.append([subject])
-            blocks[-1].append(column)
-        return "\n\n".join(
-            "\n".join("  ".join(row) for row in zip(*block, strict=True)) for block in blocks
-        )
-
-    def _cells(self) -> dict[str, list[str]]:
-        """The table in words and rounded numbers, by column."""
-        marks = {"upper": "^", "lower": "_", None: ""}
-        fits, at_bound = self["fits"], self.at_bound()
-        table = self.table()
-        cells = {
-            "subject": [str(subject) for subject in fits["subject"]],
-            self.get("loss_label", "loss"): [significant(value) for value in self["fitness"]],
-        }
-        for name, values in fits.items():
-            if name != "subject":
-                pairs = zip(values, at_bound, strict=True)
-                cells[name] = [f"{value:.4g}{marks[ends.get(name)]}" for value, ends in pairs]
-        if self.get("runs"):
-            pairs = zip(table["agree"], table["n_runs"], strict=True)
-            cells["agree"] = [f"{agree}/{n_runs}" for agree, n_runs in pairs]
-        cells["converged"] = ["yes" if ended else "no" for ended in self.get("converged", [])]
-        return cells if self.get("converged") else {k: v for k, v in cells.items() if v}
+        return to_text(self, width)
 
     def __repr__(self) -> str:
-        return f"{self.title()}\n\n{self.to_text()}\n\n{self.verdict()}"
+        return f"{title(self)}\n\n{to_text(self)}\n\n{verdict(self)}"
 
     def _repr_html_(self) -> str:
-        cells = self._cells()
-        head = "".join(f"<th>{escape(name)}</th>" for name in cells)
-        rows = "".join(
-            f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>"
-            for row in zip(*cells.values(), strict=True)
-        )
-        return (
-            f"<p><b>{escape(self.title())}</b></p><table><thead><tr>{head}</tr></thead>"
-            f"<tbody>{rows}</tbody></table><p>{escape(self.verdict())}</p>"
-        )
-
-
-RUN_COLUMNS = (
-    "loss_before_polish",
-    "loss",
-    "generations",
-    "evaluations",
-    "stopped",
-    "polish",
-    "at_rest",
-)
+        return to_html(self)
 
 
 class FitInterrupted(KeyboardInterrupt):
@@ -376,6 +297,11 @@ class FitInterrupted(KeyboardInterrupt):
         return type(self), (self.result, self.n_subjects)
 
 
+def in_words(bounds: Mapping[str, str]) -> str:
+    """Return the estimates on a bound as text: "primacy_scale (upper)"."""
+    return ", ".join(f"{name} ({end})" for name, end in bounds.items())
+
+
 def subjects_in(path: Path) -> list[int]:
     """Return the subjects of the result in a file; none if it is not a result."""
     try:
@@ -385,44 +311,22 @@ def subjects_in(path: Path) -> list[int]:
 
 
 def to_json(result: Mapping[str, Any]) -> str:
-    """Return a result as JSON text: a line per key, per parameter and per run."""
-    entries = []
-    for key, value in result.items():
-        if key in ("fits", "runs") and value:
-            is_dict = isinstance(value, Mapping)
-            items = value.items() if is_dict else ((None, run) for fit in value for run in fit)
-            lines = [f"{json.dumps(k)}: {json.dumps(v)}" for k, v in items] if is_dict else []
-            text = "{\n  " + ",\n  ".join(lines) + "\n }" if is_dict else runs_to_json(value)
-        else:
-            text = json.dumps(value)
-        entries.append(f" {json.dumps(key)}: {text}")
-    return "{\n" + ",\n".join(entries) + "\n}\n"
+    """Return a result as JSON text, a line per key, per parameter and per run."""
+    return json_lines(result, {"fits": 1, "runs": 2})
 
 
-def runs_to_json(runs: Sequence[Sequence[Mapping[str, Any]]]) -> str:
-    """Return the runs of all fits as JSON text, a line per run."""
-    of_fits = ["[\n   " + ",\n   ".join(json.dumps(run) for run in fit) + "]" for fit in runs]
-    return "[\n  " + ",\n  ".join(of_fits) + "]"
-
-
-def right_aligned(name: str, cells: Sequence[str]) -> list[str]:
-    """Return a column of equal width, its name first."""
-    width = max(map(len, [name, *cells]))
-    return [cell.rjust(width) for cell in [name, *cells]]
-
-
-def significant(value: float) -> str:
-    """Return a loss with two decimals, or four significant digits where it is small."""
-    return f"{value:.2f}" if abs(value) >= 10 else f"{value:.4g}"
-
-
-def counted(n: int, noun: str) -> str:
-    """Return a number with its noun: "1 subject", "2 subjects"."""
-    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
-
-
-def listed(subjects: Sequence[int], most: int = 5) -> str:
-    """Return subjects in words, the first few by id."""
-    named = ", ".join(str(subject) for subject in subjects[:most])
-    more = f" and {len(subjects) - most} more" if len(subjects) > most else ""
-    return f"subject{'s' if len(subjects) > 1 else ''} {named}{more}"
+def json_lines(value: Any, depths: Mapping[str, int], depth: int = 1, indent: str = " ") -> str:
+    """Return `value` as JSON text with a line per entry, down to `depth`; for the entries of a dict
+    named in `depths`, as much further."""
+    if depth == 0 or not value or not isinstance(value, Mapping | list):
+        return json.dumps(value)
+    deeper = indent + " "
+    if isinstance(value, Mapping):
+        lines = [
+            f"{json.dumps(key)}: {json_lines(each, {}, depth - 1 + depths.get(key, 0), deeper)}"
+            for key, each in value.items()
+        ]
+    else:
+        lines = [json_lines(each, {}, depth - 1, deeper) for each in value]
+    first, last = "{}" if isinstance(value, Mapping) else "[]"
+    return f"{first}\n{indent}" + f",\n{indent}".join(lines) + f"\n{indent[1:]}{last}"

@@ -99,6 +99,9 @@ def test_the_table_of_runs_by_hand(result):
     assert table["learning_rate"].tolist() == [0.4, 0.41, 0.5, 0.2, 1.0]
     assert table["steepest"].tolist()[:4] == [0.25] * 4 and np.isnan(table["steepest"][4])
     assert set(table["scale"]) == {"log"} and set(table["stopped"]) == {"num_steps"}
+    result["runs"][0][0]["gradient"] = None  # not polished
+    result["runs"][0][1]["gradient"] = {"learning_rate": None}  # a slope that is not finite
+    assert result.runs_table()["steepest"].isna().tolist() == [True, True, False, False, True]
 
 
 def test_the_verdict_in_words(result):

@@ -1,0 +1,145 @@
+"""What a `FitResult` says of itself: a title, a table in text or HTML, and a verdict in words."""
+
+from __future__ import annotations
+
+import shutil
+from collections import Counter
+from collections.abc import Sequence
+from html import escape
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from jaxcmr.results import FitResult
+
+__all__ = ["title", "to_html", "to_text", "verdict"]
+
+MARKS = {"upper": "^", "lower": "_", None: ""}
+"""What follows an estimate that lies on a bound."""
+
+
+def title(result: FitResult) -> str:
+    """Return a line that says what was fitted to how much."""
+    n, n_trials = len(result["fitness"]), sum(result.get("n_trials") or [])
+    what = f"{result.get('model') or 'a model'} by {result.get('loss') or 'a loss'}"
+    whose = "pooled" if result.get("pooled") else counted(n, "subject")
+    lists = f", {counted(n_trials, 'list')}" if n_trials else ""
+    cut = " (interrupted)" if result.get("interrupted") else ""
+    return f"{what}: {whose}{lists}{cut}"
+
+
+def verdict(result: FitResult) -> str:
+    """Return plain words on how far the fits can be trusted; see `FitResult.verdict`."""
+    if not result["fitness"]:
+        return "No fits."
+    if not result.get("runs"):
+        return "The runs of these fits were not kept."
+    return f"{agreement(result)} {bounds_in_words(result)}{unconverged(result)}"
+
+
+def agreement(result: FitResult) -> str:
+    """Return for how many subjects more than one run ended at the best loss."""
+    counts, subjects = result.agreement(), result["fits"]["subject"]
+    most = max(n_runs for _, n_runs in counts)
+    if most == 1:
+        return "Each fit is a single run: whether another would end elsewhere is not known."
+    alone = [subject for subject, (agree, _) in zip(subjects, counts, strict=True) if agree < 2]
+    whose = "1 pooled fit" if result.get("pooled") else counted(len(subjects), "subject")
+    unit = " nats" if result.get("loss_label") == "NLL" else ""
+    return (
+        f"Runs agree for {len(subjects) - len(alone)} of {whose}: 2 or more of {most} ended within "
+        f"{result['agree_within']:g}{unit} of the best"
+        + (f" (not for {listed(alone)})." if alone else ".")
+    )
+
+
+def bounds_in_words(result: FitResult) -> str:
+    """Return which parameters sit on which bound for how many subjects, the most frequent first."""
+    counts: dict[str, Counter[str]] = {}
+    for bounds in result.at_bound():
+        for name, end in bounds.items():
+            counts.setdefault(name, Counter())[end] += 1
+    if not counts:
+        return "No estimate is on a bound."
+    told = []
+    for name, by_end in sorted(counts.items(), key=lambda item: -item[1].total()):
+        ends = " and ".join(
+            end if len(by_end) == 1 else f"{n} {end}" for end, n in sorted(by_end.items())
+        )
+        told.append(f"{name} for {by_end.total()} ({ends})")
+    return f"Estimates on a bound: {', '.join(told)}."
+
+
+def unconverged(result: FitResult) -> str:
+    """Return which fits have not converged, after a space; nothing if all have."""
+    fits = zip(result["fits"]["subject"], result["converged"], strict=True)
+    subjects = [subject for subject, has_converged in fits if not has_converged]
+    return f" Not converged: {listed(subjects)}." if subjects else ""
+
+
+def to_text(result: FitResult, width: int | None = None) -> str:
+    """Return the table as text in blocks of at most `width` characters; see `FitResult.to_text`."""
+    subject, *others = [right_aligned(*column) for column in cells_of(result).items()]
+    width = width or shutil.get_terminal_size((100, 24)).columns
+    blocks = [[subject]]
+    for column in others:
+        if sum(len(c[0]) + 2 for c in blocks[-1]) + len(column[0]) > width:
+            blocks.append([subject])
+        blocks[-1].append(column)
+    return "\n\n".join(
+        "\n".join("  ".join(row) for row in zip(*block, strict=True)) for block in blocks
+    )
+
+
+def to_html(result: FitResult) -> str:
+    """Return title, table and verdict as HTML."""
+    cells = cells_of(result)
+    head = "".join(f"<th>{escape(name)}</th>" for name in cells)
+    rows = "".join(
+        f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>"
+        for row in zip(*cells.values(), strict=True)
+    )
+    return (
+        f"<p><b>{escape(title(result))}</b></p><table><thead><tr>{head}</tr></thead>"
+        f"<tbody>{rows}</tbody></table><p>{escape(verdict(result))}</p>"
+    )
+
+
+def cells_of(result: FitResult) -> dict[str, list[str]]:
+    """Return the table in words and rounded numbers, by column."""
+    fits, at_bound = result["fits"], result.at_bound()
+    cells = {
+        "subject": [str(subject) for subject in fits["subject"]],
+        result.get("loss_label", "loss"): [rounded(value) for value in result["fitness"]],
+    }
+    for name, values in fits.items():
+        if name != "subject":
+            pairs = zip(values, at_bound, strict=True)
+            cells[name] = [f"{value:.4g}{MARKS[ends.get(name)]}" for value, ends in pairs]
+    if result.get("runs"):
+        cells["agree"] = [f"{agree}/{n_runs}" for agree, n_runs in result.agreement()]
+    if result.get("converged"):
+        cells["converged"] = ["yes" if ended else "no" for ended in result["converged"]]
+    return cells
+
+
+def right_aligned(name: str, cells: Sequence[str]) -> list[str]:
+    """Return a column of equal width, its name first."""
+    width = max(map(len, [name, *cells]))
+    return [cell.rjust(width) for cell in [name, *cells]]
+
+
+def rounded(loss: float) -> str:
+    """Return a loss with two decimals, or four significant digits where it is small."""
+    return f"{loss:.2f}" if abs(loss) >= 10 else f"{loss:.4g}"
+
+
+def counted(n: int, noun: str) -> str:
+    """Return a number with its noun: "1 subject", "2 subjects"."""
+    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
+
+
+def listed(subjects: Sequence[int], most: int = 5) -> str:
+    """Return subjects in words, the first few by id."""
+    named = ", ".join(str(subject) for subject in subjects[:most])
+    more = f" and {len(subjects) - most} more" if len(subjects) > most else ""
+    return f"subject{'s' if len(subjects) > 1 else ''} {named}{more}"
