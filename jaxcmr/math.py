@@ -74,14 +74,12 @@ def scaled_power(
     Written with logarithms because the gradient of a quotient squares its denominator, which
     underflows. Entries up to `LEAST` count as zero for the same reason.
     """
-    exponent, log_largest = (
-        with_item_axis(exponent),
-        jnp.log(jnp.maximum(jnp.max(x, axis=0), LEAST)),
-    )
-    log_ratio = jnp.log(jnp.maximum(x, LEAST)) - log_largest[None]
+    log_x = jnp.log(jnp.maximum(x, LEAST))
+    log_ratio = log_x - jnp.log(jnp.maximum(jnp.max(x, axis=0), LEAST))[None]
     if log_weights is None:
-        return jnp.where(x <= LEAST, 0.0, jnp.exp(exponent * log_ratio))
-    behind, is_none = behind_the_best(exponent * log_ratio, log_weights, x <= LEAST)
+        return jnp.where(x <= LEAST, 0.0, jnp.exp(with_item_axis(exponent) * log_ratio))
+    log_strength = with_item_axis(exponent) * log_ratio
+    behind, is_none = behind_the_best(log_strength, log_weights, x <= LEAST)
     return jnp.where(is_none, 0.0, jnp.exp(behind))
 
 
@@ -106,7 +104,8 @@ def primacy_gradient(
 
     One number each, or events (n, 1) and parameters of several candidates, (candidates,).
     """
-    return with_item_axis(scale) * jnp.exp(with_item_axis(-decay) * study_event) + 1.0
+    fading = jnp.exp(with_item_axis(-decay) * study_event)
+    return with_item_axis(scale) * fading + 1.0
 
 
 def exponential_stop(

@@ -140,7 +140,9 @@ class MemorySearchLikelihoodFnGenerator(LikelihoodGenerator):
         events: str = "all",
     ) -> None:
         self.trial_sets = TrialSets(model_factory, dataset, features)
-        self.n_events, self.counts = events_that_count(self.trial_sets, events)
+        is_typed = getattr(self.trial_sets.factory, "choices_are_ids", False)
+        until = "list length" if is_typed else "all items"
+        self.n_events, self.counts = events_that_count(self.trial_sets, events, until)
         self.width = width_of_blocks(np.asarray(dataset["subject"]), MOST_AT_ONCE)
         self.replay: Replay | None = None
         if events == "all":
@@ -172,7 +174,7 @@ class MemorySearchLikelihoodFnGenerator(LikelihoodGenerator):
 
 
 def events_that_count(
-    trial_sets: TrialSets, events: str, until: str = "all items"
+    trial_sets: TrialSets, events: str, until: str
 ) -> tuple[Int[np.ndarray, " all_trials"], Bool[Array, "all_trials events"] | None]:
     """How many events of each trial count, and which; None for all up to the first 0.
 

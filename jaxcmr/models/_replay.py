@@ -96,9 +96,9 @@ class Study(NamedTuple):
         return self._remains(self._items() + self.lead - 1 - i)
 
     def _remains(self, lag: Int[Array, " items"]) -> Float[Array, "items candidates"]:
-        return jnp.where(
-            (lag >= 0)[:, None], self.drift_rate[None] * self.powers[jnp.abs(lag)], 0.0
-        )
+        is_there = (lag >= 0)[:, None]
+        powers = self.powers[jnp.abs(lag)]
+        return jnp.where(is_there, self.drift_rate[None] * powers, 0.0)
 
     def _items(self) -> Int[Array, " items"]:
         return jnp.arange(len(self.powers) - 1)
@@ -122,13 +122,13 @@ class Memories(NamedTuple):
     ) -> Cue:
         """What x gives, from ``units = x . e_i`` and ``contexts = x . c_(i + lead)``."""
         p = self.parameters
-        others = p["shared_support"] * jnp.sum(units, axis=0)
-        own = p["item_support"] - p["shared_support"]
+        others, own = p["shared_support"], p["item_support"] - p["shared_support"]
         attention = primacy_gradient(
             jnp.arange(len(units))[:, None], p["primacy_scale"], p["primacy_decay"]
         )
+        from_others, from_own = others * jnp.sum(units, axis=0), own[None] * units
         return Cue(
-            support=others[None] + own[None] * units + attention * contexts,
+            support=from_others[None] + from_own + attention * contexts,
             overlap=self.input(units, contexts),
         )
 
@@ -151,12 +151,10 @@ class Memories(NamedTuple):
     def of_start(self, list_length: Int[Array, ""]) -> Cue:
         """x = the context in which recall starts: that of the end of the list, drifted to c_0."""
         rate = self.parameters["start_drift_rate"]
-        keep = retained(self.study.powers[list_length], rate)[None]
+        keep = retained(self.study.powers[list_length], rate)
         end, start = self.study.contexts_in_context(list_length), self.study.contexts_in_context(0)
-        return self.cue(
-            units=keep * self.study.units_in_context(list_length),
-            contexts=keep * end + rate[None] * start,
-        )
+        units = self.study.units_in_context(list_length)
+        return self.cue(keep[None] * units, keep[None] * end + rate[None] * start)
 
 
 class Replay(eqx.Module):
@@ -202,15 +200,15 @@ class Replay(eqx.Module):
                 nats -= safe_log(probability, recalls | stops)
 
                 others = jax.lax.dynamic_slice_in_dim(order, j + 1, n_left)
-                keep = retained(cue.overlap[0], rate)[None]
-                cue = jax.tree.map(
-                    lambda now, table: (
-                        keep * jnp.pad(now[1:], ((0, 1), (0, 0)))
-                        + rate[None] * table.at[order[j], others].get(mode="promise_in_bounds")
-                    ),
-                    cue,
-                    by_item,
-                )
+                keep = retained(cue.overlap[0], rate)
+
+                def advance(now: Array, table: Array) -> Array:
+                    moved = jnp.pad(now[1:], ((0, 1), (0, 0)))
+                    kept = keep[None] * moved
+                    rows = table.at[order[j], others].get(mode="promise_in_bounds")
+                    return kept + rate[None] * rows
+
+                cue = jax.tree.map(advance, cue, by_item)
                 return (cue, nats), None
 
             for first in range(0, n_items, stride):

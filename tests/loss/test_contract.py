@@ -164,7 +164,7 @@ def test_terms_of_many_parameter_sets_are_those_of_each(generator, model):
         one = {**sets, "learning_rate": rates[i], "encoding_drift_rate": rates[34 - i]}
         alone = generator.pointwise_log_likelihood(trials, one)
         np.testing.assert_allclose(many[i], alone, rtol=1e-12, atol=1e-12)
-    with pytest.raises(ValueError, match=r"shape \(2,\), but 'learning_rate' of shape \(35,\)"):
+    with pytest.raises(ValueError, match="as many as the others"):
         generator.pointwise_log_likelihood(trials, {**sets, "encoding_drift_rate": [0.1, 0.2]})
 
 
