@@ -109,11 +109,7 @@ def test_usual_bounds_cover_the_parameters():
         ("encoding_drift_rate", 1.2),
         ("start_drift_rate", 1.2),
         ("recall_drift_rate", 1.2),
-        ("learning_rate", 1.5),
-        ("learning_rate", -0.5),
         ("item_support", -9.0),
-        ("shared_support", -9.0),
-        ("primacy_scale", -9.0),
         ("stop_probability_scale", -0.1),
     ],
 )
