@@ -7,7 +7,7 @@ import pytest
 import scipy.optimize
 from conftest import quick_jit
 
-from jaxcmr.optimize import Box
+from jaxcmr.optimize import Box, differential_evolution
 from jaxcmr.optimize._polish import polish
 from jaxcmr.optimize._slope import central_differences
 
@@ -158,3 +158,27 @@ def test_differences_stay_in_the_box(x64):
 
     at_corner = central_differences(func, box, jnp.asarray([0.0, 1.0], box.lower.dtype))
     np.testing.assert_allclose(at_corner, [0.0, -2.0], atol=0.01)
+
+
+def test_where_it_came_to_rest():
+    """True at the bottom of a bowl; False out of steps, without a finite slope or without polish.
+    `fun_search` is the value before the polish."""
+    options = {"maxiter": 3, "updating": "deferred", "init": "random"}
+    rough = differential_evolution(rosenbrock, [(-2, 2)] * 2, polish=False, **options)
+    fine = differential_evolution(rosenbrock, [(-2, 2)] * 2, **options)
+    assert fine.at_rest and not rough.at_rest
+    assert fine.fun < fine.fun_search == rough.fun == rough.fun_search
+    box = Box.from_bounds([(-2.0, 2.0)] * 2)
+    unit = jnp.array([0.1, 0.9])
+    ended = {steps: polish(rosenbrock, box, unit, jnp.array(steps)) for steps in (0, 1, 4)}
+    assert [int(end.njev) for end in ended.values()] == [0, 1, 4]
+    assert not any(end.at_rest for end in ended.values())
+    assert not polish(lambda x: x[0] * jnp.nan, box, unit).at_rest
+
+
+def test_an_error_of_the_function_is_not_taken_for_a_missing_slope():
+    def broken(x):
+        raise TypeError("a bug of the user")
+
+    with pytest.raises(TypeError, match="a bug of the user"):
+        polish(broken, Box.from_bounds([(0.0, 1.0)]), jnp.array([0.5]))
