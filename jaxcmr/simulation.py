@@ -14,6 +14,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from jaxcmr.datasets import check_mask
+from jaxcmr.names import find_named
 from jaxcmr.parameters import check_limits, require
 from jaxcmr.typing import MemorySearch, MemorySearchFactory, RecallDataset, TrialMask
 
@@ -110,7 +111,7 @@ def positions_of(
 
 
 def simulate_dataset(
-    model_factory: Callable[..., MemorySearchFactory],
+    model_factory: str | Callable[..., MemorySearchFactory],
     dataset: RecallDataset,
     parameters: Mapping[str, Any],
     *,
@@ -122,7 +123,7 @@ def simulate_dataset(
     """Return recalls that a model makes of the study lists of a data set.
 
     Args:
-        model_factory: ``(dataset, features) -> factory``, e.g. `jaxcmr.models.cmr.make_factory()`.
+        model_factory: name of a model, or ``(dataset, features) -> factory``.
         dataset: recall data; its study lists are studied again.
         parameters: values by name; or a fit result, or its ``fits``, whose lists give one value for
             each subject of ``fits["subject"]``. Lists of one hold for every trial if they are a
@@ -163,7 +164,7 @@ def simulate_dataset(
         raise ValueError(f"n_copies must be a whole number, at least 1; got {n_copies!r}.")
     trials = np.tile(np.flatnonzero(mask), n_copies)
     copies = np.repeat(np.arange(n_copies), mask.sum())
-    factory = model_factory(dataset, features)
+    factory = find_named("model", model_factory)(dataset, features)
     values = _values_by_trial(parameters, np.asarray(dataset["subject"]).reshape(-1)[trials])
     require(values, getattr(factory, "parameter_names", None) or ())
     check_limits(values, getattr(factory, "parameter_limits", None))

@@ -16,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
+from jaxcmr.names import find_named
 from jaxcmr.parameters import Limits, bind, doubles
 from jaxcmr.simulation import items_at, study
 from jaxcmr.typing import MemorySearch, MemorySearchFactory, Parameters, RecallDataset
@@ -90,7 +91,7 @@ class TrialSets:
     are asked for.
 
     Args:
-        model_factory: ``(dataset, features) -> factory``.
+        model_factory: name of a model, or ``(dataset, features) -> factory``.
         dataset: recall data; ``pres_itemnos`` is studied.
         features: passed to `model_factory`.
         choices: (trials, outputs) recalls as the model's choices, for models of more than what was
@@ -104,14 +105,14 @@ class TrialSets:
 
     def __init__(
         self,
-        model_factory: Callable[..., MemorySearchFactory],
+        model_factory: str | Callable[..., MemorySearchFactory],
         dataset: RecallDataset,
         features: Any,
         choices: np.ndarray | None = None,
     ) -> None:
         if choices is None:
             refuse_odd_recalls(dataset)
-        self.factory = model_factory(dataset, features)
+        self.factory = find_named("model", model_factory)(dataset, features)
         self.parameter_names: tuple[str, ...] | None = getattr(
             self.factory, "parameter_names", None
         )

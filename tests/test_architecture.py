@@ -20,8 +20,8 @@ MAY_IMPORT = {
     "results": {"_result_words", "files"},
     "_result_words": {"results"},
     "datasets": {"files", "names", "typing"},
-    "simulation": {"datasets", "parameters", "typing"},
-    "trials": {"parameters", "simulation", "typing"},
+    "simulation": {"datasets", "names", "parameters", "typing"},
+    "trials": {"names", "parameters", "simulation", "typing"},
     "components": {"math", "typing"},
     "models": {"components", "math", "parameters", "typing"},
     "analyses": {"typing"},
@@ -30,8 +30,8 @@ MAY_IMPORT = {
     "fitting": {"datasets", "names", "optimize", "results", "typing"},
     "_cache": set(),
 }
-"""What each room may import of ours, beside itself. `front` and `cli` put everything together;
-`names` looks a name up where it stands, and imports a shelf only when asked for one of its names."""
+"""What each room may import of ours, beside itself. `front` and `cli` put everything together.
+`names` imports a shelf only when it is asked for one of its names."""
 
 
 def rooms_imported(file):

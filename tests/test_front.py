@@ -4,6 +4,7 @@ import inspect
 import json
 import subprocess
 import sys
+import warnings
 
 import jax
 import numpy as np
@@ -210,6 +211,34 @@ def test_mistakes(small_data, settings, message):
     """A sentence each, before anything is searched."""
     with pytest.raises((ValueError, FileNotFoundError), match=message):
         jc.fit(small_data, progress=False, **settings)
+
+
+def test_names_do_wherever_objects_do(small_data, parameters):
+    """In losses and simulations made by hand, too; a wrong one is told with the nearest."""
+    by_name, by_object = (
+        jc.loss.MemorySearchLikelihoodFnGenerator(model, small_data)(np.arange(4), parameters, [])
+        for model in ("cmr", jc.MODELS["cmr"])
+    )
+    assert by_name(np.zeros(0)) == by_object(np.zeros(0))
+    simulated = jc.simulation.simulate_dataset("cmr", small_data, parameters)
+    expected = jc.simulation.simulate_dataset(jc.MODELS["cmr"], small_data, parameters)
+    np.testing.assert_array_equal(simulated["recalls"], expected["recalls"])
+    with pytest.raises(ValueError, match="Did you mean 'cmr'"):
+        jc.simulation.simulate_dataset("cmrr", small_data, parameters)
+
+
+def test_features_that_no_part_reads_are_a_warning(small_data, parameters):
+    """They would be taken to matter. Models that read them, or have none given, warn of nothing."""
+    data = {**small_data, "pres_itemids": small_data["pres_itemnos"]}
+    vectors = np.random.default_rng(0).random((6, 4))
+    for model in ("cmr", "positional_cmr", "cru"):
+        with pytest.warns(UserWarning, match="does not read features"):
+            jc.fit(data, model, features=vectors, search=TINY, progress=False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        jc.MODELS["semantic_cmr"](data, vectors)
+        jc.MODELS["confusable_cru"](data, 1.0 - np.eye(6))
+        jc.MODELS["cmr"](data)
 
 
 def test_a_model_of_ones_own_needs_bounds(small_data):

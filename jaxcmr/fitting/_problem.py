@@ -119,15 +119,17 @@ class FitProblem:
         """
         return self.generator(trial_indices, self.fixed, self.free_names)
 
-    def evaluate(self, estimates: Parameters, trial_mask: TrialMask) -> float:
+    def evaluate(
+        self, estimates: Parameters, trial_mask: TrialMask, *, double: bool | None = None
+    ) -> float:
         """Return the loss of the trials of a mask at the given parameters.
-
-        Losses with a slope are computed in double precision, as at the end of a polished fit;
-        others in the working precision.
 
         Args:
             estimates: a number for each free parameter by name; others are not read.
             trial_mask: (trials,) boolean.
+            double: compute in double precision, or in that of JAX. By default double for losses
+                with a slope, as at the end of a polished fit. (Losses that simulate would draw
+                other random numbers.)
 
         Raises:
             ValueError: a parameter is missing or not a number, or the mask does not fit.
@@ -138,7 +140,7 @@ class FitProblem:
                 raise ValueError(f"'{name}' must be a number; got {estimates.get(name)!r}.")
         x = np.array([float(estimates[name]) for name in self.free_names])
         loss = self.loss_of(rows)
-        if not self.has_slope:
+        if not (self.has_slope if double is None else double):
             return float(np.asarray(loss(jnp.asarray(x, jnp.result_type(float)))))
         with jax.enable_x64(True):
             return float(np.asarray(in_double([loss])[0](jnp.asarray(x))))
@@ -146,16 +148,21 @@ class FitProblem:
     def evaluate_result(self, result: FitResult) -> list[float]:
         """Return the loss of each fit of a result, computed anew at its estimates.
 
+        The precision is that of the fits: double where they were polished.
+
         Raises:
             ValueError: the result does not say which trials it was fitted to.
         """
         if result.get("trials") is None:
             raise ValueError("The result does not say which trials of the data were fitted.")
+        is_polished = self.has_slope and result["hyperparameters"]["polish"]
+        double = is_polished or result["precision"] == "float64"
         losses = []
         for row, ranges in enumerate(result["trials"]):
             mask = np.zeros(len(self.subjects), bool)
             mask[to_rows(ranges)] = True
-            losses.append(self.evaluate({n: v[row] for n, v in result["fits"].items()}, mask))
+            estimates = {name: values[row] for name, values in result["fits"].items()}
+            losses.append(self.evaluate(estimates, mask, double=double))
         return losses
 
     def pointwise_log_likelihood(

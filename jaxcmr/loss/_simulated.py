@@ -97,7 +97,7 @@ class Simulator:
 
     def __init__(
         self,
-        model_factory: Callable[..., MemorySearchFactory],
+        model_factory: str | Callable[..., MemorySearchFactory],
         dataset: RecallDataset,
         features: Any,
         n_simulations: int,

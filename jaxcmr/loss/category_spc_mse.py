@@ -27,7 +27,7 @@ class MemorySearchCategorySpcMseFnGenerator(SimulatedGenerator):
     curves.
 
     Args:
-        model_factory: ``(dataset, features) -> factory``.
+        model_factory: name of a model, or ``(dataset, features) -> factory``.
         dataset: recall data.
         features: passed to `model_factory`.
         category_field: names the field of `dataset` with the category of each studied item:
@@ -45,7 +45,7 @@ class MemorySearchCategorySpcMseFnGenerator(SimulatedGenerator):
 
     def __init__(
         self,
-        model_factory: Callable[..., MemorySearchFactory],
+        model_factory: str | Callable[..., MemorySearchFactory],
         dataset: RecallDataset,
         features: Any = None,
         *,

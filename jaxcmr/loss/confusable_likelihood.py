@@ -39,7 +39,7 @@ class ConfusableLikelihoodFnGenerator(LikelihoodGenerator):
 
     def __init__(
         self,
-        model_factory: Callable[..., MemorySearchFactory],
+        model_factory: str | Callable[..., MemorySearchFactory],
         dataset: RecallDataset,
         features: Any = None,
         *,

@@ -116,7 +116,7 @@ class MemorySearchLikelihoodFnGenerator(LikelihoodGenerator):
     """Makes sequence likelihoods of sets of trials of one data set (a `LossFnGenerator`).
 
     Args:
-        model_factory: ``(dataset, features) -> factory``.
+        model_factory: name of a model, or ``(dataset, features) -> factory``.
         dataset: recall data; its ``pres_itemnos`` are studied, its ``recalls`` scored.
         features: passed to `model_factory`.
         events: which events add to the loss. ``"all"``; ``"recalls"``: not the stop;
@@ -133,7 +133,7 @@ class MemorySearchLikelihoodFnGenerator(LikelihoodGenerator):
 
     def __init__(
         self,
-        model_factory: Callable[..., MemorySearchFactory],
+        model_factory: str | Callable[..., MemorySearchFactory],
         dataset: RecallDataset,
         features: Any = None,
         *,

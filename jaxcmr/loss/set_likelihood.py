@@ -61,7 +61,7 @@ class MemorySearchSetLikelihoodFnGenerator(LikelihoodGenerator):
     left out. Recall must then have stopped, unless all items were recalled.
 
     Args:
-        model_factory: ``(dataset, features) -> factory``.
+        model_factory: name of a model, or ``(dataset, features) -> factory``.
         dataset: recall data; its ``pres_itemnos`` are studied.
         features: passed to `model_factory`.
         n_orders: orders of a trial's items to average over. A trial whose items have no more orders
@@ -81,7 +81,7 @@ class MemorySearchSetLikelihoodFnGenerator(LikelihoodGenerator):
 
     def __init__(
         self,
-        model_factory: Callable[..., MemorySearchFactory],
+        model_factory: str | Callable[..., MemorySearchFactory],
         dataset: RecallDataset,
         features: Any = None,
         *,

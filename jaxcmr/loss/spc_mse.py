@@ -18,7 +18,7 @@ class MemorySearchSpcMseFnGenerator(SimulatedGenerator):
     """Makes serial-position-curve losses of sets of trials of one data set (a `LossFnGenerator`).
 
     Args:
-        model_factory: ``(dataset, features) -> factory``.
+        model_factory: name of a model, or ``(dataset, features) -> factory``.
         dataset: recall data.
         features: passed to `model_factory`.
         n_simulations: simulated recalls of each trial, each cut off at the number of recalls
@@ -32,7 +32,7 @@ class MemorySearchSpcMseFnGenerator(SimulatedGenerator):
 
     def __init__(
         self,
-        model_factory: Callable[..., MemorySearchFactory],
+        model_factory: str | Callable[..., MemorySearchFactory],
         dataset: RecallDataset,
         features: Any = None,
         *,

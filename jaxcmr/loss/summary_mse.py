@@ -71,7 +71,7 @@ class MemorySearchSummaryMseFnGenerator(SimulatedGenerator):
     """Makes losses by a summary of one's own of one data set (a `LossFnGenerator`).
 
     Args:
-        model_factory: ``(dataset, features) -> factory``.
+        model_factory: name of a model, or ``(dataset, features) -> factory``.
         dataset: recall data.
         features: passed to `model_factory`.
         summary: ``summary(recalls, fields, is_trial)``, a function written with `jax.numpy` that
@@ -101,7 +101,7 @@ class MemorySearchSummaryMseFnGenerator(SimulatedGenerator):
 
     def __init__(
         self,
-        model_factory: Callable[..., MemorySearchFactory],
+        model_factory: str | Callable[..., MemorySearchFactory],
         dataset: RecallDataset,
         features: Any = None,
         *,

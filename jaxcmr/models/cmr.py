@@ -6,6 +6,7 @@ Morton & Polyn (2016). `make_factory()` without arguments is the textbook model.
 
 from __future__ import annotations
 
+import warnings
 from collections import ChainMap
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -24,6 +25,7 @@ from jaxcmr.components import (
     PositionalTermination,
     PowerChoice,
     RecallState,
+    SourceCueMaker,
     TemporalContext,
     context_to_item,
     item_to_context,
@@ -433,7 +435,14 @@ class CMRMaker:
     cues: tuple[CueMaker, ...] = ()
 
     def __call__(self, dataset: RecallDataset, features: Any = None) -> CMRFactory:
-        """The factory of the models of the trials of `dataset`."""
+        """The factory of the models of the trials of `dataset`. Features that no cue reads are a
+        warning."""
+        if features is not None and all(isinstance(cue, SourceCueMaker) for cue in self.cues):
+            warnings.warn(
+                "This model does not read features: those given change nothing. Semantic models do "
+                "(see MODELS), or a cue of your own.",
+                stacklevel=2,
+            )
         n_items = int(np.max(dataset["listLength"]))
         made = CMRFactory(self.parts, n_items, tuple(cue(dataset, features) for cue in self.cues))
         if self.parts.fixed:

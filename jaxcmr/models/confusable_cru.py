@@ -184,7 +184,7 @@ class ConfusableCRUMaker:
         distances = as_distances(features)
         for name in ("pres_itemids", "rec_itemids"):
             refuse_other_than_letters(dataset, name, len(distances))
-        over_letters = replace(self.memory(dataset, features), n_items=len(distances))
+        over_letters = replace(self.memory(dataset), n_items=len(distances))
         return ConfusableCRUFactory(over_letters, distances)
 
 

@@ -96,6 +96,17 @@ def test_a_result_read_back_rebuilds_its_problem(small_data, parameters, result,
                                      result["fitness"])) > 1e-6)  # fmt: skip
 
 
+def test_an_unpolished_fit_is_evaluated_in_its_own_precision(small_data, parameters):
+    """Its losses are those of the search."""
+    options = {**QUICK, "bounds": BOUNDS, "polish": False}
+    fit = JaxDE(small_data, None, parameters, "cmr", "sequence_likelihood", options).fit_subjects(
+        EVERYONE
+    )
+    again = FitProblem.from_result(fit, small_data).evaluate_result(fit)
+    np.testing.assert_allclose(again, fit["fitness"], rtol=2e-6)
+    assert all(value == float(np.float32(value)) for value in again)
+
+
 def test_a_loss_without_slope_is_evaluated_as_it_was_searched(small_data, parameters):
     """Simulated recalls in another precision would be other recalls."""
     options = {**QUICK, "bounds": BOUNDS}
