@@ -26,7 +26,7 @@ from jaxcmr.fitting import JaxDE
 from jaxcmr.loss import MemorySearchLikelihoodFnGenerator
 from jaxcmr.models import MODELS
 from jaxcmr.models.gunn_polyn_2025 import PUBLISHED, VARIANTS
-from jaxcmr.typing import FitResult
+from jaxcmr.results import FitResult
 
 SHORT = {"num_steps": 50, "pop_size": 8, "scale": "alternate"}
 BROKEN = 0.05  # nats

@@ -17,7 +17,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 import figures
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
-TABLE = re.compile("<table.*?>(.*)</table>", re.DOTALL)  # as pandas writes it
+TABLE = re.compile("<table.*?>(.*?)</table>|<p>(.*?)</p>", re.DOTALL)
+"""A table, or a paragraph beside it, as pandas and `FitResult` write them."""
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
@@ -49,12 +50,18 @@ def render(path: Path) -> dict[str, Any]:
                     name = f"{path.stem}_{number}.png"
                     figures[name] = b64decode("".join(data["image/png"]))
                     blocks.append(f"![]({name})")
-                elif table := TABLE.search("".join(data.get("text/html", ""))):
-                    blocks.append(f'<div class="frame"><table>{table[1]}</table></div>')
+                elif parts := TABLE.findall("".join(data.get("text/html", ""))):
+                    blocks += [as_html(*part) for part in parts]
                 else:
                     blocks.append(as_output("".join(data["text/plain"])))
     blocks.append(f"---\n\nThis page is the notebook `examples/{path.name}`.")
     return {f"{path.stem}.md": "\n\n".join(blocks), **figures}
+
+
+def as_html(table: str, paragraph: str) -> str:
+    """A table or a paragraph of an output, as a block."""
+    inside = f"<table>{table}</table>" if table else f"<p>{paragraph}</p>"
+    return f'<div class="frame">{inside}</div>'
 
 
 def as_output(text: str) -> str:
