@@ -27,7 +27,7 @@ MAY_IMPORT = {
     "analyses": {"typing"},
     "loss": {"analyses", "math", "parameters", "simulation", "trials", "typing"},
     "optimize": set(),
-    "fitting": {"datasets", "names", "optimize", "results", "typing"},
+    "fitting": {"datasets", "names", "optimize", "parameters", "results", "typing"},
     "_cache": set(),
 }
 """What each room may import of ours, beside itself. `front` and `cli` put everything together.

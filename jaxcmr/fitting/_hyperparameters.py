@@ -10,6 +10,7 @@ import numpy as np
 
 from jaxcmr.names import did_you_mean
 from jaxcmr.optimize import POPULATIONS, STRATEGIES
+from jaxcmr.parameters import Limits, check_limits
 
 __all__ = [
     "DEFAULTS",
@@ -198,7 +199,7 @@ def check_parameters(
     base_params: Mapping[str, Any],
     bounds: Mapping[str, Sequence[float]],
     model_names: Sequence[str] | None,
-    limits: Mapping[str, tuple[float, float]],
+    limits: Limits | None,
 ) -> dict[str, float]:
     """Return the fixed parameters: those of `base_params` that are not free.
 
@@ -206,7 +207,7 @@ def check_parameters(
         base_params: values by name.
         bounds: of the free parameters, by name.
         model_names: parameters that the model reads, or None if it does not say.
-        limits: where the model exists, by parameter.
+        limits: lowest and highest value by parameter for which the model is defined.
 
     Raises:
         ValueError: a value that is not a finite number; a value or bounds outside of `limits`; a
@@ -220,7 +221,7 @@ def check_parameters(
             raise ValueError(f"base_params[{name!r}] must be a finite number; got {value!r}.")
         if name not in bounds:
             fixed[name] = float(value)
-    _check_limits({**bounds, **{name: [value, value] for name, value in fixed.items()}}, limits)
+    check_limits({**bounds, **fixed}, limits)
     if model_names is None:
         return fixed
     for name in fixed:
@@ -241,16 +242,3 @@ def check_parameters(
                 f"{did_you_mean(name, given)}"
             )
     return fixed
-
-
-def _check_limits(
-    bounds: Mapping[str, Sequence[float]], limits: Mapping[str, tuple[float, float]]
-) -> None:
-    """Raise a ValueError for bounds, or a fixed value, where the model does not exist."""
-    for name, (low, high) in bounds.items():
-        least, most = limits.get(name, (-np.inf, np.inf))
-        if low < least or high > most:
-            what = f"bounds [{low:g}, {high:g}]" if low < high else f"value {low:g}"
-            raise ValueError(
-                f"The model exists only for {name!r} from {least:g} to {most:g}; got {what}."
-            )

@@ -78,7 +78,7 @@ class FitProblem:
             fixed or {},
             self.bounds,
             getattr(self.generator, "parameter_names", None),
-            getattr(self.generator, "parameter_limits", None) or {},
+            getattr(self.generator, "parameter_limits", None),
         )
 
     @cached_property

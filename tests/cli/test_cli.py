@@ -223,7 +223,7 @@ def test_mistakes_are_told_in_a_sentence(data_file, capsys, arguments, message, 
             "[fixed]\nlearning_rat = 0.5",
             "cmr has no parameter 'learning_rat'. Did you mean 'learning_rate'?",
         ),
-        ("[bounds]\nlearning_rate = [0.0, 2.0]", "from 0 to 1"),
+        ("[bounds]\nlearning_rate = [0.0, 2.0]", "defined from 0.0 to 1.0 only"),
     ],
 )
 def test_mistakes_in_a_configuration_file(data_file, tmp_path, capsys, monkeypatch, text, message):

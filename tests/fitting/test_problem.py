@@ -221,9 +221,9 @@ def test_counts_by_hand(parameters):
         ({"loss_options": {"event": "all"}}, "does not have.*event"),
         (
             {"bounds": {**BOUNDS, "recall_drift_rate": [0.0, 3.0]}},
-            r"'recall_drift_rate' from 0 to 1",
+            r"'recall_drift_rate' is 3\.0, but",
         ),
-        ({"fixed": {"learning_rate": 1.5}}, r"'learning_rate' from 0 to 1; got value 1.5"),
+        ({"fixed": {"learning_rate": 1.5}}, r"'learning_rate' is 1\.5, but"),
         ({"bounds": {"encoding_drift_rate": [1e8, 1e8 + 1]}}, "encoding_drift_rate"),
         ({"features": np.ma.masked_array([[1.0]], [[True]])}, "features is a masked array"),
     ],
