@@ -70,7 +70,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "short runs, best_of 3": SHORT,
     "short runs, best_of 12": {**SHORT, "best_of": 12},
 }
-"""What is timed, by name: changes to HYPERPARAMETERS. The last is what the command line does."""
+"""What is timed, by name: changes to HYPERPARAMETERS. The last is the default search."""
 BEST_KNOWN = Path(__file__).with_name("best_known.json")
 REFERENCE_VERSION = "0.1.1"
 CALLS = 10  # that one time of a likelihood is the mean of

@@ -21,7 +21,6 @@ ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 TINY = "{'num_steps': 2, 'pop_size': 2, 'best_of': 2, 'polish': False}"
 DOOR = (
-    "jaxcmr",
     "jaxcmr.front",
     "jaxcmr.results",
     "jaxcmr.names",
