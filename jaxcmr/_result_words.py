@@ -42,13 +42,15 @@ def agreement(result: FitResult) -> str:
     most = max(n_runs for _, n_runs in counts)
     if most == 1:
         return "Each fit is a single run: whether another would end elsewhere is not known."
-    alone = [subject for subject, (agree, _) in zip(subjects, counts, strict=True) if agree < 2]
-    whose = "1 pooled fit" if result.get("pooled") else counted(len(subjects), "subject")
     unit = " nats" if result.get("loss_label") == "NLL" else ""
+    near = f"ended within {result['agree_within']:g}{unit} of the best"
+    if result.get("pooled"):
+        agree = counts[0][0]
+        return f"Runs {'agree' if agree > 1 else 'do not agree'}: {agree} of {most} {near}."
+    alone = [subject for subject, (agree, _) in zip(subjects, counts, strict=True) if agree < 2]
     return (
-        f"Runs agree for {len(subjects) - len(alone)} of {whose}: 2 or more of {most} ended within "
-        f"{result['agree_within']:g}{unit} of the best"
-        + (f" (not for {listed(alone)})." if alone else ".")
+        f"Runs agree for {len(subjects) - len(alone)} of {counted(len(subjects), 'subject')}: 2 or "
+        f"more of {most} {near}" + (f" (not for {listed(alone)})." if alone else ".")
     )
 
 
@@ -73,7 +75,9 @@ def unconverged(result: FitResult) -> str:
     """Return which fits have not converged, after a space; nothing if all have."""
     fits = zip(result["fits"]["subject"], result["converged"], strict=True)
     subjects = [subject for subject, has_converged in fits if not has_converged]
-    return f" Not converged: {listed(subjects)}." if subjects else ""
+    if not subjects:
+        return ""
+    return " Not converged." if result.get("pooled") else f" Not converged: {listed(subjects)}."
 
 
 def to_text(result: FitResult, width: int | None = None) -> str:

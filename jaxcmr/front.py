@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -156,7 +157,7 @@ def make_plan(
         raise ValueError(f"Unknown fitter {fitter!r}. {did_you_mean(fitter, FITTERS)}")
     check_not_forked()
     keep_compiled()
-    x64 = as_x64(precision)
+    x64, subjects = as_x64(precision), as_choice(subjects)
     results, paths = as_results(start_from)
     with jax.enable_x64(x64):
         dataset = load(data)
@@ -182,7 +183,7 @@ def make_plan(
         "model": name_of("model", model),
         "loss": name_of("loss", problem.loss),
         "where": where if isinstance(where, str) else None,
-        "subjects": subjects if isinstance(subjects, str | int) else [int(s) for s in subjects],
+        "subjects": subjects,
         "pooled": pooled,
         "features": as_path(features),
         "fitter": fitter,
@@ -298,19 +299,30 @@ def check_loss_options(loss: Any, options: Mapping[str, Any]) -> dict[str, Any]:
     return dict(options)
 
 
-def choose_trials(problem: FitProblem, where: Any, subjects: Any) -> TrialMask:
+def choose_trials(problem: FitProblem, where: Any, subjects: str | int | list[int]) -> TrialMask:
     """Return the mask of the trials of the chosen subjects that meet the condition."""
     mask = generate_trial_mask(problem.dataset, where or None)
-    present = np.unique(problem.subjects[mask])
-    if isinstance(subjects, str) and subjects == "all":
+    if subjects == "all":
         return mask
-    if isinstance(subjects, int | np.integer) and not isinstance(subjects, bool) and subjects > 0:
+    present = np.unique(problem.subjects[mask])
+    if isinstance(subjects, int):
         return mask & np.isin(problem.subjects, present[:subjects])
-    if not isinstance(subjects, str | int | Mapping) and len(chosen := list(subjects)) > 0:
-        for subject in chosen:
-            if subject not in present:
-                raise ValueError(f"Subject {subject} has no trials; there are {present.tolist()}.")
-        return mask & np.isin(problem.subjects, chosen)
+    for subject in subjects:
+        if subject not in present.tolist():
+            raise ValueError(f"Subject {subject} has no trials; there are {present.tolist()}.")
+    return mask & np.isin(problem.subjects.astype(object), subjects)
+
+
+def as_choice(subjects: Any) -> str | int | list[int]:
+    """Return "all", how many subjects, or a list of ids, as plain values."""
+    if isinstance(subjects, str) and subjects == "all":
+        return subjects
+    if isinstance(subjects, Integral) and not isinstance(subjects, bool) and int(subjects) > 0:
+        return int(subjects)
+    if isinstance(subjects, Iterable) and not isinstance(subjects, str | Mapping):
+        ids = list(subjects)
+        if ids and all(isinstance(each, Integral) for each in ids):
+            return [int(each) for each in ids]
     raise ValueError(f"subjects must be 'all', how many, or a list of ids; got {subjects!r}.")
 
 

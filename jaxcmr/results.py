@@ -163,7 +163,9 @@ class FitResult(dict[str, Any]):
         Raises:
             ValueError: the result has no fit of a subject.
         """
-        wanted = [subjects] if isinstance(subjects, int) else [int(each) for each in subjects]
+        wanted = [
+            int(each) for each in ([subjects] if isinstance(subjects, Integral) else subjects)
+        ]
         rows = {subject: row for row, subject in enumerate(self["fits"]["subject"])}
         missing = [subject for subject in wanted if subject not in rows]
         if missing:

@@ -89,7 +89,7 @@ def test_settings_reach_the_fit(small_data):
     result = jc.fit(
         small_data,
         where="subject != 7",
-        subjects=[3, 20],
+        subjects=np.array([3, 20]),
         fixed={"learning_rate": 0.5},
         bounds={"item_support": [1.0, 2.0]},
         search=TINY,
@@ -198,6 +198,8 @@ def test_simulated_from_a_result_alone(small_data, tmp_path):
         ({"loss_options": {"event": "all"}}, "no option 'event'. Did you mean 'events'?"),
         ({"subjects": 0}, "subjects must be"),
         ({"subjects": True}, "subjects must be"),
+        ({"subjects": "3"}, "subjects must be"),
+        ({"subjects": [3.5]}, "subjects must be"),
         ({"subjects": [4]}, "Subject 4 has no trials"),
         ({"where": "lenght == 3"}, "names no field"),
         ({"seed": 2**32}, "from 0 to 4294967295"),

@@ -120,6 +120,18 @@ def test_the_verdict_in_words(result):
     assert good.verdict().startswith("Each fit is a single run")
 
 
+def test_the_verdict_on_a_pooled_fit(result):
+    """Speaks of the fit, not of a subject -1."""
+    pooled = result.select(3)
+    pooled.update(pooled=True, converged=[False], fits={**pooled["fits"], "subject": [-1]})
+    assert pooled.verdict() == (
+        "Runs agree: 2 of 3 ended within 0.05 nats of the best. No estimate is on a bound. Not "
+        "converged."
+    )
+    pooled["runs"] = [pooled["runs"][0][::2]]
+    assert "Runs do not agree: 1 of 2 ended within" in pooled.verdict()
+
+
 def test_bounds_are_counted_by_end(result):
     """One subject at the upper bound, one at the lower; the parameter of most subjects first."""
     result["runs"][0][0]["at_bound"] = {"learning_rate": "lower"}
@@ -158,6 +170,8 @@ def test_selected_subjects_come_in_the_order_asked_for(result):
     assert both["fits"]["subject"] == [7, 3] and both["fitness"] == [20.0, 10.0]
     assert [len(of_fit) for of_fit in both["runs"]] == [2, 3]
     assert both["trials"] == [[[9, 13]], [[0, 9]]] and both["n_events"] == [12, 40]
+    for subject in (7, np.int64(7), [7], np.array([7])):
+        assert result.select(subject)["fits"]["subject"] == [7]
     with pytest.raises(ValueError, match=r"no fit of subject\(s\) \[8\]; there are \[3, 7\]"):
         result.select([3, 8])
 
