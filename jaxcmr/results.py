@@ -163,9 +163,8 @@ class FitResult(dict[str, Any]):
         Raises:
             ValueError: the result has no fit of a subject.
         """
-        wanted = [
-            int(each) for each in ([subjects] if isinstance(subjects, Integral) else subjects)
-        ]
+        many = subjects if isinstance(subjects, Iterable) else [subjects]
+        wanted = [int(each) for each in many]
         rows = {subject: row for row, subject in enumerate(self["fits"]["subject"])}
         missing = [subject for subject in wanted if subject not in rows]
         if missing:
