@@ -250,7 +250,7 @@ def test_ctrl_c_writes_what_is_done(data_file, tmp_path):
     out = tmp_path / "out"
     arguments = ["fit", data_file, "--num-steps", "1000000", "--best-of", "1", "--out", str(out)]
     path = tmp_path / "paper.toml"
-    path.write_text("[hyperparameters]\nrelative_tolerance = 0.0\npop_size = 2\n")
+    path.write_text("[hyperparameters]\nrelative_tolerance = 0.0\npop_size = 40\n")
     process = subprocess.Popen(
         [sys.executable, "-m", "jaxcmr.cli", *arguments, "--config", str(path)],
         stdout=subprocess.PIPE,
