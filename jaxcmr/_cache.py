@@ -46,7 +46,8 @@ def keep_compiled() -> None:
     wanted = os.environ.get(VARIABLE, "").strip()
     if wanted.lower() in ("off", "0", "no", "false"):
         return
-    folder = Path(wanted) if wanted else COMPILED
+    is_named = wanted.lower() not in ("", "on", "1", "yes", "true")
+    folder = Path(os.path.expanduser(wanted)).absolute() if is_named else COMPILED
     if folder is None or jax.config.jax_compilation_cache_dir is not None:  # type: ignore[attr-defined]
         return
     drop_damaged(folder)

@@ -39,7 +39,8 @@ def verdict(result: FitResult) -> str:
 def agreement(result: FitResult) -> str:
     """Return for how many subjects more than one run ended at the best loss."""
     counts, subjects = result.agreement(), result["fits"]["subject"]
-    most = max(n_runs for _, n_runs in counts)
+    numbers = {n_runs for _, n_runs in counts}
+    most, out_of = max(numbers), f" of {max(numbers)}" if len(numbers) == 1 else ""
     if most == 1:
         return "Each fit is a single run: whether another would end elsewhere is not known."
     unit = " nats" if result.get("loss_label") == "NLL" else ""
@@ -50,7 +51,7 @@ def agreement(result: FitResult) -> str:
     alone = [subject for subject, (agree, _) in zip(subjects, counts, strict=True) if agree < 2]
     return (
         f"Runs agree for {len(subjects) - len(alone)} of {counted(len(subjects), 'subject')}: 2 or "
-        f"more of {most} {near}" + (f" (not for {listed(alone)})." if alone else ".")
+        f"more{out_of} {near}" + (f" (not for {listed(alone)})." if alone else ".")
     )
 
 

@@ -239,25 +239,33 @@ def simulate(
         dataset,
         result,
         features=load_features(features),
-        trial_mask=trials_to_simulate(result, dataset, where),
+        trial_mask=trials_to_simulate(result, dataset, data, where),
         n_copies=n_copies,
         seed=seed,
     )
 
 
-def trials_to_simulate(result: Mapping[str, Any], dataset: RecallDataset, where: Any) -> TrialMask:
-    """Return the mask of `where`; without it that of the trials, or else the subjects, fitted."""
+def trials_to_simulate(
+    result: Mapping[str, Any], dataset: RecallDataset, source: Any, where: Any
+) -> TrialMask:
+    """Return the mask of `where`; without it that of the trials, or else the subjects, fitted.
+
+    The data that were fitted are known by their fingerprint: as they were given or, where `fit`
+    loaded them, as `dataset`.
+    """
     if where is not None:
         return generate_trial_mask(dataset, where)
     subjects = np.asarray(dataset["subject"]).reshape(-1)
     of_data, ranges = result.get("data"), result.get("trials")
-    if of_data and ranges is not None and of_data["fingerprint"] == fingerprint(dataset):
+    forms = [dataset, source] if isinstance(source, Mapping) else [dataset]
+    if of_data and ranges is not None and of_data["fingerprint"] in map(fingerprint, forms):
         mask = np.zeros(len(subjects), bool)
         for first, behind_last in (pair for of_fit in ranges for pair in of_fit):
             mask[first:behind_last] = True
         return mask
     fitted = result["fits"]["subject"]
-    return np.isin(subjects, fitted) if fitted != [-1] else np.ones(len(subjects), bool)
+    is_pooled = result.get("pooled", fitted == [-1])
+    return np.ones(len(subjects), bool) if is_pooled else np.isin(subjects.astype(object), fitted)
 
 
 def choose_parameters(
@@ -362,7 +370,7 @@ def load_features(features: Any) -> Any:
         if path.suffix == ".npy":
             return np.load(path)
         return np.loadtxt(path, delimiter=",", ndmin=2, encoding="utf-8-sig")
-    except ValueError as error:
+    except (ValueError, EOFError, IsADirectoryError) as error:
         raise ValueError(
             f"{path} does not hold features: an array of numbers in .npy, or rows of numbers with "
             f"commas and no header in .csv ({error})."
@@ -371,5 +379,5 @@ def load_features(features: Any) -> Any:
 
 def check_switch(name: str, value: Any) -> None:
     """Raise a ValueError unless a setting is True or False."""
-    if not isinstance(value, bool):
+    if not isinstance(value, bool | np.bool_):
         raise ValueError(f"{name} must be True or False; got {value!r}.")

@@ -10,7 +10,8 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from copy import deepcopy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,7 +43,16 @@ RUN_COLUMNS = (
 )
 """Keys of a run that are columns of the table of runs as they are."""
 
-SAME = ("model", "loss", "loss_options", "free", "fixed", "pooled", "precision")
+SAME = (
+    "model",
+    "loss",
+    "loss_options",
+    "features",
+    "free",
+    "fixed",
+    "pooled",
+    "precision",
+)
 """Keys in which results must agree to be put together."""
 
 
@@ -181,23 +191,23 @@ class FitResult(dict[str, Any]):
         """Return one result with the fits of all `results`, e.g. of parts of the subjects.
 
         The settings of the first are kept, the seconds added up. If the results are of different
-        data sets, ``data`` and ``trials`` are None, because rows then mean different things.
+        data sets, or of a model or loss without a name, ``data`` and ``trials`` are None: what was
+        fitted can then not be made again from the result.
 
         Raises:
-            ValueError: there are none, they differ in model, loss or parameters, or two hold a fit
-                of the same subject.
+            ValueError: there are none, they differ in model, loss, features or parameters or in
+                whether they were polished, or two hold a fit of the same subject.
         """
         results = [cls(result) for result in results]
         if not results:
             raise ValueError("There are no results to put together.")
         first = results[0]
         for other in results[1:]:
-            for key in SAME:
-                if other.get(key) != first.get(key):
-                    raise ValueError(
-                        f"Results that differ in {key!r} cannot be put together: "
-                        f"{first.get(key)!r} and {other.get(key)!r}."
-                    )
+            for key, one, another in differences(first, other):
+                raise ValueError(
+                    f"Results that differ in {key!r} cannot be put together: {one!r} and "
+                    f"{another!r}."
+                )
         subjects = [subject for result in results for subject in result["fits"]["subject"]]
         twice = [subject for subject, count in Counter(subjects).items() if count > 1]
         if twice:
@@ -214,7 +224,8 @@ class FitResult(dict[str, Any]):
             fit_time=sum(result.get("fit_time", 0.0) for result in results),
             interrupted=any(result.get("interrupted", False) for result in results),
         )
-        if any(result.get("data") != first.get("data") for result in results):
+        is_named = first.get("model") is not None and first.get("loss") is not None
+        if not is_named or any(result.get("data") != first.get("data") for result in results):
             joined.update(data=None, trials=None)
         return joined
 
@@ -223,14 +234,17 @@ class FitResult(dict[str, Any]):
 
         Args:
             path: the file.
-            overwrite: also replace a result that holds subjects that this one lacks.
+            overwrite: also replace a result that holds subjects that this one lacks, or a file
+                that is not a result.
 
         Raises:
-            ValueError: the file holds a result with subjects that this one lacks.
+            ValueError: the file holds a result with subjects that this one lacks, or is not a
+                result of this version.
         """
         target = Path(path)
-        if target.exists() and not overwrite:
-            lost = set(subjects_in(target)) - set(self["fits"]["subject"])
+        if target.exists() and target.stat().st_size and not overwrite:
+            there = FitResult.load(target)["fits"].get("subject", [])
+            lost = set(there) - set(self["fits"]["subject"])
             if lost:
                 raise ValueError(
                     f"{target} holds the fits of {len(lost)} subject(s) that this result lacks: "
@@ -242,17 +256,21 @@ class FitResult(dict[str, Any]):
     def load(cls, path: str | os.PathLike[str]) -> FitResult:
         """Read a result that `save` or ``jaxcmr fit`` wrote, also one of earlier versions.
 
+        Args:
+            path: the file, or a folder of ``jaxcmr fit`` with its ``result.json``.
+
         Raises:
             FileNotFoundError: there is no such file.
             ValueError: the file is not a result.
         """
+        path = Path(path, "result.json") if Path(path).is_dir() else Path(path)
         try:
-            result = json.loads(read_text(Path(path)))
+            result = json.loads(read_text(path))
         except json.JSONDecodeError as error:
             raise ValueError(f"{path} is not the result of a fit: not JSON ({error}).") from error
         if not isinstance(result, dict) or "fits" not in result:
             raise ValueError(f"{path} is not the result of a fit: it has no 'fits'.")
-        if result.get("schema", 1) > SCHEMA:
+        if not isinstance(result.get("schema", 1), int) or result.get("schema", 1) > SCHEMA:
             raise ValueError(
                 f"{path} was written by a later version of jaxcmr (schema {result['schema']}; this "
                 f"version reads up to {SCHEMA})."
@@ -275,6 +293,10 @@ class FitResult(dict[str, Any]):
         each beginning with the subject.
         """
         return to_text(self, width)
+
+    def copy(self) -> FitResult:
+        """Return a copy that may be changed without changing this result."""
+        return deepcopy(self)
 
     def __repr__(self) -> str:
         return f"{title(self)}\n\n{to_text(self)}\n\n{verdict(self)}"
@@ -303,12 +325,16 @@ def in_words(bounds: Mapping[str, str]) -> str:
     return ", ".join(f"{name} ({end})" for name, end in bounds.items())
 
 
-def subjects_in(path: Path) -> list[int]:
-    """Return the subjects of the result in a file; none if it is not a result."""
-    try:
-        return list(FitResult.load(path)["fits"].get("subject", []))
-    except ValueError:
-        return []
+def differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> Iterator[tuple[str, Any, Any]]:
+    """Yield what two results differ in that must be the same to put them together."""
+
+    def comparable(result: Mapping[str, Any]) -> dict[str, Any]:
+        polish = result.get("hyperparameters", {}).get("polish")
+        return {**{key: result.get(key) for key in SAME}, "polish": polish}
+
+    for key, value in comparable(one).items():
+        if value != comparable(other)[key]:
+            yield key, value, comparable(other)[key]
 
 
 def to_json(result: Mapping[str, Any]) -> str:

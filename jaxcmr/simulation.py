@@ -15,10 +15,12 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from jaxcmr.datasets import check_mask
 from jaxcmr.names import find_named
+from jaxcmr.optimize import check_not_forked
 from jaxcmr.parameters import check_limits, require
 from jaxcmr.typing import MemorySearch, MemorySearchFactory, RecallDataset, TrialMask
 
 __all__ = [
+    "check_count",
     "check_seed",
     "compiled_once",
     "items_at",
@@ -51,7 +53,10 @@ def compiled_once(function: Callable[P, T]) -> Callable[P, T]:
     def call(*args: P.args, **kwargs: P.kwargs) -> T:
         leaves = jax.tree.leaves((args, kwargs))
         is_traced = any(isinstance(leaf, jax.core.Tracer) for leaf in leaves)
-        return (function if is_traced else compiled)(*args, **kwargs)
+        if is_traced:
+            return function(*args, **kwargs)
+        check_not_forked()
+        return compiled(*args, **kwargs)
 
     return call
 
@@ -72,6 +77,12 @@ def check_seed(seed: Any) -> int:
             f"seed must be a whole number from 0 to {LARGEST_SEED} (2**32 - 1); got {seed!r}."
         )
     return int(seed)
+
+
+def check_count(name: str, value: Any) -> None:
+    """Raise a ValueError unless a number of things is a whole number, at least 1."""
+    if not isinstance(value, Integral) or isinstance(value, bool) or int(value) < 1:
+        raise ValueError(f"{name} must be a whole number, at least 1; got {value!r}.")
 
 
 @compiled_once
@@ -155,13 +166,13 @@ def simulate_dataset(
     >>> simulated["recalls"].shape, simulated["copy"].ravel().tolist()
     ((2, 3), [1, 2])
     """
+    check_not_forked()
     mask = np.ones(len(dataset["recalls"]), bool)
     if trial_mask is not None:
         mask = check_mask(trial_mask, len(mask))
     if not mask.any():
         raise ValueError("The trial mask selects no trials: there is nothing to simulate.")
-    if not isinstance(n_copies, Integral) or n_copies < 1:
-        raise ValueError(f"n_copies must be a whole number, at least 1; got {n_copies!r}.")
+    check_count("n_copies", n_copies)
     trials = np.tile(np.flatnonzero(mask), n_copies)
     copies = np.repeat(np.arange(n_copies), mask.sum())
     factory = find_named("model", model_factory)(dataset, features)
@@ -209,7 +220,7 @@ def _values_by_trial(
     parameters: Mapping[str, Any], subjects: np.ndarray
 ) -> dict[str, Float[np.ndarray, " trials"]]:
     """Each parameter's value in every trial, given the trials' subjects."""
-    is_pooled = parameters.get("pooled") is True
+    is_pooled = parameters.get("pooled")
     fits = parameters.get("fits", parameters)
     values = {n: np.asarray(v) for n, v in fits.items() if n not in ("subject", "pooled")}
     fitted = np.asarray(fits.get("subject", [-1])).reshape(-1).tolist()
@@ -225,7 +236,7 @@ def _values_by_trial(
         raise ValueError(
             f"Lists of {n_fits} values need 'subject', the {n_fits} subjects that they are of."
         )
-    if n_fits == 1 and (is_pooled or fitted == [-1]):
+    if n_fits == 1 and (fitted == [-1] if is_pooled is None else is_pooled):
         rows = np.zeros(len(subjects), int)
     else:
         row_of = {subject: row for row, subject in enumerate(fitted)}

@@ -111,7 +111,7 @@ class TrialSets:
         choices: np.ndarray | None = None,
     ) -> None:
         if choices is None:
-            refuse_odd_recalls(dataset)
+            check_recalls(dataset)
         self.factory = find_named("model", model_factory)(dataset, features)
         self.parameter_names: tuple[str, ...] | None = getattr(
             self.factory, "parameter_names", None
@@ -182,8 +182,8 @@ class TrialSets:
         return max(1, (n_trials - unfilled) // self.width + unfilled)
 
 
-def refuse_odd_recalls(dataset: RecallDataset) -> None:
-    """Raises a ValueError for recalls, or items, that would be taken for others."""
+def check_recalls(dataset: RecallDataset) -> None:
+    """Raise a ValueError for recalls, or items, that would be taken for others."""
     items, recalls = np.asarray(dataset["pres_itemnos"]), np.asarray(dataset["recalls"])
     n_items = int(np.max(dataset["listLength"]))
     studied = np.pad(items > 0, ((0, 0), (1, 0)), constant_values=True)  # 0 is a stop

@@ -67,6 +67,13 @@ def test_a_cache_folder_that_is_not_absolute_counts_as_not_set(monkeypatch, base
     assert _cache.default_folder() == tmp_path / "absolute" / "jaxcmr"
 
 
+@pytest.mark.parametrize(("wanted", "folder"), [("~/x", "x"), ("1", ".cache/jaxcmr")])
+def test_the_folder_may_be_said_as_in_a_shell(tmp_path, wanted, folder):
+    """Not a folder called "~" where one stands, nor one called "1"."""
+    found = run(JAXCMR_COMPILE_CACHE=wanted, HOME=str(tmp_path))[-1]
+    assert found == str(tmp_path / folder)
+
+
 def test_without_a_home_there_is_no_cache(monkeypatch):
     """As in a container that runs as a user without a name."""
 

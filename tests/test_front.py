@@ -172,6 +172,11 @@ def test_simulated_from_a_result_alone(small_data, tmp_path):
     for source in (result, tmp_path / "result.json", json.loads(json.dumps(result))):
         simulated = jc.simulate(source, small_data, n_copies=2, seed=3)
         assert simulated["subject"].ravel().tolist() == ([3] * 9 + [8]) * 2
+    as_floats = {**small_data, "subject": small_data["subject"].astype(float)}
+    hyperparams = {"bounds": jc.usual_bounds("cmr"), **TINY, "progress_bar": False}
+    fitter = jc.JaxDE(as_floats, None, {}, "cmr", "sequence_likelihood", hyperparams)
+    some = fitter.fit_subjects(np.arange(20) < 3)
+    assert len(jc.simulate(some, as_floats)["recalls"]) == 3
     other = {name: values[::-1] for name, values in small_data.items()}
     assert jc.simulate(result, other)["subject"].ravel().tolist() == [8] + [3] * 9
     assert len(jc.simulate(result, small_data, where="subject == 8")["recalls"]) == 1

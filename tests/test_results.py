@@ -107,8 +107,8 @@ def test_the_table_of_runs_by_hand(result):
 def test_the_verdict_in_words(result):
     """Who agrees, which parameters sit on bounds for how many subjects, who has not converged."""
     assert result.verdict() == (
-        "Runs agree for 1 of 2 subjects: 2 or more of 3 ended within 0.05 nats of the best (not "
-        "for subject 7). Estimates on a bound: learning_rate for 1 (upper). Not converged: "
+        "Runs agree for 1 of 2 subjects: 2 or more ended within 0.05 nats of the best (not for "
+        "subject 7). Estimates on a bound: learning_rate for 1 (upper). Not converged: "
         "subject 7."
     )
     good = result.select(3)
@@ -192,9 +192,18 @@ def test_parts_of_different_data_lose_their_rows(result):
     assert whole["fits"]["subject"] == [3, 7]
 
 
+def test_parts_of_what_has_no_name_cannot_be_made_again(result):
+    """Two models without a name may be two models."""
+    result["model"] = None
+    whole = FitResult.concat([result.select(3), result.select(7)])
+    assert whole["data"] is None and whole["trials"] is None
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
+        ({"features": "sha256:1"}, "differ in 'features'"),
+        ({"hyperparameters": {"polish": False}}, "differ in 'polish'"),
         ({"model": "cru"}, "differ in 'model'"),
         ({"free": {"learning_rate": [0.0, 0.5]}}, "differ in 'free'"),
         ({"fixed": {"item_support": 3.0}}, "differ in 'fixed'"),
@@ -248,6 +257,7 @@ def test_results_of_earlier_versions_still_load(tmp_path):
         ("[1, 2]", "has no 'fits'"),
         ('{"fitness": [1.0]}', "has no 'fits'"),
         ('{"fits": {}, "schema": 99}', "later version"),
+        ('{"fits": {}, "schema": "2"}', "later version"),
         ("", "not JSON"),
     ],
 )
@@ -279,6 +289,26 @@ def test_a_shorter_result_does_not_replace_a_longer_one(result, tmp_path):
     assert FitResult.load(path)["fits"]["subject"] == [3]
     result.save(path)
     assert FitResult.load(path) == result
+
+
+@pytest.mark.parametrize("text", ['{"my": "notes"}', "notes", '{"fits": {}, "schema": 99}'])
+def test_a_file_that_is_not_a_result_is_not_replaced(result, tmp_path, text):
+    """Unless asked to; an empty file holds nothing."""
+    path = tmp_path / "result.json"
+    path.write_text(text)
+    with pytest.raises(ValueError, match=r"result\.json"):
+        result.save(path)
+    assert path.read_text() == text
+    result.save(path, overwrite=True)
+    assert FitResult.load(path) == FitResult.load(tmp_path) == result
+    path.write_text("")
+    result.save(path)
+
+
+def test_a_copy_is_a_result_of_its_own(result):
+    other = result.copy()
+    other["fits"]["learning_rate"][0] = 0.0
+    assert isinstance(other, FitResult) and result["fits"]["learning_rate"][0] == 0.4
 
 
 def test_a_save_that_fails_leaves_the_file_as_it_was(result, tmp_path):

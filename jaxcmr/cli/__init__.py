@@ -94,7 +94,9 @@ def add_settings(fit: argparse.ArgumentParser) -> None:
     add("--where", "--query", metavar="CONDITION", help='trials to use, e.g. "listtype == -1"')
     add("--subjects", type=parse_subjects, metavar="all|N|ID,ID,...", help="every subject, the "
         "first N, or those with these ids (one id: 'ID,'); default: all")  # fmt: skip
-    add("--pooled", action="store_true", default=None, help="one parameter set for all subjects")
+    add(
+        "--pooled", action=argparse.BooleanOptionalAction, help="one parameter set for all subjects"
+    )
     add("--fixed", action="append", metavar="NAME=VALUE", help="hold a parameter at a value")
     add("--bounds", action="append", metavar="NAME=LOW:HIGH", help="bounds of a parameter")
     add("--features", metavar="FILE", help="what the model needs of items: .npy or .csv")
@@ -107,7 +109,7 @@ def add_settings(fit: argparse.ArgumentParser) -> None:
     add("--seed", type=int, metavar="N", help="of all randomness; default: 0")
     add("--start-from", action="append", metavar="RESULT.json", help="an earlier run, e.g. of a "
         "special case of the model; may be given more than once")  # fmt: skip
-    add("--no-progress", action="store_false", default=None, dest="progress", help="no bar")
+    add("--progress", action=argparse.BooleanOptionalAction, help="show a bar (default)")
 
 
 def gather(options: argparse.Namespace) -> dict[str, Any]:
@@ -115,6 +117,8 @@ def gather(options: argparse.Namespace) -> dict[str, Any]:
     from jaxcmr.cli._config import read_config
 
     config = read_config(options.config) if options.config else {}
+    if options.data is not None:
+        config.pop("data_fingerprint", None)  # of other data
     for name in VALUES:
         if getattr(options, name) is not None:
             config[name] = getattr(options, name)

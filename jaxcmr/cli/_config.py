@@ -97,7 +97,7 @@ def with_paths(config: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     def from_here(text: Any) -> Any:
         if not isinstance(text, str) or not text:
             return text
-        is_path = (folder / text).exists() or Path(text).suffix or Path(text).parent != Path(".")
+        is_path = (folder / text).is_file() or Path(text).suffix or Path(text).parent != Path(".")
         return os.path.normpath(folder / text) if is_path else text
 
     return {**config, **{name: mapped(config[name], from_here) for name in PATHS if name in config}}
@@ -108,7 +108,7 @@ def write_config(path: Path, config: Mapping[str, Any]) -> None:
     import tomli_w
 
     def from_there(text: Any) -> Any:
-        if not isinstance(text, str) or not Path(text).exists():
+        if not isinstance(text, str) or not Path(text).is_file():
             return text  # the name of a bundled data set
         try:
             return Path(os.path.relpath(text, path.parent)).as_posix()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import platform
 import signal
 import sys
@@ -12,12 +13,13 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import jax
 import numpy as np
 
 from jaxcmr._cache import COMPILED
+from jaxcmr._result_words import counted
 from jaxcmr.cli._config import write_config
 from jaxcmr.cli._figure import save_spc_figure
 from jaxcmr.cli._folder import claim_folder
@@ -44,20 +46,47 @@ def run(settings: Mapping[str, Any], wanted: Path | None) -> int:
     """
     plan = plan_run(settings)
     config = {**plan.settings, "data_fingerprint": plan.problem.data_fingerprint}
-    with claim_folder(config, wanted) as out:
-        write_config(out / "config.toml", config)
-        print(
-            f"Fitting {config['model']} by {config['loss']} to {plan.n_subjects} subjects, "
-            f"{plan.trial_mask.sum()} trials of {config['data']}."
-        )
+    path = None
+    with claim_folder(config, wanted) as out, ended_by_terminate():
         try:
-            result = plan.run()
-        except FitInterrupted as interruption:
-            result = interruption.result
-        record = FitResult({**result, "run": describe_run(config)})
-        with no_interruption():
-            path = save(record, out)
-        return report(plan, result, path)
+            write_config(out / "config.toml", config)
+            print(
+                f"Fitting {config['model']} by {config['loss']} to "
+                f"{counted(plan.n_subjects, 'subject')}, {plan.trial_mask.sum()} trials of "
+                f"{config['data']}."
+            )
+            result, error = search(plan)
+            if error is None or result["fitness"]:
+                with no_interruption():
+                    path = save(FitResult({**result, "run": describe_run(config)}), out)
+            if error is not None:
+                if path is not None:
+                    print(f"The subjects that were done before an error are in {path}.")
+                raise error
+            return report(plan, result, path or out)
+        except KeyboardInterrupt:
+            if path is None:
+                raise
+            print(
+                f"jaxcmr: interrupted after the fits were written to {path}: only the figure is "
+                "missing",
+                file=sys.stderr,
+            )
+            return 130
+
+
+def search(plan: Plan) -> tuple[FitResult, Exception | None]:
+    """Return what a run finds, and the error that ended it before its end, if any.
+
+    Errors and interruptions carry the fits of the subjects that were done.
+    """
+    try:
+        return plan.run(), None
+    except FitInterrupted as interruption:
+        return interruption.result, None
+    except Exception as error:
+        nothing = FitResult(fitness=[], fits={})
+        return cast(FitResult, getattr(error, "result", nothing)), error
 
 
 def plan_run(settings: Mapping[str, Any]) -> Plan:
@@ -83,30 +112,23 @@ def plan_run(settings: Mapping[str, Any]) -> Plan:
 def save(record: FitResult, out: Path) -> Path:
     """Write a result into a folder, and return where.
 
-    An interrupted run that would replace more subjects than it has goes into a file beside.
+    A result that lacks subjects that an earlier one of the same run holds goes into a file beside.
     """
-    path = out / "result.json"
-    try:
-        record.save(path, overwrite=not record["interrupted"])
-    except ValueError:
-        path = out / "result.interrupted.json"
-        record.save(path, overwrite=True)
-    return path
+    others = (f"result.interrupted{'' if i == 1 else f'-{i}'}.json" for i in itertools.count(1))
+    for name in itertools.chain(["result.json"], others):
+        try:
+            record.save(out / name, overwrite=not record["interrupted"])
+            return out / name
+        except ValueError:
+            continue
+    raise AssertionError("there is always another name")
 
 
 def report(plan: Plan, result: FitResult, path: Path) -> int:
     """Print the table and the verdict, draw the figure, and return the exit status."""
-    try:
-        if result["fitness"]:
-            print(f"\n{result.to_text()}\n\n{result.verdict()}")
-            draw(plan, result, path.parent / "spc.png")
-    except KeyboardInterrupt:
-        print(
-            f"jaxcmr: interrupted while the figure was drawn: only the figure is missing; the fits "
-            f"are in {path}",
-            file=sys.stderr,
-        )
-        return 130
+    if result["fitness"]:
+        print(f"\n{result.to_text()}\n\n{result.verdict()}")
+        draw(plan, result, path.parent / "spc.png")
     if result["interrupted"]:
         n_done, n_fits = len(result["fitness"]), 1 if plan.pooled else plan.n_subjects
         print(f"Interrupted with {n_done} of {n_fits} subjects done; their fits are in {path}.")
@@ -141,16 +163,31 @@ def describe_run(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 @contextmanager
+def ended_by_terminate() -> Iterator[None]:
+    """Let a request to terminate, as a scheduler sends it, end the block as Ctrl-C would."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@contextmanager
 def no_interruption() -> Iterator[None]:
     """Let Ctrl-C wait until the block has ended: a file that is being written would be lost."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     waiting: list[Any] = []
-    before = signal.signal(signal.SIGINT, lambda *event: waiting.append(event))
+    signals = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.signal(each, lambda *event: waiting.append(event)) for each in signals]
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        for each, handler in zip(signals, before, strict=True):
+            signal.signal(each, handler)
     if waiting:
         raise KeyboardInterrupt

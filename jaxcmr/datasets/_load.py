@@ -66,7 +66,7 @@ def load(
     path = Path(source)
     if path.is_file():
         return _load_table(path) if path.suffix.lower() in SEPARATORS else load_data(path)
-    if source in BUNDLED:
+    if str(source) in BUNDLED:
         return load_bundled(str(source))
     if not path.suffix:
         raise ValueError(

@@ -6,6 +6,8 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor
+from contextlib import ExitStack
+from numbers import Integral
 from typing import Any, NamedTuple
 
 import jax
@@ -184,10 +186,12 @@ class Fitter(ABC):
         if n_subjects > 1 and self.hyperparameters["progress_bar"]:
             print(
                 f"Pooled fit: one parameter set for {mask.sum()} trials of {n_subjects} subjects. "
-                "(fit_subjects gives each subject its own.)"
+                "(fit_subjects, or pooled=False, gives each subject its own.)"
             )
-        fits = [(int(subject_id), mask)]
-        return self._fit_each(fits, start_from, watchers, states, pool)
+        if not isinstance(subject_id, Integral):
+            raise ValueError(f"subject_id must be a whole number; got {subject_id!r}.")
+        fits, is_pooled = [(int(subject_id), mask)], subject_id == POOLED
+        return self._fit_each(fits, is_pooled, start_from, watchers, states, pool)
 
     def fit_subjects(
         self,
@@ -209,17 +213,19 @@ class Fitter(ABC):
 
         Raises:
             ValueError: as `fit`.
-            FitInterrupted: Ctrl-C; its ``result`` holds the subjects done so far.
+            FitInterrupted: Ctrl-C; its ``result`` holds the subjects done so far. So does the
+                ``result`` of any other error that ends the fit on its way.
         """
         masks, subjects = make_subject_trial_masks(trial_mask, self.problem.subjects)
         fits = [(int(s), mask) for s, mask in zip(subjects, masks, strict=True) if mask.any()]
         if not fits:
             raise ValueError("The trial mask selects no trials: there is nothing to fit.")
-        return self._fit_each(fits, start_from, watchers, states, pool)
+        return self._fit_each(fits, False, start_from, watchers, states, pool)
 
     def _fit_each(
         self,
         fits: Sequence[tuple[int, TrialMask]],
+        is_pooled: bool,
         start_from: Sequence[FitResult],
         watchers: Sequence[Watcher],
         states: States | None,
@@ -241,38 +247,42 @@ class Fitter(ABC):
                 self.hyperparameters,
                 [fits[i] for i in done],
                 [of_fits[i] for i in done],
+                pooled=is_pooled,
                 interrupted=len(done) < len(fits),
                 fit_time=time.perf_counter() - began,
             )
 
-        following = [*default_watchers(self.hyperparameters, len(fits)), *watchers]
         try:
-            for lane in self.search(runs, self.hyperparameters, polishes, pool):
-                run = runs[lane.lane]
-                if not np.isfinite(lane.energy):
-                    raise ValueError(nowhere_finite(run.subject))
-                if lane.result is not None:
-                    records[lane.lane] = self._record(run, lane)
-                n_done = sum(all(records[i : i + n_runs]) for i in range(0, len(runs), n_runs))
-                report = RunReport(
-                    run.subject,
-                    run.number,
-                    lane.generation,
-                    lane.energy,
-                    lane.seconds,
-                    lane.state,
-                    records[lane.lane],
-                    n_done,
-                    len(fits),
-                )
+            with ExitStack() as stack:
+                following = [*default_watchers(self.hyperparameters, len(fits)), *watchers]
                 for watcher in following:
-                    watcher.update(report)
+                    stack.callback(watcher.close)
+                for lane in self.search(runs, self.hyperparameters, polishes, pool):
+                    run = runs[lane.lane]
+                    if not np.isfinite(lane.energy):
+                        raise ValueError(nowhere_finite(run.subject))
+                    if lane.result is not None:
+                        records[lane.lane] = self._record(run, lane)
+                    n_done = sum(all(records[i : i + n_runs]) for i in range(0, len(runs), n_runs))
+                    report = RunReport(
+                        run.subject,
+                        run.number,
+                        lane.generation,
+                        lane.energy,
+                        lane.seconds,
+                        lane.state,
+                        records[lane.lane],
+                        n_done,
+                        len(fits),
+                    )
+                    for watcher in following:
+                        watcher.update(report)
+            return result_so_far()
         except KeyboardInterrupt:
             raise FitInterrupted(result_so_far(), len(fits)) from None
-        finally:
-            for watcher in following:
-                watcher.close()
-        return result_so_far()
+        except Exception as error:
+            keep_result(error, result_so_far())
+            raise
 
     def _make_runs(
         self,
@@ -331,6 +341,16 @@ def id_words(subject: int) -> list[int]:
     """Return a subject id as words of 32 bits, for random draws: one unless it is beyond that."""
     is_wide = not -(2**31) <= subject < 2**32
     return [subject % 2**32, *([(subject >> 32) % 2**32] if is_wide else [])]
+
+
+def keep_result(error: Exception, result: FitResult) -> None:
+    """Attach the fits that are done to an error that ends the others."""
+    if result["fitness"]:
+        error.result = result  # type: ignore[attr-defined]
+        error.add_note(
+            f"{len(result['fitness'])} fit(s) were done before: they are in this exception's "
+            "`result`."
+        )
 
 
 def nowhere_finite(subject: int) -> str:

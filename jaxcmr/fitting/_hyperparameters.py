@@ -153,7 +153,8 @@ def check_bounds(bounds: Mapping[str, Any]) -> dict[str, list[float]]:
         if not (np.isfinite(low) and np.isfinite(high) and low < high):
             raise ValueError(
                 f"Bounds of {name!r} must be finite with low < high; got [{low}, {high}]. "
-                "To hold a parameter at a value, give it in base_params instead."
+                "To hold a parameter at a value, give it in base_params instead (fixed= of "
+                "jaxcmr.fit)."
             )
         checked[name] = [low, high]
     return checked

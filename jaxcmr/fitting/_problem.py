@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import pickle
 from collections.abc import Mapping
 from functools import cached_property, partial
 from typing import Any
@@ -13,9 +14,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxcmr.datasets import as_fields, check_data, check_mask, fingerprint
+from jaxcmr.datasets._fields import count_trials, is_whole
 from jaxcmr.fitting._hyperparameters import check_bounds, check_parameters, is_finite
 from jaxcmr.fitting._trials import to_rows
-from jaxcmr.names import find_named, name_of
+from jaxcmr.names import did_you_mean, find_named, name_of
 from jaxcmr.optimize import check_not_forked, in_double
 from jaxcmr.results import FitResult
 from jaxcmr.typing import Bounds, LossFn, LossFnGenerator, Parameters, RecallDataset, TrialMask
@@ -68,6 +70,7 @@ class FitProblem:
         options = dict(loss_options or {})
         if isinstance(loss, partial) and not loss.args:
             loss, options = loss.func, {**loss.keywords, **options}
+        options = {name: as_plain(value) for name, value in options.items()}
         self.dataset = as_dataset(dataset)
         self.features = as_features(features)
         self.bounds = check_bounds(bounds)
@@ -125,16 +128,22 @@ class FitProblem:
         """Return the loss of the trials of a mask at the given parameters.
 
         Args:
-            estimates: a number for each free parameter by name; others are not read.
+            estimates: a number for each free parameter by name, as in the ``fits`` of a result.
             trial_mask: (trials,) boolean.
             double: compute in double precision, or in that of JAX. By default double for losses
                 with a slope, as at the end of a polished fit. (Losses that simulate would draw
                 other random numbers.)
 
         Raises:
-            ValueError: a parameter is missing or not a number, or the mask does not fit.
+            ValueError: a parameter is missing, unknown or not a number, or another number than that
+                at which it is fixed; or the mask does not fit.
         """
+        check_not_forked()
         rows = np.flatnonzero(check_mask(trial_mask, len(self.subjects)))
+        for name, value in self.fixed.items():
+            if name in estimates and estimates[name] != value:
+                raise ValueError(f"'{name}' is fixed at {value} here; got {estimates[name]!r}.")
+        self._check_names(estimates)
         for name in self.free_names:
             if not is_finite(estimates.get(name)):
                 raise ValueError(f"'{name}' must be a number; got {estimates.get(name)!r}.")
@@ -148,13 +157,19 @@ class FitProblem:
     def evaluate_result(self, result: FitResult) -> list[float]:
         """Return the loss of each fit of a result, computed anew at its estimates.
 
-        The precision is that of the fits: double where they were polished.
+        The precision is that of the fits: double where they were polished. (Losses of fits in
+        single precision come out to its rounding error, some millionths of their value.)
 
         Raises:
-            ValueError: the result does not say which trials it was fitted to.
+            ValueError: the result is of another problem, or does not say which trials were fitted.
         """
         if result.get("trials") is None:
             raise ValueError("The result does not say which trials of the data were fitted.")
+        if result["data"]["fingerprint"] != self.data_fingerprint:
+            raise ValueError("The result is of other data than this problem.")
+        for name, here in (("free", self.bounds), ("fixed", self.fixed)):
+            if result[name] != here:
+                raise ValueError(f"The result has other {name} parameters than this problem.")
         is_polished = self.has_slope and result["hyperparameters"]["polish"]
         double = is_polished or result["precision"] == "float64"
         losses = []
@@ -186,11 +201,18 @@ class FitProblem:
             raise ValueError(f"{self._loss_name() or 'This loss'} is not a likelihood.")
         everything = np.ones(len(self.subjects), bool)
         mask = everything if trial_mask is None else check_mask(trial_mask, len(self.subjects))
-        known = getattr(self.generator, "parameter_names", None)
+        self._check_names(parameters)
         given = {**self.fixed, **parameters}
-        if known is not None:
-            given = {name: value for name, value in given.items() if name in known}
-        return pointwise(np.flatnonzero(mask), given)
+        known = getattr(self.generator, "parameter_names", None) or given
+        return pointwise(np.flatnonzero(mask), {n: v for n, v in given.items() if n in known})
+
+    def _check_names(self, parameters: Parameters) -> None:
+        """Raise a ValueError for a parameter that is neither free nor fixed nor of the model."""
+        of_model = getattr(self.generator, "parameter_names", None) or ()
+        known = {*self.free_names, *self.fixed, *of_model}
+        for name in parameters:
+            if name not in known and name != "subject":
+                raise ValueError(f"There is no parameter {name!r}. {did_you_mean(name, known)}")
 
     def count(self, trial_mask: TrialMask) -> tuple[int, int | None]:
         """Return how many trials a mask selects, and how many scored events they hold.
@@ -208,13 +230,26 @@ class FitProblem:
 
     @property
     def fingerprint(self) -> str:
-        """A SHA-256 that tells two problems apart: of data, features, names and parameters."""
-        about = json.dumps([self.describe(), self.bounds, self.fixed], sort_keys=True)
+        """A SHA-256 that tells two problems apart: of data, features, names and parameters.
+
+        What has no name, such as a model of one's own, enters by what pickle makes of it.
+        """
+        unnamed = [
+            hashlib.sha256(pickle.dumps(thing)).hexdigest()
+            for thing, name in (
+                (self.model, name_of("model", self.model)),
+                (self.loss, self._loss_name()),
+                (self.features, "an array" if is_numeric(self.features) else None),
+                (self.loss_options, None),
+            )
+            if name is None and thing is not None
+        ]
+        about = json.dumps([self.describe(), self.bounds, self.fixed, unnamed], sort_keys=True)
         return f"sha256:{hashlib.sha256(about.encode()).hexdigest()}"
 
     def describe(self) -> dict[str, Any]:
         """Return what a result says of its problem, as JSON: names, options and fingerprints."""
-        numeric = isinstance(self.features, np.ndarray)
+        is_array = is_numeric(self.features)
         return {
             "model": name_of("model", self.model),
             "loss": self._loss_name(),
@@ -222,7 +257,7 @@ class FitProblem:
             "loss_label": getattr(self.generator, "label", "loss"),
             "agree_within": getattr(self.generator, "agree_within", 0.05),
             "data": {"n_trials": len(self.subjects), "fingerprint": self.data_fingerprint},
-            "features": fingerprint({"features": self.features}) if numeric else None,
+            "features": fingerprint({"features": self.features}) if is_array else None,
         }
 
     def _loss_name(self) -> str | None:
@@ -295,10 +330,17 @@ class FitProblem:
 
 
 def as_dataset(dataset: RecallDataset) -> dict[str, np.ndarray]:
-    """Return the fields of a data set as arrays; a ValueError if there are no subjects."""
+    """Return the fields of a data set as arrays, one row per trial, with whole-number subjects."""
     fields = as_fields(dataset)
     if "subject" not in fields:
         raise ValueError(f"The data set needs a field 'subject'; it has {sorted(fields)}.")
+    count_trials(fields)
+    subjects = fields["subject"]
+    if subjects.dtype.kind == "f":
+        if not np.all(is_whole(subjects)):
+            odd = subjects[~is_whole(subjects)][0]
+            raise ValueError(f"Subjects are whole numbers; got {odd}.")
+        fields["subject"] = subjects.astype(np.int64)
     return fields
 
 
@@ -317,6 +359,16 @@ def as_features(features: Any) -> Any:
     if array is None or array.dtype.kind not in "biuf" or array.ndim == 0:
         return features
     return array.astype(array.dtype.newbyteorder("="), copy=False)
+
+
+def is_numeric(features: Any) -> bool:
+    """Return whether features are an array of numbers."""
+    return isinstance(features, np.ndarray) and features.dtype.kind in "biuf"
+
+
+def as_plain(value: Any) -> Any:
+    """Return an option with NumPy's numbers as Python's."""
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def as_json(value: Any) -> Any:

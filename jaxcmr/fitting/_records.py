@@ -12,7 +12,7 @@ import numpy as np
 from jaxcmr.fitting._search_space import SearchSpace
 from jaxcmr.fitting._trials import to_ranges
 from jaxcmr.optimize import LaneReport
-from jaxcmr.results import POOLED, SCHEMA, FitResult
+from jaxcmr.results import SCHEMA, FitResult
 from jaxcmr.typing import TrialMask
 
 if TYPE_CHECKING:
@@ -97,6 +97,7 @@ def to_result(
     fits: Sequence[tuple[int, TrialMask]],
     runs: Sequence[Sequence[Any]],
     *,
+    pooled: bool,
     interrupted: bool,
     fit_time: float,
 ) -> FitResult:
@@ -108,6 +109,7 @@ def to_result(
         fits: subject id and trials of each fit.
         runs: for each fit the records of its runs, of which the lowest wins (the first among
             equals).
+        pooled: whether the fit is one to trials of all subjects together.
         interrupted: whether fits are missing.
         fit_time: seconds.
     """
@@ -118,7 +120,7 @@ def to_result(
     return FitResult(
         schema=SCHEMA,
         **problem.describe(),
-        pooled=any(subject == POOLED for subject, _ in fits),
+        pooled=pooled,
         precision=str(np.dtype(jnp.result_type(float))),
         fixed=dict(problem.fixed),
         free={name: list(pair) for name, pair in problem.bounds.items()},

@@ -46,7 +46,7 @@ def estimates_for(
     rows = {subject: row for row, subject in enumerate(fitted)}
     if len(rows) < len(fitted):
         raise ValueError(f"start_from: a fit has more than one row of a subject: {fitted}.")
-    is_pooled = result.get("pooled", True) and fitted == [POOLED]
+    is_pooled = result.get("pooled", fitted == [POOLED]) and len(fitted) == 1
     missing = [] if is_pooled else [subject for subject in subjects if subject not in rows]
     if missing:
         whose = "all trials together" if missing == [POOLED] else f"subject(s) {missing[:5]}"

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from jaxcmr.parameters import Limits
-from jaxcmr.simulation import check_seed, positions_of, recall_freely
+from jaxcmr.simulation import check_count, check_seed, positions_of, recall_freely
 from jaxcmr.trials import TrialSet, TrialSets, as_rows
 from jaxcmr.typing import MemorySearch, MemorySearchFactory, Parameters, RecallDataset
 
@@ -103,8 +103,7 @@ class Simulator:
         n_simulations: int,
         seed: int,
     ) -> None:
-        if n_simulations < 1:
-            raise ValueError(f"n_simulations is at least 1; got {n_simulations}.")
+        check_count("n_simulations", n_simulations)
         self.trial_sets = TrialSets(model_factory, dataset, features)
         sets = self.trial_sets
         self.observed = np.asarray(jax.vmap(positions_of)(sets.pres_itemnos, sets.choices))

@@ -20,7 +20,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from jaxcmr.loss._likelihood import LikelihoodGenerator, TrialLikelihood
 from jaxcmr.loss.sequence_likelihood import event_nll
-from jaxcmr.simulation import check_seed
+from jaxcmr.simulation import check_count, check_seed
 from jaxcmr.trials import TrialSet, TrialSets
 from jaxcmr.typing import MemorySearch, MemorySearchFactory, Parameters, RecallDataset
 
@@ -91,8 +91,7 @@ class MemorySearchSetLikelihoodFnGenerator(LikelihoodGenerator):
     ) -> None:
         if events not in ("all", "recalls"):
             raise ValueError(f"events is one of all, recalls; got {events!r}.")
-        if n_orders < 1:
-            raise ValueError(f"n_orders is at least 1; got {n_orders}.")
+        check_count("n_orders", n_orders)
         self.trial_sets = TrialSets(model_factory, dataset, features)
         if getattr(self.trial_sets.factory, "allows_repeats", False):
             raise ValueError(

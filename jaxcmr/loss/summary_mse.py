@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, ClassVar
 
@@ -14,6 +14,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from jaxcmr.loss._order import places_in
 from jaxcmr.loss._simulated import SimulatedGenerator, SimulatedRecalls, Simulator
+from jaxcmr.optimize import program_fingerprint
 from jaxcmr.simulation import compiled_once
 from jaxcmr.trials import as_rows
 from jaxcmr.typing import MemorySearchFactory, Parameters, RecallDataset
@@ -41,6 +42,7 @@ class SummaryMse(eqx.Module):
     fields: dict[str, Array]
     observed: Float[Array, "..."]
     summary: Summary = eqx.field(static=True)
+    version: Hashable = eqx.field(static=True)  # what the summary computes: see `version_of`
     is_wide: bool = eqx.field(static=True)  # the summary is computed with numbers of 64 bits
 
     has_slope: ClassVar[bool] = False
@@ -64,7 +66,10 @@ class SummaryMse(eqx.Module):
         return jnp.where(finite, values, 0.0).sum(0) / jnp.maximum(finite.sum(0), 1)
 
     def _summarise(self, recalls: Int[Array, "trials outputs"]) -> Float[Array, "..."]:
-        return summarise(self.summary, recalls, self.fields, self.is_trial, self.is_wide)
+        dtype = jnp.result_type(float)
+        with in_64_bits(self.is_wide):
+            summary = self.summary(recalls, self.fields, self.is_trial)
+            return jnp.asarray(summary).astype(dtype)
 
 
 class MemorySearchSummaryMseFnGenerator(SimulatedGenerator):
@@ -135,6 +140,7 @@ class MemorySearchSummaryMseFnGenerator(SimulatedGenerator):
         indices = as_rows(trial_indices, len(self.recalls))
         simulated = self.simulate(indices, base_params, free_param_names)
         recalls, fields, is_trial = self._rows(indices)
+        version = version_of(self.summary, recalls, fields, is_trial, self.is_wide)
         return SummaryMse(
             simulated,
             jnp.asarray(places_in(simulated.trials.blocks, indices)),
@@ -142,6 +148,7 @@ class MemorySearchSummaryMseFnGenerator(SimulatedGenerator):
             fields,
             summarise(self.summary, recalls, fields, is_trial, self.is_wide),
             self.summary,
+            version,
             self.is_wide,
         )
 
@@ -182,12 +189,24 @@ def summarise(
 ) -> Array:
     """The summary as real numbers of the working precision, computed in double if `is_wide`."""
     dtype = jnp.result_type(float)
+    version = version_of(summary, recalls, fields, is_trial, is_wide)
     with in_64_bits(is_wide):
-        return jnp.asarray(_compiled(summary, recalls, fields, is_trial)).astype(dtype)
+        return jnp.asarray(_compiled(summary, version, recalls, fields, is_trial)).astype(dtype)
+
+
+def version_of(
+    summary: Summary, recalls: Array, fields: Fields, is_trial: Array, is_wide: bool
+) -> Hashable:
+    """Return what tells two versions of a summary apart: it may read variables that have changed
+    since it was compiled."""
+    with in_64_bits(is_wide):
+        return program_fingerprint(summary, recalls, fields, is_trial)
 
 
 @eqx.filter_jit
-def _compiled(summary: Summary, recalls: Array, fields: Fields, is_trial: Array) -> Array:
+def _compiled(
+    summary: Summary, version: Hashable, recalls: Array, fields: Fields, is_trial: Array
+) -> Array:
     return summary(recalls, fields, is_trial)
 
 

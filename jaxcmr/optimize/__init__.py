@@ -5,6 +5,7 @@ Knows nothing of memory models. `differential_evolution` minimises one function;
 """
 
 from jaxcmr.optimize._box import Box
+from jaxcmr.optimize._fingerprint import fingerprint as program_fingerprint
 from jaxcmr.optimize._fork import check_not_forked
 from jaxcmr.optimize._lanes import LaneReport, evolve_lanes
 from jaxcmr.optimize._minimize import differential_evolution
@@ -25,4 +26,5 @@ __all__ = [
     "differential_evolution",
     "evolve_lanes",
     "in_double",
+    "program_fingerprint",
 ]

@@ -212,7 +212,6 @@ def test_mistakes_are_told_in_a_sentence(data_file, capsys, arguments, message, 
         ("features = 'paper.toml'", "paper.toml does not hold features"),
         ("start_from = 'paper.toml'", "paper.toml is not the result of a fit: not JSON"),
         ("start_from = [3]", "a list of results or paths"),
-        ("data_fingerprint = 'sha256:0'", "has changed since the configuration was written"),
         ("[loss_options]\nevent = 'all'", "no option 'event'. Did you mean 'events'?"),
         ("[loss_options]\nevents = 'none'", "events is one of"),
         ("[model]\nname = 'cmr'", "'model' must be text"),
@@ -296,6 +295,73 @@ def test_an_interrupted_run_leaves_a_longer_result_alone(data_file, tmp_path, mo
         monkeypatch.undo()
         assert fit(*arguments) == 0
         assert json.loads(finished)["fits"] == read(out)[0]["fits"]
+
+
+def watch(monkeypatch, error, after):
+    """Raises `error` in each run of the shell once so many subjects are done."""
+
+    class Watcher:
+        def update(self, report):
+            if report.n_done == after:
+                raise error
+
+        def close(self):
+            pass
+
+    monkeypatch.setattr("jaxcmr.fitting._fitter.default_watchers", lambda *_: [Watcher()])
+
+
+def test_an_error_on_the_way_keeps_the_subjects_done(data_file, tmp_path, monkeypatch, capsys):
+    """They are written, and the message says where."""
+    watch(monkeypatch, ValueError("a watcher's error"), 2)
+    out = tmp_path / "out"
+    assert fit(data_file, "--out", str(out), *QUICK) == 2
+    told = capsys.readouterr()
+    assert "a watcher's error" in told.err and "result.json" in told.out
+    assert len(read(out)[0]["fitness"]) == 2 and read(out)[0]["interrupted"]
+
+
+def test_interrupted_runs_do_not_replace_each_other(data_file, tmp_path, monkeypatch):
+    """Unless the later one has all that the earlier one had."""
+    out = tmp_path / "out"
+    for after in (3, 2, 1):
+        watch(monkeypatch, KeyboardInterrupt, after)
+        assert fit(data_file, "--out", str(out), *QUICK) == 130
+    results = {path.name: FitResult.load(path) for path in out.glob("result*.json")}
+    found = {name: len(result["fitness"]) for name, result in results.items()}
+    assert found["result.json"] == 3 and len(found) > 1
+
+
+def test_a_request_to_terminate_ends_a_run_as_ctrl_c_does(data_file, tmp_path):
+    """A scheduler sends it when time is up: what is done is written."""
+    out = tmp_path / "out"
+    path = tmp_path / "paper.toml"
+    path.write_text("[search]\nrelative_tolerance = 0.0\npop_size = 40\n")
+    arguments = [data_file, "--num-steps", "1000000", "--best-of", "1", "--out", str(out)]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "jaxcmr.cli", "fit", *arguments, "--config", str(path)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    shown = ""
+    while "generation=" not in shown and process.poll() is None:
+        shown += process.stderr.read(1)
+    process.send_signal(signal.SIGTERM)
+    stdout, _ = process.communicate(timeout=120)
+    assert process.returncode == 130 and "of 4 subjects done" in stdout
+    assert read(out)[0]["interrupted"] and not (out / ".running").exists()
+
+
+def test_other_data_than_those_of_the_configuration(data_file, small_data, tmp_path):
+    """May be named: options win, and the fingerprint is of the data of the file."""
+    assert fit(data_file, "--subjects", "1", "--out", str(tmp_path / "one"), *QUICK) == 0
+    recalls = small_data["recalls"].copy()
+    recalls[0] = 0
+    save_data({**small_data, "recalls": recalls}, tmp_path / "other.h5")
+    config = ["--config", str(tmp_path / "one" / "config.toml")]
+    assert fit(str(tmp_path / "other.h5"), *config, "--out", str(tmp_path / "two")) == 0
+    assert read(tmp_path / "two")[1]["data"] == "../other.h5"
 
 
 def test_ctrl_c_while_the_figure_is_drawn(data_file, tmp_path, monkeypatch, capsys):

@@ -243,6 +243,88 @@ def test_a_table_is_refused_with_the_line_to_write(parameters):
         JaxDE(table, None, parameters, "cmr", "sequence_likelihood", {"bounds": BOUNDS})
 
 
+def test_a_result_of_another_problem_is_not_evaluated(problem, small_data, parameters, result):
+    """Other data or other fixed values would give other losses for these fits."""
+    turned = {name: values[::-1] for name, values in small_data.items()}
+    other = FitProblem(turned, "cmr", "sequence_likelihood", BOUNDS, fixed=parameters)
+    with pytest.raises(ValueError, match="other data"):
+        other.evaluate_result(result)
+    fixed = {**parameters, "learning_rate": 0.1}
+    other = FitProblem(small_data, "cmr", "sequence_likelihood", BOUNDS, fixed=fixed)
+    with pytest.raises(ValueError, match="other fixed"):
+        other.evaluate_result(result)
+    at = {"encoding_drift_rate": 0.6, "choice_sensitivity": 2.0}
+    with pytest.raises(ValueError, match=r"'learning_rate' is fixed at 0\.4 here; got 0\.9"):
+        problem.evaluate({**at, "learning_rate": 0.9}, EVERYONE)
+    for method in (problem.evaluate, problem.pointwise_log_likelihood):
+        with pytest.raises(ValueError, match="Did you mean 'learning_rate'"):
+            method({**at, "lerning_rate": 0.9}, EVERYONE)
+
+
+@pytest.mark.parametrize(
+    ("field", "values", "message"),
+    [
+        ("subject", np.linspace(1, 2, 20), r"whole numbers; got 1\.05"),
+        ("listLength", np.full((10, 1), 6), "10 rows but 'subject' has 20"),
+    ],
+)
+def test_data_that_do_not_line_up(small_data, parameters, field, values, message):
+    with pytest.raises(ValueError, match=message):
+        FitProblem(
+            {**small_data, field: values}, "cmr", "sequence_likelihood", BOUNDS, fixed=parameters
+        )
+
+
+def test_problems_with_models_of_ones_own_are_told_apart(small_data, parameters):
+    """Though neither has a name."""
+    one, other = (
+        FitProblem(
+            small_data,
+            cmr.make_factory(fixed={"item_support": value}),
+            "sequence_likelihood",
+            BOUNDS,
+            fixed={k: v for k, v in parameters.items() if k != "item_support"},
+        ).fingerprint
+        for value in (1.0, 2.0)
+    )
+    assert one != other
+
+
+def test_options_may_be_numbers_of_numpy(small_data, parameters):
+    def make(n_simulations):
+        options = {"n_simulations": n_simulations}
+        return FitProblem(
+            small_data, "cmr", "spc_mse", BOUNDS, fixed=parameters, loss_options=options
+        )
+
+    assert make(np.int64(3)).describe()["loss_options"] == {"n_simulations": 3}
+    with pytest.raises(ValueError, match="n_simulations must be a whole number"):
+        make(2.5)
+
+
+def test_a_summary_that_reads_what_has_changed(small_data, parameters):
+    """Its new value counts, in the loss and in the data: it was compiled with the old one."""
+    wanted = [1]
+
+    def first_is(recalls, fields, is_trial):
+        return ((recalls[:, 0] == wanted[0]) & is_trial).sum() / is_trial.sum()
+
+    loss = functools.partial(MemorySearchSummaryMseFnGenerator, summary=first_is, n_simulations=4)
+    at = {"encoding_drift_rate": 0.6, "choice_sensitivity": 2.0}
+    problem = FitProblem(small_data, "cmr", loss, BOUNDS, fixed=parameters)
+    values = []
+    for wanted[0] in (1, 6):
+        values.append(problem.evaluate(at, EVERYONE))
+        renewed = functools.partial(
+            MemorySearchSummaryMseFnGenerator,
+            summary=lambda *given: first_is(*given),
+            n_simulations=4,
+        )
+        fresh = FitProblem(small_data, "cmr", renewed, BOUNDS, fixed=parameters)
+        assert values[-1] == fresh.evaluate(at, EVERYONE)
+    assert values[0] != values[1]
+
+
 def test_evaluating_leaves_precision_as_it_was(problem):
     assert problem.evaluate({"encoding_drift_rate": 0.6, "choice_sensitivity": 2.0}, EVERYONE) > 0
     assert not jax.config.jax_enable_x64

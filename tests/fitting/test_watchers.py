@@ -8,6 +8,7 @@ import pytest
 
 from jaxcmr.fitting import FitInterrupted, JaxDE, ScipyDE
 from jaxcmr.optimize import _program
+from jaxcmr.simulation import simulate_dataset
 
 BOUNDS = {"encoding_drift_rate": [0.0, 1.0], "recall_drift_rate": [0.0, 1.0]}
 OPTIONS = {"num_steps": 12, "pop_size": 5, "best_of": 2, "progress_bar": False}
@@ -63,6 +64,31 @@ def test_every_run_is_reported_to_its_end(make, fitter_class):
     assert estimates(fitter.fit_subjects(EVERYONE)) == estimates(result)
 
 
+def test_an_error_keeps_what_is_done(small_data, parameters):
+    """A subject whose data the model rules out ends the fit; the others' fits are in the error. A
+    watcher that fails to close does not keep others from being closed."""
+    recalls = small_data["recalls"].copy()
+    recalls[-6:, :2] = 1  # subject 20 recalls an item twice
+    data = {**small_data, "recalls": recalls}
+    options = {**OPTIONS, "bounds": BOUNDS}
+    last = Listener()
+
+    class Broken(Listener):
+        def close(self):
+            raise OSError("disk full")
+
+    fitter = JaxDE(small_data, None, parameters, "cmr", "sequence_likelihood", options)
+    with pytest.raises(OSError, match="disk full") as stop:
+        fitter.fit_subjects(EVERYONE, watchers=[last, Broken()])
+    assert last.closed == 1 and len(stop.value.result["fitness"]) == 4
+
+    fitter = ScipyDE(data, None, parameters, "cmr", "sequence_likelihood", options)
+    with pytest.raises(ValueError, match="subject 20") as stop:
+        fitter.fit_subjects(EVERYONE)
+    assert stop.value.result["fits"]["subject"] == [3, 7, 8] and stop.value.result["interrupted"]
+    assert "3 fit(s) were done before" in stop.value.__notes__[0]
+
+
 @pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError])
 def test_a_watcher_may_stop_a_fit(make, error):
     """It is closed all the same, and so are the others."""
@@ -110,6 +136,23 @@ def test_without_a_stderr_there_is_no_bar(make, monkeypatch):
     """As under pythonw, or in a windowed program."""
     monkeypatch.setattr(sys, "stderr", None)
     assert len(make(progress_bar=True, num_steps=1).fit_subjects(EVERYONE)["fitness"]) == 4
+
+
+def test_a_subject_may_have_the_number_of_pooled_fits(small_data, parameters):
+    """Only what was fitted as pooled is pooled: its estimates are for nobody else."""
+    subjects = np.where(small_data["subject"] == 3, -1, small_data["subject"])
+    data = {**small_data, "subject": subjects}
+    options = {**OPTIONS, "bounds": BOUNDS, "num_steps": 1}
+    fitter = JaxDE(data, None, parameters, "cmr", "sequence_likelihood", options)
+    one = fitter.fit_subjects(subjects[:, 0] == -1)
+    assert one["fits"]["subject"] == [-1] and not one["pooled"]
+    assert not fitter.fit_subjects(EVERYONE)["pooled"] and fitter.fit(EVERYONE)["pooled"]
+    with pytest.raises(ValueError, match="no estimates for subject"):
+        fitter.fit_subjects(EVERYONE, start_from=one)
+    with pytest.raises(ValueError, match="No parameters for subject"):
+        simulate_dataset("cmr", data, one)
+    with pytest.raises(ValueError, match=r"whole number; got 3\.5"):
+        fitter.fit(EVERYONE, 3.5)
 
 
 def test_a_pooled_fit_of_several_subjects_says_so(make, capsys, small_data):
