@@ -33,6 +33,10 @@ class FitProblem:
     A problem can be pickled: what it computes is made anew from the data and the names of model
     and loss wherever it is used first. (A model or loss of one's own must be picklable then.)
 
+    **A model of your own must not read variables that change**, such as globals: fits see the
+    change, but losses and likelihoods that were computed before keep what they were compiled with.
+    Hand values in as parameters, or make a new model.
+
     Args:
         dataset: recall data, arrays with one row per trial.
         model: name of a model, or ``(dataset, features) -> factory``.
