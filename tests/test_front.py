@@ -13,6 +13,7 @@ import pytest
 
 import jaxcmr as jc
 from jaxcmr import cli, front
+from jaxcmr.cli._config import KINDS
 from jaxcmr.datasets import save_data
 from jaxcmr.fitting import DEFAULTS, SEARCHES, resolve_search
 
@@ -144,6 +145,7 @@ def test_the_shell_has_every_setting_of_fit():
     arguments = set(inspect.signature(jc.fit).parameters) - {"watchers"}
     assert arguments == set(cli.VALUES) | set(cli.TABLES) | {"search"}
     assert arguments == set(inspect.signature(front.make_plan).parameters)
+    assert set(KINDS) == arguments | {"data_fingerprint"}
 
 
 def test_earlier_results_are_started_from(small_data, tmp_path):

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from jaxcmr.cli import TABLES, VALUES
+from jaxcmr.cli import TABLES
 from jaxcmr.files import read_text, write_text
 from jaxcmr.names import did_you_mean
 
@@ -37,7 +37,13 @@ KINDS: Mapping[str, tuple[type, ...]] = {
 }
 """Settings that a configuration may hold, with what each may be."""
 
-assert set(VALUES) <= set(KINDS)
+NAMES_OF_KINDS = {
+    str: "text",
+    int: "a whole number",
+    bool: "true or false",
+    list: "a list",
+    dict: "a table",
+}
 
 EARLIER_NAMES = {"query": "where", "hyperparameters": "search"}
 """Names that settings had in earlier versions."""
@@ -52,13 +58,12 @@ def read_config(path: Path) -> dict[str, Any]:
         ValueError: the file is missing, not TOML, or holds an unknown setting or one of the wrong
             kind.
     """
-    config = {}
+    config: dict[str, Any] = {}
     for given, value in read_toml(path).items():
         name = EARLIER_NAMES.get(given, given)
         if name not in KINDS:
             raise ValueError(f"{path}: unknown setting '{given}'. {did_you_mean(given, KINDS)}")
-        if not isinstance(value, KINDS[name]) or (isinstance(value, bool) and name != "pooled"
-                                                  and name != "progress"):  # fmt: skip
+        if not any(is_a(kind, value) for kind in KINDS[name]):
             kinds = " or ".join(NAMES_OF_KINDS[kind] for kind in KINDS[name])
             raise ValueError(f"{path}: '{given}' must be {kinds}; got {value!r}.")
         config[name] = value
@@ -67,18 +72,13 @@ def read_config(path: Path) -> dict[str, Any]:
         for inside, own in (("seed", "seed"), ("progress_bar", "progress")):
             if inside in search:
                 config.setdefault(own, search.pop(inside))
-    return {
-        name: value for name, value in with_paths(config, path.parent).items() if value not in ("",)
-    }
+    config = {name: value for name, value in config.items() if value != ""}  # "" was "none"
+    return with_paths(config, path.parent)
 
 
-NAMES_OF_KINDS = {
-    str: "text",
-    int: "a whole number",
-    bool: "true or false",
-    list: "a list",
-    dict: "a table",
-}
+def is_a(kind: type, value: Any) -> bool:
+    """Return whether a value is of a kind; True and False are not whole numbers."""
+    return isinstance(value, kind) and (kind is bool or not isinstance(value, bool))
 
 
 def read_toml(path: Path) -> dict[str, Any]:

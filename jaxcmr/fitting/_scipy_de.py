@@ -14,7 +14,7 @@ import numpy as np
 import scipy.optimize
 
 from jaxcmr.fitting._fitter import UNIT_CUBE, Fitter, Run, id_words
-from jaxcmr.optimize import Box, LaneReport, OptimizeResults, in_double
+from jaxcmr.optimize import Box, LaneReport, OptimizeResults, in_double, works_in_double
 from jaxcmr.typing import LossFn
 
 __all__ = ["ScipyDE"]
@@ -110,10 +110,11 @@ def polished(
 
     SciPy's own polish takes finite differences, which float32 cannot resolve.
     """
-    double = in_double([loss])[0]
-    with jax.enable_x64(works_in_double(double, len(bounds))):
-        is_double = jnp.result_type(float) == np.float64
-        end = minimize_locally(double if is_double else loss, bounds, result.x)
+    if works_in_double(lambda x: jnp.atleast_1d(loss(x[:, 0])), len(bounds)):
+        with jax.enable_x64(True):
+            end = minimize_locally(in_double([loss])[0], bounds, result.x)
+    else:
+        end = minimize_locally(loss, bounds, result.x)
     if not np.isfinite(end.fun):
         return result._replace(polish_status=3)
     return result._replace(
@@ -124,16 +125,6 @@ def polished(
         polish_status=1,
         at_rest=bool(end.success),
     )
-
-
-def works_in_double(loss: LossFn, n_params: int) -> bool:
-    """Return whether a loss can be traced in double precision; some work in single only."""
-    try:
-        with jax.enable_x64(True):
-            jax.eval_shape(lambda x: loss(x), jax.ShapeDtypeStruct((n_params,), np.float64))
-    except TypeError:
-        return False
-    return True
 
 
 def minimize_locally(loss: LossFn, bounds: Sequence[tuple[float, float]], x: Any) -> Any:

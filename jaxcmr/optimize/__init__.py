@@ -10,7 +10,7 @@ from jaxcmr.optimize._fork import check_not_forked
 from jaxcmr.optimize._lanes import LaneReport, evolve_lanes
 from jaxcmr.optimize._minimize import differential_evolution
 from jaxcmr.optimize._populations import POPULATIONS
-from jaxcmr.optimize._precision import in_double
+from jaxcmr.optimize._precision import in_double, works_in_double
 from jaxcmr.optimize._result import OptimizeResults
 from jaxcmr.optimize._state import State
 from jaxcmr.optimize._strategies import STRATEGIES
@@ -27,4 +27,5 @@ __all__ = [
     "evolve_lanes",
     "in_double",
     "program_fingerprint",
+    "works_in_double",
 ]
