@@ -14,6 +14,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from jaxcmr.loss._order import places_in
+from jaxcmr.optimize import check_not_forked
 from jaxcmr.parameters import Limits, check_limits, doubles, require
 from jaxcmr.simulation import compiled_once
 from jaxcmr.trials import TrialSet, TrialSets, as_rows, ordered_sum
@@ -132,6 +133,7 @@ class LikelihoodGenerator(ABC):
         self, trial_indices: np.ndarray, parameters: Parameters
     ) -> tuple[TrialLikelihood, Int[np.ndarray, " trials"]]:
         """The likelihood at `parameters`, and where each trial stands in it."""
+        check_not_forked()
         require(parameters, self.parameter_names or ())
         check_limits(parameters, self.parameter_limits)
         likelihood = self._by_event(trial_indices, parameters, ())

@@ -154,5 +154,5 @@ def test_a_model_that_repeats_recalls_has_no_sets(small_data, make):
 
 
 def test_no_orders_is_an_error(small_data):
-    with pytest.raises(ValueError, match="n_orders is at least 1; got 0"):
+    with pytest.raises(ValueError, match="n_orders must be a whole number, at least 1; got 0"):
         MemorySearchSetLikelihoodFnGenerator(MODELS["cmr"], small_data, n_orders=0)

@@ -146,8 +146,9 @@ def test_padding_is_inert(name):
     if name not in MAY_REPEAT:
         longer, _, _ = example_of(name, 7, 1)
         beside = {field: np.concatenate([beside[field], longer[field]]) for field in beside}
-        vectors = np.pad(features, ((0, 3), (0, 3))) + np.diag([0, 0, 0, 0, 1, 1, 1])
-        features = vectors[:4]
+        if features is not None:
+            vectors = np.pad(features, ((0, 3), (0, 3))) + np.diag([0, 0, 0, 0, 1, 1, 1])
+            features = vectors[:4]
     parameters = parameters_of(name)
     if "choice_sensitivity" in parameters:
         parameters |= {"choice_sensitivity": 100.0, "shared_support": 8.0, "item_support": 0.1}

@@ -22,10 +22,10 @@ RULES = ("additive", "multiplicative", "associative")
 FEATURES = np.random.default_rng(0).normal(size=(20, 3))  # about half of the cosines are negative
 
 
-def nll(factory, data, parameters):
+def nll(factory, data, parameters, features=FEATURES):
     """Of each trial, played event by event in double precision."""
     with jax.enable_x64(True):
-        generator = MemorySearchLikelihoodFnGenerator(factory, data, FEATURES)
+        generator = MemorySearchLikelihoodFnGenerator(factory, data, features)
         return np.asarray(generator.nll_per_event(np.arange(len(data["recalls"])), parameters))
 
 
@@ -41,7 +41,7 @@ def data(small_data):
 @pytest.mark.parametrize("rule", RULES)
 def test_scale_zero_is_plain_cmr(rule, data):
     """Event by event over whole trials, given or fixed; at scale 1 it is another model."""
-    plain = nll(cmr.make_factory(), data, PARAMETERS)
+    plain = nll(cmr.make_factory(), data, PARAMETERS, features=None)
     ours = nll(make_factory(rule), data, {**PARAMETERS, "semantic_scale": 0.0})
     np.testing.assert_allclose(ours, plain, rtol=1e-12)
     fixed = nll(make_factory(rule, fixed={"semantic_scale": 0.0}), data, PARAMETERS)
