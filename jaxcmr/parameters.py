@@ -1,71 +1,193 @@
-"""Between a vector an optimiser moves and the names a model reads."""
+"""Parameters: their declarations, checks of their values, and the spaces that searches move in."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
 
+import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Shaped
 
 from jaxcmr.names import did_you_mean
-from jaxcmr.typing import Parameters
+from jaxcmr.optimize import Box
+from jaxcmr.typing import Bounds, Parameters
 
 __all__ = [
-    "Limits",
+    "ABOVE_0",
+    "BELOW_1",
+    "DECADES",
+    "Parameter",
+    "ParameterSpace",
+    "as_scalars",
     "bind",
+    "check_given",
     "check_limits",
-    "doubles",
-    "names_read",
-    "refuse_unread",
-    "require",
-    "scalar_arrays",
+    "check_names",
+    "merge",
+    "names_of",
+    "reads",
+    "to_double",
 ]
 
-Limits = Mapping[str, tuple[float, float]]
-"""Lowest and highest value of parameters for which a model is defined, both included. A limit may
-be infinite; a parameter that is not named has no limits."""
+ABOVE_0, BELOW_1 = 2.220446049250313e-16, 0.9999999999999998
+"""The usual bounds of a share that may be neither 0 nor 1, as in published fits of CMR."""
+
+DECADES: Mapping[str, float] = {"linear": 0.0, "half-log": 2.0, "log": 4.0}
+"""Number of decades below the upper bound that a scale spaces logarithmically; the rest, down to
+the lower bound (which may be 0), is linear."""
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 
-def bind(base: Parameters, names: Sequence[str], x: Any) -> dict[str, Any]:
-    """Parameters by name: `base`, with ``names[i]`` set to ``x[i]``."""
+@dataclass(frozen=True)
+class Parameter:
+    """A parameter of a model, declared beside the equation that reads it.
+
+    >>> rate = Parameter("drift_rate", 0.0, 1.0, "β", "How far context moves.", limits=(0, 1))
+    >>> rate.bounds, rate.scale
+    ([0.0, 1.0], 'linear')
+    """
+
+    name: str
+    low: float
+    """Lower end of its usual bounds."""
+    high: float
+    """Upper end of its usual bounds."""
+    symbol: str
+    """How papers write it, in Unicode."""
+    meaning: str
+    """What it does, in one sentence."""
+    scale: str = "linear"
+    """Scale on which it is better searched: "log" for strengths, whose ratios matter."""
+    limits: tuple[float, float] = (-np.inf, np.inf)
+    """Lowest and highest value for which the model is defined, both included."""
+
+    @property
+    def bounds(self) -> list[float]:
+        """Return its usual bounds, ``[low, high]``."""
+        return [self.low, self.high]
+
+
+def reads(*parameters: Parameter) -> Callable[[F], F]:
+    """Declare which parameters a function reads that creates a part of a model.
+
+    The function gets an attribute ``parameters``, from which those of a model are collected.
+
+    >>> @reads(Parameter("threshold", 0.0, 1.0, "θ", "Support below which recall stops."))
+    ... def create(n_items, parameters):
+    ...     return parameters["threshold"]
+    >>> [parameter.name for parameter in create.parameters]
+    ['threshold']
+    """
+
+    def declare(create: F) -> F:
+        create.parameters = parameters  # type: ignore[attr-defined]
+        return create
+
+    return declare
+
+
+def merge(*groups: Iterable[Parameter]) -> tuple[Parameter, ...]:
+    """Return the parameters of several parts, each once, in the order of declaration.
+
+    Raises:
+        ValueError: two parts declare one name differently.
+
+    >>> a, b = (Parameter(name, 0.0, 1.0, name, "An example.") for name in "ab")
+    >>> names_of(merge([a], [b, a]))
+    ('a', 'b')
+    """
+    merged: dict[str, Parameter] = {}
+    for parameter in (parameter for group in groups for parameter in group):
+        if merged.setdefault(parameter.name, parameter) != parameter:
+            raise ValueError(
+                f"Two parts of the model declare the parameter {parameter.name!r} differently: "
+                f"{merged[parameter.name]} and {parameter}. Rename one of them."
+            )
+    return tuple(merged.values())
+
+
+def names_of(parameters: Iterable[Parameter]) -> tuple[str, ...]:
+    """Return the names of parameters."""
+    return tuple(parameter.name for parameter in parameters)
+
+
+def bind(base: Parameters, names: Sequence[str], x: Shaped[Any, "n_params ..."]) -> dict[str, Any]:
+    """Return parameters by name: `base`, with ``names[i]`` set to ``x[i]``.
+
+    >>> bind({"learning_rate": 0.5}, ["item_support"], [2.0])
+    {'learning_rate': 0.5, 'item_support': 2.0}
+    """
     return {**base, **{name: x[i] for i, name in enumerate(names)}}
 
 
-def doubles(parameters: Parameters) -> dict[str, np.ndarray]:
-    """Parameters in double precision, so that any working precision gets its nearest number."""
+def to_double(parameters: Parameters) -> dict[str, np.ndarray]:
+    """Return parameters in double precision, from which any precision gets its nearest number."""
     return {name: np.asarray(value, np.float64) for name, value in parameters.items()}
 
 
-def require(parameters: Parameters, names: Sequence[str]) -> None:
-    """Raises a ValueError for a name of `names` that `parameters` lacks."""
-    for name in names:
+def as_scalars(parameters: Parameters) -> dict[str, Float[Array, ""]]:
+    """Return parameters as scalar arrays of the working precision.
+
+    A model then has the same dtypes before and after its first step.
+    """
+    dtype = jnp.result_type(float)
+    return {name: jnp.asarray(value, dtype) for name, value in parameters.items()}
+
+
+def check_given(parameters: Parameters, declared: Iterable[Parameter]) -> None:
+    """Check that every declared parameter has a value.
+
+    Raises:
+        ValueError: one is missing.
+    """
+    for name in names_of(declared):
         if name not in parameters:
             raise ValueError(
                 f"The model needs a value of parameter {name!r}. {did_you_mean(name, parameters)}"
             )
 
 
-def check_limits(values: Parameters, limits: Limits | None) -> None:
+def check_names(names: Iterable[str], declared: Sequence[Parameter]) -> None:
+    """Check that a model has parameters of these names.
+
+    Raises:
+        ValueError: it does not declare one of them.
+    """
+    known = names_of(declared)
+    for name in names:
+        if name not in known:
+            raise ValueError(
+                f"The model has no parameter {name!r}. {did_you_mean(name, known)} (A part of your "
+                "own declares what it reads: see jaxcmr.parameters.reads.)"
+            )
+
+
+def check_limits(values: Mapping[str, Any], declared: Iterable[Parameter]) -> None:
     """Check that parameters are inside the limits of their model.
 
     Args:
         values: numbers or arrays of numbers by name, such as values, starting points or bounds.
-        limits: lowest and highest value by name; None for no limits.
+        declared: parameters of the model.
 
     Raises:
         ValueError: a value is outside the limits, or NaN.
 
-    >>> check_limits({"learning_rate": [0.0, 1.0]}, {"learning_rate": (0.0, 1.0)})
-    >>> check_limits({"learning_rate": 1.2}, {"learning_rate": (0.0, 1.0)})
+    >>> rate = Parameter("rate", 0.0, 1.0, "β", "How far context moves.", limits=(0.0, 1.0))
+    >>> check_limits({"rate": [0.0, 1.0]}, [rate])
+    >>> check_limits({"rate": 1.2}, [rate])
     Traceback (most recent call last):
-    ValueError: Parameter 'learning_rate' is 1.2, but the model is defined from 0.0 to 1.0 only. ...
+    ValueError: Parameter 'rate' is 1.2, but the model is defined from 0.0 to 1.0 only. ...
     """
+    limits = {parameter.name: parameter.limits for parameter in declared}
     for name, value in values.items():
-        if limits is None or name not in limits:
+        low, high = limits.get(name, (-np.inf, np.inf))
+        if (low, high) == (-np.inf, np.inf):
             continue
-        low, high = limits[name]
         given = np.asarray(value, np.float64)
         outside = given[~((given >= low) & (given <= high))]
         if outside.size:
@@ -76,31 +198,138 @@ def check_limits(values: Parameters, limits: Limits | None) -> None:
             )
 
 
-def refuse_unread(given: Parameters, read: Sequence[str]) -> None:
-    """Raises a ValueError for a name in `given` that is not in `read`."""
+class ParameterSpace(eqx.Module):
+    """Bounded parameters, as places in a unit cube and as unconstrained numbers.
+
+    - Unit cube, for searches. On a linear scale ``x = low + (high - low) z``; on a logarithmic one
+      ``x = low + (high - low) (R^z - 1) / (R - 1)`` with ``R = 10^decades``: equal steps of z are
+      equal ratios of x, down to the share 1 / R of its range.
+    - Unconstrained, for samplers: ``z = 1 / (1 + exp(-y))``.
+
+    Estimates are used in the working precision, whichever precision found them. So bounds are
+    rounded inwards to numbers that it can hold, and only the end of the cube is the upper bound: to
+    float32 a learning rate of 1 - 1e-9 would be 1, at which CMR is another model.
+
+    >>> space = ParameterSpace.make({"item_support": [0.0, 100.0]}, {"item_support": "log"})
+    >>> float(space.from_unit(jnp.array([0.5]))[0].round(2))
+    0.99
+    >>> space.to_unit([100.0]).tolist()
+    [1.0]
+    """
+
+    low: np.ndarray
+    high: np.ndarray
+    below_high: np.ndarray  # the next number below `high`, in the working precision
+    decades: np.ndarray  # 0 on a linear scale
+
+    @classmethod
+    def make(cls, bounds: Bounds, scales: Mapping[str, str]) -> ParameterSpace:
+        """Return the space of parameters with these bounds and scales (names of `DECADES`)."""
+        box = Box.from_bounds(list(bounds.values()))
+        low, high = np.asarray(box.lower), np.asarray(box.upper)
+        return cls(
+            low.astype(float),
+            high.astype(float),
+            np.nextafter(high, low).astype(float),
+            np.array([DECADES[scales[name]] for name in bounds]),
+        )
+
+    def from_unit(self, z: Float[Array, "n_params ..."]) -> Float[Array, "n_params ..."]:
+        """Return parameters at the place(s) `z`, in the precision of `z`."""
+        shape = (-1,) + (1,) * (z.ndim - 1)
+        low, high, below_high = (
+            jnp.asarray(end, z.dtype).reshape(shape)
+            for end in (self.low, self.high, self.below_high)
+        )
+        steepness = jnp.asarray(self.decades * np.log(10.0), z.dtype).reshape(shape)
+        is_log = steepness > 0
+        share = jnp.expm1(steepness * z) / jnp.where(is_log, jnp.expm1(steepness), 1.0)
+        share = jnp.where(is_log, share, z)
+        inside = jnp.clip(low + (high - low) * share, low, below_high)
+        at_end = high + (high - low) * (share - 1)  # `high`, with the gradient that it has there
+        return jnp.where(share < 1, inside, at_end)
+
+    def to_unit(self, x: Sequence[float]) -> np.ndarray:
+        """Return the places of parameters `x`, clipped to the bounds.
+
+        Values below an upper bound map strictly below 1, in the working precision.
+        """
+        share = np.clip((np.asarray(x, float) - self.low) / (self.high - self.low), 0.0, 1.0)
+        steepness = self.decades * np.log(10.0)
+        is_log = steepness > 0
+        log_share = np.log1p(share * np.expm1(steepness)) / np.where(is_log, steepness, 1.0)
+        place = np.where(is_log, log_share, share)
+        one = np.ones((), jnp.result_type(float))
+        return np.where(share < 1, np.minimum(place, np.nextafter(one, one - one)), place)
+
+    def from_unconstrained(self, y: Float[Array, " n_params"]) -> Float[Array, " n_params"]:
+        """Return the parameters of unconstrained numbers, which may be any."""
+        return self.from_unit(jax.nn.sigmoid(y))
+
+    def to_unconstrained(self, x: Sequence[float]) -> np.ndarray:
+        """Return the unconstrained numbers of parameters; infinite for those on a bound."""
+        place = self.to_unit(x)
+        with np.errstate(divide="ignore"):
+            return np.log(place) - np.log1p(-place)
+
+    def log_jacobian(self, y: Float[Array, " n_params"]) -> Float[Array, ""]:
+        """Return ``log |det dx/dy|`` of `from_unconstrained`, a sum over parameters.
+
+        ``dx/dy = dx/dz z (1 - z)``, where ``dx/dz`` is ``high - low`` on a linear scale and
+        ``(high - low) k exp(k z) / (exp(k) - 1)`` with ``k = decades log(10)`` on a logarithmic
+        one. Adding it turns a log density of parameters into one of unconstrained numbers.
+        """
+        k = jnp.asarray(self.decades * np.log(10.0), y.dtype)
+        width = jnp.asarray(self.high - self.low, y.dtype)
+        is_log = k > 0
+        safe = jnp.where(is_log, k, 1.0)
+        log_scale = jnp.where(
+            is_log, jnp.log(safe) + k * jax.nn.sigmoid(y) - jnp.log(jnp.expm1(safe)), 0.0
+        )
+        log_share = jax.nn.log_sigmoid(y) + jax.nn.log_sigmoid(-y)  # log z + log(1 - z)
+        return jnp.sum(jnp.log(width) + log_scale + log_share)
+
+
+# -- to be removed with the last user --
+Limits = Mapping[str, tuple[float, float]]
+doubles, scalar_to = to_double, as_scalars
+_check_limits = check_limits
+
+
+def check_limits(values: Mapping[str, Any], declared: Any) -> None:  # type: ignore[no-redef]
+    if declared is None:
+        return
+    if isinstance(declared, Mapping):
+        declared = [
+            Parameter(n, 0.0, 0.0, "", "", limits=pair) for n, pair in declared.items()
+        ]
+    _check_limits(values, declared)
+
+
+def require(parameters: Any, names: Any) -> None:
+    for name in names:
+        if name not in parameters:
+            raise ValueError(
+                f"The model needs a value of parameter {name!r}. {did_you_mean(name, parameters)}"
+            )
+
+
+def refuse_unread(given: Any, read: Any) -> None:
     for name in given:
         if name not in read:
             raise ValueError(f"The model has no parameter {name!r}. {did_you_mean(name, read)}")
 
 
-def scalar_arrays(parameters: Parameters) -> Mapping[str, Float[Array, ""]]:
-    """Parameters as scalar arrays of the working precision, whatever numbers they were given as,
-    so that a model's dtypes are the same before and after its first step."""
-    if isinstance(parameters, _Recorder):
-        return parameters
-    dtype = jnp.result_type(float)
-    return {name: jnp.asarray(value, dtype) for name, value in parameters.items()}
-
-
-class _Recorder(dict[str, Any]):
-    """Has every parameter, and afterwards holds those that were asked for."""
-
+class _Recorder(dict):
     def __missing__(self, name: str) -> float:
         return self.setdefault(name, 0.5)
 
 
-def names_read(create_model: Callable[[Parameters], Any]) -> tuple[str, ...]:
-    """The parameter names that `create_model` looks up, in the order it does so."""
+def scalar_arrays(parameters: Any) -> Any:
+    return parameters if isinstance(parameters, _Recorder) else as_scalars(parameters)
+
+
+def names_read(create_model: Any) -> tuple[str, ...]:
     recorder = _Recorder()
     create_model(recorder)
     return tuple(recorder)

@@ -1,27 +1,37 @@
-"""The vocabulary of the package: data, and the interfaces a model meets.
+"""The vocabulary of the package: data, and the contracts of models, losses and their makers.
 
 Conventions used everywhere:
 
-- A *trial* is one studied list with the recalls that followed it; arrays hold one row a trial.
+- A *trial* is one studied list with the recalls that followed it; arrays have one row per trial.
 - A *choice* is a 1-based item number. At study 0 is padding; at recall 0 means "stop".
 - A *parameter vector* ``x`` has shape ``(n_params,)``; a batch of candidates has shape
   ``(n_params, n_candidates)``, as SciPy's ``vectorized=True`` has it.
+
+A contract with optional members is a base class that holds them with their defaults: a model
+factory derives from `MemorySearchFactory`, a loss generator from `LossFnGenerator`.
 """
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 from jaxtyping import Array, Float, Int
 
+if TYPE_CHECKING:
+    from jaxcmr.parameters import Parameter
+
 __all__ = [
     "Bounds",
+    "Features",
+    "Loss",
     "LossFn",
     "LossFnGenerator",
     "MemorySearch",
     "MemorySearchFactory",
+    "Model",
     "Parameters",
     "RecallDataset",
     "Replay",
@@ -29,15 +39,18 @@ __all__ = [
 ]
 
 RecallDataset = Mapping[str, np.ndarray]
-"""Recall data: a mapping of integer or float arrays with one row a trial.
+"""Recall data: a mapping of integer or float arrays with one row per trial.
 
 Required: ``subject`` (trials, 1), ``listLength`` (trials, 1), ``pres_itemnos`` (trials, positions),
 ``recalls`` (trials, outputs: 1-based study positions, 0 = none). Usual: ``pres_itemids``,
-``rec_itemids``, and any other field with one row a trial.
+``rec_itemids``, and any other field with one row per trial.
 """
 
 TrialMask = np.ndarray
-"""A boolean vector with one entry a trial of the data set."""
+"""A boolean vector with one entry per trial of the data set."""
+
+Features: TypeAlias = Any
+"""What a model needs to know of the items beside the data: word vectors, distances, or None."""
 
 Parameters = Mapping[str, Any]
 """Parameter values by name: Python floats or scalar arrays."""
@@ -58,52 +71,27 @@ class MemorySearch(Protocol):
     """
 
     def experience(self, choice: Int[Array, ""]) -> MemorySearch:
-        """The model after studying item `choice` (1-based; 0 is padding and changes nothing)."""
+        """Return the model after studying item `choice` (1-based; 0 is padding, no change)."""
         ...
 
     def start_retrieving(self) -> MemorySearch:
-        """The model ready for its first recall."""
+        """Return the model ready for its first recall."""
         ...
 
     def retrieve(self, choice: Int[Array, ""]) -> MemorySearch:
-        """The model after recalling item `choice` (1-based), or after stopping (0)."""
+        """Return the model after recalling item `choice` (1-based), or after stopping (0)."""
         ...
 
     def activations(self) -> Float[Array, " n_items"]:
-        """Support for each item, before the choice rule; the scale is the model's own."""
+        """Return the support for each item, before the choice rule, on the model's own scale."""
         ...
 
     def outcome_probability(self, choice: Int[Array, ""]) -> Float[Array, ""]:
-        """Probability that the next event is recall of item `choice`, or stopping (0)."""
+        """Return the probability that the next event is recall of `choice`, or stopping (0)."""
         ...
 
     def outcome_probabilities(self) -> Float[Array, " n_items+1"]:
-        """Probabilities of all outcomes, stopping first; they sum to one."""
-        ...
-
-
-class MemorySearchFactory(Protocol):
-    """Builds the model of one trial: ``Factory(dataset, features)`` then `create_trial_model`.
-
-    An instance is handed into compiled code, so make it an `equinox.Module` holding the arrays it
-    needs. Seven members are optional:
-
-    - ``parameter_names``: the names its models read; lets a fitter catch misspelt ones.
-    - ``parameter_scales``: {name: "log"} of parameters that are better searched on a logarithmic
-      scale, because their effect goes with their ratio.
-    - ``parameter_limits``: {name: (low, high)}, the values for which the model is defined, both
-      ends included; an end may be infinite. Fits and simulations refuse others.
-    - ``study_lists(dataset)``: an integer a trial; trials with the same number have the same study
-      phase, which is then played once. Without it every trial is studied by itself.
-    - ``allows_repeats``: True if its models may recall again what was recalled.
-    - ``choices_are_ids``: True if its models study ``pres_itemids`` and choose among all item ids,
-      so that what they recall is ``rec_itemids``.
-    - ``replay(dataset)``: a `Replay` of the trials, or None where there is none. Losses of recall
-      sequences then use it instead of playing the model event by event.
-    """
-
-    def create_trial_model(self, trial_index: Int[Array, ""], parameters: Parameters) -> Any:
-        """The `MemorySearch` of trial `trial_index` (0-based row) before its first study event."""
+        """Return the probabilities of all outcomes, stopping first; they sum to one."""
         ...
 
 
@@ -116,32 +104,106 @@ class Replay(Protocol):
     def nll(
         self, parameters: Mapping[str, Float[Array, " candidates"]], rows: Int[Array, " trials"]
     ) -> Float[Array, "trials candidates"]:
-        """``-log P`` (nats) of the recalls of the data set's trials `rows`, for each candidate."""
+        """Return ``-log P`` (nats) of the recalls of trials `rows`, for each candidate."""
         ...
 
 
-class LossFnGenerator(Protocol):
-    """Makes the loss of a set of trials; made by ``(model_factory, dataset, features)``.
+class MemorySearchFactory(ABC):
+    """Base class of model factories: ``Factory(dataset, features)`` builds the model of any trial.
 
-    What else a generator may have:
-
-    - ``parameter_names``, ``parameter_scales``, ``parameter_limits``: those of the model's factory.
-    - ``label``: what the loss is, e.g. "NLL" or "MSE"; "loss" without it.
-    - ``agree_within``: losses that differ by less count as the same; 0.05 without it.
-    - ``has_slope``: False if the slope is zero everywhere, so that fits do not polish; True without
-      it. The losses have it as well.
-    - ``count_events(trial_indices)``: (trials,) number of observations that the loss scores in each
-      trial, 0 for -1.
+    Compiled code takes an instance as an argument, so derive from `equinox.Module` as well and hold
+    the arrays that are needed as fields. Only `create_trial_model` is required.
     """
 
+    @abstractmethod
+    def create_trial_model(
+        self, trial_index: Int[Array, ""], parameters: Parameters
+    ) -> MemorySearch:
+        """Return the model of trial `trial_index` (0-based row) before its first study event."""
+
+    @property
+    def parameters(self) -> Sequence[Parameter] | None:
+        """Return the parameters that its models read; None if it does not say.
+
+        Fits then know names, usual bounds, scales and limits. Without them names are not checked.
+        """
+        return None
+
+    @property
+    def allows_repeats(self) -> bool:
+        """Return whether its models may recall again what was recalled."""
+        return False
+
+    @property
+    def choices_are_ids(self) -> bool:
+        """Return whether its models study ``pres_itemids`` and choose among all item ids.
+
+        What they recall is then ``rec_itemids``.
+        """
+        return False
+
+    def study_lists(self, dataset: RecallDataset) -> np.ndarray:
+        """Return the study-list id of each trial, (trials,) integers.
+
+        Trials with equal ids have the same study phase, which is then played once. By default every
+        trial is studied by itself.
+        """
+        return np.arange(len(dataset["pres_itemnos"]))
+
+    def replay(self, dataset: RecallDataset) -> Replay | None:
+        """Return a `Replay` of the trials; None (the default) if the model is played by events."""
+        return None
+
+
+class LossFnGenerator(ABC):
+    """Base class of loss generators: ``Generator(model_factory, dataset, features)``.
+
+    An instance makes the loss of any set of trials. Only `__call__` is required.
+    """
+
+    label: str = "loss"
+    """What the loss is, for tables and figures: "NLL", "MSE"."""
+
+    agree_within: float = 0.05
+    """Losses that differ by less count as the same, in the units of the loss."""
+
+    differentiable: bool = True
+    """Whether the loss has a gradient; False if it is piecewise constant. Fits polish only then."""
+
+    @abstractmethod
     def __call__(
         self,
         trial_indices: np.ndarray,
         base_params: Parameters,
         free_param_names: Sequence[str],
     ) -> LossFn:
-        """The loss over `trial_indices` (0-based rows; -1 is "no trial" and adds nothing).
+        """Return the loss over `trial_indices` (0-based rows; -1 is "no trial", adds nothing).
 
         The loss takes the free parameters in the order of `free_param_names`.
         """
-        ...
+
+    @property
+    def parameters(self) -> Sequence[Parameter] | None:
+        """Return the parameters that the model reads; None if it does not say."""
+        return None
+
+    def count_events(self, trial_indices: np.ndarray) -> np.ndarray | None:
+        """Return the number of observations scored in each trial (0 for -1); None: not counted."""
+        return None
+
+    def pointwise_log_likelihood(
+        self, trial_indices: np.ndarray, parameters: Parameters, precision: str = "float64"
+    ) -> np.ndarray:
+        """Return ``log P`` (nats) of every event.
+
+        Raises:
+            ValueError: the loss is not a likelihood.
+        """
+        raise ValueError(f"{self.label} is not a likelihood: it has no probability of each event.")
+
+
+Model: TypeAlias = str | Callable[[RecallDataset, Features], MemorySearchFactory]
+"""A model by name, or its factory ``(dataset, features) -> MemorySearchFactory``."""
+
+Loss: TypeAlias = str | Callable[..., LossFnGenerator]
+"""A loss by name, or its generator ``(model_factory, dataset, features) -> LossFnGenerator``."""
