@@ -1,7 +1,7 @@
 """Write files in one step, and read text files.
 
-A file written through this module appears complete or not at all: an error or an interruption in
-the middle of writing leaves an older file as it was.
+A file appears complete or not at all. An error or an interruption in the middle of writing leaves
+an older file as it was.
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["read_text", "replacing", "write_text"]
+__all__ = ["read_text", "replace_file", "write_text"]
 
 
 @contextmanager
-def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Yield a draft to write, and move it to `path` once it is complete.
+def replace_file(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Yield the path of a draft, and move the draft to `path` once it is complete.
 
-    The draft has the name of the target, in a temporary folder beside it: same disk, so that
-    replacing is one step. If the block raises, `KeyboardInterrupt` included, the draft is deleted
-    and the target stays as it was. A symbolic link is followed: the file it leads to is replaced.
-    A file that is replaced keeps its permissions; a new one gets those of any new file.
+    The draft has the name of the target and lies in a temporary folder beside it, on the same
+    disk, so that it is moved in one step. If the block raises, `KeyboardInterrupt` included, the
+    draft is deleted and the target stays as it was. A symbolic link is followed: the file that it
+    points to is replaced. A replaced file keeps its permissions; a new file gets the usual ones.
 
     Args:
         path: The file to write.
@@ -34,7 +34,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
         ValueError: `path` is a folder or a device.
 
     Examples:
-        >>> with replacing("numbers.txt") as draft:
+        >>> with replace_file("numbers.txt") as draft:
         ...     _ = draft.write_text("1 2 3")
         >>> read_text("numbers.txt")
         '1 2 3'
@@ -45,12 +45,12 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     except FileNotFoundError:
         mode = None
     if mode is not None and not stat.S_ISREG(mode):
-        raise ValueError(f"{path} is a folder or a device; expected the path of a file to write")
+        raise ValueError(f"{path} is a folder or a device; expected the path of a file to write.")
     if mode is not None and not os.access(target, os.W_OK):
-        raise PermissionError(f"{path} is read-only; choose another path or change its permissions")
+        raise PermissionError(f"{path} is read-only. Choose another path, or make it writable.")
     if not target.parent.is_dir():
         raise FileNotFoundError(
-            f"no folder {target.parent} to save {target.name} in; create it first"
+            f"Folder {target.parent} does not exist; create it first to save {target.name} in it."
         )
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".saving-") as folder:
         draft = Path(folder, target.name)
@@ -61,10 +61,10 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 
 def write_text(path: str | os.PathLike[str], text: str) -> None:
-    """Write a text file as UTF-8, complete or not at all (see `replacing`).
+    """Write a text file as UTF-8, complete or not at all (see `replace_file`).
 
-    A name of a file that Python could not decode, as under ``LANG=C``, holds surrogates in place
-    of its bytes; it is written as these bytes, provided that they are UTF-8.
+    A file name that Python could not decode, as under ``LANG=C``, holds surrogates in place of its
+    bytes. It is written as these bytes, provided that they are UTF-8.
 
     Raises:
         ValueError: `text` cannot be written as UTF-8.
@@ -79,9 +79,9 @@ def write_text(path: str | os.PathLike[str], text: str) -> None:
     except UnicodeError as error:
         raise ValueError(
             f"{path} cannot be written as UTF-8: the text holds a name that Python could not "
-            f"decode ({error}). Rename that file, or set the environment variable PYTHONUTF8=1"
+            f"decode ({error}). Rename that file, or set the environment variable PYTHONUTF8=1."
         ) from error
-    with replacing(path) as draft:
+    with replace_file(path) as draft:
         draft.write_text(text, encoding="utf-8")
 
 
@@ -89,7 +89,7 @@ def read_text(path: str | os.PathLike[str]) -> str:
     """Return the text of a UTF-8 file, which may begin with a byte-order mark.
 
     Raises:
-        FileNotFoundError: There is no such file.
+        FileNotFoundError: The file does not exist.
         ValueError: The file is not UTF-8.
 
     Examples:
@@ -100,7 +100,7 @@ def read_text(path: str | os.PathLike[str]) -> str:
     try:
         text = Path(path).read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
-        raise ValueError(f"{path} is not UTF-8 text ({error}); save it as UTF-8") from error
+        raise ValueError(f"{path} is not UTF-8 text ({error}); save it as UTF-8.") from error
     if "\0" in text:  # UTF-16 without a byte-order mark is valid UTF-8 with null characters
-        raise ValueError(f"{path} is not UTF-8 text (it holds null characters); save it as UTF-8")
+        raise ValueError(f"{path} is not UTF-8 text (it holds null characters); save it as UTF-8.")
     return text

@@ -1,28 +1,46 @@
-"""Names: what "cmr" stands for, and what was meant by a name that is wrong by a letter."""
+"""Names: what "cmr" stands for, and which name was meant by a misspelled one."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from difflib import get_close_matches
 from importlib import import_module
 from typing import Any
 
-__all__ = ["did_you_mean", "find_named", "name_of", "table_of"]
+__all__ = ["describe_unknown", "did_you_mean", "find_named", "name_of", "table_of"]
 
 TABLES: Mapping[str, tuple[str, str]] = {
     "model": ("jaxcmr.models", "MODELS"),
     "loss": ("jaxcmr.loss", "LOSSES"),
 }
-"""Where the things of a kind stand by name: ``(module, table)``, imported when first asked for."""
+"""The table of each kind of thing as ``(module, name)``; imported when it is first needed."""
 
 
-def did_you_mean(name: Any, known: Iterable[str]) -> str:
+def describe_unknown(kind: str, name: object, known: Iterable[str]) -> str:
+    """Return the message about a name that is not in a table.
+
+    Args:
+        kind: What the name is of, such as "loss".
+        name: The unknown name.
+        known: The names in the table.
+
+    Examples:
+        >>> describe_unknown("parameter", "learning_rat", ["learning_rate", "item_support"])
+        "Unknown parameter 'learning_rat'. Did you mean 'learning_rate'?"
+    """
+    return f"Unknown {kind} {name!r}. {did_you_mean(name, known)}"
+
+
+def did_you_mean(name: object, known: Iterable[str]) -> str:
     """Return a sentence with the known name closest to `name`, or with all of them.
 
     Case is ignored: ``listlength`` for ``listLength`` is the usual slip.
 
-    >>> did_you_mean("learning_rat", ["learning_rate", "item_support"])
-    "Did you mean 'learning_rate'?"
+    Examples:
+        >>> did_you_mean("listlength", ["listLength", "subject"])
+        "Did you mean 'listLength'?"
+        >>> did_you_mean("age", ["listLength", "subject"])
+        'There are: listLength, subject.'
     """
     by_lower_case = {each.lower(): each for each in sorted(known)}
     close = get_close_matches(str(name).lower(), by_lower_case, n=1)
@@ -31,25 +49,34 @@ def did_you_mean(name: Any, known: Iterable[str]) -> str:
     return f"There are: {', '.join(by_lower_case.values()) or 'none'}."
 
 
-def table_of(kind: str) -> Mapping[str, Any]:
-    """Return the models or losses by name (`kind` is "model" or "loss")."""
+def table_of(kind: str) -> Mapping[str, Callable[..., Any]]:
+    """Return all models or all losses by name.
+
+    Args:
+        kind: "model" or "loss".
+
+    Examples:
+        >>> "cmr" in table_of("model")
+        True
+    """
     module, table = TABLES[kind]
     return getattr(import_module(module), table)
 
 
-def find_named(kind: str, thing: Any) -> Any:
+def find_named(kind: str, thing: str | Callable[..., Any] | None) -> Any:
     """Return the model or loss that `thing` names, or `thing` itself if it is not a name.
 
     Args:
         kind: "model" or "loss".
-        thing: a name, or a callable of one's own. None stays None, for losses without a model.
+        thing: A name, or a callable of your own. None stays None, for losses without a model.
 
     Raises:
-        ValueError: there is no such name, or `thing` is neither a name nor callable.
+        ValueError: The name is unknown, or `thing` is neither a name nor callable.
 
-    >>> find_named("model", "cmrr")
-    Traceback (most recent call last):
-    ValueError: Unknown model 'cmrr'. Did you mean 'cmr'?
+    Examples:
+        >>> find_named("model", "cmrr")
+        Traceback (most recent call last):
+        ValueError: Unknown model 'cmrr'. Did you mean 'cmr'?
     """
     if callable(thing) or thing is None:
         return thing
@@ -59,16 +86,17 @@ def find_named(kind: str, thing: Any) -> Any:
             f"A {kind} is given by its name ({', '.join(known)}) or as a callable; got {thing!r}."
         )
     if thing not in known:
-        raise ValueError(f"Unknown {kind} '{thing}'. {did_you_mean(thing, known)}")
+        raise ValueError(describe_unknown(kind, thing, known))
     return known[thing]
 
 
-def name_of(kind: str, thing: Any) -> str | None:
-    """Return the name of a model or loss, or None if it has none.
+def name_of(kind: str, thing: str | Callable[..., Any] | None) -> str | None:
+    """Return the name of a model or loss, or None if it has no name.
 
-    >>> from jaxcmr.models import cmr
-    >>> name_of("model", cmr.make_factory())
-    'cmr'
+    Examples:
+        >>> from jaxcmr.models import cmr
+        >>> name_of("model", cmr.make_factory())
+        'cmr'
     """
     if isinstance(thing, str):
         return thing

@@ -1,4 +1,4 @@
-"""Files appear complete or not at all, where the path leads, with the permissions they had."""
+"""Files appear complete or not at all, and keep links and permissions."""
 
 import os
 import stat
@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from jaxcmr.files import read_text, replacing, write_text
+from jaxcmr.files import read_text, replace_file, write_text
 
 
 def mode_of(path):
@@ -15,7 +15,7 @@ def mode_of(path):
 
 
 def write(path, text):
-    with replacing(path) as draft:
+    with replace_file(path) as draft:
         draft.write_text(text)
 
 
@@ -26,17 +26,17 @@ def test_an_interrupted_write_leaves_the_older_file_and_no_litter(tmp_path, erro
     for before in (None, "complete"):
         if before is not None:
             path.write_text(before)
-        with pytest.raises(error), replacing(path) as draft:
+        with pytest.raises(error), replace_file(path) as draft:
             draft.write_text("half")
             raise error
         assert [file.read_text() for file in tmp_path.iterdir()] == ([before] if before else [])
 
 
 def test_the_older_file_stays_until_the_new_one_is_complete(tmp_path):
-    """Who reads in the meantime, or has the file open, sees the older one."""
+    """A program that reads in the meantime, or has the file open, sees the older one."""
     path = tmp_path / "result.json"
     path.write_text("older")
-    with path.open() as reader, replacing(path) as draft:
+    with path.open() as reader, replace_file(path) as draft:
         draft.write_text("newer")
         assert path.read_text() == "older"
         assert draft.name == path.name, "libraries choose a format by the suffix"
@@ -73,14 +73,14 @@ def test_permissions_are_kept_and_new_files_have_the_usual_ones(tmp_path):
     assert mode_of(new) == mode_of(usual)
 
 
-def test_what_cannot_be_replaced_is_an_error(tmp_path, monkeypatch):
-    """Moving a file over /dev/null would break the machine; over a read-only file, a promise."""
+def test_a_file_that_cannot_be_replaced_is_an_error(tmp_path, monkeypatch):
+    """Moving a file over /dev/null would break the machine; read-only files are kept."""
     with pytest.raises(ValueError, match="is a folder or a device"):
         write(tmp_path, "text")
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(ValueError, match="pipe is a folder or a device"):
         write(tmp_path / "pipe", "text")
-    with pytest.raises(FileNotFoundError, match=r"no folder .*nowhere.*create it first"):
+    with pytest.raises(FileNotFoundError, match=r"nowhere does not exist; create it first"):
         write(tmp_path / "nowhere" / "file", "text")
     kept = tmp_path / "kept"
     kept.write_text("older")
@@ -118,7 +118,7 @@ def test_text_that_is_not_utf_8_leaves_no_empty_file(tmp_path, text):
     + [(name, False) for name in ("utf-16-le", "utf-16-be", "utf-32")],
 )
 def test_text_is_read_as_utf_8_only(tmp_path, encoding, is_read):
-    """Notepad writes a byte-order mark, PowerShell UTF-16; both lead to cryptic errors later."""
+    """Notepad writes a byte-order mark, PowerShell UTF-16."""
     path = tmp_path / "config.toml"
     # Without a byte-order mark, only null characters tell UTF-16 with plain letters from UTF-8.
     name = "Mueller" if encoding.endswith(("le", "be")) else "Müller"

@@ -208,7 +208,7 @@ def test_simulated_from_a_result_alone(small_data, tmp_path):
         ({"subjects": "3"}, "subjects must be"),
         ({"subjects": [3.5]}, "subjects must be"),
         ({"subjects": [4]}, "Subject 4 has no trials"),
-        ({"where": "lenght == 3"}, "names no field"),
+        ({"where": "lenght == 3"}, "Unknown field 'lenght'"),
         ({"seed": 2**32}, "from 0 to 4294967295"),
         ({"pooled": "yes"}, "pooled must be True or False"),
         ({"start_from": [3]}, "results or paths"),

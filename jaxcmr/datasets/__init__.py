@@ -1,19 +1,16 @@
 """Recall data: load, save, convert, check, select.
 
 A data set is a `RecallDataset` (see `jaxcmr.typing`): a mapping from field names to numeric arrays
-with one row per trial, a trial being one studied list and the recalls that followed it. `load`
-reads data from any source; all that this room returns is checked (see `check_data`).
+with one row per trial. A trial is one studied list and the recalls that followed it. `load` reads
+data from any source. Data that were loaded or converted are checked (see `check_data`).
 
-This room is plain NumPy: it imports neither JAX nor, until they are needed, pandas and psifr.
+This room is plain NumPy. It imports pandas and psifr only when they are needed, and never JAX.
 """
 
-from jaxcmr.datasets._bundled import BUNDLED, load_bundled
-from jaxcmr.datasets._check import check_data
-from jaxcmr.datasets._fields import as_fields
-from jaxcmr.datasets._fingerprint import fingerprint
+from jaxcmr.datasets._check import as_fields, check_data
 from jaxcmr.datasets._first_recalls import first_recalls
-from jaxcmr.datasets._hdf5 import load_data, save_data
-from jaxcmr.datasets._load import load
+from jaxcmr.datasets._hdf5 import fingerprint, load_data, save_data
+from jaxcmr.datasets._load import BUNDLED, load, load_bundled
 from jaxcmr.datasets._psifr import from_psifr
 from jaxcmr.datasets._select import check_mask, generate_trial_mask, select_trials
 

@@ -1,11 +1,14 @@
-"""Recall data on disk, in the layout that the field shares.
+"""Recall data in HDF5 files, in the layout that the field shares.
 
-A file has one group, ``data``, with one array per field, each stored transposed: a field that is
-(trials, columns) in memory is (columns, trials) in the file, as MATLAB-made files have it.
+A file has one group, ``data``, with one array per field. Each array is stored transposed, as
+MATLAB does: a field that is (trials, columns) in memory is (columns, trials) in the file.
 """
 
 from __future__ import annotations
 
+import codecs
+import hashlib
+import json
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -14,27 +17,75 @@ from typing import TYPE_CHECKING
 import h5py
 import numpy as np
 
-from jaxcmr.datasets._check import check_data
-from jaxcmr.datasets._fingerprint import fingerprint
-from jaxcmr.datasets._format import describe_format
-from jaxcmr.files import replacing
+from jaxcmr.datasets._check import as_fields, check_data
+from jaxcmr.files import replace_file
 
 if TYPE_CHECKING:
     from jaxcmr.typing import RecallDataset
 
 CHECKSUM = "fingerprint"
-"""The attribute of the group ``data`` that holds what `fingerprint` says of the fields."""
+"""The attribute of the group ``data`` that holds the `fingerprint` of the fields."""
 
 MATLAB_ADVICE = {
     "char": "convert text with str2double, or code it with findgroups",
     "cell": "convert it with cell2mat",
     "sparse": "convert it with full",
 }
-"""What to do in MATLAB about fields that are not plain arrays of numbers, by class."""
+"""By MATLAB class, how to make an array of numbers in MATLAB."""
+
+BEGINNINGS = {
+    b"\x89HDF\r\n\x1a\n": "an HDF5 file; if it is named .h5, it is damaged",
+    b"MATLAB 7.3": "a MATLAB file of version 7.3; if it is named .mat, it is damaged",
+    b"MATLAB 5.0": (
+        "a MATLAB file older than version 7.3; save it with '-v7.3' in MATLAB, or read it with "
+        "scipy.io.loadmat and pass the arrays to check_data"
+    ),
+    b"PK": "a zip archive, as .xlsx and .npz files are",
+    b"\x1f\x8b": "compressed with gzip; unpack it first",
+    b"\x93NUMPY": "a NumPy array; read it with numpy.load",
+    b"\xff\xfe": "text in UTF-16; save it as UTF-8",
+}
+"""The first bytes of files, and what they tell of the format."""
 
 
 class _WrongLayout(ValueError):
     """The file is sound HDF5, but does not hold a data set."""
+
+
+def fingerprint(data: RecallDataset) -> str:
+    """Return the SHA-256 of the names, shapes and values of a data set.
+
+    Equal data have equal fingerprints in every process and on every machine. The order of the
+    fields, the width and byte order of numbers, the memory layout and the sign of zero do not
+    count. Integers and booleans are hashed as int64 (as uint64 where a field needs it), floats as
+    float64, so 1 and 1.0 differ.
+
+    Args:
+        data: Numeric array-likes by field name. They need not pass `check_data`.
+
+    Returns:
+        ``"sha256:"`` and 64 hexadecimal digits.
+
+    Raises:
+        ValueError: A field is not a numeric array.
+
+    Examples:
+        >>> fingerprint({"subject": [1, 2]}) == fingerprint({"subject": [[1], [2]]})
+        True
+        >>> fingerprint({"subject": [1, 2]}) == fingerprint({"subject": [1, 3]})
+        False
+    """
+    digest = hashlib.sha256()
+    for name, array in sorted(as_fields(data).items()):
+        dtype = "<f8" if array.dtype.kind == "f" else "<i8"
+        if array.dtype == np.uint64 and array.size and array.max() > np.iinfo(np.int64).max:
+            dtype = "<u8"
+        # Adding 0 turns -0.0 into 0.0, which equals it but has other bytes.
+        values = np.ascontiguousarray(array, dtype=dtype) + 0
+        # The shape says how many bytes follow, so no two data sets give the same stream.
+        digest.update(json.dumps([name, dtype, values.shape]).encode())
+        digest.update(values.tobytes())
+    return f"sha256:{digest.hexdigest()}"
 
 
 def load_data(
@@ -45,18 +96,18 @@ def load_data(
     """Read a data set from an HDF5 file and check it.
 
     Every array of the group ``data`` becomes a field, transposed back to one row per trial. Of
-    files made by MATLAB, logical arrays become booleans and empty ones are left out. If the file
-    was written by `save_data`, its fields are compared with the fingerprint stored in it.
+    files made by MATLAB, logical arrays become booleans and empty ones are left out. The fields of
+    a file written by `save_data` are compared with the fingerprint stored in it.
 
     Args:
         path: The file, e.g. one written by `save_data`, or a MATLAB file of version 7.3.
-        prepare: What to do with the fields before they are checked, e.g. `first_recalls`.
+        prepare: Applied to the fields before they are checked, e.g. `first_recalls`.
 
     Returns:
         The checked data set (see `check_data`).
 
     Raises:
-        FileNotFoundError: There is no such file.
+        FileNotFoundError: The file does not exist.
         PermissionError: The file may not be read.
         ValueError: The file is damaged, not HDF5, has no group ``data``, or fails `check_data`.
 
@@ -68,11 +119,16 @@ def load_data(
     """
     path = Path(path)
     if not path.is_file():
-        raise FileNotFoundError(f"no data file at {path} (looked from {Path.cwd()})")
+        raise FileNotFoundError(f"The data file {path} does not exist (looked from {Path.cwd()}).")
     fields, stored = _read_file(path)
     try:
-        if stored is not None:
-            _check_fingerprint(fields, stored)
+        if stored is not None and fingerprint(fields) != stored:
+            raise ValueError(
+                "The fields differ from those that were saved. The file is damaged, or was changed "
+                "by another program. Use a copy of it, or save the data again with save_data. To "
+                f"read a file that was changed on purpose, delete the attribute '{CHECKSUM}' of "
+                "its group 'data'."
+            )
         return check_data(fields if prepare is None else prepare(fields))
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
@@ -82,15 +138,15 @@ def save_data(data: RecallDataset, path: str | os.PathLike[str]) -> None:
     """Check a data set and write it to an HDF5 file that `load_data` reads back unchanged.
 
     The file appears complete or not at all: a save that fails leaves an older file as it was. The
-    `fingerprint` of the data is stored with them, so that damage is noticed when they are read.
+    `fingerprint` of the data is stored with them, so that `load_data` notices damage.
 
     Args:
         data: The data set; written as `check_data` returns it.
-        path: The file to write. An existing one is replaced (see `jaxcmr.files.replacing`).
+        path: The file to write. An existing one is replaced (see `jaxcmr.files.replace_file`).
 
     Raises:
         FileNotFoundError: The folder does not exist.
-        ValueError: The data fail `check_data`, or a field's name cannot be stored.
+        ValueError: The data fail `check_data`, or the name of a field cannot be stored.
 
     Examples:
         >>> data = {"subject": [1], "listLength": [2], "pres_itemnos": [[1, 2]], "recalls": [[2]]}
@@ -99,24 +155,17 @@ def save_data(data: RecallDataset, path: str | os.PathLike[str]) -> None:
     fields = check_data(data)
     for name in fields:
         if "/" in name or "\0" in name or name in ("", "."):
-            raise ValueError(f"cannot store a field named {name!r}: HDF5 reads it as a path")
-    with replacing(path) as draft, h5py.File(draft, "w") as file:
+            raise ValueError(
+                f"A field named {name!r} cannot be stored, because HDF5 reads the name as a path. "
+                "Rename it."
+            )
+    with replace_file(path) as draft, h5py.File(draft, "w") as file:
         group = file.create_group("data")
         # Of fixed length: HDF5 can hang on a damaged file with strings of variable length.
         group.attrs[CHECKSUM] = np.bytes_(fingerprint(fields))
         for name, array in fields.items():
             compression = "gzip" if array.size else None  # HDF5 cannot chunk an empty array
             group.create_dataset(name, data=array.T, compression=compression)
-
-
-def _check_fingerprint(fields: dict[str, np.ndarray], stored: str) -> None:
-    if fingerprint(fields) != stored:
-        raise ValueError(
-            "the fields differ from those that were saved: the file is damaged, or was changed by "
-            "another program. Use a copy of it, or save the data again with save_data. To read a "
-            f"file that was changed on purpose, delete the attribute '{CHECKSUM}' of its group "
-            "'data'"
-        )
 
 
 def _read_file(path: Path) -> tuple[dict[str, np.ndarray], str | None]:
@@ -126,36 +175,35 @@ def _read_file(path: Path) -> tuple[dict[str, np.ndarray], str | None]:
             group = file.get("data")
             if not isinstance(group, h5py.Group):
                 names = "an array of this name" if "data" in file else ", ".join(file) or "nothing"
-                raise _WrongLayout(f"no group 'data'; the file holds {names}")
+                raise _WrongLayout(f"Expected a group 'data'; the file holds {names}.")
             fields = {name: _read_array(name, entry) for name, entry in group.items()}
-            stored = _text(group.attrs[CHECKSUM]) if CHECKSUM in group.attrs else None
+            stored = _to_text(group.attrs[CHECKSUM]) if CHECKSUM in group.attrs else None
     except (FileNotFoundError, PermissionError):
         raise
     except _WrongLayout as error:
         raise ValueError(f"{path}: {error}") from error
     except BlockingIOError as error:
-        raise ValueError(f"{path} is being written by another program: {error}") from error
+        raise ValueError(f"{path} is being written by another program: {error}.") from error
     except Exception as error:  # h5py raises nearly any exception for a damaged file
         raise ValueError(
-            f"{path} cannot be read as HDF5 ({describe_format(path)}): {error}"
+            f"{path} cannot be read as HDF5 ({describe_format(path)}): {error}."
         ) from error
     return {name: array for name, array in fields.items() if array is not None}, stored
 
 
 def _read_array(name: str, entry: h5py.Dataset | h5py.Group) -> np.ndarray | None:
     """Return a field with one row per trial; None for an empty MATLAB array."""
-    kind = _text(entry.attrs.get("MATLAB_class", ""))
+    kind = _to_text(entry.attrs.get("MATLAB_class", ""))
     if "MATLAB_sparse" in entry.attrs:
         kind = "sparse"
     if not isinstance(entry, h5py.Dataset) and not kind:
-        raise _WrongLayout(f"'data/{name}' is a group; expected an array")
+        raise _WrongLayout(f"'data/{name}' is a group; expected an array.")
     if entry.attrs.get("MATLAB_empty", 0):  # stored as its dimensions
         return None
     if kind not in ("", "double", "single", "logical") and "int" not in kind:
         advice = MATLAB_ADVICE.get(kind, "convert it to an array of numbers")
         raise _WrongLayout(
-            f"'{name}' has the MATLAB class {kind}; fields are numeric arrays only. In MATLAB, "
-            f"{advice}"
+            f"'{name}' has the MATLAB class {kind}; fields are numeric arrays. In MATLAB, {advice}."
         )
     array = np.asarray(entry[()])
     if kind == "logical":
@@ -163,6 +211,24 @@ def _read_array(name: str, entry: h5py.Dataset | h5py.Group) -> np.ndarray | Non
     return np.ascontiguousarray(array.T)
 
 
-def _text(value: str | bytes) -> str:
-    """Return an attribute as text: HDF5 has two kinds of strings."""
+def _to_text(value: str | bytes) -> str:
+    """Return an attribute as text; HDF5 has two kinds of strings."""
     return value.decode() if isinstance(value, bytes) else str(value)
+
+
+def describe_format(path: Path) -> str:
+    """Return what the first bytes of a file tell of its format, as a part of a sentence."""
+    with open(path, "rb") as file:
+        head = file.read(4096)
+    if not head:
+        return "it is empty"
+    for beginning, description in BEGINNINGS.items():
+        if head.startswith(beginning):
+            return f"it seems to be {description}"
+    try:
+        is_text = "\0" not in codecs.getincrementaldecoder("utf-8")().decode(head)
+    except UnicodeDecodeError:
+        is_text = False
+    if is_text:
+        return "it seems to be text; a psifr table is named .csv, .tsv or .txt"
+    return "it is damaged or has another format"

@@ -1,31 +1,42 @@
-"""Data from any source: a name, a file, a psifr table or arrays."""
+"""Load data from any source: a name, a file, a psifr table or arrays."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from jaxcmr.datasets._bundled import BUNDLED, load_bundled
-from jaxcmr.datasets._check import check_data
-from jaxcmr.datasets._fields import is_table
-from jaxcmr.datasets._format import describe_format
-from jaxcmr.datasets._hdf5 import load_data
+from jaxcmr.datasets._check import check_data, is_table
+from jaxcmr.datasets._hdf5 import describe_format, load_data
 from jaxcmr.datasets._psifr import from_psifr
-from jaxcmr.names import did_you_mean
+from jaxcmr.names import describe_unknown
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from jaxcmr.typing import RecallDataset
+
+BUNDLED: dict[str, str] = {
+    "peers_notask": (
+        "126 subjects, 28 lists of 16 words each, studied without an encoding task and recalled "
+        "at once, in any order: the PEERS lists of Healey and Kahana (2014)"
+    ),
+    "Morton2013": (
+        "40 subjects, 48 lists of 24 names of people, places and objects, some lists of one "
+        "category and some mixed, recalled in any order: Morton et al. (2013)"
+    ),
+}
+"""The data sets that `load_bundled` reads by name, with a description. They come with psifr."""
+
 SEPARATORS = {".csv": ",", ".tsv": "\t", ".txt": "\t"}
-"""The suffixes of files that hold a psifr table, each with what separates its columns."""
+"""The suffixes of files that hold a psifr table, each with the separator of its columns."""
 
 
 def load(
-    source: str | os.PathLike[str] | pd.DataFrame | Mapping[str, Any],
+    source: str | os.PathLike[str] | pd.DataFrame | RecallDataset,
 ) -> dict[str, np.ndarray]:
     """Return a checked data set from a name, a file, a psifr table or arrays.
 
@@ -43,7 +54,7 @@ def load(
         The checked data set (see `check_data`).
 
     Raises:
-        FileNotFoundError: There is no such file.
+        FileNotFoundError: The file does not exist.
         ImportError: The name is bundled with psifr, which is not installed.
         ValueError: `source` is something else, or does not hold a data set.
 
@@ -60,8 +71,8 @@ def load(
         return from_psifr(source)  # type: ignore[arg-type]
     if not isinstance(source, str | os.PathLike):
         raise ValueError(
-            "expected the name of a bundled data set, the path of a file, a psifr table or a "
-            f"mapping of arrays, got {type(source).__name__}"
+            "Data are the name of a bundled data set, the path of a file, a psifr table or a "
+            f"mapping of arrays; got {type(source).__name__}."
         )
     path = Path(source)
     if path.is_file():
@@ -69,11 +80,39 @@ def load(
     if str(source) in BUNDLED:
         return load_bundled(str(source))
     if not path.suffix:
-        raise ValueError(
-            f"'{source}' is not a file (looked from {Path.cwd()}) and not a bundled data set. "
-            + did_you_mean(str(source), BUNDLED)
-        )
-    raise FileNotFoundError(f"no data file at {path} (looked from {Path.cwd()})")
+        unknown = describe_unknown("data set", str(source), BUNDLED)
+        raise ValueError(f"{unknown} Nor is it a file (looked from {Path.cwd()}).")
+    return load_data(path)  # which says that the file does not exist
+
+
+def load_bundled(name: str) -> dict[str, np.ndarray]:
+    """Return a bundled data set by name.
+
+    The data are tables that come with the package psifr, converted with `from_psifr`.
+
+    Args:
+        name: A key of `BUNDLED`.
+
+    Returns:
+        The checked data set (see `check_data`).
+
+    Raises:
+        ValueError: The name is unknown. The message gives the closest.
+        ImportError: psifr is not installed.
+
+    Examples:
+        >>> load_bundled("peers_notask")["recalls"].shape
+        (3528, 16)
+    """
+    if name not in BUNDLED:
+        raise ValueError(describe_unknown("data set", name, BUNDLED))
+    try:
+        from psifr import fr
+    except ImportError as error:
+        raise ImportError(
+            f"'{name}' comes with psifr, which is not installed. Run pip install \"jaxcmr[demo]\"."
+        ) from error
+    return from_psifr(fr.sample_data(name))
 
 
 def _load_table(path: Path) -> dict[str, np.ndarray]:
@@ -85,10 +124,12 @@ def _load_table(path: Path) -> dict[str, np.ndarray]:
         table = pd.read_csv(path, sep=separator, encoding="utf-8-sig", low_memory=False)
     except ValueError as error:  # the errors of pandas and of decoding are ValueErrors
         raise ValueError(
-            f"{path} cannot be read as a table in UTF-8 ({describe_format(path)}): {error}"
+            f"{path} cannot be read as a table in UTF-8 ({describe_format(path)}): "
+            + str(error).strip(". \n")
+            + "."
         ) from error
     try:
         return from_psifr(table)
     except ValueError as error:
-        few = f" (found one column only, with the separator {separator!r})"
-        raise ValueError(f"{path}: {error}{few if table.shape[1] == 1 else ''}") from error
+        hint = f" Only one column was found, with the separator {separator!r}."
+        raise ValueError(f"{path}: {error}{hint if table.shape[1] == 1 else ''}") from error

@@ -1,31 +1,39 @@
-"""From the long table of psifr, one row per event, to a data set, one row per trial."""
+"""Convert the table of psifr, one row per event, to a data set, one row per trial."""
 
 from __future__ import annotations
 
+from numbers import Integral
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from jaxcmr.datasets._check import check_data
-from jaxcmr.datasets._psifr_check import (
-    COLUMNS,
-    check_events,
-    check_none,
-    check_table,
-    whole_numbers,
-)
+from jaxcmr.datasets._check import check_data, is_table, is_whole
+from jaxcmr.names import did_you_mean
 
 if TYPE_CHECKING:
     import pandas as pd
+
+INT64 = np.iinfo(np.int64)
+COLUMNS = ("subject", "list", "position", "trial_type", "item")
+
+ADVICE = {
+    "subject": (
+        "Map subjects to integers, e.g. table['subject'] = table['subject'].factorize()[0] + 1."
+    ),
+    "list": "Number the lists of each subject with integers.",
+    "position": "Number study positions and outputs from 1.",
+    "item": "Items are either all strings or all integers.",
+}
+"""What to do about values of a column that are not integers."""
 
 
 def from_psifr(table: pd.DataFrame) -> dict[str, np.ndarray]:
     """Make a data set from a table of study and recall events, counted as psifr does.
 
-    Trials are the lists of the table, ordered by subject and list; a list without recalls is one
-    of them. As in `psifr.fr.merge_free_recall`, a recalled item that was not on its list is an
-    intrusion and only the first recall of an item counts, so ``recalls`` holds neither intrusions
-    nor repeats. Recalls are in the order of their positions, which may have gaps.
+    Trials are the lists of the table, ordered by subject and list, also lists without recalls. As
+    in `psifr.fr.merge_free_recall`, a recalled item that was not on its list is an intrusion, and
+    only the first recall of an item counts: ``recalls`` holds neither intrusions nor repeats.
+    Recalls are in the order of their positions, which may have gaps.
 
     An item studied twice in a list has the number of its first position both times, and its recall
     is scored there (psifr would count that recall once for each position).
@@ -39,19 +47,19 @@ def from_psifr(table: pd.DataFrame) -> dict[str, np.ndarray]:
         The checked data set (see `check_data`), padded with 0 to the longest list:
 
         - ``subject``, ``list``, ``listLength``, ``pres_itemnos``, ``recalls``.
-        - ``pres_itemids``: the item of each study event. Integer items stay as they are; of strings
-          ``sorted(set(studied items))`` is numbered from 1, over the whole table.
-        - ``intrusions``, ``repeats``: how many recalls ``recalls`` leaves out for being one, as
-          (trials, 1).
+        - ``pres_itemids``: the item of each study event. Integer items stay as they are. Strings
+          are numbered from 1 in the order of ``sorted(set(studied items))``, over the whole table.
+        - ``intrusions``, ``repeats``: the number of intrusions and of repeats, which ``recalls``
+          leaves out, as (trials, 1).
         - ``rec_itemids``: the item of every recall, repeats and intrusions included; -1 for an item
-          that no list of the table holds. Padded to the longest sequence of recalls.
+          that was never studied. Padded to the longest sequence of recalls.
         - Every other numeric column that does not change within any list, as (trials, 1). Other
           columns are left out.
 
     Raises:
-        ValueError: A column is missing or has a name that this function gives; or a value is
-            missing or of the wrong kind, a list was not studied, two events share a position, or
-            study positions skip one: names the subject and the list.
+        ValueError: A column is missing or has the name of a field that this function makes; or a
+            value is missing or of the wrong kind, a list was not studied, two events share a
+            position, or study positions skip one. The message names the subject and the list.
 
     Examples:
         >>> import pandas as pd
@@ -61,21 +69,21 @@ def from_psifr(table: pd.DataFrame) -> dict[str, np.ndarray]:
         >>> from_psifr(table)["recalls"]
         array([[2, 0]])
     """
-    check_table(table)
+    _check_table(table)
     subject, list_number, position = (
-        whole_numbers(table, column) for column in ("subject", "list", "position")
+        _to_integers(table, column) for column in ("subject", "list", "position")
     )
-    # By their rank, subjects fit in one array with lists: ids may be uint64, lists int64.
+    # The rank of a subject fits in one array with lists: ids may be uint64, lists int64.
     subjects, rank = np.unique(subject, return_inverse=True)
     labels, trial = np.unique(np.column_stack([rank, list_number]), axis=0, return_inverse=True)
     trial = trial.reshape(-1)  # NumPy 2.0 gives a column
     is_study = (table["trial_type"] == "study").to_numpy()
-    check_events(table, trial, position, is_study)
+    _check_events(table, trial, position, is_study)
     order = np.lexsort([position, trial])
     study, recall = order[is_study[order]], order[~is_study[order]]
 
-    code, item_id = _identify(table, is_study)
-    # One number for each pair of trial and item; -1 for items that no list holds.
+    code, item_id = _identify_items(table, is_study)
+    # One number for each pair of trial and item; -1 for items that were never studied.
     pair = np.where(code < 0, -1, trial * (code.max() + 1) + code)
     number = _number_within_list(pair, position, study)
     correct = recall[number[recall] > 0]
@@ -85,7 +93,6 @@ def from_psifr(table: pd.DataFrame) -> dict[str, np.ndarray]:
         np.bincount(trial[rows], minlength=len(labels))[:, None]
         for rows in (recall, correct, first_recall)
     )
-
     positions = position[study].max()
     fields = {
         "subject": subjects[labels[:, :1]],
@@ -101,24 +108,24 @@ def from_psifr(table: pd.DataFrame) -> dict[str, np.ndarray]:
     return check_data(fields | _constant_columns(table, trial, taken=fields))
 
 
-def _identify(table: pd.DataFrame, is_study: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _identify_items(table: pd.DataFrame, is_study: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the item of each row, as its rank among the studied items (from 0) and as its id.
 
     Both are -1 where the item was never studied.
     """
-    named = all(isinstance(item, str) for item in table["item"])
-    items = table["item"].to_numpy(str) if named else whole_numbers(table, "item")
-    if not named:
-        message = "the studied item is {item}; integer items are 1 or more, 0 being the padding"
-        check_none(is_study & (items < 1), table, message)
+    is_named = all(isinstance(item, str) for item in table["item"])
+    items = table["item"].to_numpy(str) if is_named else _to_integers(table, "item")
+    if not is_named:
+        message = "The studied item is {item}. Integer items are 1 or more; 0 is the padding."
+        _check_rows(table, is_study & (items < 1), message)
     studied = np.unique(items[is_study])
-    rank, known = _look_up(studied, items)
-    item_id = rank + 1 if named else studied[rank]
-    return np.where(known, rank, -1), np.where(known, item_id, -1)
+    rank, is_known = _look_up(studied, items)
+    item_id = rank + 1 if is_named else studied[rank]
+    return np.where(is_known, rank, -1), np.where(is_known, item_id, -1)
 
 
 def _number_within_list(pair: np.ndarray, position: np.ndarray, study: np.ndarray) -> np.ndarray:
-    """Return the first study position of each row's item in its own list; 0 for none.
+    """Return the first study position of each row's item in its own list, or 0.
 
     Args:
         pair: (rows,) a number for each pair of trial and item.
@@ -126,14 +133,14 @@ def _number_within_list(pair: np.ndarray, position: np.ndarray, study: np.ndarra
         study: The rows that are study events, by trial and position: first is earliest.
     """
     pairs, first = np.unique(pair[study], return_index=True)
-    spot, found = _look_up(pairs, pair)
-    return np.where(found, position[study][first][spot], 0)
+    place, is_known = _look_up(pairs, pair)
+    return np.where(is_known, position[study][first][place], 0)
 
 
 def _look_up(known: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return where in the sorted `known` each value stands, and whether it does at all."""
-    spot = np.searchsorted(known, values).clip(max=len(known) - 1)
-    return spot, known[spot] == values
+    """Return the place of each value in the sorted `known`, and whether it is there."""
+    place = np.searchsorted(known, values).clip(max=len(known) - 1)
+    return place, known[place] == values
 
 
 def _pad(
@@ -149,7 +156,7 @@ def _pad(
         columns: The least number of columns; more are made where a trial has more rows.
     """
     into = trial[rows]
-    column = np.arange(len(rows)) - np.searchsorted(into, into)  # searchsorted: its first row
+    column = np.arange(len(rows)) - np.searchsorted(into, into)  # minus the trial's first row
     matrix = np.zeros((trials, max(columns, column.max(initial=0) + 1)), np.int64)
     matrix[into, column] = values[rows]
     return matrix
@@ -159,16 +166,104 @@ def _constant_columns(
     table: pd.DataFrame, trial: np.ndarray, taken: dict[str, np.ndarray]
 ) -> dict[str, np.ndarray]:
     """Return further numeric columns with one value per trial (NaN is one), as (trials, 1)."""
-    a_row = np.unique(trial, return_index=True)[1]
+    first_row = np.unique(trial, return_index=True)[1]
     fields = {}
     for column in table.columns:
         if column in COLUMNS:
             continue
         if column in taken:
-            raise ValueError(f"from_psifr makes a field '{column}' itself; rename that column")
+            raise ValueError(f"from_psifr makes a field '{column}' itself. Rename that column.")
         values = table[column].to_numpy()
-        if values.dtype.kind in "biuf" and np.array_equal(
-            values, values[a_row][trial], equal_nan=True
-        ):
-            fields[str(column)] = values[a_row][:, None]
+        of_trial = values[first_row]
+        if values.dtype.kind in "biuf" and np.array_equal(values, of_trial[trial], equal_nan=True):
+            fields[str(column)] = of_trial[:, None]
     return fields
+
+
+def _check_table(table: pd.DataFrame) -> None:
+    """Raise a ValueError unless `table` has the five columns, filled, and known trial types."""
+    if not is_table(table):
+        raise ValueError(f"Expected a pandas DataFrame; got {type(table).__name__}.")
+    names = [str(name) for name in table.columns]
+    if not table.columns.is_unique:
+        raise ValueError(f"Two columns share a name: {', '.join(names)}.")
+    for column in COLUMNS:
+        if column not in table.columns:
+            raise ValueError(
+                f"The table lacks the column '{column}'; it needs {', '.join(COLUMNS)}. "
+                + did_you_mean(column, names)
+            )
+    if len(table) == 0:
+        raise ValueError("The table has no rows.")
+    for column in COLUMNS:
+        missing = table[column].isna().to_numpy()
+        _check_rows(table, missing, f"'{column}' is missing (NaN). Fill it in or drop the row.")
+    unknown = ~table["trial_type"].isin(["study", "recall"]).to_numpy(bool)
+    _check_rows(table, unknown, "'trial_type' is '{trial_type}'; expected 'study' or 'recall'.")
+
+
+def _check_events(
+    table: pd.DataFrame, trial: np.ndarray, position: np.ndarray, is_study: np.ndarray
+) -> None:
+    """Raise a ValueError unless every list was studied and its events have an order.
+
+    Args:
+        table: The table, for the message.
+        trial: (rows,) the trial of each row.
+        position: (rows,) the position of each row.
+        is_study: (rows,) True for study events.
+    """
+    message = "The list has recalls but no study events."
+    _check_rows(table, ~np.isin(trial, trial[is_study]), message)
+    order = np.lexsort([position, is_study, trial])
+    trial, position, is_study = trial[order], position[order], is_study[order]
+    # True for events that have another one of their trial and type before them.
+    follows = (trial[1:] == trial[:-1]) & (is_study[1:] == is_study[:-1])
+    step = position[1:] - position[:-1]
+    is_twice, is_skip = np.zeros(len(order), bool), np.zeros(len(order), bool)
+    is_twice[order[1:]] = follows & (step == 0)
+    is_skip[order] = is_study & (position != 1) & ~np.append(False, follows & (step == 1))
+    message = "Two {trial_type} events have position {position}. Give each its own."
+    _check_rows(table, is_twice, message)
+    message = "Study position {position} is out of order; study positions run 1, 2, 3, ..."
+    _check_rows(table, is_skip, message)
+
+
+def _to_integers(table: pd.DataFrame, column: str) -> np.ndarray:
+    """Return a column of whole numbers as int64 (rows,), or as uint64 if subjects need it."""
+    values = table[column].infer_objects().to_numpy()
+    if values.dtype.kind == "f":
+        broken = ~is_whole(values)
+    elif values.dtype.kind == "O":
+        broken = np.array([not _is_integer(value) for value in values])
+    else:
+        broken = np.full(len(values), values.dtype.kind not in "iu")
+    _check_rows(table, broken, f"'{column}' is {{{column}}}, not an integer. {ADVICE[column]}")
+    low, high = int(values.min()), int(values.max())
+    if column == "subject" and low >= 0 and INT64.max < high < 2**64:
+        return values.astype(np.uint64)
+    if low < INT64.min or high > INT64.max:
+        broken = np.array([not INT64.min <= int(value) <= INT64.max for value in values])
+        limits = "from 0 to 2**64 - 1, or from" if column == "subject" else "from"
+        message = f"'{column}' is {{{column}}}; expected integers {limits} -2**63 to 2**63 - 1."
+        _check_rows(table, broken, message)
+    return values.astype(np.int64)
+
+
+def _is_integer(value: object) -> bool:
+    return isinstance(value, Integral) and not isinstance(value, bool | np.timedelta64)
+
+
+def _check_rows(table: pd.DataFrame, is_wrong: np.ndarray, message: str) -> None:
+    """Raise a ValueError that names the first wrong row (rows,) of the table, if it has one.
+
+    The names of the columns in braces in `message` are filled in from that row.
+    """
+    if not is_wrong.any():
+        return
+    row = int(np.argmax(is_wrong))
+    values = {column: table[column].iloc[row] for column in COLUMNS}
+    raise ValueError(
+        f"Subject {values['subject']}, list {values['list']} (row {row} of the table): "
+        + message.format(**values)
+    )

@@ -1,11 +1,11 @@
-"""Conditions on trials, read from a string with a small grammar.
+"""Evaluate conditions on trials, written as strings.
 
-Python's own parser takes the string apart; the table `READERS` gives the function that reads each
-kind of node, and a kind that is not in it is an error. So a query computes with fields and numbers
-and can do nothing else.
+Python's parser takes the string apart, and a visitor evaluates it. The visitor has a method for
+each kind of node that is allowed; any other kind is an error. So a query can compute with fields
+and numbers, and nothing else.
 
-Every value is a number or an array with one row per trial. One column of a field stays a column
-(trials, 1), so that whatever is compared lines up by trial.
+A value is a number or an array with one row per trial. One column of a field stays a column
+(trials, 1), so that compared values line up by trial.
 """
 
 from __future__ import annotations
@@ -13,21 +13,63 @@ from __future__ import annotations
 import ast
 import operator
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import reduce
 from itertools import pairwise
 from typing import Any, NoReturn
 
 import numpy as np
 
-from jaxcmr.datasets._query_numbers import compute, is_in
-from jaxcmr.datasets._query_words import ALLOWED, ARITHMETIC, COMPARISONS, FUNCTIONS, LOGIC
-from jaxcmr.names import did_you_mean
+from jaxcmr.names import describe_unknown
 
-LONGEST = 10_000  # characters; bounds what a hostile query can cost
+Number = bool | int | float
+Value = np.ndarray | Number
+
+# Operators of numbers. Power and shifts are not allowed: a few characters can fill the memory.
+ARITHMETIC: dict[type, Callable[..., Any]] = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Div: operator.truediv,
+    ast.FloorDiv: operator.floordiv,
+    ast.Mod: operator.mod,
+    ast.USub: operator.neg,
+    ast.UAdd: operator.pos,
+}
+# Operators of conditions.
+LOGIC: dict[type, Callable[..., Any]] = {
+    ast.And: np.logical_and,
+    ast.BitAnd: np.logical_and,
+    ast.Or: np.logical_or,
+    ast.BitOr: np.logical_or,
+    ast.BitXor: np.logical_xor,
+    ast.Not: np.logical_not,
+    ast.Invert: np.logical_not,
+}
+COMPARISONS: dict[type, Callable[..., Any]] = {
+    ast.Eq: operator.eq,
+    ast.NotEq: operator.ne,
+    ast.Lt: operator.lt,
+    ast.LtE: operator.le,
+    ast.Gt: operator.gt,
+    ast.GtE: operator.ge,
+}
+# Functions of NumPy by name and number of arguments, with the operator that each equals.
+FUNCTIONS: dict[tuple[str, int], type] = {
+    ("logical_and", 2): ast.BitAnd,
+    ("logical_or", 2): ast.BitOr,
+    ("logical_xor", 2): ast.BitXor,
+    ("logical_not", 1): ast.Invert,
+}
+ALLOWED = (
+    "Allowed are fields (data['name'] or name), one column (data['name'][:, 0]), numbers, True, "
+    "False, == != < <= > >= in, not in, and or not & | ^ ~, + - * / // %, np.isin, np.logical_*."
+)
+LONGEST = 10_000  # characters; bounds the cost of a hostile query
+LARGEST = 2**64 - 1  # whole number; bounds the cost of a long product
+INT64 = np.iinfo(np.int64)
 
 
-def evaluate_query(text: str, fields: Mapping[str, np.ndarray]) -> Any:
+def evaluate_query(text: str, fields: Mapping[str, np.ndarray]) -> Value:
     """Evaluate the condition `text` on `fields`: an array with one row per trial, or a number.
 
     Args:
@@ -35,173 +77,182 @@ def evaluate_query(text: str, fields: Mapping[str, np.ndarray]) -> Any:
         fields: Numeric arrays of at least two dimensions, all with one row per trial.
 
     Raises:
-        ValueError: `text` leaves the grammar or does not fit the fields.
+        ValueError: `text` is not a condition in the grammar, or does not fit the fields.
     """
     if len(text) > LONGEST:
-        raise ValueError(f"the query has {len(text)} characters; at most {LONGEST} are read")
+        raise ValueError(f"The query has {len(text)} characters; at most {LONGEST} are allowed.")
     text = text.strip()
     try:
         with np.errstate(all="ignore"):  # NaN and inf compare as they do in Python
-            return _read(_parse(text), _Query(text, fields))
+            return _Evaluator(text, fields).visit(_parse(text))
     except (RecursionError, MemoryError):
-        raise ValueError(f"the query {text[:40]!r}... is nested too deeply") from None
-
-
-@dataclass(frozen=True)
-class _Query:
-    """A condition while it is read: its text, for messages, and the fields it is about."""
-
-    text: str
-    fields: Mapping[str, np.ndarray]
-
-    def fail(self, node: ast.AST, why: str) -> NoReturn:
-        part = ast.get_source_segment(self.text, node) or ast.unparse(node)
-        raise ValueError(f"in the query {self.text!r}: {part!r} {why} {ALLOWED}")
-
-    def field(self, node: ast.AST, name: str) -> np.ndarray:
-        if name not in self.fields:
-            self.fail(node, f"names no field. {did_you_mean(name, self.fields)}")
-        if self.fields[name].ndim != 2:  # would not line up by trial with the others
-            self.fail(node, f"has shape {self.fields[name].shape}, not (trials, columns).")
-        return self.fields[name]
-
-    def apply(self, node: ast.AST, function: Callable[..., Any], *operands: Any) -> Any:
-        try:
-            return function(*operands)
-        except (ArithmeticError, IndexError, TypeError, ValueError) as error:
-            self.fail(node, f"does not work out: {error}.")
+        raise ValueError(f"The query {text[:40]!r}... is nested too deeply.") from None
 
 
 def _parse(text: str) -> ast.expr:
     try:
         return ast.parse(text, mode="eval").body
     except (SyntaxError, ValueError) as error:  # ValueError: null characters
-        raise ValueError(f"cannot read the query {text!r}: {error}. {ALLOWED}") from None
+        raise ValueError(f"Cannot read the query {text!r}: {error}. {ALLOWED}") from None
 
 
-def _read(node: ast.AST, query: _Query) -> Any:
-    if type(node) not in READERS:
-        query.fail(node, "is not allowed.")
-    return READERS[type(node)](node, query)
+class _Evaluator(ast.NodeVisitor):
+    """Returns the value of each node that it visits."""
+
+    def __init__(self, text: str, fields: Mapping[str, np.ndarray]) -> None:
+        self.text = text  # for messages
+        self.fields = fields
+
+    def generic_visit(self, node: ast.AST) -> NoReturn:
+        """Refuse a kind of node that has no method."""
+        self.fail(node, "is not allowed.")
+
+    def fail(self, node: ast.AST, problem: str) -> NoReturn:
+        part = ast.get_source_segment(self.text, node) or ast.unparse(node)
+        raise ValueError(f"In the query {self.text!r}: {part!r} {problem} {ALLOWED}")
+
+    def apply(self, node: ast.AST, function: Callable[..., Any], *operands: Any) -> Value:
+        try:
+            return function(*operands)
+        except (ArithmeticError, IndexError, TypeError, ValueError) as error:
+            self.fail(node, f"cannot be computed: {str(error).strip(' .')}.")
+
+    def visit_Constant(self, node: ast.Constant) -> Number:
+        if isinstance(node.value, bool | int | float):
+            return node.value
+        self.fail(node, "is not a number.")
+
+    def visit_Name(self, node: ast.Name) -> np.ndarray:
+        return self.field(node, node.id)
+
+    def field(self, node: ast.AST, name: str) -> np.ndarray:
+        if name not in self.fields:
+            unknown = describe_unknown("field", name, self.fields)
+            raise ValueError(f"In the query {self.text!r}: {unknown} {ALLOWED}")
+        if self.fields[name].ndim != 2:  # would not line up by trial with the others
+            self.fail(node, f"has shape {self.fields[name].shape}, not (trials, columns).")
+        return self.fields[name]
+
+    def visit_Subscript(self, node: ast.Subscript) -> Value:
+        match node:
+            case ast.Subscript(value=ast.Name(id="data"), slice=ast.Constant(value=str(name))):
+                return self.field(node, name)
+            case ast.Subscript(
+                value=ast.Name() | ast.Subscript() as field,
+                slice=ast.Tuple(elts=[ast.Slice(lower=None, upper=None, step=None), column]),
+            ):
+                where = (slice(None), self.columns(column))
+                return self.apply(node, operator.getitem, self.visit(field), where)
+        self.fail(node, "is neither a field nor a column of one.")
+
+    def columns(self, node: ast.expr) -> slice | list[int]:
+        if isinstance(node, ast.Slice):
+            parts = (node.lower, node.upper, node.step)
+            return slice(*(None if part is None else self.index(part) for part in parts))
+        return [self.index(node)]  # a list keeps the column a column
+
+    def index(self, node: ast.expr) -> int:
+        index = self.literal(node)
+        if type(index) is not int:
+            self.fail(node, "is not an integer.")
+        return index
+
+    def literal(self, node: ast.expr) -> Number:
+        """Return a number that stands in the query itself, perhaps with a sign."""
+        match node:
+            case ast.Constant() | ast.UnaryOp(op=ast.USub() | ast.UAdd(), operand=ast.Constant()):
+                return self.visit(node)
+        self.fail(node, "is not a number.")
+
+    def visit_UnaryOp(self, node: ast.UnaryOp) -> Value:
+        return self.operate(node, type(node.op), self.visit(node.operand))
+
+    def visit_BinOp(self, node: ast.BinOp) -> Value:
+        return self.operate(node, type(node.op), self.visit(node.left), self.visit(node.right))
+
+    def visit_BoolOp(self, node: ast.BoolOp) -> Value:
+        return self.operate(node, type(node.op), *map(self.visit, node.values))
+
+    def operate(self, node: ast.expr, symbol: type, *operands: Value) -> Value:
+        """Apply an operator: logic to conditions only, arithmetic to numbers and conditions (0, 1).
+
+        NumPy takes more, which hides the usual slip: ``a == 1 & b == 2`` means
+        ``a == (1 & b) == 2``.
+        """
+        if symbol in ARITHMETIC:
+            return self.apply(node, compute, ARITHMETIC[symbol], *operands)
+        if symbol not in LOGIC:
+            self.fail(node, "uses an operator that is not allowed.")
+        if not all(np.asarray(operand).dtype == bool for operand in operands):
+            self.fail(node, "joins values that are not conditions; put ( ) around each comparison.")
+        if len(operands) == 1:
+            return self.apply(node, LOGIC[symbol], *operands)
+        return self.apply(node, reduce, LOGIC[symbol], operands)
+
+    def visit_Compare(self, node: ast.Compare) -> Value:
+        match node:
+            case ast.Compare(ops=[ast.In()], comparators=[choices]):
+                return self.is_in(node, node.left, choices)
+            case ast.Compare(ops=[ast.NotIn()], comparators=[choices]):
+                return np.logical_not(self.is_in(node, node.left, choices))
+        if not all(type(symbol) in COMPARISONS for symbol in node.ops):
+            self.fail(node, "compares in a way that is not allowed.")
+        # Each operand is visited once: twice would double the work at every nesting.
+        values = [self.visit(operand) for operand in (node.left, *node.comparators)]
+        links = [
+            self.apply(node, COMPARISONS[type(symbol)], left, right)
+            for symbol, (left, right) in zip(node.ops, pairwise(values), strict=True)
+        ]
+        return self.apply(node, reduce, np.logical_and, links)
+
+    def visit_Call(self, node: ast.Call) -> Value:
+        match node.func:
+            case ast.Attribute(value=ast.Name(id="np"), attr=name) if not node.keywords:
+                if name == "isin" and len(node.args) == 2:
+                    return self.is_in(node, node.args[0], node.args[1])
+                if (name, len(node.args)) in FUNCTIONS:
+                    operands = map(self.visit, node.args)
+                    return self.operate(node, FUNCTIONS[name, len(node.args)], *operands)
+        self.fail(node, "is not an allowed call.")
+
+    def is_in(self, node: ast.expr, values: ast.expr, choices: ast.expr) -> Value:
+        if not isinstance(choices, ast.List | ast.Tuple):
+            self.fail(choices, "is not a list of numbers such as [1, 2].")
+        numbers = [self.literal(choice) for choice in choices.elts]
+        return self.apply(node, is_any_of, self.visit(values), numbers)
 
 
-def _read_number(node: ast.Constant, query: _Query) -> bool | int | float:
-    if isinstance(node.value, bool | int | float):
-        return node.value
-    query.fail(node, "is not a number.")
+def compute(function: Callable[..., Any], *operands: Value) -> Value:
+    """Apply an operator of one or two numbers to fields and numbers, trial by trial.
 
+    The results are those of plain Python numbers. NumPy computes in the type of a field: 200 + 100
+    is 44 in 8 bits, and 0 - 1 of unsigned integers is their largest number. Whole numbers and
+    booleans (0 and 1) are computed as Python integers, exactly. If one operand is a float, and in
+    true division, all are computed in double precision.
 
-def _read_name(node: ast.Name, query: _Query) -> np.ndarray:
-    return query.field(node, node.id)
-
-
-def _read_subscript(node: ast.Subscript, query: _Query) -> Any:
-    match node:
-        case ast.Subscript(value=ast.Name(id="data"), slice=ast.Constant(value=str(name))):
-            return query.field(node, name)
-        case ast.Subscript(
-            value=ast.Name() | ast.Subscript() as field,
-            slice=ast.Tuple(elts=[ast.Slice(lower=None, upper=None, step=None), column]),
-        ):
-            where = (slice(None), _read_columns(column, query))
-            return query.apply(node, operator.getitem, _read(field, query), where)
-    query.fail(node, "is neither a field nor a column of one.")
-
-
-def _read_columns(node: ast.expr, query: _Query) -> slice | list[int]:
-    if isinstance(node, ast.Slice):
-        parts = (node.lower, node.upper, node.step)
-        return slice(*(None if part is None else _read_index(part, query) for part in parts))
-    return [_read_index(node, query)]  # a list keeps the column a column
-
-
-def _read_index(node: ast.expr, query: _Query) -> int:
-    index = _read_literal(node, query)
-    if type(index) is not int:
-        query.fail(node, "is not an integer.")
-    return index
-
-
-def _read_literal(node: ast.expr, query: _Query) -> Any:
-    """A number that stands in the query itself, perhaps with a sign."""
-    match node:
-        case ast.Constant():
-            return _read_number(node, query)
-        case ast.UnaryOp(op=ast.USub() | ast.UAdd(), operand=ast.Constant()):
-            return _read_operator(node, query)
-    query.fail(node, "is not a number.")
-
-
-def _read_operator(node: ast.UnaryOp | ast.BinOp | ast.BoolOp, query: _Query) -> Any:
-    match node:
-        case ast.UnaryOp():
-            operands = [node.operand]
-        case ast.BinOp():
-            operands = [node.left, node.right]
-        case ast.BoolOp():
-            operands = node.values
-    return _operate(node, type(node.op), [_read(operand, query) for operand in operands], query)
-
-
-def _operate(node: ast.expr, symbol: type, operands: list[Any], query: _Query) -> Any:
-    """Apply an operator: logic to conditions only, arithmetic to numbers and conditions (0, 1).
-
-    NumPy takes more, which hides the usual slip: ``a == 1 & b == 2`` means ``a == (1 & b) == 2``.
+    Raises:
+        OverflowError: A whole number needs more than 64 bits.
+        ZeroDivisionError: ``//`` or ``%`` of whole numbers divides by 0.
     """
-    if symbol in ARITHMETIC:
-        return query.apply(node, compute, ARITHMETIC[symbol], *operands)
-    if symbol not in LOGIC:
-        query.fail(node, "uses an operator that is not allowed.")
-    if not all(np.asarray(operand).dtype == bool for operand in operands):
-        query.fail(node, "joins what is not a condition; put ( ) around each comparison.")
-    if len(operands) == 1:
-        return query.apply(node, LOGIC[symbol], *operands)
-    return query.apply(node, reduce, LOGIC[symbol], operands)
+    if all(isinstance(operand, int | float) for operand in operands):
+        return function(*operands)
+    arrays = [np.asarray(operand) for operand in operands]
+    if function is operator.truediv or any(array.dtype.kind == "f" for array in arrays):
+        return function(*(array.astype(np.float64) for array in arrays))
+    values = np.asarray(function(*(array.astype(object) for array in arrays)))
+    if values.size == 0:
+        return values.astype(np.int64)
+    low, high = int(values.min()), int(values.max())
+    if max(-low, high) > LARGEST:
+        largest = low if -low > high else high
+        raise OverflowError(f"the result {largest} needs more than 64 bits")
+    # From 2**63 on, integers stay Python's own.
+    return values.astype(np.int64) if INT64.min <= low and high <= INT64.max else values
 
 
-def _read_comparison(node: ast.Compare, query: _Query) -> Any:
-    match node:
-        case ast.Compare(ops=[ast.In()], comparators=[choices]):
-            return _is_in(node, node.left, choices, query)
-        case ast.Compare(ops=[ast.NotIn()], comparators=[choices]):
-            return np.logical_not(_is_in(node, node.left, choices, query))
-    if not all(type(symbol) in COMPARISONS for symbol in node.ops):
-        query.fail(node, "compares in a way that is not allowed.")
-    # Each operand is read once: reading the middle ones twice would double at every nesting.
-    values = [_read(operand, query) for operand in (node.left, *node.comparators)]
-    links = [
-        query.apply(node, COMPARISONS[type(symbol)], left, right)
-        for symbol, (left, right) in zip(node.ops, pairwise(values), strict=True)
-    ]
-    return query.apply(node, reduce, np.logical_and, links)
-
-
-def _read_call(node: ast.Call, query: _Query) -> Any:
-    match node.func:
-        case ast.Attribute(value=ast.Name(id="np"), attr=name) if not node.keywords:
-            if name == "isin" and len(node.args) == 2:
-                return _is_in(node, node.args[0], node.args[1], query)
-            if (name, len(node.args)) in FUNCTIONS:
-                operands = [_read(argument, query) for argument in node.args]
-                return _operate(node, FUNCTIONS[name, len(node.args)], operands, query)
-    query.fail(node, "is not an allowed call.")
-
-
-def _is_in(node: ast.expr, values: ast.expr, choices: ast.expr, query: _Query) -> Any:
-    if not isinstance(choices, ast.List | ast.Tuple):
-        query.fail(choices, "is not a list of numbers such as [1, 2].")
-    numbers = [_read_literal(choice, query) for choice in choices.elts]
-    return query.apply(node, is_in, _read(values, query), numbers)
-
-
-READERS: dict[type, Callable[[Any, _Query], Any]] = {
-    ast.Constant: _read_number,
-    ast.Name: _read_name,
-    ast.Subscript: _read_subscript,
-    ast.UnaryOp: _read_operator,
-    ast.BinOp: _read_operator,
-    ast.BoolOp: _read_operator,
-    ast.Compare: _read_comparison,
-    ast.Call: _read_call,
-}
-"""The function that reads each kind of node; other kinds are errors."""
+def is_any_of(values: Value, numbers: list[Number]) -> np.ndarray:
+    """Return True where `values` equal, as by ``==``, one of `numbers`."""
+    found = np.zeros(np.shape(values), bool)
+    for number in numbers:
+        found |= values == number
+    return found

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxcmr.datasets import as_fields, check_data, check_mask, fingerprint
-from jaxcmr.datasets._fields import count_trials, is_whole
+from jaxcmr.datasets._check import count_trials, is_whole
 from jaxcmr.fitting._hyperparameters import check_bounds, check_parameters, is_finite
 from jaxcmr.fitting._trials import to_rows
 from jaxcmr.names import did_you_mean, find_named, name_of

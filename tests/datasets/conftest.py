@@ -1,4 +1,4 @@
-"""What the tests of this room share: one small data set, and the real one where it is at hand."""
+"""Data that the tests of this room share: a small data set, and the published one if present."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""check_data lets through what models can run on, and names what it stops."""
+"""check_data accepts data that models can run on, and names the entry that is wrong."""
 
 import numpy as np
 import pandas as pd
@@ -22,8 +22,8 @@ def assert_same(left, right):
 
 
 def test_sound_data_pass_unchanged(data):
-    """Repeated recalls, a repeated item, an empty recall row, NaN in a field of the user's own: all
-    are sound. Catches a check that is stricter than the convention."""
+    """Repeated recalls, a repeated item, an empty row of recalls, and NaN in a field of the user's
+    own are all sound. Catches a check that is stricter than the convention."""
     assert_same(check_data(data), data)
 
 
@@ -45,7 +45,7 @@ def test_vectors_become_columns_and_whole_floats_integers(data):
 
 
 def test_narrow_integers_stay_narrow(data):
-    """Only what is broken is converted; a cast here would make save and load lose dtypes."""
+    """A cast here would make save and load lose dtypes."""
     narrow = data | {"recalls": data["recalls"].astype(np.uint8)}
     assert check_data(narrow)["recalls"].dtype == np.uint8
 
@@ -59,8 +59,8 @@ def test_intrusions_may_be_minus_one_in_rec_itemids_only(data):
         check_data(data | {"rec_itemids": ids * [[1, 2]]})
 
 
-# What is put in place of a field, and what the message must say: field, trial, value, rule.
-BROKEN = {
+# A field, its wrong values, and the message: field, trial, value, rule.
+WRONG = {
     "negative recall": ("recalls", [[4, 3], [-1, 0], [0, 0]], "'recalls' holds -1 in trial 1"),
     "beyond its own list": ("recalls", [[4, 3], [1, 0], [4, 0]], "holds 4 in trial 2.*most 3"),
     "recall after a 0": ("recalls", [[4, 3], [0, 1], [0, 0]], "holds 0 in trial 1, column 0"),
@@ -97,7 +97,7 @@ BROKEN = {
     "too short": ("listLength", [4, 3, 3], "'listLength' holds 3 in trial 1.*expected 4"),
     "nothing studied": ("listLength", [4, 0, 3], "'listLength' holds 0 in trial 1.*1 or more"),
     "wide subject": ("subject", [[1, 1, 2]], r"'subject' has shape \(1, 3\)"),
-    "named subjects": ("subject", ["a", "b", "c"], "numeric arrays only.*integers"),
+    "named subjects": ("subject", ["a", "b", "c"], "numeric arrays.*integers"),
     "text elsewhere": ("group", np.array(["x", None, "y"], object), "'group' has dtype"),
     "dates": ("day", np.array(["2020-01-01"] * 3, "M8[D]"), "'day' has dtype datetime"),
     "one number": ("session", 3, "'session' is the single value 3"),
@@ -105,16 +105,16 @@ BROKEN = {
 }
 
 
-@pytest.mark.parametrize("name, values, message", BROKEN.values(), ids=BROKEN)
-def test_each_broken_promise_is_named(data, name, values, message):
-    """The message alone must lead to the cell: without it a slip surfaces in a fit, as NaN."""
+@pytest.mark.parametrize("name, values, message", WRONG.values(), ids=WRONG)
+def test_a_wrong_entry_is_named(data, name, values, message):
+    """The message must lead to the entry: otherwise the slip appears in a fit, as NaN."""
     with pytest.raises(ValueError, match=message):
         check_data(data | {name: values})
 
 
 @pytest.mark.parametrize("name", ["subject", "listLength", "pres_itemnos", "recalls"])
 def test_a_missing_field_is_named_with_its_near_miss(data, name):
-    """listlength for listLength is the slip of everyone who comes from another program."""
+    """listlength for listLength is a usual slip."""
     renamed = {key.lower() if key == name else key: array for key, array in data.items()}
     del renamed[name.lower()]
     renamed[name.upper()] = data[name]
@@ -122,7 +122,7 @@ def test_a_missing_field_is_named_with_its_near_miss(data, name):
         check_data(renamed)
 
 
-def test_no_trials_no_fields_no_mapping():
+def test_data_without_trials_or_fields_and_other_types_are_errors():
     empty = {name: np.zeros((0, 1), int) for name in ("subject", "listLength")}
     empty |= {name: np.zeros((0, 4), int) for name in ("pres_itemnos", "recalls")}
     with pytest.raises(ValueError, match="no trials"):
@@ -134,7 +134,7 @@ def test_no_trials_no_fields_no_mapping():
 
 
 def test_a_message_counts_the_other_entries_like_it(data):
-    """One cell or every cell: the count tells a typing error from a wrong convention."""
+    """The count tells a typing error from a wrong convention."""
     with pytest.raises(ValueError, match=r"holds 5 in trial 0, column 0.*\(2 more"):
         check_data(data | {"recalls": [[5, 0], [6, 0], [7, 0]]})
 
@@ -149,7 +149,7 @@ def test_numbers_get_the_byte_order_and_width_that_jax_reads(data):
 
 
 def test_clean_arrays_are_not_copied(data):
-    """The fitters check every data set: what is in order must cost nothing."""
+    """The fitters check every data set, which must cost nothing for sound data."""
     assert all(as_fields(data)[name] is data[name] for name in data)
     checked = check_data(data)
     assert all(checked[name] is data[name] for name in data)
@@ -167,13 +167,13 @@ MASKED = {
 
 @pytest.mark.parametrize("name, values", MASKED.values(), ids=MASKED)
 def test_masked_entries_are_an_error(data, name, values):
-    """NumPy drops the mask, so that what is under it would count."""
+    """NumPy drops the mask, so the values under it would count."""
     for function in (check_data, as_fields, fingerprint, first_recalls, generate_trial_mask):
         with pytest.raises(ValueError, match=rf"'{name}' has masked entries.*np\.ma\.filled\(x, 0"):
             function(data | {name: values})
 
 
-def test_an_array_without_masked_entries_is_data(data):
+def test_a_masked_array_without_masked_entries_is_sound(data):
     loose = data | {"recalls": np.ma.masked_array(data["recalls"], mask=False)}
     assert_same(check_data(loose), data)
     filled = np.ma.masked_array(data["recalls"], mask=data["recalls"] > 3).filled(0)
@@ -181,7 +181,7 @@ def test_an_array_without_masked_entries_is_data(data):
 
 
 def test_a_table_leads_to_from_psifr(tmp_path):
-    """A psifr user's first try: every function that takes arrays must say what to do."""
+    """Every function that takes arrays must tell a psifr user what to do with a table."""
     table = pd.DataFrame({"subject": [1], "list": [1], "item": ["oak"]})
     functions = {
         "check_data": check_data,
@@ -193,5 +193,5 @@ def test_a_table_leads_to_from_psifr(tmp_path):
         "save_data": lambda table: save_data(table, tmp_path / "data.h5"),
     }
     for function in functions.values():
-        with pytest.raises(ValueError, match=r"got DataFrame; .*jaxcmr\.datasets\.from_psifr\(tab"):
+        with pytest.raises(ValueError, match=r"got DataFrame. .*jaxcmr\.datasets\.from_psifr\(tab"):
             function(table)

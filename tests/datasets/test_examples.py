@@ -1,4 +1,4 @@
-"""The examples in the docstrings of this room, and of the file it writes with, are true."""
+"""The examples in the docstrings of `jaxcmr.datasets` and `jaxcmr.files` are true."""
 
 import doctest
 import importlib

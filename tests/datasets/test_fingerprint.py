@@ -1,4 +1,4 @@
-"""Equal data have equal fingerprints, and only they."""
+"""Equal data have equal fingerprints, different data different ones."""
 
 import numpy as np
 import pytest
@@ -6,9 +6,9 @@ import pytest
 from jaxcmr.datasets import fingerprint
 
 
-def test_the_fingerprint_is_what_it_was():
-    """Checkpoints on disk carry fingerprints: this one, written down, must hold in every process,
-    on every machine and in every later version. Worked out with hashlib from the stream
+def test_the_fingerprint_never_changes():
+    """Checkpoints on disk hold fingerprints, which must be the same in every process, on every
+    machine and in every later version. This one was computed with hashlib from the stream
 
         ["recalls", "<i8", [1, 2]] 1 2 ["subject", "<i8", [1, 1]] 3  (numbers in 8 bytes each)
     """
@@ -18,8 +18,8 @@ def test_the_fingerprint_is_what_it_was():
     )
 
 
-def test_what_leaves_the_data_equal_leaves_the_fingerprint(data):
-    """Loading from disk, slicing or building a dict anew changes these, not the data."""
+def test_order_width_and_layout_do_not_count(data):
+    """Loading from disk, slicing or rebuilding a dict changes these, but not the data."""
     expected = fingerprint(data)
     assert fingerprint(dict(reversed(data.items()))) == expected
     assert fingerprint(data | {"recalls": data["recalls"].astype(np.int8)}) == expected
@@ -30,9 +30,9 @@ def test_what_leaves_the_data_equal_leaves_the_fingerprint(data):
     assert fingerprint(zeros) == fingerprint(data | {"age": -np.zeros((3, 1))})
 
 
-def test_what_changes_the_data_changes_the_fingerprint(data):
-    """One cell, a name, a shape with the same bytes, a field more or less: a checkpoint of one
-    must not be resumed with another."""
+def test_any_change_of_the_data_changes_the_fingerprint(data):
+    """One entry, a name, a shape with the same bytes, a field more or less: a checkpoint must not
+    be resumed with other data."""
     cell = data["recalls"].copy()
     cell[2, 0] = 1
     others = [
@@ -55,7 +55,7 @@ def test_text_has_no_fingerprint(data):
 
 
 def test_unsigned_numbers_beyond_int64_have_their_own(data):
-    """Cast to int64, the hash 2**64 - 1 would be -1: two data sets of one fingerprint."""
+    """As int64, 2**64 - 1 would be -1, so that two data sets would have one fingerprint."""
     unsigned = data | {"subject": np.array([1, 1, 2**64 - 1], np.uint64)}
     signed = data | {"subject": np.array([1, 1, -1])}
     assert fingerprint(unsigned) != fingerprint(signed)

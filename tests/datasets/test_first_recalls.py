@@ -15,9 +15,9 @@ DATA = {
 }
 
 
-def test_what_is_left_out_by_hand():
-    """Trial 0 has an intrusion and a repeat, trial 1 nothing else, and in trial 2 positions 1 and 3
-    are one word: catches repeats of positions in place of items."""
+def test_intrusions_and_repeats_are_left_out():
+    """By hand. Trial 0 has an intrusion and a repeat, trial 1 only intrusions, and in trial 2
+    positions 1 and 3 are one word: catches repeats of positions in place of items."""
     found = first_recalls(DATA)
     expected = [[2, 4, 0, 0, 0, 0], [0] * 6, [4, 1, 2, 0, 0, 0]]
     assert found["recalls"].tolist() == expected
@@ -26,14 +26,14 @@ def test_what_is_left_out_by_hand():
 
 
 def test_a_second_time_changes_nothing():
-    """The counts of what was left out before are kept, not set to 0."""
+    """The counts of recalls left out before are kept, not set to 0."""
     once = first_recalls(DATA)
     twice = first_recalls(once)
     assert all(np.array_equal(once[name], twice[name]) for name in once)
 
 
 def test_it_counts_as_from_psifr_does():
-    """The same trials as a table of events: -1 is the word that no list has."""
+    """The same trials as a table of events, where -1 is a word that was never studied."""
     rows = []
     for trial, (subject, length) in enumerate(
         zip(DATA["subject"], DATA["listLength"], strict=True)
@@ -52,8 +52,8 @@ def test_it_counts_as_from_psifr_does():
     np.testing.assert_array_equal(by_array["recalls"][:, :4], by_event["recalls"])
 
 
-def test_a_file_is_prepared_before_it_is_checked(tmp_path):
-    """One with intrusions is refused, with what to do; the function makes it a data set."""
+def test_load_data_applies_it_before_the_check(tmp_path):
+    """Without it, a file with intrusions is an error that says what to do."""
     path = tmp_path / "raw.h5"
     with h5py.File(path, "w") as file:
         for name, values in DATA.items():
@@ -67,8 +67,8 @@ def test_a_file_is_prepared_before_it_is_checked(tmp_path):
     "recalls",
     [[[1, 0, 2]], [[5, -1, 0]], [[1.5, 0, 0]], [[1, -1.5, 0]], [[-np.inf, 1, 0]], [[True, True]]],
 )
-def test_anything_else_is_refused(recalls):
-    """A gap, a position beyond the list, half a recall: not silently dropped with the rest."""
+def test_other_recalls_are_errors(recalls):
+    """A gap, a position beyond the list or half a recall is not silently dropped."""
     odd = {"subject": [1], "listLength": [4], "pres_itemnos": [[1, 2, 3, 4]], "recalls": recalls}
     with pytest.raises(ValueError, match="recalls"):
         first_recalls(odd)
@@ -83,8 +83,8 @@ MARKS = {
 @pytest.mark.parametrize("name", MARKS)
 @pytest.mark.parametrize("dtype", [int, float, bool, np.int8])
 def test_marks_of_each_output_become_counts(name, dtype):
-    """The layout of the Kahana lab's toolboxes: -1 for a word from nowhere, n for one from n lists
-    back. Added to the counts, the marks would make a matrix of nonsense."""
+    """The layout of the Kahana lab's toolboxes: -1 for an extra-list intrusion, n for a word from n
+    lists back. Marks must not be added to the counts."""
     marked = first_recalls(DATA | {name: np.array(MARKS[name], dtype)})
     plain = first_recalls(DATA)
     assert all(np.array_equal(marked[field], plain[field]) for field in plain)
@@ -93,7 +93,7 @@ def test_marks_of_each_output_become_counts(name, dtype):
 
 @pytest.mark.parametrize("name", MARKS)
 def test_marks_that_contradict_the_recalls_are_an_error(name):
-    """Trial 2 has one intrusion and two repeats; one mark more, and one of the two is wrong."""
+    """Trial 2 has one intrusion and two repeats; here it has one mark more."""
     marks = np.array(MARKS[name])
     marks[2, 0] = 1
     right = {"intrusions": "marks 2 outputs in trial 2.*1 intrusions", "repeats": "3 .* 2 repeats"}
@@ -118,6 +118,6 @@ def test_counts_from_before_are_added_exactly(dtype):
 
 
 @pytest.mark.parametrize("counts", [[-1, 0, 0], [0.5, 0, 0], [np.nan, 0, 0], np.zeros((3, 1, 1))])
-def test_what_is_not_a_count_is_an_error(counts):
+def test_invalid_counts_are_errors(counts):
     with pytest.raises(ValueError, match="'intrusions' h"):
         first_recalls(DATA | {"intrusions": counts})

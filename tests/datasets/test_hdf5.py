@@ -1,4 +1,4 @@
-"""Data survive the disk, and a failed save costs nothing."""
+"""Saved data load unchanged, and a failed save leaves the older file."""
 
 import os
 import stat
@@ -27,8 +27,8 @@ def test_save_then_load_is_the_identity(data, tmp_path, dtype, shape):
         np.testing.assert_array_equal(loaded[name], data[name], strict=True)
 
 
-def test_the_layout_is_the_one_the_field_shares(data, tmp_path):
-    """Files must be readable by other programs: group `data`, trials along the last axis."""
+def test_files_have_the_shared_layout(data, tmp_path):
+    """Other programs must read them: group `data`, trials along the last axis."""
     save_data(data, tmp_path / "data.h5")
     with h5py.File(tmp_path / "data.h5") as file:
         assert list(file) == ["data"]
@@ -37,7 +37,7 @@ def test_the_layout_is_the_one_the_field_shares(data, tmp_path):
         assert file["data/recalls"][:, 1].tolist() == [1, 2, 1, 0]
 
 
-def test_a_file_made_elsewhere_loads(data, tmp_path):
+def test_a_file_from_matlab_loads(data, tmp_path):
     with h5py.File(tmp_path / "data.h5", "w") as file:
         for name, array in data.items():
             file[f"data/{name}"] = array.T.astype(float)  # MATLAB writes doubles
@@ -53,7 +53,7 @@ def test_the_real_file_survives_a_round_trip(real, tmp_path):
 
 
 def test_a_failed_save_leaves_the_older_file_and_no_litter(data, tmp_path, monkeypatch):
-    """Killed or out of disk in the middle of writing: the old data must still be there."""
+    """If writing is killed or the disk is full, the old data must still be there."""
     path = tmp_path / "data.h5"
     save_data(data, path)
     before = path.read_bytes()
@@ -72,7 +72,7 @@ def test_a_failed_save_leaves_the_older_file_and_no_litter(data, tmp_path, monke
 
 
 def test_a_save_replaces_the_file_in_one_step(data, tmp_path):
-    """Who has the older file open must not see it change under them, half old and half new."""
+    """A program that has the older file open must not see it change."""
     path = tmp_path / "data.h5"
     save_data(data, path)
     before = path.read_bytes()
@@ -82,7 +82,7 @@ def test_a_save_replaces_the_file_in_one_step(data, tmp_path):
     assert load_data(path)["session"].tolist() == [[7], [7], [7]]
 
 
-def test_save_refuses_what_load_would(data, tmp_path):
+def test_data_that_would_not_load_are_not_saved(data, tmp_path):
     with pytest.raises(ValueError, match="'recalls' holds 9"):
         save_data(data | {"recalls": np.full((3, 1), 9)}, tmp_path / "data.h5")
     with pytest.raises(ValueError, match="field named 'a/b'"):
@@ -132,10 +132,10 @@ def write_text_field(path):
 UNREADABLE = [
     (write_text, "cannot be read as HDF5"),
     (write_truncated, "cannot be read as HDF5"),
-    (write_other_group, "no group 'data'; the file holds trials"),
-    (write_array_for_group, "no group 'data'"),
+    (write_other_group, "Expected a group 'data'; the file holds trials"),
+    (write_array_for_group, "Expected a group 'data'"),
     (write_group_for_array, "'data/subject' is a group"),
-    (write_text_field, "'subject' has dtype.*numeric arrays only"),
+    (write_text_field, "'subject' has dtype.*numeric arrays"),
 ]
 
 
@@ -143,7 +143,7 @@ UNREADABLE = [
     "write, message", UNREADABLE, ids=lambda case: getattr(case, "__name__", "")
 )
 def test_an_unreadable_file_is_named_with_the_reason(tmp_path, write, message):
-    """h5py's own messages speak of B-trees and superblocks."""
+    """The messages of h5py alone speak of B-trees and superblocks."""
     path = tmp_path / "data.h5"
     write(path)
     with pytest.raises(ValueError, match=rf"data\.h5.*{message}"):
@@ -158,7 +158,7 @@ def test_a_missing_file_is_named(tmp_path):
 
 
 def test_a_save_follows_a_link_and_keeps_permissions(data, tmp_path):
-    """The link would become a plain file beside the real one, and 0600 readable by all."""
+    """Otherwise the link would become a plain file, and a private file readable by all."""
     real, link = tmp_path / "real.h5", tmp_path / "link.h5"
     save_data(data, real)
     real.chmod(0o600)
@@ -169,7 +169,7 @@ def test_a_save_follows_a_link_and_keeps_permissions(data, tmp_path):
     assert load_data(real)["session"].tolist() == [[7], [7], [7]]
 
 
-def test_foreign_numbers_are_saved_as_native_ones(data, tmp_path):
+def test_numbers_are_saved_in_native_byte_order(data, tmp_path):
     foreign = {name: array.astype(array.dtype.newbyteorder(">")) for name, array in data.items()}
     save_data(foreign, tmp_path / "data.h5")
     for name, array in load_data(tmp_path / "data.h5").items():
@@ -177,8 +177,8 @@ def test_foreign_numbers_are_saved_as_native_ones(data, tmp_path):
 
 
 def test_any_damaged_byte_is_an_error_or_harmless(data, tmp_path):
-    """Without a checksum one byte makes every subject 0, or all recalls; and h5py raises nearly any
-    exception for a damaged file, where `load_data` promises ValueError."""
+    """Without a checksum one damaged byte may make every subject 0. h5py raises nearly any
+    exception for a damaged file, `load_data` only ValueError."""
     path = tmp_path / "data.h5"
     save_data(data, path)
     raw, right, found = path.read_bytes(), check_data(data), {"harmless": 0, "damaged": 0}
@@ -203,17 +203,17 @@ def test_a_field_changed_by_another_program_is_an_error(data, tmp_path):
     save_data(data, path)
     with h5py.File(path, "a") as file:
         file["data/recalls"][0, 0] = 2
-    with pytest.raises(ValueError, match=r"data\.h5: the fields differ.*attribute 'fingerprint'"):
+    with pytest.raises(ValueError, match=r"data\.h5: The fields differ.*attribute 'fingerprint'"):
         load_data(path)
-    with pytest.raises(ValueError, match="the fields differ"):
+    with pytest.raises(ValueError, match="The fields differ"):
         load_data(path, prepare=first_recalls)
     with h5py.File(path, "a") as file:
         del file["data"].attrs["fingerprint"]
     assert load_data(path)["recalls"][0, 0] == 2
 
 
-def test_what_is_prepared_is_not_compared(data, tmp_path):
-    """The fingerprint is of the fields in the file, not of those that `prepare` makes of them."""
+def test_prepared_fields_are_not_compared_with_the_fingerprint(data, tmp_path):
+    """The fingerprint is of the fields in the file, before `prepare`."""
     save_data(data, tmp_path / "data.h5")
     assert load_data(tmp_path / "data.h5", prepare=first_recalls)["repeats"].sum() == 1
 

@@ -1,4 +1,4 @@
-"""One function reads a name, a file, a table or arrays."""
+"""`load` reads a name, a file, a table or arrays."""
 
 from pathlib import Path
 
@@ -27,12 +27,12 @@ def assert_same(left, right):
         np.testing.assert_array_equal(left[name], right[name], strict=True)
 
 
-def test_arrays_and_tables_are_data(data):
+def test_arrays_and_tables_are_converted(data):
     assert_same(load(data), check_data(data))
     assert_same(load(TABLE), from_psifr(TABLE))
     with pytest.raises(ValueError, match="lacks 'subject'"):
         load({})
-    with pytest.raises(ValueError, match=r"name of a bundled data set, the path.*got int"):
+    with pytest.raises(ValueError, match=r"name of a bundled data set, .*got int"):
         load(3)
 
 
@@ -54,7 +54,7 @@ def test_an_hdf5_file_is_read(data, tmp_path, name):
 
 
 def test_a_bundled_name_is_read_unless_a_file_has_it(data, tmp_path, monkeypatch):
-    """The file is what one has made oneself. A folder of results is not data."""
+    """The file is the user's own choice. A folder of results is not data."""
     monkeypatch.chdir(tmp_path)
     Path("Morton2013").mkdir()
     pytest.importorskip("psifr")
@@ -63,22 +63,22 @@ def test_a_bundled_name_is_read_unless_a_file_has_it(data, tmp_path, monkeypatch
     assert_same(load("peers_notask"), check_data(data))
 
 
-def test_what_does_not_exist_is_named(tmp_path, monkeypatch):
+def test_a_missing_source_is_named(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(ValueError, match=r"'morton2031' is not a file.*Did you mean 'Morton2013'"):
+    with pytest.raises(ValueError, match=r"Unknown data set 'morton2031'\. .*'Morton2013'"):
         load("morton2031")
     for name in ("study.csv", Path("study.h5"), "study.xyz"):
-        with pytest.raises(FileNotFoundError, match=rf"no data file at {name} \(looked from"):
+        with pytest.raises(FileNotFoundError, match=rf"{name} does not exist \(looked from"):
             load(name)
 
 
 def test_a_broken_table_is_named_with_its_file(tmp_path):
     path = tmp_path / "study.csv"
     TABLE.rename(columns={"list": "List"}).to_csv(path, index=False)
-    with pytest.raises(ValueError, match=r"study\.csv: the table lacks .*'list'.*mean 'List'"):
+    with pytest.raises(ValueError, match=r"study\.csv: The table lacks .*'list'.*mean 'List'"):
         load(path)
     TABLE.to_csv(path, index=False, sep=";")
-    with pytest.raises(ValueError, match=r"study\.csv: .*one column only, with the separator ','"):
+    with pytest.raises(ValueError, match=r"study\.csv: .*Only one column .* the separator ','"):
         load(path)
     path.write_text("")
     with pytest.raises(ValueError, match=r"study\.csv cannot be read.*it is empty"):
@@ -99,7 +99,7 @@ OTHERS = {
     "NumPy": (b"\x93NUMPY" + bytes(200), "numpy.load"),
     "UTF-16": ("subject".encode("utf-16"), "save it as UTF-8"),
     "nothing": (b"", "it is empty"),
-    "noise": (bytes(range(128, 256)), "damaged, or another format"),
+    "noise": (bytes(range(128, 256)), "damaged or has another format"),
 }
 
 

@@ -1,4 +1,4 @@
-"""What MATLAB writes into HDF5 files is read as MATLAB means it."""
+"""HDF5 files from MATLAB are read as MATLAB means them."""
 
 import h5py
 import numpy as np
@@ -36,7 +36,7 @@ KINDS = {
 
 @pytest.mark.parametrize("values, attributes, message", KINDS.values(), ids=KINDS)
 @pytest.mark.parametrize("name", ["subject", "condition"])
-def test_what_is_not_a_number_is_an_error(tmp_path, name, values, attributes, message):
+def test_text_cells_and_objects_are_errors(tmp_path, name, values, attributes, message):
     """MATLAB stores text as the codes of its letters: subject '1' would be 49."""
     path = write(tmp_path / "m.mat", name, values, **attributes)
     with pytest.raises(ValueError, match=rf"m\.mat: '{name}' has the MATLAB {message}"):

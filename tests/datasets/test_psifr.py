@@ -1,4 +1,4 @@
-"""A psifr table and the data set made of it say the same."""
+"""A data set made from a psifr table has the same trials, items and recalls."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ def table_of(*events):
 
 
 def events(subject, number, study, recall):
-    """The events of one list from two strings, a letter an item."""
+    """The events of one list from two strings, one letter per item."""
     return [
         (subject, number, trial_type, position, item)
         for trial_type, items in (("study", study), ("recall", recall))
@@ -23,7 +23,7 @@ def events(subject, number, study, recall):
 
 def test_a_table_worked_out_by_hand():
     """Subject 2's list 1 is recalled with a repeat (c), an intrusion from another list (e) and one
-    from nowhere (z); list 2 is shorter; subject 1's list has no recalls; the rows are not in order.
+    from no list (z). List 2 is shorter, subject 1's list has no recalls, and the rows are unsorted.
     Items a b c d e f have the ids 1 2 3 4 5 6. Trial 0 ends with the last item and trial 1 begins
     with the first: a number for trial and item that is off by one would mix them up.
     """
@@ -50,8 +50,8 @@ def test_a_table_worked_out_by_hand():
 
 
 def test_an_item_studied_twice_keeps_its_first_number():
-    """abac: a is item 1 both times, c item 4; recall of a is scored once, at position 1. Catches
-    numbering by distinct items (c would be 3), which no longer is a study position."""
+    """In abac, a is item 1 both times and c is item 4. Recall of a is scored once, at position 1.
+    Catches numbering by distinct items, where c would be 3, which is not its study position."""
     data = from_psifr(table_of(*events(1, 1, "abac", "caab")))
     assert data["listLength"].tolist() == [[4]]
     assert data["pres_itemnos"].tolist() == [[1, 2, 1, 4]]
@@ -60,7 +60,7 @@ def test_an_item_studied_twice_keeps_its_first_number():
 
 
 def test_the_order_of_rows_does_not_count():
-    """Positions say the order: tables are often sorted by item, or study and recall interleaved."""
+    """Positions give the order. Tables are often sorted by item, or mix study and recall."""
     table = table_of(*events(1, 1, "abcd", "dbzb"), *events(1, 2, "ecba", "ae"))
     expected = from_psifr(table)
     for seed in range(5):
@@ -70,13 +70,13 @@ def test_the_order_of_rows_does_not_count():
 
 
 def test_recall_positions_may_have_gaps():
-    """Recall rows are often filtered (vocalisations, intrusions) before they come here."""
+    """Recall rows are often filtered (vocalizations, intrusions) before they come here."""
     table = table_of(*events(1, 1, "abc", "bzc"))
     assert from_psifr(table[table["item"] != "z"])["recalls"].tolist() == [[2, 3, 0]]
 
 
 def test_integer_items_keep_their_numbers():
-    """Word pool numbers lead to similarity matrices; renumbering would break the link."""
+    """Word pool numbers index similarity matrices; renumbering would break the link."""
     table = table_of(*events(1, 1, "abc", "czb"))
     pool = table.assign(item=table["item"].map({"a": 40, "b": 7, "c": 900, "z": 5}))
     data = from_psifr(pool)
@@ -86,8 +86,8 @@ def test_integer_items_keep_their_numbers():
 
 
 def test_numeric_columns_constant_within_lists_become_fields():
-    """session is; onset changes within a list, group is text, task is there for study only. An age
-    that is unknown throughout a list is constant there."""
+    """session is constant; onset changes within a list, group is text, task is for study only. An
+    age that is NaN throughout a list is constant."""
     table = table_of(*events(1, 1, "ab", "b"), *events(2, 1, "cd", "c")).assign(
         session=[1, 1, 1, 2, 2, 2],
         age=[np.nan, np.nan, np.nan, 33.5, 33.5, 33.5],
@@ -102,8 +102,8 @@ def test_numeric_columns_constant_within_lists_become_fields():
 
 
 def test_psifr_counts_the_same():
-    """The oracle: psifr's own scoring of 96,000 events. Every correct first recall in order, how
-    many there are in each list, and the serial position curve."""
+    """The oracle is psifr's own scoring of 96,000 events: every correct first recall in order,
+    their number in each list, and the serial position curve."""
     fr = pytest.importorskip("psifr.fr")
     table = fr.sample_data("peers_notask")
     data = from_psifr(table)
@@ -112,11 +112,11 @@ def test_psifr_counts_the_same():
     scored = scored.sort_values(["subject", "list", "output"])
     recalls = data["recalls"]
     np.testing.assert_array_equal(recalls[recalls > 0], scored["input"])
-    # The table itself, for psifr's merge has an intrusion once for each list that held the item.
+    # The table itself, because psifr's merge repeats an intrusion for each list with the item.
     raw = table[table["trial_type"] == "recall"]
     for field, rows in (("recalls", scored), ("rec_itemids", raw)):
         counts = (data[field] != 0).sum(axis=1)
-        expected = rows.groupby(["subject", "list"]).size()  # has no row for an empty list
+        expected = rows.groupby(["subject", "list"]).size()  # without rows for empty lists
         np.testing.assert_array_equal(counts[counts > 0], expected)
 
     spc = fr.spc(merged)["recall"].to_numpy().reshape(126, 16)
@@ -125,8 +125,8 @@ def test_psifr_counts_the_same():
 
 
 def test_the_table_and_the_published_file_are_the_same_lists(real):
-    """psifr's table and the published file come from the same experiment by two routes; they must
-    meet in every study list, recall and item (whose published numbers are alphabetical, too)."""
+    """psifr's table and the published file come from the same experiment by two routes. They must
+    agree in every study list, recall and item (published numbers are alphabetical, too)."""
     fr = pytest.importorskip("psifr.fr")
     data = from_psifr(fr.sample_data("peers_notask"))
     published = select_trials(real, generate_trial_mask(real, "listtype == -1"))
@@ -146,38 +146,38 @@ def changed(**columns):
 
 
 SOUND = changed()
-BROKEN = {
-    "no table": ("peers.csv", "expected a pandas DataFrame, got str"),
+WRONG = {
+    "no table": ("peers.csv", "Expected a pandas DataFrame; got str"),
     "no rows": (SOUND[:0], "no rows"),
     "no item column": (SOUND.drop(columns="item"), "lacks the column 'item'"),
     "misspelt column": (SOUND.rename(columns={"list": "List"}), "Did you mean 'List'"),
     "two of a name": (SOUND.set_axis(["subject"] * 5, axis=1), "share a name"),
     "named subjects": (changed(subject={3: "LTP9"}), "'subject' is LTP9.*factorize"),
     "text numbers": (SOUND.astype({"subject": str}), "'subject' is 1, not an integer"),
-    "half a list": (changed(list={4: 1.5}), "subject 2, list 1.5 .row 4.*'list' is 1.5"),
-    "unknown type": (changed(trial_type={4: "test"}), "subject 2, list 5.*'test'; expected"),
-    "missing type": (changed(trial_type={4: None}), "subject 2, list 5.*'trial_type' is missing"),
-    "missing item": (changed(item={4: None}), "subject 2, list 5 .row 4.*'item' is missing"),
-    "missing position": (changed(position={1: np.nan}), "subject 1, list 1.*'position' is missing"),
+    "half a list": (changed(list={4: 1.5}), "Subject 2, list 1.5 .row 4.*'list' is 1.5"),
+    "unknown type": (changed(trial_type={4: "test"}), "Subject 2, list 5.*'test'; expected"),
+    "missing type": (changed(trial_type={4: None}), "Subject 2, list 5.*'trial_type' is missing"),
+    "missing item": (changed(item={4: None}), "Subject 2, list 5 .row 4.*'item' is missing"),
+    "missing position": (changed(position={1: np.nan}), "Subject 1, list 1.*'position' is missing"),
     "missing subject": (changed(subject={1: np.nan}), "list 1 .row 1.*'subject' is missing"),
-    "endless position": (changed(position={4: np.inf}), "subject 2, list 5.*'position' is inf"),
+    "endless position": (changed(position={4: np.inf}), "Subject 2, list 5.*'position' is inf"),
     "not studied": (changed(trial_type={3: "recall", 4: "recall"}), "list 5.*no study events"),
-    "twice studied": (changed(position={4: 1}), "list 5.*study position 1 occurs twice"),
+    "twice studied": (changed(position={4: 1}), "list 5.*Two study events have position 1"),
     "twice recalled": (
         pd.concat([SOUND, SOUND[5:]]),
-        "subject 2, list 5.*recall position 1 occurs twice",
+        "Subject 2, list 5.*Two recall events have position 1",
     ),
-    "a position skipped": (changed(position={4: 3}), "list 5 .row 4.*position 3 without"),
-    "counted from 0": (changed(position={0: 0, 1: 1}), "list 1 .row 0.*position 0 without"),
+    "a position skipped": (changed(position={4: 3}), "list 5 .row 4.*position 3 is out of order"),
+    "counted from 0": (changed(position={0: 0, 1: 1}), "list 1 .row 0.*position 0 is out of order"),
     "mixed items": (changed(item={4: 7}), "'item' is a, not an integer.*all strings or all"),
-    "item zero": (SOUND.assign(item=[0, 1, 1, 2, 3, 2]), "subject 1, list 1.*item is 0"),
+    "item zero": (SOUND.assign(item=[0, 1, 1, 2, 3, 2]), "Subject 1, list 1.*item is 0"),
     "taken name": (SOUND.assign(recalls=1), "makes a field 'recalls' itself"),
 }
 
 
-@pytest.mark.parametrize("table, message", BROKEN.values(), ids=BROKEN)
-def test_each_broken_table_is_named(table, message):
-    """Subject and list lead the user to the row; a silent repair would drop or double recalls."""
+@pytest.mark.parametrize("table, message", WRONG.values(), ids=WRONG)
+def test_a_wrong_row_is_named(table, message):
+    """Subject, list and row lead the user to it; a silent repair would change recalls."""
     with pytest.raises(ValueError, match=message):
         from_psifr(table)
 
@@ -196,8 +196,8 @@ HASHED = 12283903001182175729  # pandas.util.hash_array(["s1"])
 
 @pytest.mark.parametrize("dtype", ["uint64", "UInt64", object])
 def test_hashed_subjects_keep_their_ids(dtype):
-    """Pseudonyms are often 64-bit hashes. As int64 they would be negative and change their order;
-    beside int64 lists in one array they would be floats, and 11 and 13 at the end one subject."""
+    """Pseudonyms are often 64-bit hashes. As int64 they would be negative and change their order.
+    In one array with int64 lists they would be floats, and ids that differ by 2 one subject."""
     table = table_of(*events(1, 7, "ab", "b"), *events(2, 7, "cd", ""), *events(3, 7, "ef", "fe"))
     ids = {1: HASHED + 2, 2: 5, 3: HASHED}
     table["subject"] = pd.Series([ids[each] for each in table["subject"]], dtype=dtype)
@@ -229,7 +229,7 @@ BEYOND = [
 
 @pytest.mark.parametrize("column, values", BEYOND)
 def test_numbers_beyond_64_bits_are_named(column, values):
-    """NumPy's OverflowError names neither the column nor the row."""
+    """The OverflowError of NumPy names neither the column nor the row."""
     table = SOUND.iloc[[3, 4]].assign(item=[1, 2], trial_type="study").reset_index(drop=True)
     table[column] = pd.Series(values[::-1], dtype=object)
     with pytest.raises(ValueError, match=rf"row 1 of .*'{column}' is {values[0]}; expected integ"):

@@ -1,4 +1,4 @@
-"""Masks select the trials they say."""
+"""Conditions give masks, and masks select trials."""
 
 import subprocess
 import sys
@@ -9,13 +9,13 @@ import pytest
 from jaxcmr.datasets import check_mask, generate_trial_mask, select_trials
 
 
-def test_none_is_all_trials(data):
+def test_none_selects_all_trials(data):
     assert generate_trial_mask(data).tolist() == [True, True, True]
     assert generate_trial_mask(data, None).dtype == bool
 
 
 def test_a_function_gives_the_mask(data):
-    """A column (trials, 1), which is what comparing a field gives, is squeezed."""
+    """Comparing a field gives a column (trials, 1), which becomes a vector."""
     mask = generate_trial_mask(data, lambda data: data["subject"] == 1)
     assert mask.tolist() == [True, True, False]
     assert mask.shape == (3,)
@@ -32,13 +32,13 @@ def test_a_function_gives_the_mask(data):
         (lambda data: None, r"object of shape \(\)"),
     ],
 )
-def test_anything_but_one_boolean_a_trial_is_refused(data, query, came):
-    """Integers would select rows by number, and a matrix cells: both silently."""
+def test_a_query_must_give_one_boolean_per_trial(data, query, came):
+    """Integers would silently select rows by number, a matrix entries."""
     with pytest.raises(ValueError, match=came + r".*\(3,\)"):
         generate_trial_mask(data, query)
 
 
-def test_a_mask_is_no_query(data):
+def test_a_mask_is_not_a_query(data):
     with pytest.raises(ValueError, match="got ndarray"):
         generate_trial_mask(data, np.array([True, False, True]))
 
@@ -49,7 +49,7 @@ def test_the_real_lists_are_selected(real):
 
 
 def test_select_keeps_the_rows_of_every_field(data):
-    """A field left whole, or rows in another order, would pair recalls with other lists."""
+    """A field with all rows, or in another order, would pair recalls with other lists."""
     chosen = select_trials(data, np.array([True, False, True]))
     assert chosen["recalls"].tolist() == [[4, 3, 0, 0], [0, 0, 0, 0]]
     assert chosen["subject"].tolist() == [[1], [2]]
@@ -68,14 +68,14 @@ def test_an_empty_selection_has_no_trials(data):
 
 
 @pytest.mark.parametrize("mask", [[0, 2], [1, 0, 1], [True, False], [[True, False, True]], None])
-def test_select_refuses_what_is_no_mask(data, mask):
-    """Row numbers, 0/1 integers (NumPy takes them for row numbers) and masks of other data."""
+def test_an_invalid_mask_is_an_error(data, mask):
+    """Row numbers, 0/1 integers (row numbers to NumPy) and masks of other data."""
     with pytest.raises(ValueError, match="expected one boolean for each of the 3 trials"):
         select_trials(data, mask)
 
 
 def test_the_room_needs_neither_jax_nor_pandas():
-    """Loading data must not cost seconds of imports, nor start a GPU."""
+    """Loading data must neither take seconds of imports nor start a GPU."""
     code = (
         "import sys, jaxcmr; before = set(sys.modules); import jaxcmr.datasets;"
         "print({name.split('.')[0] for name in set(sys.modules) - before})"
@@ -87,9 +87,9 @@ def test_the_room_needs_neither_jax_nor_pandas():
 
 
 def test_a_mask_with_masked_entries_is_an_error(data):
-    """What is under a masked entry is arbitrary: neither in nor out."""
+    """The value under a masked entry is arbitrary."""
     mask = np.ma.masked_array([True, False, True], mask=[True, False, False])
-    with pytest.raises(ValueError, match="the mask has masked entries"):
+    with pytest.raises(ValueError, match="The mask has masked entries"):
         check_mask(mask, 3)
     with pytest.raises(ValueError, match="masked entries"):
         select_trials(data, mask)
