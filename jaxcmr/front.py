@@ -20,13 +20,12 @@ from jaxcmr._cache import keep_compiled
 from jaxcmr.datasets import fingerprint, generate_trial_mask, load
 from jaxcmr.fitting import FitProblem, JaxDE, ScipyDE, Watcher, resolve_search
 from jaxcmr.fitting._fitter import Fitter
-from jaxcmr.loss import LOSSES
-from jaxcmr.models import usual_bounds
 from jaxcmr.names import did_you_mean, find_named, name_of
 from jaxcmr.optimize import check_not_forked
+from jaxcmr.parameters import names_of
 from jaxcmr.results import FitResult
 from jaxcmr.simulation import simulate_dataset
-from jaxcmr.typing import Bounds, Parameters, RecallDataset, TrialMask
+from jaxcmr.typing import Bounds, Features, Loss, Model, Parameters, RecallDataset, TrialMask
 
 __all__ = ["FITTERS", "Plan", "fit", "make_plan", "simulate"]
 
@@ -38,15 +37,15 @@ OWN_ARGUMENTS = {"bounds": "bounds", "seed": "seed", "progress_bar": "progress"}
 
 def fit(
     data: Any,
-    model: Any = "cmr",
-    loss: Any = "sequence_likelihood",
+    model: Model = "cmr",
+    loss: Loss = "sequence_likelihood",
     *,
     where: Any = None,
     subjects: str | int | Iterable[int] = "all",
     pooled: bool = False,
     fixed: Parameters | None = None,
     bounds: Bounds | None = None,
-    features: Any = None,
+    features: Features = None,
     loss_options: Mapping[str, Any] | None = None,
     search: str | Mapping[str, Any] = "thorough",
     fitter: str = "jax",
@@ -69,7 +68,7 @@ def fit(
         pooled: fit one parameter set to the trials of all subjects.
         fixed: values of parameters that are not fitted, by name.
         bounds: [low, high] by parameter, in place of the model's usual bounds of that parameter. A
-            model without a name needs bounds for all parameters that are not fixed.
+            model that does not declare its parameters needs bounds for all that are not fixed.
         features: what the model needs to know of the items, such as word vectors: an array, or a
             path to an .npy file or a .csv of numbers.
         loss_options: options of the loss by name.
@@ -133,15 +132,15 @@ class Plan:
 
 def make_plan(
     data: Any,
-    model: Any = "cmr",
-    loss: Any = "sequence_likelihood",
+    model: Model = "cmr",
+    loss: Loss = "sequence_likelihood",
     *,
     where: Any = None,
     subjects: Any = "all",
     pooled: bool = False,
     fixed: Parameters | None = None,
     bounds: Bounds | None = None,
-    features: Any = None,
+    features: Features = None,
     loss_options: Mapping[str, Any] | None = None,
     search: str | Mapping[str, Any] = "thorough",
     fitter: str = "jax",
@@ -161,17 +160,19 @@ def make_plan(
     results, paths = as_results(start_from)
     with jax.enable_x64(x64):
         dataset = load(data)
-        fixed, bounds = choose_parameters(model, fixed or {}, bounds or {})
+        fixed = check_mapping("fixed", fixed)
         problem = FitProblem(
             dataset,
             model,
             loss,
-            bounds,
+            check_mapping("bounds", bounds),
             fixed=fixed,
+            usual=True,
             features=load_features(features),
-            loss_options=check_loss_options(loss, loss_options or {}),
+            loss_options=check_mapping("loss_options", loss_options),
         )
-        changes = resolve_search(search, polishes=problem.has_slope and fitter == "jax")
+        check_fixed(model, problem, fixed)
+        changes = resolve_search(search, polishes=problem.differentiable and fitter == "jax")
         for name, argument in OWN_ARGUMENTS.items():
             if name in changes:
                 raise ValueError(f"search holds {name!r}: give it as the argument {argument}=...")
@@ -204,8 +205,8 @@ def simulate(
     data: Any,
     *,
     where: Any = None,
-    features: Any = None,
-    model: Any = None,
+    features: Features = None,
+    model: Model | None = None,
     n_copies: int = 1,
     seed: int = 0,
 ) -> dict[str, np.ndarray]:
@@ -268,43 +269,21 @@ def trials_to_simulate(
     return np.ones(len(subjects), bool) if is_pooled else np.isin(subjects.astype(object), fitted)
 
 
-def choose_parameters(
-    model: Any, fixed: Parameters, bounds: Bounds
-) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return fixed parameters and bounds of the others, from the usual bounds of a named model.
-
-    Raises:
-        ValueError: an unknown model, or a fixed parameter that it does not have.
-    """
-    find_named("model", model)
-    for name, given in (("fixed", fixed), ("bounds", bounds)):
-        if not isinstance(given, Mapping):
-            raise ValueError(f"{name} is a dict by parameter; got {given!r}.")
-    known = name_of("model", model)
-    usual = {} if known is None else usual_bounds(known)
-    for parameter in fixed:
-        if known is not None and parameter not in usual:
-            hint = did_you_mean(parameter, usual)
-            raise ValueError(f"fixed: {known} has no parameter '{parameter}'. {hint}")
-    free = {**usual, **bounds}
-    return dict(fixed), {parameter: free[parameter] for parameter in free if parameter not in fixed}
+def check_fixed(model: Model, problem: FitProblem, fixed: Parameters) -> None:
+    """Raise a ValueError for a fixed parameter that the model does not have."""
+    declared = problem.generator.parameters
+    for name in fixed:
+        if declared is not None and name not in names_of(declared):
+            known = name_of("model", model) or "the model"
+            hint = did_you_mean(name, names_of(declared))
+            raise ValueError(f"fixed: {known} has no parameter '{name}'. {hint}")
 
 
-def check_loss_options(loss: Any, options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the options of a loss; a ValueError for one that a named loss does not have."""
-    import inspect
-
-    find_named("loss", loss)
-    if not isinstance(options, Mapping):
-        raise ValueError(f"loss_options is a dict of options by name; got {options!r}.")
-    if isinstance(loss, str):
-        takes = inspect.signature(LOSSES[loss]).parameters.values()
-        known = [parameter.name for parameter in takes if parameter.kind is parameter.KEYWORD_ONLY]
-        for name in options:
-            if name not in known:
-                hint = did_you_mean(name, known) if known else "It has no options."
-                raise ValueError(f"loss_options: {loss} has no option '{name}'. {hint}")
-    return dict(options)
+def check_mapping(name: str, given: Any) -> dict[str, Any]:
+    """Return an argument that is a dict by name; raise a ValueError if it is not."""
+    if given is not None and not isinstance(given, Mapping):
+        raise ValueError(f"{name} is a dict by name; got {given!r}.")
+    return dict(given or {})
 
 
 def choose_trials(problem: FitProblem, where: Any, subjects: str | int | list[int]) -> TrialMask:

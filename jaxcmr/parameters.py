@@ -14,7 +14,7 @@ from jaxtyping import Array, Float, Shaped
 
 from jaxcmr.names import did_you_mean
 from jaxcmr.optimize import Box
-from jaxcmr.typing import Bounds, Parameters
+from jaxcmr.typing import Bounds, Declared, Parameters
 
 __all__ = [
     "ABOVE_0",
@@ -27,6 +27,7 @@ __all__ = [
     "check_given",
     "check_limits",
     "check_names",
+    "declared_by",
     "merge",
     "names_of",
     "reads",
@@ -89,6 +90,23 @@ def reads(*parameters: Parameter) -> Callable[[F], F]:
         return create
 
     return declare
+
+
+def declared_by(create: object) -> tuple[Parameter, ...]:
+    """Return the parameters that `create` reads, as `reads` declared them.
+
+    Raises:
+        ValueError: they are not declared.
+
+    >>> declared_by(reads()(lambda n_items, parameters: None))
+    ()
+    """
+    if not isinstance(create, Declared):
+        raise ValueError(
+            f"{create!r} does not say which parameters it reads: declare them with "
+            "@jaxcmr.parameters.reads(...), which may be empty."
+        )
+    return tuple(create.parameters)
 
 
 def merge(*groups: Iterable[Parameter]) -> tuple[Parameter, ...]:
@@ -300,9 +318,7 @@ def check_limits(values: Mapping[str, Any], declared: Any) -> None:  # type: ign
     if declared is None:
         return
     if isinstance(declared, Mapping):
-        declared = [
-            Parameter(n, 0.0, 0.0, "", "", limits=pair) for n, pair in declared.items()
-        ]
+        declared = [Parameter(n, 0.0, 0.0, "", "", limits=pair) for n, pair in declared.items()]
     _check_limits(values, declared)
 
 

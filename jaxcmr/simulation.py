@@ -16,7 +16,7 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 from jaxcmr.datasets import check_mask
 from jaxcmr.names import find_named
 from jaxcmr.optimize import check_not_forked
-from jaxcmr.parameters import check_limits, require
+from jaxcmr.parameters import check_given, check_limits
 from jaxcmr.typing import MemorySearch, MemorySearchFactory, RecallDataset, TrialMask
 
 __all__ = [
@@ -158,11 +158,11 @@ def simulate_dataset(
             a subject of the data has no fit, lists of parameters differ in length, or the mask,
             `n_copies` or the seed is not valid.
 
-    >>> from jaxcmr.models.cmr import USUAL_BOUNDS, make_factory
+    >>> from jaxcmr.models import usual_bounds
     >>> data = {"subject": np.array([[1]]), "listLength": np.array([[3]]),
     ...         "pres_itemnos": np.array([[1, 2, 3]]), "recalls": np.array([[0, 0, 0]])}
-    >>> parameters = dict.fromkeys(USUAL_BOUNDS, 0.5)
-    >>> simulated = simulate_dataset(make_factory(), data, parameters, n_copies=2)
+    >>> parameters = dict.fromkeys(usual_bounds("cmr"), 0.5)
+    >>> simulated = simulate_dataset("cmr", data, parameters, n_copies=2)
     >>> simulated["recalls"].shape, simulated["copy"].ravel().tolist()
     ((2, 3), [1, 2])
     """
@@ -177,8 +177,8 @@ def simulate_dataset(
     copies = np.repeat(np.arange(n_copies), mask.sum())
     factory = find_named("model", model_factory)(dataset, features)
     values = _values_by_trial(parameters, np.asarray(dataset["subject"]).reshape(-1)[trials])
-    require(values, getattr(factory, "parameter_names", None) or ())
-    check_limits(values, getattr(factory, "parameter_limits", None))
+    check_given(values, factory.parameters or ())
+    check_limits(values, factory.parameters or ())
     choices_are_ids = getattr(factory, "choices_are_ids", False)
     studied = dataset["pres_itemids" if choices_are_ids else "pres_itemnos"]
     observed = dataset.get("rec_itemids", dataset["recalls"])

@@ -7,7 +7,7 @@ a set of trials with -1 changes no bit of a result.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import equinox as eqx
@@ -17,7 +17,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from jaxcmr.names import find_named
-from jaxcmr.parameters import Limits, bind, doubles
+from jaxcmr.parameters import bind, doubles
 from jaxcmr.simulation import items_at, study
 from jaxcmr.typing import MemorySearch, MemorySearchFactory, Parameters, RecallDataset
 
@@ -113,13 +113,7 @@ class TrialSets:
         if choices is None:
             check_recalls(dataset)
         self.factory = find_named("model", model_factory)(dataset, features)
-        self.parameter_names: tuple[str, ...] | None = getattr(
-            self.factory, "parameter_names", None
-        )
-        self.parameter_scales: Mapping[str, str] | None = getattr(
-            self.factory, "parameter_scales", None
-        )
-        self.parameter_limits: Limits | None = getattr(self.factory, "parameter_limits", None)
+        self.parameters = self.factory.parameters
         self.pres_itemnos = jnp.asarray(dataset["pres_itemnos"])
         if choices is None:
             self.choices = items_at(self.pres_itemnos, jnp.asarray(dataset["recalls"]))

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 from jaxtyping import Array, Float, Int
@@ -25,6 +25,11 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Bounds",
+    "Cue",
+    "CueCreator",
+    "CueMaker",
+    "Declared",
+    "DeclaredModel",
     "Features",
     "Loss",
     "LossFn",
@@ -33,6 +38,7 @@ __all__ = [
     "MemorySearchFactory",
     "Model",
     "Parameters",
+    "PartCreator",
     "RecallDataset",
     "Replay",
     "TrialMask",
@@ -108,6 +114,71 @@ class Replay(Protocol):
         ...
 
 
+PartCreator: TypeAlias = Callable[[int, Parameters], Any]
+"""Creates a part of a model for a list: ``(n_items, parameters) -> part``, a pytree.
+
+It is `Declared`: `jaxcmr.parameters.reads` says which parameters it reads.
+"""
+
+
+@runtime_checkable
+class Declared(Protocol):
+    """Something that says which parameters it reads."""
+
+    @property
+    def parameters(self) -> Sequence[Parameter]:
+        """Return the parameters that it reads."""
+        ...
+
+
+class Cue(Protocol):
+    """What supports items beside temporal context; it goes through a trial with the model."""
+
+    def experience(self, item: Float[Array, " n_items"], attention: Float[Array, ""]) -> Cue:
+        """Return the cue after study of `item` (one-hot; all 0 is padding, no change)."""
+        ...
+
+    def start_retrieving(self) -> Cue:
+        """Return the cue ready for the first recall."""
+        ...
+
+    def retrieve(self, pattern: Float[Array, " n_items"]) -> Cue:
+        """Return the cue after recall of the items of `pattern`, by their weights."""
+        ...
+
+    def __call__(
+        self, support: Float[Array, " n_items"], context: Float[Array, " units"]
+    ) -> Float[Array, " n_items"]:
+        """Return the support of items, given that of the parts before."""
+        ...
+
+    def log_weights(self) -> Float[Array, " n_items"] | None:
+        """Return log weights that multiply the items' choice strength, or None."""
+        ...
+
+
+@runtime_checkable
+class CueMaker(Protocol):
+    """Finds what a cue needs in ``(dataset, features)``."""
+
+    @property
+    def parameters(self) -> Sequence[Parameter]:
+        """Return the parameters that the cue reads."""
+        ...
+
+    def __call__(self, dataset: RecallDataset, features: Features) -> CueCreator:
+        """Return the creator of the cues of all trials."""
+        ...
+
+
+class CueCreator(Protocol):
+    """Creates the cue of a trial; a pytree."""
+
+    def __call__(self, trial_index: Int[Array, ""], parameters: Parameters) -> Cue:
+        """Return the cue of trial `trial_index` (0-based row), before its first study event."""
+        ...
+
+
 class MemorySearchFactory(ABC):
     """Base class of model factories: ``Factory(dataset, features)`` builds the model of any trial.
 
@@ -161,13 +232,13 @@ class LossFnGenerator(ABC):
     An instance makes the loss of any set of trials. Only `__call__` is required.
     """
 
-    label: str = "loss"
+    label: ClassVar[str] = "loss"
     """What the loss is, for tables and figures: "NLL", "MSE"."""
 
-    agree_within: float = 0.05
+    agree_within: ClassVar[float] = 0.05
     """Losses that differ by less count as the same, in the units of the loss."""
 
-    differentiable: bool = True
+    differentiable: ClassVar[bool] = True
     """Whether the loss has a gradient; False if it is piecewise constant. Fits polish only then."""
 
     @abstractmethod
@@ -200,6 +271,20 @@ class LossFnGenerator(ABC):
             ValueError: the loss is not a likelihood.
         """
         raise ValueError(f"{self.label} is not a likelihood: it has no probability of each event.")
+
+
+@runtime_checkable
+class DeclaredModel(Protocol):
+    """A model factory that declares its parameters before it sees any data."""
+
+    @property
+    def parameters(self) -> Sequence[Parameter]:
+        """Return the parameters of the model, in the order of a parameter vector."""
+        ...
+
+    def __call__(self, dataset: RecallDataset, features: Features = None) -> MemorySearchFactory:
+        """Return the factory of the models of the trials of `dataset`."""
+        ...
 
 
 Model: TypeAlias = str | Callable[[RecallDataset, Features], MemorySearchFactory]

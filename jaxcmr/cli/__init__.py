@@ -177,6 +177,8 @@ def list_models(only: str | None) -> str:
         if only in (None, name):
             lines += [f"{name}: {model.about}"]
             lines += [
-                f"    {par:28}{low:>10.4g}{high:>8.4g}" for par, (low, high) in model.bounds.items()
+                f"    {each.name:26}{each.symbol:>9}{each.low:>10.2g}{each.high:>8.4g}"
+                f"  {each.meaning if only else ''}".rstrip()
+                for each in model.parameters
             ]
     return "\n".join(lines)

@@ -1,4 +1,4 @@
-"""What the fields of a data set say of the items that a model may recall."""
+"""Values of the items that a model may recall, from a field of the data set."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["item_values"]
 
 
 def item_values(dataset: RecallDataset, field: str) -> tuple[np.ndarray, np.ndarray]:
-    """What `field` says of each item, by item number, and whether the item was studied.
+    """Return the value of each item in `field`, by item number, and whether it was studied.
 
     Args:
         dataset: recall data.
@@ -21,7 +21,7 @@ def item_values(dataset: RecallDataset, field: str) -> tuple[np.ndarray, np.ndar
         items not studied mean nothing.
 
     Raises:
-        ValueError: there is no such field, its shape is another, or an item has two values.
+        ValueError: the field is missing, its shape is another, or an item has two values.
     """
     if field not in dataset:
         raise ValueError(

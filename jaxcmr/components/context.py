@@ -1,8 +1,7 @@
-"""Temporal context: a unit-length vector that drifts towards each input.
+"""Temporal context: a unit-length vector that drifts toward each input.
 
-Source: Howard & Kahana (2002); the start-of-list unit follows Morton & Polyn (2016). The drift of
-Gunn & Polyn (2025), as their program has it, reckons unit by unit what is kept; it is another
-model, with other optima.
+Source: Howard & Kahana (2002); the start-of-list unit follows Morton & Polyn (2016). The program of
+Gunn & Polyn (2025) computes rho for each unit by itself, which is another model with other optima.
 """
 
 from __future__ import annotations
@@ -15,13 +14,40 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from jaxcmr.math import nearly_unit_length, safe_sqrt, unit_length
+from jaxcmr.parameters import ABOVE_0, BELOW_1, Parameter, reads
 from jaxcmr.typing import Parameters
 
 __all__ = ["TemporalContext", "drift", "drift_by_unit", "per_unit_context", "retained"]
 
+ENCODING_DRIFT_RATE = Parameter(
+    "encoding_drift_rate",
+    ABOVE_0,
+    BELOW_1,
+    "β_enc",
+    "How far context moves toward each studied item.",
+    limits=(0.0, 1.0),
+)
+START_DRIFT_RATE = Parameter(
+    "start_drift_rate",
+    ABOVE_0,
+    BELOW_1,
+    "β_start",
+    "How far context moves back to the start of the list before recall.",
+    limits=(0.0, 1.0),
+)
+RECALL_DRIFT_RATE = Parameter(
+    "recall_drift_rate",
+    ABOVE_0,
+    BELOW_1,
+    "β_rec",
+    "How far context moves toward what each recalled item reinstates.",
+    limits=(0.0, 1.0),
+)
+# A rate above 1 would give `retained` the root of a negative number.
+
 
 def retained(overlap: Float[Array, "..."], rate: Float[Array, "..."]) -> Float[Array, "..."]:
-    """What context keeps of itself when it drifts: ``rho = sqrt(1 + b^2 (d^2 - 1)) - b d``.
+    """Return the share of context that drift retains, ``rho = sqrt(1 + b^2 (d^2 - 1)) - b d``.
 
     b is the drift rate and d the overlap ``c . u`` of context with the input, both of unit length;
     so is then ``rho c + b u`` (Howard & Kahana, 2002).
@@ -32,9 +58,9 @@ def retained(overlap: Float[Array, "..."], rate: Float[Array, "..."]) -> Float[A
 def drift(
     context: Float[Array, " units"], context_input: Float[Array, " units"], rate: Float[Array, ""]
 ) -> Float[Array, " units"]:
-    """Context after integrating an input at drift rate b: ``c' = rho c + b u``.
+    """Return context after integrating an input at drift rate b: ``c' = rho c + b u``.
 
-    u is the input at unit length, rho what is `retained`. A zero input leaves context alone.
+    u is the input at unit length, rho the share `retained`. A zero input changes nothing.
     """
     u = unit_length(context_input)
     rho = retained(jnp.sum(context * u), rate)
@@ -44,10 +70,10 @@ def drift(
 def drift_by_unit(
     context: Float[Array, " units"], context_input: Float[Array, " units"], rate: Float[Array, ""]
 ) -> Float[Array, " units"]:
-    """Context after integrating an input at drift rate b, as Gunn & Polyn (2025) published it:
-    ``c'_k = rho_k c_k + b u_k``, scaled to unit length again.
+    """Return context after the drift of Gunn & Polyn (2025): ``c'_k = rho_k c_k + b u_k``.
 
-    rho_k is what is `retained` given ``c_k u_k``, the overlap in unit k alone.
+    rho_k is the share `retained` given ``c_k u_k``, the overlap in unit k alone; the result is
+    scaled to unit length again.
     """
     u = nearly_unit_length(context_input)
     moved = retained(context * u, rate) * context + rate * u
@@ -58,29 +84,40 @@ Drift = Callable[[Array, Array, Array], Array]
 
 
 class TemporalContext(eqx.Module):
-    """Context over ``n_items + 1`` units: unit 0 is start-of-list, unit i + 1 is item i's own."""
+    """Context over ``n_items + 1`` units: unit 0 is start-of-list, unit i + 1 is item i's own.
+
+    >>> context = TemporalContext.create(2, {})
+    >>> context.integrate(jnp.array([0.0, 1.0, 0.0]), 0.6).state.round(2).tolist()
+    [0.8, 0.6, 0.0]
+    """
 
     state: Float[Array, " units"]
     start: Float[Array, " units"]
     drift: Drift = eqx.field(static=True, default=drift)
 
     @classmethod
+    @reads()
     def create(cls, n_items: int, parameters: Parameters) -> TemporalContext:
-        """Context at the start of a list of `n_items` items; reads no parameter."""
+        """Return context at the start of a list of `n_items` items."""
         start = jnp.zeros(n_items + 1).at[0].set(1.0)
         return cls(state=start, start=start)
 
     def integrate(
         self, context_input: Float[Array, " units"], rate: Float[Array, ""]
     ) -> TemporalContext:
-        """Context drifted towards `context_input` at `rate` (in [0, 1])."""
+        """Return context drifted toward `context_input` at `rate` (in [0, 1])."""
         return replace(self, state=self.drift(self.state, context_input, rate))
 
     def return_to_start(self, rate: Float[Array, ""]) -> TemporalContext:
-        """Context drifted towards the start of the list at `rate` (in [0, 1])."""
+        """Return context drifted toward the start of the list at `rate` (in [0, 1])."""
         return self.integrate(self.start, rate)
 
 
+@reads()
 def per_unit_context(n_items: int, parameters: Parameters) -> TemporalContext:
-    """Context with the drift of Gunn & Polyn (2025), unit by unit; reads no parameter."""
+    """Return context with the drift of Gunn & Polyn (2025), unit by unit.
+
+    >>> per_unit_context(2, {}).integrate(jnp.array([0.0, 1.0, 0.0]), 0.6).state.round(2).tolist()
+    [0.8, 0.6, 0.0]
+    """
     return replace(TemporalContext.create(n_items, parameters), drift=drift_by_unit)

@@ -8,16 +8,41 @@ from __future__ import annotations
 
 import equinox as eqx
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, Int
 
-from jaxcmr.components.linear_memory import context_to_item, item_to_context
+from jaxcmr.components.linear_memory import (
+    ITEM_SUPPORT,
+    LEARNING_RATE,
+    SHARED_SUPPORT,
+    context_to_item,
+    item_to_context,
+)
+from jaxcmr.parameters import ABOVE_0, Parameter, reads
 from jaxcmr.typing import Parameters
 
 __all__ = ["InstanceMemory", "instance_context_to_item", "instance_item_to_context"]
 
+MFC_TRACE_SENSITIVITY = Parameter(
+    "mfc_trace_sensitivity",
+    ABOVE_0,
+    10.0,
+    "ν_FC",
+    "Exponent of the similarity of a probe to item-to-context traces; 1 is a linear memory.",
+    limits=(0.0, np.inf),
+)
+MCF_TRACE_SENSITIVITY = Parameter(
+    "mcf_trace_sensitivity",
+    ABOVE_0,
+    10.0,
+    "ν_CF",
+    "Exponent of the similarity of a probe to context-to-item traces; 1 is a linear memory.",
+    limits=(0.0, np.inf),
+)
+
 
 def signed_power(x: Float[Array, " n"], exponent: Float[Array, ""]) -> Float[Array, " n"]:
-    """``sign(x) |x| ** exponent``; 0 stays 0 at every exponent, with a gradient of 0.
+    """Return ``sign(x) |x| ** exponent``; 0 stays 0 at every exponent, with a gradient of 0.
 
     Entries within 1e8 of the smallest float count as zero, so that gradients stay finite below
     exponent 1, where the slope grows without limit towards 0.
@@ -43,7 +68,7 @@ class InstanceMemory(eqx.Module):
     def from_rows(
         cls, rows: Float[Array, "n_in n_out"], room: int, sensitivity: Float[Array, ""]
     ) -> InstanceMemory:
-        """A memory in which in-unit i points to ``rows[i]``, one trace a unit, before any study.
+        """Return a memory in which in-unit i points to ``rows[i]``, one trace per unit.
 
         Args:
             rows: what each in-unit points to, as in `LinearMemory.state`.
@@ -65,10 +90,10 @@ class InstanceMemory(eqx.Module):
         out_pattern: Float[Array, " n_out"],
         rate: Float[Array, ""],
     ) -> InstanceMemory:
-        """Keeps a trace ``(in_pattern, rate * out_pattern)``.
+        """Return the memory with a further trace, ``(in_pattern, rate * out_pattern)``.
 
-        If either pattern is all zero (padding) nothing changes and no room is taken. A trace more
-        than there is room for makes the memory NaN: lost silently, it would be a wrong model.
+        If either pattern is all zero (padding) nothing changes and no room is taken. When the room
+        is used up, a further trace makes the memory NaN: dropping it would be another model.
         """
         is_trace = jnp.any(in_pattern != 0) & jnp.any(out_pattern != 0)
         room = len(self.in_traces)
@@ -82,7 +107,7 @@ class InstanceMemory(eqx.Module):
         )
 
     def probe(self, in_pattern: Float[Array, " n_in"]) -> Float[Array, " n_out"]:
-        """What the memory returns for `in_pattern`: ``sum_t (in_t . in_pattern)^v out_t``.
+        """Return what `in_pattern` retrieves: ``sum_t (in_t . in_pattern)^v out_t``.
 
         v is the trace sensitivity; a negative similarity keeps its sign, as in MINERVA 2.
         """
@@ -91,20 +116,28 @@ class InstanceMemory(eqx.Module):
         return jnp.sum(weights[:, None] * self.out_traces, axis=0)
 
 
+@reads(LEARNING_RATE, MFC_TRACE_SENSITIVITY)
 def instance_item_to_context(n_items: int, parameters: Parameters) -> InstanceMemory:
-    """M_FC of traces, before study as `item_to_context` has it, with room for `n_items` events.
+    """Return M_FC of traces, before study as in `item_to_context`, with room for `n_items` events.
 
-    Reads ``mfc_trace_sensitivity`` and ``learning_rate``. As long as an item is a single unit, its
-    traces match a probe fully or not at all, and the sensitivity makes no difference.
+    As long as an item is a single unit, its traces match a probe fully or not at all, and the
+    sensitivity makes no difference.
+
+    >>> memory = instance_item_to_context(2, {"learning_rate": 0.25, "mfc_trace_sensitivity": 1.0})
+    >>> memory.probe(jnp.array([1.0, 0.0])).tolist()
+    [0.0, 0.75, 0.0]
     """
     before_study = item_to_context(n_items, parameters).state
     return InstanceMemory.from_rows(before_study, n_items, parameters["mfc_trace_sensitivity"])
 
 
+@reads(SHARED_SUPPORT, ITEM_SUPPORT, MCF_TRACE_SENSITIVITY)
 def instance_context_to_item(n_items: int, parameters: Parameters) -> InstanceMemory:
-    """M_CF of traces, before study as `context_to_item` has it, with room for `n_items` events.
+    """Return M_CF of traces, before study as in `context_to_item`, with room for `n_items` events.
 
-    Reads ``mcf_trace_sensitivity``, ``item_support`` and ``shared_support``.
+    >>> values = {"item_support": 3.0, "shared_support": 1.0, "mcf_trace_sensitivity": 2.0}
+    >>> instance_context_to_item(2, values).probe(jnp.array([0.0, 0.5, 0.0])).tolist()
+    [0.75, 0.25]
     """
     before_study = context_to_item(n_items, parameters).state
     return InstanceMemory.from_rows(before_study, n_items, parameters["mcf_trace_sensitivity"])

@@ -1,4 +1,4 @@
-"""Semantic cues: what recall owes to the meaning of words, known before the list.
+"""Semantic cues: similarity in meaning, known before the list, guides recall.
 
 Source: Morton & Polyn (2016), who compare ways in which similarity of meaning may enter CMR.
 """
@@ -6,7 +6,7 @@ Source: Morton & Polyn (2016), who compare ways in which similarity of meaning m
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import ClassVar
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -15,9 +15,20 @@ from jaxtyping import Array, Float, Int
 
 from jaxcmr.components._item_values import item_values
 from jaxcmr.math import safe_log
-from jaxcmr.typing import Parameters, RecallDataset
+from jaxcmr.parameters import Parameter
+from jaxcmr.typing import Features, Parameters, RecallDataset
 
 __all__ = ["SEMANTIC_RULES", "SemanticCue", "SemanticCueMaker", "similarities"]
+
+SEMANTIC_SCALE = Parameter(
+    "semantic_scale",
+    0.0,
+    100.0,
+    "s",
+    "Weight of similarity in meaning; at 0 the model is plain CMR.",
+    scale="log",
+    limits=(0.0, np.inf),
+)
 
 NO_ANGLE = 1e-12  # a cosine below this is rounding error of one that is 0
 
@@ -26,7 +37,7 @@ SEMANTIC_RULES = ("additive", "multiplicative", "associative")
 
 
 class SemanticCue(eqx.Module):
-    """Similarity in meaning to the item just recalled, or to what context is about, as a cue.
+    """Similarity in meaning to the item just recalled, or to the items in context, as a cue.
 
     With C the similarities and s the `scale`, the `rule` is one of
 
@@ -36,7 +47,7 @@ class SemanticCue(eqx.Module):
     - "associative": support becomes ``a_i + s sum_j c_(j+1) C[j, i]``, as it would if the linear
       pre-experimental M_CF had s C in addition between the items' units and the items.
 
-    Without a recall to go by (but for the associative rule) and at scale 0 it changes nothing.
+    Before the first recall (except by the associative rule), and at scale 0, it changes nothing.
     """
 
     similarity: Float[Array, "n_items n_items"]  # 0 on the diagonal
@@ -47,28 +58,28 @@ class SemanticCue(eqx.Module):
     def experience(
         self, item: Float[Array, " n_items"], attention: Float[Array, ""]
     ) -> SemanticCue:
-        """The cue after a study event: the same, meanings being known."""
+        """Return the cue after a study event: unchanged, as meanings are known."""
         return self
 
     def start_retrieving(self) -> SemanticCue:
-        """The cue ready for the first recall."""
+        """Return the cue ready for the first recall."""
         return self
 
     def retrieve(self, pattern: Float[Array, " n_items"]) -> SemanticCue:
-        """The cue after recall of the items of `pattern`."""
+        """Return the cue after recall of the items of `pattern`."""
         return replace(self, last=pattern)
 
     def __call__(
         self, support: Float[Array, " n_items"], context: Float[Array, " units"]
     ) -> Float[Array, " n_items"]:
-        """`support` with that of similarity added, if the rule is to add."""
+        """Return `support` plus that of similarity, unless the rule is to multiply."""
         if self.rule == "multiplicative":
             return support
         about = self.last if self.rule == "additive" else context[1 : len(support) + 1]
         return support + self.scale * self.similar_to(about)
 
     def log_weights(self) -> Float[Array, " n_items"] | None:
-        """``s log C[last, i]``, -inf for a weight of 0, if the rule is to multiply."""
+        """Return ``s log C[last, i]``, -inf for a weight of 0, if the rule is to multiply."""
         if self.rule != "multiplicative":
             return None
         similar = self.similar_to(self.last)
@@ -77,18 +88,18 @@ class SemanticCue(eqx.Module):
         return jnp.where(jnp.any(self.last > 0), weights, 0.0)
 
     def similar_to(self, pattern: Float[Array, " n_items"]) -> Float[Array, " n_items"]:
-        """Similarity of each item to those of `pattern`, by their weights."""
+        """Return the similarity of each item to those of `pattern`, by their weights."""
         return jnp.sum(pattern[:, None] * self.similarity, axis=0)
 
 
 class SemanticCueCreator(eqx.Module):
-    """Creates the semantic cue of each trial; reads ``semantic_scale`` (0 to 100)."""
+    """Creates the semantic cue of each trial."""
 
     similarity: np.ndarray  # (trials, n_items, n_items), in double precision
     rule: str = eqx.field(static=True)
 
     def __call__(self, trial_index: Int[Array, ""], parameters: Parameters) -> SemanticCue:
-        """The cue of trial `trial_index` (0-based row), before its first study event."""
+        """Return the cue of trial `trial_index` (0-based row), before its first study event."""
         similarity = jnp.asarray(self.similarity, jnp.result_type(float))[trial_index]
         return SemanticCue(
             similarity=similarity,
@@ -106,36 +117,44 @@ class SemanticCueMaker:
         rule: one of `SEMANTIC_RULES`.
         field: the field of the data set, (trials, positions), with the row of features of each
             presented item, counted from 1.
+
+    >>> data = {"pres_itemnos": np.array([[1, 2]]), "pres_itemids": np.array([[1, 3]]),
+    ...         "listLength": np.array([[2]])}
+    >>> create = SemanticCueMaker()(data, np.array([[1.0, 0.0], [0.0, 1.0], [3.0, 4.0]]))
+    >>> create.similarity.round(2).tolist()
+    [[[0.0, 0.6], [0.6, 0.0]]]
     """
 
     rule: str = "additive"
     field: str = "pres_itemids"
+
+    parameters: ClassVar[tuple[Parameter, ...]] = (SEMANTIC_SCALE,)
 
     def __post_init__(self) -> None:
         if self.rule not in SEMANTIC_RULES:
             known = ", ".join(SEMANTIC_RULES)
             raise ValueError(f"'rule' must be one of {known}; got {self.rule!r}.")
 
-    def __call__(self, dataset: RecallDataset, features: Any) -> SemanticCueCreator:
-        """The creator of the cues of all trials; the errors are those of `similarities`."""
+    def __call__(self, dataset: RecallDataset, features: Features) -> SemanticCueCreator:
+        """Return the creator of the cues of all trials; the errors are those of `similarities`."""
         return SemanticCueCreator(similarities(dataset, features, self.field), self.rule)
 
 
-def similarities(dataset: RecallDataset, features: Any, field: str) -> np.ndarray:
-    """Cosine similarity of the items of each list, (trials, n_items, n_items), by item number.
+def similarities(dataset: RecallDataset, features: Features, field: str) -> np.ndarray:
+    """Return cosine similarities within each list, (trials, n_items, n_items), by item number.
 
-    Negative cosines count as 0, and so does a word's similarity to itself.
+    Negative cosines, and the similarity of an item to itself, are set to 0.
 
     Args:
         dataset: recall data.
-        features: (vocabulary, dimensions), one vector a row.
+        features: (vocabulary, dimensions), one vector per row.
         field: as for `SemanticCueMaker`.
 
     Raises:
-        ValueError: `features` is no such array, `field` is not in the data, an id has no row, or a
-            row that is used has length zero.
+        ValueError: `features` is not such an array, `field` is not in the data, an id has no row,
+            or a row that is used has length zero.
     """
-    wanted = "Semantic similarity needs features, one vector a row: (vocabulary, dimensions)"
+    wanted = "Semantic similarity needs features, one vector per row: (vocabulary, dimensions)"
     if features is None:
         raise ValueError(f"{wanted}; got None.")
     vectors = np.asarray(features, np.float64)

@@ -7,7 +7,7 @@ Source: the source context of Polyn, Norman & Kahana (2009), for emotion as in e
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import ClassVar
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -15,11 +15,30 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from jaxcmr.components._item_values import item_values
-from jaxcmr.components.context import TemporalContext
+from jaxcmr.components.context import START_DRIFT_RATE, TemporalContext
 from jaxcmr.components.linear_memory import LinearMemory
-from jaxcmr.typing import Parameters, RecallDataset
+from jaxcmr.parameters import ABOVE_0, BELOW_1, Parameter
+from jaxcmr.typing import Features, Parameters, RecallDataset
 
 __all__ = ["SourceCue", "SourceCueMaker"]
+
+SOURCE_DRIFT_RATE = Parameter(
+    "source_drift_rate",
+    ABOVE_0,
+    BELOW_1,
+    "β_source",
+    "How far source context moves toward the source of each studied or recalled item.",
+    limits=(0.0, 1.0),
+)
+EMOTION_SCALE = Parameter(
+    "emotion_scale",
+    0.0,
+    100.0,
+    "φ_emot",
+    "How much better source context learns emotional than neutral items; 1 is equally well.",
+    scale="log",
+    limits=(0.0, np.inf),
+)
 
 
 class SourceCue(eqx.Module):
@@ -40,44 +59,43 @@ class SourceCue(eqx.Module):
     start_drift_rate: Float[Array, ""]
 
     def experience(self, item: Float[Array, " n_items"], attention: Float[Array, ""]) -> SourceCue:
-        """The cue after study of `item` (one-hot; all 0 is padding and changes nothing)."""
-        drifted = self.towards(item)
+        """Return the cue after study of `item` (one-hot; all 0 is padding, no change)."""
+        drifted = self.drift(item)
         rate = attention * jnp.sum(item * self.emphasis)
         memory = self.memory.associate(drifted.context.state, item, rate)
         return replace(drifted, memory=memory)
 
     def start_retrieving(self) -> SourceCue:
-        """The cue ready for the first recall."""
+        """Return the cue ready for the first recall."""
         return replace(self, context=self.context.return_to_start(self.start_drift_rate))
 
     def retrieve(self, pattern: Float[Array, " n_items"]) -> SourceCue:
-        """The cue after recall of the items of `pattern`."""
-        return self.towards(pattern)
+        """Return the cue after recall of the items of `pattern`."""
+        return self.drift(pattern)
 
     def __call__(
         self, support: Float[Array, " n_items"], context: Float[Array, " units"]
     ) -> Float[Array, " n_items"]:
-        """`support` with that of the source context added."""
+        """Return `support` plus that of source context."""
         return support + self.memory.probe(self.context.state)
 
     def log_weights(self) -> None:
-        """None: it weighs nothing."""
+        """Return None: it does not weight the choice."""
 
-    def towards(self, pattern: Float[Array, " n_items"]) -> SourceCue:
-        """The cue after its context has drifted to the sources of `pattern`."""
+    def drift(self, pattern: Float[Array, " n_items"]) -> SourceCue:
+        """Return the cue after its context has drifted toward the sources of `pattern`."""
         sources = jnp.sum(pattern[:, None] * self.inputs, axis=0)
         return replace(self, context=self.context.integrate(sources, self.drift_rate))
 
 
 class SourceCueCreator(eqx.Module):
-    """Creates the source cue of each trial; reads ``source_drift_rate`` and ``start_drift_rate``
-    (0 to 1) and ``emotion_scale`` (0 to 100)."""
+    """Creates the source cue of each trial."""
 
     inputs: Float[Array, "trials n_items units"]
     is_emotional: Bool[Array, "trials n_items"]
 
     def __call__(self, trial_index: Int[Array, ""], parameters: Parameters) -> SourceCue:
-        """The cue of trial `trial_index` (0-based row), before its first study event."""
+        """Return the cue of trial `trial_index` (0-based row), before its first study event."""
         inputs = self.inputs[trial_index]
         n_items, n_units = inputs.shape
         is_emotional = self.is_emotional[trial_index]
@@ -100,6 +118,12 @@ class SourceCueMaker:
         sources: codes that have a unit of source context each.
         sourceless: codes of items that give source context no input.
         emotional: codes of items whose learning is scaled by ``emotion_scale``.
+
+    >>> data = {"pres_itemnos": np.array([[1, 2]]), "valence": np.array([[0, 1]]),
+    ...         "listLength": np.array([[2]])}
+    >>> create = SourceCueMaker("valence", sources=(1, 0), emotional=(1,))(data, None)
+    >>> create.is_emotional.tolist()
+    [[False, True]]
     """
 
     field: str
@@ -107,17 +131,23 @@ class SourceCueMaker:
     sourceless: tuple[float, ...] = ()
     emotional: tuple[float, ...] = ()
 
+    parameters: ClassVar[tuple[Parameter, ...]] = (
+        SOURCE_DRIFT_RATE,
+        START_DRIFT_RATE,
+        EMOTION_SCALE,
+    )
+
     def __post_init__(self) -> None:
         if len(set(self.codes)) < len(self.codes):
             raise ValueError(f"Each kind of item needs a code of its own; got {list(self.codes)}.")
 
     @property
     def codes(self) -> tuple[float, ...]:
-        """All codes that may occur."""
+        """Return all codes that may occur."""
         return (*self.sources, *self.sourceless)
 
-    def __call__(self, dataset: RecallDataset, features: Any) -> SourceCueCreator:
-        """The creator of the cues of all trials; no features are needed.
+    def __call__(self, dataset: RecallDataset, features: Features) -> SourceCueCreator:
+        """Return the creator of the cues of all trials; no features are needed.
 
         Raises:
             ValueError: `field` is not in the data, or holds a code that is not known.

@@ -1,8 +1,8 @@
-"""Stopping: what ends recall before the next item.
+"""Stopping rules: the probability that recall ends before the next item.
 
-A stopping rule gives the probability of that from a `RecallState`. It says nothing of recall that
-has already ended, nor of an empty list: a model adds those. `ContextCompetition` is no rule but a
-rival: stopping competes with the items for what context supports.
+A rule computes it from a `RecallState`, for a recall that has not ended and items that are left; a
+model handles the other cases. `ContextCompetition` is not a stopping rule but an extra choice
+alternative, which context supports as it supports items.
 """
 
 from __future__ import annotations
@@ -14,7 +14,9 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
+from jaxcmr.components.linear_memory import SHARED_SUPPORT
 from jaxcmr.math import FLOOR, exponential_stop
+from jaxcmr.parameters import ABOVE_0, BELOW_1, Parameter, reads
 from jaxcmr.typing import Parameters
 
 __all__ = [
@@ -26,18 +28,43 @@ __all__ = [
     "published_context_competition",
 ]
 
+STOP_PROBABILITY_SCALE = Parameter(
+    "stop_probability_scale",
+    ABOVE_0,
+    BELOW_1,
+    "θ_s",
+    "Probability that recall stops before the first item.",
+    scale="log",
+    limits=(0.0, 1.0),
+)
+STOP_PROBABILITY_GROWTH = Parameter(
+    "stop_probability_growth",
+    ABOVE_0,
+    10.0,
+    "θ_r",
+    "Exponential growth of the stop probability from one output position to the next.",
+    scale="log",
+)
+STOP_RATIO_SCALE = replace(
+    STOP_PROBABILITY_SCALE, meaning="Lowest stop probability, and that before the first recall."
+)
+STOP_RATIO_GROWTH = replace(
+    STOP_PROBABILITY_GROWTH,
+    meaning="How fast the stop probability falls with the ratio of support left to support used.",
+)
+
 
 class RecallState(NamedTuple):
     """Where recall stands. Items are on the first axis; further axes hold further trials."""
 
     output_position: Int[Array, "..."]  # recalls made so far
     recallable: Bool[Array, "n_items ..."]
-    recalled: Bool[Array, "n_items ..."] | None = None  # None where no rule asks for it
-    support: Float[Array, "n_items ..."] | None = None  # of all items; None likewise
+    recalled: Bool[Array, "n_items ..."] | None = None  # None where no rule needs it
+    support: Float[Array, "n_items ..."] | None = None  # of all items; None where not needed
 
 
 def highest(recallable: Bool[Array, "n_items ..."]) -> Float[Array, "..."]:
-    """Highest stop probability: each recallable item keeps a chance of float32's epsilon."""
+    """Return the highest stop probability: each recallable item keeps a chance of epsilon."""
     return 1.0 - FLOOR * jnp.sum(recallable, axis=0)
 
 
@@ -46,33 +73,45 @@ class PositionalTermination(eqx.Module):
 
     |r| is the number of recallable items and eps float32's epsilon, so that each recallable item
     keeps a chance (Kragel, Morton & Polyn, 2015).
+
+    >>> values = {"stop_probability_scale": 0.1, "stop_probability_growth": 0.5}
+    >>> stop = PositionalTermination.create(2, values)
+    >>> float(stop(RecallState(jnp.array(2), jnp.array([True, False]))).round(3))
+    0.272
     """
 
     scale: Float[Array, ""]
     growth: Float[Array, ""]
 
     @classmethod
+    @reads(STOP_PROBABILITY_SCALE, STOP_PROBABILITY_GROWTH)
     def create(cls, n_items: int, parameters: Parameters) -> PositionalTermination:
-        """Reads ``stop_probability_scale`` (0 to 1) and ``stop_probability_growth`` (0 to 10)."""
+        """Return the rule with the scale and growth of `parameters`."""
         return cls(parameters["stop_probability_scale"], parameters["stop_probability_growth"])
 
     def __call__(self, state: RecallState) -> Float[Array, "..."]:
-        """Stop probability."""
+        """Return the stop probability."""
         curve = exponential_stop(state.output_position, self.scale, self.growth)
         return jnp.minimum(curve, highest(state.recallable))
 
 
 class NoTermination(eqx.Module):
-    """Recall goes on while anything is recallable, ``s = 0``: for losses that ignore stopping, as
-    models of the order of recall do (Morton & Polyn, 2016)."""
+    """Recall goes on until no item is left: stop probability 0.
+
+    For losses that ignore stopping, as models of recall order do (Morton & Polyn, 2016).
+
+    >>> float(NoTermination.create(2, {})(RecallState(jnp.array(3), jnp.array([True, False]))))
+    0.0
+    """
 
     @classmethod
+    @reads()
     def create(cls, n_items: int, parameters: Parameters) -> NoTermination:
-        """Reads no parameter."""
+        """Return the rule."""
         return cls()
 
     def __call__(self, state: RecallState) -> Float[Array, "..."]:
-        """Stop probability: 0."""
+        """Return the stop probability, 0."""
         return jnp.zeros(state.recallable.shape[1:])
 
 
@@ -82,18 +121,25 @@ class SupportRatioTermination(eqx.Module):
 
     R is the summed support of the recallable items over that of the recalled ones; before the first
     recall it is infinite. Source: Kragel, Morton & Polyn (2015).
+
+    >>> values = {"stop_probability_scale": 0.1, "stop_probability_growth": 0.5}
+    >>> left, used = jnp.array([True, False]), jnp.array([False, True])
+    >>> state = RecallState(jnp.array(1), left, used, support=jnp.array([2.0, 1.0]))
+    >>> float(SupportRatioTermination.create(2, values)(state).round(3))
+    0.468
     """
 
     scale: Float[Array, ""]
     growth: Float[Array, ""]
 
     @classmethod
+    @reads(STOP_RATIO_SCALE, STOP_RATIO_GROWTH)
     def create(cls, n_items: int, parameters: Parameters) -> SupportRatioTermination:
-        """Reads ``stop_probability_scale`` (0 to 1) and ``stop_probability_growth`` (0 to 10)."""
+        """Return the rule with the scale and growth of `parameters`."""
         return cls(parameters["stop_probability_scale"], parameters["stop_probability_growth"])
 
     def __call__(self, state: RecallState) -> Float[Array, "..."]:
-        """Stop probability."""
+        """Return the stop probability."""
         assert state.support is not None and state.recalled is not None
         to_come = jnp.sum(jnp.where(state.recallable, state.support, 0.0), axis=0)
         recalled = jnp.sum(jnp.where(state.recalled, state.support, 0.0), axis=0)
@@ -103,34 +149,44 @@ class SupportRatioTermination(eqx.Module):
 
 
 class ContextCompetition(eqx.Module):
-    """Stopping as one more item, which context supports like the others and choice may take.
+    """Stopping as an extra choice alternative, which context supports as it supports items.
 
-    It has no unit of context and no `item_support` of its own: every unit of the list supports it
-    with `shared_support`, and the end of the list is associated with it as the last item was. The
-    probability to stop is its share of the choice (Gunn & Polyn, 2025). In their program the share
-    of an item is discounted by the probability to stop once more, so that probabilities do not sum
-    to one: `published_context_competition` makes that.
+    It has neither a unit of context nor an ``item_support`` of its own: every unit of the list
+    supports it with ``shared_support``, and the context at the end of the list is associated with
+    it as strongly as with the last item. Its share of the choice is the stop probability (Gunn &
+    Polyn, 2025). Their program multiplies the share of an item by one minus the stop probability
+    once more, so that probabilities do not sum to one: `published_context_competition` does that.
+
+    >>> stop = ContextCompetition.create(2, {"shared_support": 2.0})
+    >>> float(stop.support(jnp.array([0.0, 0.5, 0.5])))
+    2.0
     """
 
     trace: Float[Array, " units"]  # support for stopping from each unit of context
     discounts_twice: bool = eqx.field(static=True, default=False)
 
     @classmethod
+    @reads(SHARED_SUPPORT)
     def create(cls, n_items: int, parameters: Parameters) -> ContextCompetition:
-        """Reads ``shared_support`` (0 to 100)."""
+        """Return the alternative before study, supported by the units of the list."""
         return cls(parameters["shared_support"] * jnp.ones(n_items + 1).at[0].set(0.0))
 
     def learn(
         self, context: Float[Array, " units"], attention: Float[Array, ""]
     ) -> ContextCompetition:
-        """The rival once the list has ended in `context`."""
+        """Return the alternative once the list has ended in `context`."""
         return replace(self, trace=self.trace + attention * context)
 
     def support(self, context: Float[Array, " units"]) -> Float[Array, ""]:
-        """Support of `context` for stopping."""
+        """Return the support of `context` for stopping."""
         return jnp.sum(context * self.trace)
 
 
+@reads(SHARED_SUPPORT)
 def published_context_competition(n_items: int, parameters: Parameters) -> ContextCompetition:
-    """`ContextCompetition` as published, discounting twice; reads ``shared_support``."""
+    """Return `ContextCompetition` as published, which discounts items twice.
+
+    >>> published_context_competition(2, {"shared_support": 2.0}).discounts_twice
+    True
+    """
     return replace(ContextCompetition.create(n_items, parameters), discounts_twice=True)

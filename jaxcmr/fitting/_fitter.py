@@ -18,19 +18,20 @@ from jaxcmr.datasets import check_mask
 from jaxcmr.fitting._hyperparameters import check_hyperparameters
 from jaxcmr.fitting._problem import FitProblem
 from jaxcmr.fitting._records import record_run, to_result
-from jaxcmr.fitting._search_space import ALTERNATE, SearchSpace, choose_scales
+from jaxcmr.fitting._search_space import ALTERNATE, UnitCubeLoss, choose_scales
 from jaxcmr.fitting._starts import as_results, estimates_for
 from jaxcmr.fitting._trials import make_subject_trial_masks, stack_trials
 from jaxcmr.fitting._watchers import RunReport, Watcher, default_watchers
 from jaxcmr.optimize import LaneReport, check_not_forked
+from jaxcmr.parameters import ParameterSpace
 from jaxcmr.results import POOLED, FitInterrupted, FitResult
-from jaxcmr.typing import LossFn, RecallDataset, TrialMask
+from jaxcmr.typing import Features, Loss, LossFn, Model, Parameters, RecallDataset, TrialMask
 
 __all__ = ["UNIT_CUBE", "Fitter", "Run", "id_words"]
 
 
 UNIT_CUBE = [(0.0, 1.0)]
-"""Bounds of what is searched, one pair per parameter; see `SearchSpace`."""
+"""Bounds of the searched coordinates, one pair per parameter; see `ParameterSpace`."""
 
 States = Mapping[tuple[int, int], Any]
 """States of runs to go on with, by subject and number of the run."""
@@ -77,7 +78,7 @@ class Fitter(ABC):
               searched on a logarithmic scale) or else "linear"; "alternate", "log" and "half-log"
               by turns; or a dict of these by parameter;
             - ``polish`` (True): end with a bounded quasi-Newton search in double precision, unless
-              the loss has an attribute ``has_slope`` that is False;
+              the loss declares ``differentiable = False``;
             - ``max_memory`` (0): bytes that the searches under way may take (`JaxDE` only); 0 is
               half of an accelerator's memory, and on a CPU one search per core;
             - ``seed`` (0): of all randomness, with the subject id and the number of the run;
@@ -109,10 +110,10 @@ class Fitter(ABC):
     def __init__(
         self,
         dataset: RecallDataset,
-        features: Any,
-        base_params: Mapping[str, Any] | None,
-        model_factory: Any,
-        loss_fn_generator: Any,
+        features: Features,
+        base_params: Parameters | None,
+        model_factory: Model,
+        loss_fn_generator: Loss,
         hyperparams: Mapping[str, Any],
     ) -> None:
         settings = check_hyperparameters(hyperparams)
@@ -140,7 +141,7 @@ class Fitter(ABC):
         self.scales = [  # of runs 0, 1, ..., and again from the first
             choose_scales(scale, bounds, problem.scales, run) for run in range(len(ALTERNATE))
         ]
-        self.spaces = [SearchSpace.of(bounds, scales) for scales in self.scales]
+        self.spaces = [ParameterSpace.make(bounds, scales) for scales in self.scales]
 
     def fit(
         self,
@@ -237,7 +238,7 @@ class Fitter(ABC):
         runs = self._make_runs(fits, start_from, states or {})
         n_runs = len(runs) // len(fits)
         records: list[dict[str, Any] | None] = [None] * len(runs)
-        polishes = self.hyperparameters["polish"] and getattr(runs[0].loss, "has_slope", True)
+        polishes = self.hyperparameters["polish"] and self.problem.differentiable
 
         def result_so_far() -> FitResult:
             of_fits = [records[i * n_runs : (i + 1) * n_runs] for i in range(len(fits))]
@@ -303,7 +304,7 @@ class Fitter(ABC):
                 space = self._space(number)
                 start = None if x is None else space.to_unit(x)
                 state = states.get((subject, number))
-                runs.append(Run(subject, number, space.loss(loss), start, state))
+                runs.append(Run(subject, number, UnitCubeLoss(loss, space), start, state))
         return runs
 
     def _record(self, run: Run, lane: LaneReport) -> dict[str, Any]:
@@ -316,7 +317,7 @@ class Fitter(ABC):
             lane,
         )
 
-    def _space(self, number: int) -> SearchSpace:
+    def _space(self, number: int) -> ParameterSpace:
         return self.spaces[number % len(self.spaces)]
 
     def _check_loss(self, loss: LossFn) -> None:

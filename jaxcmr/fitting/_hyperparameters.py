@@ -1,25 +1,21 @@
-"""The options of a fit: defaults filled in, everything checked before anything is compiled."""
+"""The options of a search: defaults, presets, and checks before anything is compiled."""
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
+from jaxcmr.fitting._inputs import check_bounds, is_finite
 from jaxcmr.names import did_you_mean
 from jaxcmr.optimize import POPULATIONS, STRATEGIES
-from jaxcmr.parameters import Limits, check_limits
 
 __all__ = [
     "DEFAULTS",
     "SEARCHES",
-    "check_bounds",
     "check_hyperparameters",
-    "check_parameters",
     "defaults_for",
-    "is_finite",
     "resolve_search",
 ]
 
@@ -79,7 +75,7 @@ _NUMBERS = {
 
 
 def check_hyperparameters(hyperparams: Mapping[str, Any]) -> dict[str, Any]:
-    """`hyperparams` with defaults filled in, as plain numbers, strings and lists.
+    """Return `hyperparams` with defaults filled in, as plain numbers, strings and lists.
 
     Raises:
         ValueError: `bounds` missing or not finite low < high pairs, an unknown name (the closest
@@ -107,7 +103,11 @@ def check_hyperparameters(hyperparams: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def defaults_for(hyperparams: Mapping[str, Any]) -> dict[str, Any]:
-    """`DEFAULTS`; but a `fatol` leaves no `relative_tolerance`, which would stop a run before."""
+    """Return `DEFAULTS`; setting `fatol` turns `relative_tolerance` off by default.
+
+    >>> defaults_for({"fatol": 0.01})["relative_tolerance"]
+    0.0
+    """
     return {**DEFAULTS, "relative_tolerance": 0.0} if hyperparams.get("fatol") else {**DEFAULTS}
 
 
@@ -140,26 +140,6 @@ def resolve_search(search: Any, polishes: bool) -> dict[str, Any]:
     return {**(SEARCHES if polishes else WITHOUT_POLISH)[preset], **changes}
 
 
-def check_bounds(bounds: Mapping[str, Any]) -> dict[str, list[float]]:
-    """Return bounds as lists of two floats by name; a ValueError for what they cannot be."""
-    if not isinstance(bounds, Mapping) or not bounds:
-        raise ValueError(f"'bounds' must be a dict {{parameter: [low, high]}}; got {bounds!r}.")
-    checked = {}
-    for name, pair in bounds.items():
-        try:
-            low, high = (float(value) for value in pair)
-        except (TypeError, ValueError):
-            raise ValueError(f"Bounds of {name!r} must be [low, high]; got {pair!r}.") from None
-        if not (np.isfinite(low) and np.isfinite(high) and low < high):
-            raise ValueError(
-                f"Bounds of {name!r} must be finite with low < high; got [{low}, {high}]. "
-                "To hold a parameter at a value, give it in base_params instead (fixed= of "
-                "jaxcmr.fit)."
-            )
-        checked[name] = [low, high]
-    return checked
-
-
 def _whole_number(name: str, value: Any, least: int, most: float) -> int:
     is_whole = np.ndim(value) == 0 and np.asarray(value).dtype.kind in "iuO"
     if is_finite(value) and not isinstance(value, bool):
@@ -184,62 +164,8 @@ def _check_number(name: str, value: Any, least: float, most: float) -> None:
         raise ValueError(f"Hyperparameter {name!r} must be a number {limits}; got {value!r}.")
 
 
-def is_finite(value: Any) -> bool:
-    """Whether `value` is one finite number."""
-    return np.ndim(value) == 0 and np.asarray(value).dtype.kind in "biuf" and np.isfinite(value)
-
-
 def _plain(value: Any) -> Any:
-    """NumPy scalars and tuples as what JSON would give back."""
+    """Return NumPy's numbers as Python's and tuples as lists, as JSON has them."""
     if isinstance(value, np.generic):
         return value.item()
     return [_plain(entry) for entry in value] if isinstance(value, list | tuple) else value
-
-
-def check_parameters(
-    base_params: Mapping[str, Any],
-    bounds: Mapping[str, Sequence[float]],
-    model_names: Sequence[str] | None,
-    limits: Limits | None,
-) -> dict[str, float]:
-    """Return the fixed parameters: those of `base_params` that are not free.
-
-    Args:
-        base_params: values by name.
-        bounds: of the free parameters, by name.
-        model_names: parameters that the model reads, or None if it does not say.
-        limits: lowest and highest value by parameter for which the model is defined.
-
-    Raises:
-        ValueError: a value that is not a finite number; a value or bounds outside of `limits`; a
-            parameter of the model without value and bounds; a free parameter that the model does
-            not read. A fixed parameter that it does not read only warns: base parameters are often
-            shared between models.
-    """
-    fixed = {}
-    for name, value in base_params.items():
-        if not is_finite(value):
-            raise ValueError(f"base_params[{name!r}] must be a finite number; got {value!r}.")
-        if name not in bounds:
-            fixed[name] = float(value)
-    check_limits({**bounds, **fixed}, limits)
-    if model_names is None:
-        return fixed
-    for name in fixed:
-        if name not in model_names:
-            hint = did_you_mean(name, model_names)
-            warnings.warn(f"The model does not read base_params[{name!r}]. {hint}", stacklevel=5)
-    for name in bounds:
-        if name not in model_names:
-            raise ValueError(
-                f"The model has no parameter {name!r}, for which bounds are given. "
-                f"{did_you_mean(name, model_names)}"
-            )
-    given = [*fixed, *bounds]
-    for name in model_names:
-        if name not in given:
-            raise ValueError(
-                f"The model needs parameter {name!r}: give it a value in base_params or bounds. "
-                f"{did_you_mean(name, given)}"
-            )
-    return fixed

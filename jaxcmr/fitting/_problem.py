@@ -3,35 +3,54 @@
 from __future__ import annotations
 
 import hashlib
+import inspect
 import json
 import pickle
-from collections.abc import Mapping
-from functools import cached_property, partial
+from collections.abc import Callable, Mapping
+from functools import cached_property
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxcmr.datasets import as_fields, check_data, check_mask, fingerprint
-from jaxcmr.datasets._check import count_trials, is_whole
-from jaxcmr.fitting._hyperparameters import check_bounds, check_parameters, is_finite
+from jaxcmr.datasets import check_data, check_mask, fingerprint
+from jaxcmr.fitting._inputs import (
+    FUNCTION,
+    as_dataset,
+    as_features,
+    as_json,
+    check_bounds,
+    check_parameters,
+    is_finite,
+    is_numeric,
+    split_options,
+)
 from jaxcmr.fitting._trials import to_rows
 from jaxcmr.names import did_you_mean, find_named, name_of
 from jaxcmr.optimize import check_not_forked, in_double
+from jaxcmr.parameters import names_of
 from jaxcmr.results import FitResult
-from jaxcmr.typing import Bounds, LossFn, LossFnGenerator, Parameters, RecallDataset, TrialMask
+from jaxcmr.typing import (
+    Bounds,
+    Features,
+    Loss,
+    LossFn,
+    LossFnGenerator,
+    Model,
+    Parameters,
+    RecallDataset,
+    TrialMask,
+)
 
 __all__ = ["FitProblem"]
-
-FUNCTION = "function"
 
 
 class FitProblem:
     """Data, a model, a loss, and the parameters to fit.
 
-    A problem can be pickled: what it computes is made anew from the data and the names of model
-    and loss wherever it is used first. (A model or loss of one's own must be picklable then.)
+    A problem can be pickled: another process makes the loss anew from the data and the names of
+    model and loss. (A model or loss of your own must be picklable then.)
 
     **A model of your own must not read variables that change**, such as globals: fits see the
     change, but losses and likelihoods that were computed before keep what they were compiled with.
@@ -44,6 +63,8 @@ class FitProblem:
             be fixed with `functools.partial`.
         bounds: {parameter: [low, high]} of the parameters to fit.
         fixed: values of the other parameters by name.
+        usual: also fit the model's parameters with neither bounds nor a fixed value, within their
+            usual bounds. True by default if `bounds` is None.
         features: passed to the model, e.g. word vectors.
         loss_options: options of the loss by name.
 
@@ -52,10 +73,9 @@ class FitProblem:
             which the model exists; data that are not a mapping of arrays.
 
     >>> import numpy as np
-    >>> from jaxcmr.models import usual_bounds
     >>> data = {"subject": [1, 1], "listLength": [3, 3], "pres_itemnos": [[1, 2, 3]] * 2,
     ...         "recalls": [[3, 1, 0], [2, 0, 0]]}
-    >>> problem = FitProblem(data, "cmr", "sequence_likelihood", usual_bounds("cmr"))
+    >>> problem = FitProblem(data, "cmr", "sequence_likelihood")
     >>> problem.count(np.ones(2, bool))
     (2, 5)
     """
@@ -63,43 +83,45 @@ class FitProblem:
     def __init__(
         self,
         dataset: RecallDataset,
-        model: Any,
-        loss: Any,
-        bounds: Bounds,
+        model: Model,
+        loss: Loss,
+        bounds: Bounds | None = None,
         *,
         fixed: Parameters | None = None,
-        features: Any = None,
+        usual: bool | None = None,
+        features: Features = None,
         loss_options: Mapping[str, Any] | None = None,
     ) -> None:
-        options = dict(loss_options or {})
-        if isinstance(loss, partial) and not loss.args:
-            loss, options = loss.func, {**loss.keywords, **options}
-        options = {name: as_plain(value) for name, value in options.items()}
+        loss, options = split_options(loss, loss_options or {})
         self.dataset = as_dataset(dataset)
         self.features = as_features(features)
-        self.bounds = check_bounds(bounds)
-        self.free_names = list(self.bounds)
         self.model, self.loss, self.loss_options = model, loss, options
         self.subjects = self.dataset["subject"].reshape(-1)
-        self.fixed = check_parameters(
-            fixed or {},
-            self.bounds,
-            getattr(self.generator, "parameter_names", None),
-            getattr(self.generator, "parameter_limits", None),
-        )
+        given, held = bounds or {}, fixed or {}
+        if usual or (usual is None and bounds is None):
+            given = {
+                name: pair
+                for name, pair in {**self.usual_bounds, **given}.items()
+                if name not in held
+            }
+        self.bounds = check_bounds(given)
+        self.free_names = list(self.bounds)
+        self.fixed = check_parameters(held, self.bounds, self.generator.parameters)
 
     @cached_property
     def generator(self) -> LossFnGenerator:
-        """Makes the losses of sets of trials."""
+        """Return what makes the losses of sets of trials."""
         check_not_forked()
         make = find_named("loss", self.loss)
         model = find_named("model", self.model)
-        try:
-            return partial(make, **self.loss_options)(model, self.dataset, self.features)
-        except TypeError as error:
-            if "unexpected keyword argument" in str(error) and self.loss_options:
-                raise ValueError(f"An option that this loss does not have: {error}.") from error
-            raise
+        check_options(self.loss, make, self.loss_options)
+        generator = make(model, self.dataset, self.features, **self.loss_options)
+        if not isinstance(generator, LossFnGenerator):
+            raise ValueError(
+                f"{type(generator).__name__} is not a loss generator: derive its class from "
+                "jaxcmr.typing.LossFnGenerator, which has every optional member with its default."
+            )
+        return generator
 
     def __getstate__(self) -> dict[str, Any]:
         made = ("generator", "data_fingerprint")
@@ -109,14 +131,19 @@ class FitProblem:
         return state
 
     @property
-    def has_slope(self) -> bool:
-        """Whether the loss has a slope that a polish can follow."""
-        return getattr(self.generator, "has_slope", True)
+    def differentiable(self) -> bool:
+        """Return whether the loss has a gradient that a polish can follow."""
+        return self.generator.differentiable
 
     @property
-    def scales(self) -> Mapping[str, str]:
-        """Scales on which the model's parameters are better searched, by name."""
-        return getattr(self.generator, "parameter_scales", None) or {}
+    def scales(self) -> dict[str, str]:
+        """Return the scales on which the model's parameters are better searched, by name."""
+        return {parameter.name: parameter.scale for parameter in self.generator.parameters or ()}
+
+    @property
+    def usual_bounds(self) -> dict[str, list[float]]:
+        """Return the usual bounds of the model's parameters by name; empty if it has none."""
+        return {parameter.name: parameter.bounds for parameter in self.generator.parameters or ()}
 
     def loss_of(self, trial_indices: np.ndarray) -> LossFn:
         """Return the loss over some trials, as a function of the free parameters.
@@ -134,9 +161,9 @@ class FitProblem:
         Args:
             estimates: a number for each free parameter by name, as in the ``fits`` of a result.
             trial_mask: (trials,) boolean.
-            double: compute in double precision, or in that of JAX. By default double for losses
-                with a slope, as at the end of a polished fit. (Losses that simulate would draw
-                other random numbers.)
+            double: compute in double precision, or in that of JAX. By default double for
+                differentiable losses, as at the end of a polished fit. (Losses that simulate would
+                draw other random numbers.)
 
         Raises:
             ValueError: a parameter is missing, unknown or not a number, or another number than that
@@ -153,7 +180,7 @@ class FitProblem:
                 raise ValueError(f"'{name}' must be a number; got {estimates.get(name)!r}.")
         x = np.array([float(estimates[name]) for name in self.free_names])
         loss = self.loss_of(rows)
-        if not (self.has_slope if double is None else double):
+        if not (self.differentiable if double is None else double):
             return float(np.asarray(loss(jnp.asarray(x, jnp.result_type(float)))))
         with jax.enable_x64(True):
             return float(np.asarray(in_double([loss])[0](jnp.asarray(x))))
@@ -174,7 +201,7 @@ class FitProblem:
         for name, here in (("free", self.bounds), ("fixed", self.fixed)):
             if result[name] != here:
                 raise ValueError(f"The result has other {name} parameters than this problem.")
-        is_polished = self.has_slope and result["hyperparameters"]["polish"]
+        is_polished = self.differentiable and result["hyperparameters"]["polish"]
         double = is_polished or result["precision"] == "float64"
         losses = []
         for row, ranges in enumerate(result["trials"]):
@@ -200,19 +227,18 @@ class FitProblem:
         Raises:
             ValueError: the loss is not a likelihood, or the parameters or the mask do not fit.
         """
-        pointwise = getattr(self.generator, "pointwise_log_likelihood", None)
-        if pointwise is None:
-            raise ValueError(f"{self._loss_name() or 'This loss'} is not a likelihood.")
         everything = np.ones(len(self.subjects), bool)
         mask = everything if trial_mask is None else check_mask(trial_mask, len(self.subjects))
         self._check_names(parameters)
         given = {**self.fixed, **parameters}
-        known = getattr(self.generator, "parameter_names", None) or given
-        return pointwise(np.flatnonzero(mask), {n: v for n, v in given.items() if n in known})
+        declared = self.generator.parameters
+        known = given if declared is None else names_of(declared)
+        values = {name: value for name, value in given.items() if name in known}
+        return self.generator.pointwise_log_likelihood(np.flatnonzero(mask), values)
 
     def _check_names(self, parameters: Parameters) -> None:
         """Raise a ValueError for a parameter that is neither free nor fixed nor of the model."""
-        of_model = getattr(self.generator, "parameter_names", None) or ()
+        of_model = names_of(self.generator.parameters or ())
         known = {*self.free_names, *self.fixed, *of_model}
         for name in parameters:
             if name not in known and name != "subject":
@@ -224,19 +250,19 @@ class FitProblem:
         Events are scored recalls and scored stops. None if the loss does not count them.
         """
         rows = np.flatnonzero(check_mask(trial_mask, len(self.subjects)))
-        count_events = getattr(self.generator, "count_events", None)
-        return len(rows), None if count_events is None else int(np.sum(count_events(rows)))
+        events = self.generator.count_events(rows)
+        return len(rows), None if events is None else int(np.sum(events))
 
     @cached_property
     def data_fingerprint(self) -> str:
-        """The fingerprint of the whole data set."""
+        """Return the fingerprint of the whole data set."""
         return fingerprint(self.dataset)
 
     @property
     def fingerprint(self) -> str:
-        """A SHA-256 that tells two problems apart: of data, features, names and parameters.
+        """Return a SHA-256 of data, features, names and parameters, unequal for other problems.
 
-        What has no name, such as a model of one's own, enters by what pickle makes of it.
+        Objects without a name, such as a model of your own, enter as their pickle.
         """
         unnamed = [
             hashlib.sha256(pickle.dumps(thing)).hexdigest()
@@ -258,8 +284,8 @@ class FitProblem:
             "model": name_of("model", self.model),
             "loss": self._loss_name(),
             "loss_options": {name: as_json(value) for name, value in self.loss_options.items()},
-            "loss_label": getattr(self.generator, "label", "loss"),
-            "agree_within": getattr(self.generator, "agree_within", 0.05),
+            "loss_label": self.generator.label,
+            "agree_within": self.generator.agree_within,
             "data": {"n_trials": len(self.subjects), "fingerprint": self.data_fingerprint},
             "features": fingerprint({"features": self.features}) if is_array else None,
         }
@@ -272,12 +298,12 @@ class FitProblem:
         cls,
         result: FitResult,
         dataset: RecallDataset,
-        features: Any = None,
+        features: Features = None,
         *,
-        model: Any = None,
-        loss: Any = None,
+        model: Model | None = None,
+        loss: Loss | None = None,
     ) -> FitProblem:
-        """Return the problem that a result is the answer to.
+        """Return the problem that a result is of.
 
         Args:
             result: a result, also one read from a file.
@@ -333,52 +359,18 @@ class FitProblem:
         return problem
 
 
-def as_dataset(dataset: RecallDataset) -> dict[str, np.ndarray]:
-    """Return the fields of a data set as arrays, one row per trial, with whole-number subjects."""
-    fields = as_fields(dataset)
-    if "subject" not in fields:
-        raise ValueError(f"The data set needs a field 'subject'; it has {sorted(fields)}.")
-    count_trials(fields)
-    subjects = fields["subject"]
-    if subjects.dtype.kind == "f":
-        if not np.all(is_whole(subjects)):
-            odd = subjects[~is_whole(subjects)][0]
-            raise ValueError(f"Subjects are whole numbers; got {odd}.")
-        fields["subject"] = subjects.astype(np.int64)
-    return fields
-
-
-def as_features(features: Any) -> Any:
-    """Return numeric features as an array of the machine's byte order, others as they are.
+def check_options(loss: Loss, make: Callable[..., LossFnGenerator], options: Parameters) -> None:
+    """Check that a loss has the options it is given.
 
     Raises:
-        ValueError: entries of a masked array are missing.
+        ValueError: it has no option of that name.
     """
-    if np.ma.is_masked(features):
-        raise ValueError(
-            f"features is a masked array with {np.ma.count_masked(features)} missing entries: fill "
-            "them in, or leave out the trials of these items."
-        )
-    array = np.asarray(features) if not isinstance(features, Mapping) else None
-    if array is None or array.dtype.kind not in "biuf" or array.ndim == 0:
-        return features
-    return array.astype(array.dtype.newbyteorder("="), copy=False)
-
-
-def is_numeric(features: Any) -> bool:
-    """Return whether features are an array of numbers."""
-    return isinstance(features, np.ndarray) and features.dtype.kind in "biuf"
-
-
-def as_plain(value: Any) -> Any:
-    """Return an option with NumPy's numbers as Python's."""
-    return value.item() if isinstance(value, np.generic) else value
-
-
-def as_json(value: Any) -> Any:
-    """Return an option of a loss as JSON holds it; of a function, ``{"function": its name}``."""
-    try:
-        return json.loads(json.dumps(value))
-    except TypeError:
-        name = getattr(value, "__qualname__", repr(value))
-        return {FUNCTION: f"{getattr(value, '__module__', '')}:{name}"}
+    takes = inspect.signature(make).parameters.values()
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in takes):
+        return
+    known = [parameter.name for parameter in takes if parameter.kind is parameter.KEYWORD_ONLY]
+    for name in options:
+        if name not in known:
+            hint = did_you_mean(name, known) if known else "It has no options."
+            called = loss if isinstance(loss, str) else "this loss"
+            raise ValueError(f"loss_options: {called} has no option '{name}'. {hint}")

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxcmr.fitting._search_space import SearchSpace
 from jaxcmr.fitting._trials import to_ranges
 from jaxcmr.optimize import LaneReport
+from jaxcmr.parameters import ParameterSpace
 from jaxcmr.results import SCHEMA, FitResult
 from jaxcmr.typing import TrialMask
 
@@ -37,7 +37,7 @@ POLISHES = {1: "gradient", 2: "central differences", 3: "no finite gradient"}
 
 
 def record_run(
-    number: int, origin: str, scales: Mapping[str, str], space: SearchSpace, lane: LaneReport
+    number: int, origin: str, scales: Mapping[str, str], space: ParameterSpace, lane: LaneReport
 ) -> dict[str, Any]:
     """Return what a result keeps of a finished run.
 
@@ -52,7 +52,7 @@ def record_run(
     assert found is not None and found.fun_search is not None
     z = np.asarray(found.x)
     with jax.enable_x64(z.dtype == np.float64):
-        x = np.asarray(space.to_user(jnp.asarray(z)), float)
+        x = np.asarray(space.from_unit(jnp.asarray(z)), float)
     return {
         "run": number,
         "origin": origin,
@@ -65,26 +65,26 @@ def record_run(
         "stopped": STOPPED[int(found.status)],
         "polish": POLISHES.get(int(found.polish_status)),
         "at_rest": bool(found.at_rest),
-        "gradient": slopes(scales, found.jac),
-        "at_bound": ends(scales, space.to_unit(x.tolist())),
+        "gradient": name_gradient(scales, found.jac),
+        "at_bound": find_bounds_reached(scales, space.to_unit(x.tolist())),
         "seconds": round(float(lane.seconds), 6),
     }
 
 
-def slopes(names: Sequence[str] | Mapping[str, Any], jac: Any) -> dict[str, float | None] | None:
-    """Return the slope along each parameter, per unit of the searched range; None without a polish.
+def name_gradient(names: Iterable[str], jac: Any) -> dict[str, float | None] | None:
+    """Return the gradient by parameter, per unit of the searched range; None without a polish.
 
-    The slope of an estimate on a bound need not be 0: it may press against the bound.
+    Of an estimate on a bound it need not be 0: the loss may fall beyond the bound.
     """
     if jac is None:
         return None
     return {
-        name: float(slope) if np.isfinite(slope) else None
-        for name, slope in zip(names, np.asarray(jac), strict=True)
+        name: float(partial) if np.isfinite(partial) else None
+        for name, partial in zip(names, np.asarray(jac), strict=True)
     }
 
 
-def ends(names: Sequence[str] | Mapping[str, Any], place: np.ndarray) -> dict[str, str]:
+def find_bounds_reached(names: Iterable[str], place: np.ndarray) -> dict[str, str]:
     """Return which parameters lie on a bound, given their places in the unit cube."""
     lower = {n: "lower" for n, z in zip(names, place, strict=True) if z <= ON_BOUND}
     upper = {n: "upper" for n, z in zip(names, place, strict=True) if z >= 1 - ON_BOUND}

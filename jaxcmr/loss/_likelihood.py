@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
@@ -15,10 +15,10 @@ from jaxtyping import Array, Float, Int
 
 from jaxcmr.loss._order import places_in
 from jaxcmr.optimize import check_not_forked
-from jaxcmr.parameters import Limits, check_limits, doubles, require
+from jaxcmr.parameters import Parameter, check_given, check_limits, doubles
 from jaxcmr.simulation import compiled_once
 from jaxcmr.trials import TrialSet, TrialSets, as_rows, ordered_sum
-from jaxcmr.typing import MemorySearch, Parameters
+from jaxcmr.typing import LossFnGenerator, MemorySearch, Parameters
 
 __all__ = ["LikelihoodGenerator", "TrialLikelihood"]
 
@@ -49,12 +49,11 @@ class TrialLikelihood(eqx.Module):
         return ordered_sum(per_trial.reshape(-1))
 
 
-class LikelihoodGenerator(ABC):
+class LikelihoodGenerator(LossFnGenerator):
     """What generators of likelihoods share: terms of the likelihood, and what they declare."""
 
     label: ClassVar[str] = "NLL"
     agree_within: ClassVar[float] = 0.05  # nats
-    has_slope: ClassVar[bool] = True
 
     trial_sets: TrialSets
     n_events: Int[np.ndarray, " all_trials"]  # scored in each trial of the data set
@@ -66,19 +65,9 @@ class LikelihoodGenerator(ABC):
         """The loss as a sum over events."""
 
     @property
-    def parameter_names(self) -> tuple[str, ...] | None:
-        """Names of the parameters that the model reads, or None if it does not say."""
-        return self.trial_sets.parameter_names
-
-    @property
-    def parameter_scales(self) -> Mapping[str, str] | None:
-        """Parameters that the model says are better searched on another scale than a linear one."""
-        return self.trial_sets.parameter_scales
-
-    @property
-    def parameter_limits(self) -> Limits | None:
-        """Lowest and highest value of parameters for which the model is defined."""
-        return self.trial_sets.parameter_limits
+    def parameters(self) -> Sequence[Parameter] | None:
+        """Return the parameters that the model reads; None if it does not say."""
+        return self.trial_sets.parameters
 
     def count_events(self, trial_indices: np.ndarray) -> Int[np.ndarray, " trials"]:
         """Number of events that the loss scores in each trial; 0 for -1."""
@@ -134,8 +123,8 @@ class LikelihoodGenerator(ABC):
     ) -> tuple[TrialLikelihood, Int[np.ndarray, " trials"]]:
         """The likelihood at `parameters`, and where each trial stands in it."""
         check_not_forked()
-        require(parameters, self.parameter_names or ())
-        check_limits(parameters, self.parameter_limits)
+        check_given(parameters, self.parameters or ())
+        check_limits(parameters, self.parameters or ())
         likelihood = self._by_event(trial_indices, parameters, ())
         return likelihood, places_in(likelihood.trials.blocks, np.asarray(trial_indices))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 import equinox as eqx
@@ -11,10 +11,16 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
-from jaxcmr.parameters import Limits
+from jaxcmr.parameters import Parameter
 from jaxcmr.simulation import check_count, check_seed, positions_of, recall_freely
 from jaxcmr.trials import TrialSet, TrialSets, as_rows
-from jaxcmr.typing import MemorySearch, MemorySearchFactory, Parameters, RecallDataset
+from jaxcmr.typing import (
+    LossFnGenerator,
+    MemorySearch,
+    MemorySearchFactory,
+    Parameters,
+    RecallDataset,
+)
 
 __all__ = ["SimulatedGenerator", "SimulatedRecalls", "Simulator"]
 
@@ -60,30 +66,20 @@ class SimulatedRecalls(eqx.Module):
         return jax.vmap(simulate)(jnp.arange(self.n_simulations))
 
 
-class SimulatedGenerator:
+class SimulatedGenerator(LossFnGenerator):
     """What generators of losses by simulation share: what they declare of themselves and of the
     model."""
 
     label: ClassVar[str] = "MSE"
     agree_within: ClassVar[float] = 1e-4  # mean squared error
-    has_slope: ClassVar[bool] = False
+    differentiable: ClassVar[bool] = False
 
     simulate: Simulator
 
     @property
-    def parameter_names(self) -> tuple[str, ...] | None:
-        """Names of the parameters that the model reads, or None if it does not say."""
-        return self.simulate.trial_sets.parameter_names
-
-    @property
-    def parameter_scales(self) -> Mapping[str, str] | None:
-        """Parameters that the model says are better searched on another scale than a linear one."""
-        return self.simulate.trial_sets.parameter_scales
-
-    @property
-    def parameter_limits(self) -> Limits | None:
-        """Lowest and highest value of parameters for which the model is defined."""
-        return self.simulate.trial_sets.parameter_limits
+    def parameters(self) -> Sequence[Parameter] | None:
+        """Return the parameters that the model reads; None if it does not say."""
+        return self.simulate.trial_sets.parameters
 
     def count_events(self, trial_indices: np.ndarray) -> Int[np.ndarray, " trials"]:
         """Number of recalls that the loss compares in each trial; 0 for -1."""

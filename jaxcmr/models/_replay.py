@@ -14,7 +14,7 @@ of many parameter sets runs.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -168,7 +168,7 @@ class Replay(eqx.Module):
     lead: int = eqx.field(static=True)  # of `Study`
 
     def nll(
-        self, parameters: dict[str, Float[Array, " candidates"]], rows: Int[Array, " trials"]
+        self, parameters: Mapping[str, Float[Array, " candidates"]], rows: Int[Array, " trials"]
     ) -> Float[Array, "trials candidates"]:
         """Nats of the trials `rows` under each parameter set."""
         like = next(iter(parameters.values()))

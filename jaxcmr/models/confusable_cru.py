@@ -1,16 +1,15 @@
 """Confusable CRU: serial recall of letters, any of which may slip into a similar one when typed.
 
 Source: the context retrieval and updating model (CRU; Logan, 2021): the memory is `cru`, over
-letters, that learns before context is updated and may give a letter again. Slips are added to what
-it gives, by an exponential of the distance between letters (Shepard, 1987).
+letters, which learns before context is updated and may recall a letter again. Slips are added to
+its choice, by an exponential of the distance between letters (Shepard, 1987).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any, ClassVar
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -19,23 +18,28 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from jaxcmr.models import cmr, cru
-from jaxcmr.parameters import Limits, scalar_arrays
-from jaxcmr.typing import Parameters, RecallDataset
+from jaxcmr.parameters import ABOVE_0, Parameter, as_scalars
+from jaxcmr.typing import Features, MemorySearchFactory, Parameters, RecallDataset
 
-__all__ = ["USUAL_BOUNDS", "ConfusableCRU", "ConfusableCRUFactory", "make_factory"]
+__all__ = ["ConfusableCRU", "ConfusableCRUFactory", "make_factory"]
 
-USUAL_BOUNDS: Mapping[str, tuple[float, float]] = {
-    **cru.USUAL_BOUNDS,
-    "item_sensitivity_max": (2.220446049250313e-16, 100.0),
-    "item_sensitivity_decrease": (2.220446049250313e-16, 1.0),
-}
-"""Bounds for fits, by parameter name; those of the sensitivity suit distances of about 1."""
-
-LIMITS: Limits = {
-    "item_sensitivity_max": (0.0, np.inf),
-    "item_sensitivity_decrease": (0.0, np.inf),
-}
-"""Where similar letters are confused more than others: a sensitivity below 0 reverses that."""
+ITEM_SENSITIVITY_MAX = Parameter(
+    "item_sensitivity_max",
+    ABOVE_0,
+    100.0,
+    "η",
+    "How well the first letter of a list is told from similar ones; suits distances of about 1.",
+    scale="log",
+    limits=(0.0, np.inf),
+)
+ITEM_SENSITIVITY_DECREASE = Parameter(
+    "item_sensitivity_decrease",
+    ABOVE_0,
+    1.0,
+    "κ",
+    "Factor by which that sensitivity decreases from one letter to the next.",
+    limits=(0.0, np.inf),
+)
 
 
 class ConfusableCRU(eqx.Module):
@@ -56,7 +60,7 @@ class ConfusableCRU(eqx.Module):
     sensitivity_decrease: Float[Array, ""]
 
     def experience(self, choice: Int[Array, ""]) -> ConfusableCRU:
-        """The model after studying letter `choice` (0 is padding and changes nothing)."""
+        """Return the model after studying letter `choice` (0 is padding, no change)."""
         decrease = self.sensitivity_decrease**self.memory.study_event
         sensitivity = self.sensitivity_max * decrease
         confused = jax.nn.softmax(-sensitivity * self.distances, axis=1)
@@ -68,63 +72,60 @@ class ConfusableCRU(eqx.Module):
         )
 
     def start_retrieving(self) -> ConfusableCRU:
-        """The model ready for its first recall."""
+        """Return the model ready for its first recall."""
         return replace(self, memory=self.memory.start_retrieving())
 
     def retrieve(self, choice: Int[Array, ""]) -> ConfusableCRU:
-        """The model after typing letter `choice`, or after stopping (0)."""
+        """Return the model after typing letter `choice`, or after stopping (0)."""
         meant = jnp.where(choice > 0, self.most_probably_meant(choice), 0)
         return replace(self, memory=self.memory.retrieve(meant))
 
     def most_probably_meant(self, choice: Int[Array, ""]) -> Int[Array, ""]:
-        """The letter that most probably was meant, given that letter `choice` is typed."""
+        """Return the letter that most probably was meant, given that `choice` is typed."""
         to_choice = self.slips[:, jnp.maximum(choice - 1, 0)]
         return jnp.argmax(self.memory.outcome_probabilities()[1:] * to_choice) + 1
 
     def activations(self) -> Float[Array, " letters"]:
-        """Support of context for each letter, before any slip."""
+        """Return the support of context for each letter, before any slip."""
         return self.memory.activations()
 
     def outcome_probabilities(self) -> Float[Array, " letters+1"]:
-        """Probabilities of all outcomes, stopping first; they sum to one."""
+        """Return the probabilities of all outcomes, stopping first; they sum to one."""
         outcomes = self.memory.outcome_probabilities()
         typed = jnp.sum(outcomes[1:, None] * self.slips, axis=0)
         return jnp.concatenate([outcomes[:1], typed])
 
     def outcome_probability(self, choice: Int[Array, ""]) -> Float[Array, ""]:
-        """Probability that the next event is typing letter `choice`, or stopping (0)."""
+        """Return the probability that the next event is typing `choice`, or stopping (0)."""
         return self.outcome_probabilities()[choice]
 
 
-class ConfusableCRUFactory(eqx.Module):
-    """Builds the model for the trials of a data set (a `jaxcmr.typing.MemorySearchFactory`)."""
+class ConfusableCRUFactory(eqx.Module, MemorySearchFactory):
+    """Builds the model for the trials of a data set."""
 
     memory: cmr.CMRFactory  # over letters
     distances: np.ndarray  # (n_letters, n_letters), in double precision
 
-    choices_are_ids: ClassVar[bool] = True
-    allows_repeats: ClassVar[bool] = True
+    @property
+    def parameters(self) -> tuple[Parameter, ...]:
+        """Return the parameters of the memory and of the slips."""
+        return (*self.memory.parameters, ITEM_SENSITIVITY_MAX, ITEM_SENSITIVITY_DECREASE)
 
     @property
-    def parameter_names(self) -> tuple[str, ...]:
-        """Names of the parameters that the model reads, but for those fixed."""
-        return (*self.memory.parameter_names, "item_sensitivity_max", "item_sensitivity_decrease")
+    def choices_are_ids(self) -> bool:
+        """Return True: choices are letters."""
+        return True
 
     @property
-    def parameter_scales(self) -> Mapping[str, str]:
-        """Parameters better searched on a logarithmic scale."""
-        return {**self.memory.parameter_scales, "item_sensitivity_max": "log"}
-
-    @property
-    def parameter_limits(self) -> Limits:
-        """Lowest and highest value of parameters for which the model is defined."""
-        return {**self.memory.parameter_limits, **LIMITS}
+    def allows_repeats(self) -> bool:
+        """Return True: a letter may be typed again."""
+        return True
 
     def study_lists(self, dataset: RecallDataset) -> np.ndarray:
-        """An integer a trial, equal where the letters are.
+        """Return the study-list id of each trial, equal where the letters are.
 
         Raises:
-            ValueError: what a loss would have the model study are positions, not letters.
+            ValueError: the items to be studied are positions, not letters.
         """
         if not np.array_equal(dataset["pres_itemnos"], dataset["pres_itemids"]):
             raise ValueError(
@@ -137,8 +138,8 @@ class ConfusableCRUFactory(eqx.Module):
     def create_trial_model(
         self, trial_index: Int[Array, ""], parameters: Parameters
     ) -> ConfusableCRU:
-        """The model before its first study event, able to type every letter of the alphabet."""
-        parameters = scalar_arrays(parameters)
+        """Return the model before its first study event, able to type every letter."""
+        parameters = as_scalars(parameters)
         memory = self.memory.create_trial_model(trial_index, parameters)
         return ConfusableCRU(
             memory=replace(memory, recallable=jnp.ones_like(memory.recallable)),
@@ -150,12 +151,12 @@ class ConfusableCRUFactory(eqx.Module):
 
 
 def make_factory(*on: str, **parts: Any) -> ConfusableCRUMaker:
-    """The factory of confusable CRU; the same arguments give the same factory.
+    """Return the factory of confusable CRU.
 
     A letter has one unit of context, however often it is studied.
 
     Args:
-        on: mechanisms of `cru.TOGGLES` that the memory has and CRU has not.
+        on: mechanisms of `cru.TOGGLES` that are turned on in the memory.
         **parts: other parts of the memory than the usual ones: ``mfc``, ``mcf``, ``context``,
             ``termination`` and ``choice`` of `jaxcmr.models.cmr.make_factory`.
 
@@ -164,9 +165,12 @@ def make_factory(*on: str, **parts: Any) -> ConfusableCRUMaker:
         between letters, (n_letters, n_letters) in any unit: finite, not negative, 0 on the
         diagonal, not necessarily symmetric. ``pres_itemids`` (trials, positions) and
         ``rec_itemids`` (trials, outputs) hold letters 1 to n_letters, 0 for none. It raises a
-        ValueError for features or letters that are anything else.
+        ValueError for other features or letters.
+
+    >>> [parameter.symbol for parameter in make_factory().parameters[-2:]]
+    ['η', 'κ']
     """
-    return maker_of(
+    return make_maker(
         cru.make_factory(
             *on, learn_after_context_update=False, allow_repeated_recalls=True, **parts
         )
@@ -179,49 +183,54 @@ class ConfusableCRUMaker:
 
     memory: cmr.CMRMaker
 
-    def __call__(self, dataset: RecallDataset, features: Any = None) -> ConfusableCRUFactory:
-        """The factory of the models of the trials of `dataset`."""
+    @property
+    def parameters(self) -> tuple[Parameter, ...]:
+        """Return the parameters of the model, without those fixed."""
+        return (*self.memory.parameters, ITEM_SENSITIVITY_MAX, ITEM_SENSITIVITY_DECREASE)
+
+    def __call__(self, dataset: RecallDataset, features: Features = None) -> ConfusableCRUFactory:
+        """Return the factory of the models of the trials of `dataset`."""
         distances = as_distances(features)
         for name in ("pres_itemids", "rec_itemids"):
-            refuse_other_than_letters(dataset, name, len(distances))
+            check_letters(dataset, name, len(distances))
         over_letters = replace(self.memory(dataset), n_items=len(distances))
         return ConfusableCRUFactory(over_letters, distances)
 
 
-maker_of = lru_cache(ConfusableCRUMaker)
-"""The same maker for the same memory."""
+make_maker = lru_cache(ConfusableCRUMaker)
+"""Returns the same maker for the same memory."""
 
 
-def as_distances(features: Any) -> np.ndarray:
-    """`features` as a matrix of distances; a ValueError if they are none."""
+def as_distances(features: Features) -> np.ndarray:
+    """Return `features` as a matrix of distances; raise a ValueError if they are not one."""
     wanted = "features is the matrix of distances between letters, (n_letters, n_letters)"
     try:
         distances = np.asarray(features, np.float64)
     except (TypeError, ValueError):
-        raise ValueError(f"{wanted}; got {type(features).__name__}") from None
+        raise ValueError(f"{wanted}; got {type(features).__name__}.") from None
     if features is None:
-        raise ValueError(f"{wanted}; got None")
+        raise ValueError(f"{wanted}; got None.")
     if distances.ndim != 2 or distances.shape[0] != distances.shape[1] or not len(distances):
-        raise ValueError(f"{wanted}; got shape {distances.shape}")
+        raise ValueError(f"{wanted}; got shape {distances.shape}.")
     if not np.all(np.isfinite(distances)):
         where = np.argwhere(~np.isfinite(distances))[0]
-        raise ValueError(f"{wanted}, all finite; entry {tuple(where.tolist())} is not")
+        raise ValueError(f"{wanted}, all finite; entry {tuple(where.tolist())} is not.")
     if np.any(distances < 0):
         where = np.argwhere(distances < 0)[0]
         raise ValueError(f"{wanted}, not negative; entry {tuple(where.tolist())} is. Similarities?")
     if np.any(np.diagonal(distances)):
-        raise ValueError(f"{wanted}, 0 from a letter to itself; got {np.diagonal(distances)[:5]}")
+        raise ValueError(f"{wanted}, 0 from a letter to itself; got {np.diagonal(distances)[:5]}.")
     return distances
 
 
-def refuse_other_than_letters(dataset: RecallDataset, name: str, n_letters: int) -> None:
-    """Raises a ValueError if field `name` holds anything but letters 1 to `n_letters` or 0."""
+def check_letters(dataset: RecallDataset, name: str, n_letters: int) -> None:
+    """Raise a ValueError if field `name` holds anything but letters 1 to `n_letters` or 0."""
     if name not in dataset and name == "pres_itemids":
-        raise ValueError(f"The data set has no field '{name}', which holds the letters studied")
+        raise ValueError(f"The data set has no field '{name}', which holds the letters studied.")
     letters = np.asarray(dataset.get(name, 0))
     odd = letters[~np.isin(letters, np.arange(n_letters + 1))]
     if odd.size:
         raise ValueError(
             f"'{name}' holds {odd[0]}, but the distances are between {n_letters} letters: number "
-            f"the letters 1 to {n_letters}, with 0 for none"
+            f"the letters 1 to {n_letters}, with 0 for none."
         )

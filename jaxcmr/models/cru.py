@@ -13,8 +13,10 @@ from types import MappingProxyType
 from typing import Any
 
 from jaxcmr.models import cmr
+from jaxcmr.names import did_you_mean
+from jaxcmr.typing import Bounds
 
-__all__ = ["OMNIBUS_BOUNDS", "TOGGLES", "USUAL_BOUNDS", "bounds_without", "make_factory", "off"]
+__all__ = ["TOGGLES", "bounds_without", "make_factory", "off"]
 
 TOGGLES: Mapping[str, Mapping[str, float]] = MappingProxyType(
     {
@@ -29,50 +31,60 @@ TOGGLES: Mapping[str, Mapping[str, float]] = MappingProxyType(
 associations older than the list; stronger learning of early items; a return to the start of the
 list that is less than complete; encoding drift that slows down."""
 
-OMNIBUS_BOUNDS: Mapping[str, tuple[float, float]] = {
-    **cmr.USUAL_BOUNDS,
-    "encoding_drift_decrease": cmr.USUAL_BOUNDS["encoding_drift_rate"],
-}
-"""Usual bounds with every mechanism on."""
 
-
-def refuse_unknown(mechanisms: Sequence[str]) -> None:
-    """Raises a ValueError for a name that is not in `TOGGLES`."""
+def check_mechanisms(mechanisms: Sequence[str]) -> None:
+    """Raise a ValueError for a name that is not in `TOGGLES`."""
     for name in mechanisms:
         if name not in TOGGLES:
-            raise ValueError(f"There is no mechanism {name!r}. There are: {', '.join(TOGGLES)}.")
+            raise ValueError(f"Unknown mechanism {name!r}. {did_you_mean(name, TOGGLES)}")
 
 
 def off(*mechanisms: str) -> dict[str, float]:
-    """Values that turn `mechanisms` (of `TOGGLES`) off: for `fixed`, or a fitter's base
-    parameters. A ValueError if there is no such mechanism."""
-    refuse_unknown(mechanisms)
+    """Return values that turn `mechanisms` (of `TOGGLES`) off, e.g. for `fixed`.
+
+    Raises:
+        ValueError: a mechanism is unknown.
+
+    >>> off("start_drift", "drift_decrease")
+    {'start_drift_rate': 1.0, 'encoding_drift_decrease': 1.0}
+    """
+    check_mechanisms(mechanisms)
     return {name: value for one in mechanisms for name, value in TOGGLES[one].items()}
 
 
-def bounds_without(
-    *mechanisms: str, bounds: Mapping[str, tuple[float, float]] = OMNIBUS_BOUNDS
-) -> dict[str, tuple[float, float]]:
-    """`bounds` of what is free when `mechanisms` are off."""
+def bounds_without(*mechanisms: str, bounds: Bounds | None = None) -> dict[str, list[float]]:
+    """Return `bounds` of what is free when `mechanisms` are off.
+
+    Args:
+        mechanisms: of `TOGGLES`.
+        bounds: by parameter name; by default the usual bounds with every mechanism on.
+
+    Raises:
+        ValueError: a mechanism is unknown.
+
+    >>> list(bounds_without(*TOGGLES))[:3]
+    ['encoding_drift_rate', 'recall_drift_rate', 'choice_sensitivity']
+    """
     held = off(*mechanisms)
-    return {name: pair for name, pair in bounds.items() if name not in held}
-
-
-USUAL_BOUNDS: Mapping[str, tuple[float, float]] = bounds_without(*TOGGLES)
-"""Usual bounds of CRU: all mechanisms off."""
+    if bounds is None:
+        bounds = {each.name: each.bounds for each in make_factory(*TOGGLES).parameters}
+    return {name: list(pair) for name, pair in bounds.items() if name not in held}
 
 
 def make_factory(*on: str, **parts: Any) -> cmr.CMRMaker:
-    """The factory of a CRU in which the mechanisms `on` are turned on; of CRU itself, without.
+    """Return the factory of a CRU in which the mechanisms `on` are turned on; by default none.
 
     Args:
         on: of `TOGGLES`.
         parts: other parts than the usual ones, as for `jaxcmr.models.cmr.make_factory`.
 
     Raises:
-        ValueError: there is no such mechanism, or the parts do not go together.
+        ValueError: a mechanism is unknown, or the parts do not go together.
+
+    >>> [parameter.symbol for parameter in make_factory("start_drift").parameters]
+    ['β_enc', 'β_start', 'β_rec', 'τ', 'θ_s', 'θ_r']
     """
-    refuse_unknown(on)
-    slows = "drift_decrease" in on  # where it is off the parameter is not read
+    check_mechanisms(on)
+    decreases = "drift_decrease" in on  # where it is off the parameter is not read
     held = off(*(name for name in TOGGLES if name not in (*on, "drift_decrease")))
-    return cmr.make_factory(encoding_drift_decreases=slows, fixed=held, **parts)
+    return cmr.make_factory(encoding_drift_decreases=decreases, fixed=held, **parts)

@@ -1,4 +1,4 @@
-"""Emotional CMR: CMR with a source context for what items feel like.
+"""Emotional CMR: CMR with a source context for the emotion of items.
 
 Source: eCMR (Talmi, Lohnas & Daw, 2019), and CMR3 (Cohen & Kahana, 2022), which tells negative
 from positive.
@@ -6,37 +6,30 @@ from positive.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from jaxcmr.components.source_cue import SourceCueMaker
 from jaxcmr.models import cmr
+from jaxcmr.typing import CueMaker
 
-__all__ = ["USUAL_BOUNDS", "make_cmr3_factory", "make_factory"]
-
-USUAL_BOUNDS: Mapping[str, tuple[float, float]] = {
-    **cmr.USUAL_BOUNDS,
-    "source_drift_rate": cmr.USUAL_BOUNDS["encoding_drift_rate"],
-    "emotion_scale": (0.0, 100.0),
-}
-"""Bounds for fits of either model, by parameter name. At ``emotion_scale`` 0 the source context
-supports no emotional item; neutral items it supports at any, so that only lists without them are
-then plain CMR."""
+__all__ = ["make_cmr3_factory", "make_factory"]
 
 
 def make_factory(
     field: str = "valence",
     emotional: float = 1,
     neutral: float = 0,
-    cues: Sequence[cmr.CueMaker] = (),
+    cues: Sequence[CueMaker] = (),
     **parts: Any,
 ) -> cmr.CMRMaker:
-    """The factory of eCMR: sources are emotional and neutral. The same arguments give the same
-    factory.
+    """Return the factory of eCMR, whose sources are emotional and neutral.
 
-    Support is ``c M_CF`` of temporal context and of source context together, see
-    `jaxcmr.components.source_cue.SourceCue`. Parameters beside CMR's: ``source_drift_rate``, and
-    ``emotion_scale``, by which source context learns emotional items better than neutral ones.
+    Support is ``c M_CF`` of temporal context plus that of source context, see
+    `jaxcmr.components.source_cue.SourceCue`. Parameters beside those of CMR: ``source_drift_rate``,
+    and ``emotion_scale``, by which source context learns emotional items better than neutral ones.
+    At ``emotion_scale`` 0 source context supports no emotional item, but neutral ones at any scale:
+    the model is then plain CMR only for lists without neutral items.
 
     Args:
         field: the field of the data set, (trials, positions), with the code of each presented item.
@@ -51,6 +44,9 @@ def make_factory(
 
     Raises:
         ValueError: two codes are the same.
+
+    >>> make_factory(field="is_emotional").parameters[-1].name
+    'emotion_scale'
     """
     source_cue = SourceCueMaker(field, sources=(emotional, neutral), emotional=(emotional,))
     return cmr.make_factory(cues=(source_cue, *cues), **parts)
@@ -61,11 +57,13 @@ def make_cmr3_factory(
     negative: float = -1,
     neutral: float = 0,
     positive: float = 1,
-    cues: Sequence[cmr.CueMaker] = (),
+    cues: Sequence[CueMaker] = (),
     **parts: Any,
 ) -> cmr.CMRMaker:
-    """The factory of CMR3: sources are negative and positive; a neutral item has none and leaves
-    source context, the mood, as it is. All else is as for `make_factory`.
+    """Return the factory of CMR3, whose sources are negative and positive.
+
+    A neutral item has no source and leaves source context, the mood, unchanged. All else is as for
+    `make_factory`.
 
     Args:
         field: the field of the data set, (trials, positions), with the code of each presented item.
@@ -74,6 +72,9 @@ def make_cmr3_factory(
         positive: code of positive items.
         cues: further cues, which come after.
         **parts: of CMR, as for `jaxcmr.models.cmr.make_factory`.
+
+    >>> make_cmr3_factory(negative=1, neutral=2, positive=3).cues[0].sources
+    (1, 3)
     """
     feelings = (negative, positive)
     source_cue = SourceCueMaker(field, sources=feelings, sourceless=(neutral,), emotional=feelings)

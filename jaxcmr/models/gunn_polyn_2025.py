@@ -2,7 +2,7 @@
 
 Their program differs from the textbook in the drift of context (unit by unit), in the choice
 (support is scaled by the largest of all items, recalled ones too) and, where stopping competes with
-the items, in discounting for it twice. `MODELS["gunn_polyn_2025"]` and
+the items, in discounting the items twice. `MODELS["gunn_polyn_2025"]` and
 `MODELS["gunn_polyn_2025_context_stop"]` are that model with its two ways to stop; a variant is one
 of them with some parameters fixed.
 """
@@ -10,7 +10,7 @@ of them with some parameters fixed.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from jaxcmr.components import (
     PositionalTermination,
@@ -19,13 +19,17 @@ from jaxcmr.components import (
     published_context_competition,
 )
 from jaxcmr.models import cmr
-from jaxcmr.models.cru import OMNIBUS_BOUNDS, TOGGLES, bounds_without, off
+from jaxcmr.models.cru import TOGGLES, bounds_without, off
 
-__all__ = ["CONTEXT_STOP_BOUNDS", "VARIANTS", "Variant", "make_factory"]
+__all__ = ["VARIANTS", "Variant", "make_factory"]
 
 
-def make_factory(context_stop: bool = False) -> Any:
-    """The factory of the published model, with positional stopping or context competition."""
+def make_factory(context_stop: bool = False) -> cmr.CMRMaker:
+    """Return the factory of the published model, with positional stopping or context competition.
+
+    >>> make_factory().parameters[-1].name
+    'encoding_drift_decrease'
+    """
     return cmr.make_factory(
         context=per_unit_context,
         choice=power_choice_scaled_by_all,
@@ -34,21 +38,15 @@ def make_factory(context_stop: bool = False) -> Any:
     )
 
 
-CONTEXT_STOP_BOUNDS: Mapping[str, tuple[float, float]] = {
-    name: pair for name, pair in OMNIBUS_BOUNDS.items() if not name.startswith("stop_probability")
-}
-"""Usual bounds of the model in which stopping competes with the items."""
-
-
 class Variant(NamedTuple):
-    """A published variant: which model, what is fitted within which bounds, what is held."""
+    """A published variant: its model, the bounds of what is fitted, the values of what is not."""
 
     model: str
-    free: dict[str, tuple[float, float]]
+    free: dict[str, list[float]]
     fixed: dict[str, float]
 
 
-LEARNS, KNOWS, PRIMACY, START, SLOWS = TOGGLES
+LEARNS, KNOWS, PRIMACY, START, DECREASES = TOGGLES
 
 PUBLISHED: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("BaseCRU", "BaseCRU_with_ContextTerm", ()),
@@ -126,25 +124,28 @@ PUBLISHED: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     (
         "CRU_with_Feature-to-Context,_Pre-Expt,_Primacy,_and_StartDrift",
         "CRU_with_Feature-to-Context,_Pre-Expt,_Primacy_StartDrift,_and_ContextTerm",
-        (LEARNS, KNOWS, PRIMACY, START, SLOWS),
+        (LEARNS, KNOWS, PRIMACY, START, DECREASES),
     ),
-    ("Omnibus", "Omnibus,_and_ContextTerm", (LEARNS, KNOWS, PRIMACY, START, SLOWS)),
+    ("Omnibus", "Omnibus,_and_ContextTerm", (LEARNS, KNOWS, PRIMACY, START, DECREASES)),
 )
 """Published names with positional stopping and with context competition, and what is on. The last
 two rows are fits of one model."""
 
 
-def both_ways_to_stop() -> dict[str, Variant]:
-    """The variants of `PUBLISHED`, by name."""
+def make_variants() -> dict[str, Variant]:
+    """Return the variants of `PUBLISHED` with both ways to stop, by name."""
     variants = {}
+    competing_bounds = {
+        each.name: each.bounds for each in make_factory(context_stop=True).parameters
+    }
     for positional, competing, on in PUBLISHED:
         without = [name for name in TOGGLES if name not in on]
         fixed = off(*without)
         variants[positional] = Variant("gunn_polyn_2025", bounds_without(*without), fixed)
-        free = bounds_without(*without, bounds=CONTEXT_STOP_BOUNDS)
+        free = bounds_without(*without, bounds=competing_bounds)
         variants[competing] = Variant("gunn_polyn_2025_context_stop", free, fixed)
     return variants
 
 
-VARIANTS: Mapping[str, Variant] = both_ways_to_stop()
+VARIANTS: Mapping[str, Variant] = make_variants()
 """The 36 variants by their published names."""

@@ -1,13 +1,12 @@
 """Positional CMR: for lists that repeat items, CMR whose unit is the study event, not the item.
 
-Each study event has a unit of context and associations of its own, which a repetition leaves as
-they are; recall of a repeated item brings back all of its contexts. Without repetitions it is CMR.
-In the variant with out-of-list context, a repetition also brings to mind something new to the list.
+Each study event has a unit of context and associations of its own, which a repetition does not
+change; recall of a repeated item reinstates all of its contexts. Without repetitions it is CMR. In
+the variant with out-of-list context, a repetition also reinstates a context new to the list.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
@@ -19,15 +18,14 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from jaxcmr.components import LinearMemory, TemporalContext, context_to_item, item_to_context
+from jaxcmr.components.linear_memory import ITEM_SUPPORT, LEARNING_RATE, SHARED_SUPPORT
 from jaxcmr.math import unit_length
 from jaxcmr.models import cmr
 from jaxcmr.models._replay import Replay
-from jaxcmr.parameters import Limits
-from jaxcmr.typing import Parameters, RecallDataset
+from jaxcmr.parameters import ABOVE_0, BELOW_1, Parameter, reads
+from jaxcmr.typing import Features, MemorySearchFactory, Parameters, RecallDataset
 
 __all__ = [
-    "OUT_LIST_BOUNDS",
-    "USUAL_BOUNDS",
     "OutListContext",
     "PositionalCMR",
     "PositionalCMRFactory",
@@ -35,17 +33,14 @@ __all__ = [
     "make_out_list_factory",
 ]
 
-USUAL_BOUNDS: Mapping[str, tuple[float, float]] = cmr.USUAL_BOUNDS
-"""Bounds for fits, by parameter name."""
-
-OUT_LIST_BOUNDS: Mapping[str, tuple[float, float]] = {
-    **USUAL_BOUNDS,
-    "out_list_rate": cmr.USUAL_BOUNDS["encoding_drift_rate"],
-}
-"""The same with out-of-list context."""
-
-LIMITS: Limits = {"out_list_rate": (0.0, 1.0)}
-"""Where the share of out-of-list context is a share."""
+OUT_LIST_RATE = Parameter(
+    "out_list_rate",
+    ABOVE_0,
+    BELOW_1,
+    "r",
+    "Share of out-of-list context in what a repetition puts into context.",
+    limits=(0.0, 1.0),
+)
 
 
 class PositionalCMR(eqx.Module):
@@ -60,7 +55,7 @@ class PositionalCMR(eqx.Module):
     item_at: Int[Array, " n_items"]  # the item of each study event; 0 where none has been yet
 
     def experience(self, choice: Int[Array, ""]) -> PositionalCMR:
-        """The model after studying item `choice` (0 is padding and changes nothing)."""
+        """Return the model after studying item `choice` (0 is padding, no change)."""
         event = jnp.where(choice > 0, self.events.study_event + 1, 0)
         events = self.events
         if isinstance(events.context, OutListContext):
@@ -73,38 +68,38 @@ class PositionalCMR(eqx.Module):
         )
 
     def start_retrieving(self) -> PositionalCMR:
-        """The model ready for its first recall."""
+        """Return the model ready for its first recall."""
         return replace(self, events=self.events.start_retrieving())
 
     def retrieve(self, choice: Int[Array, ""]) -> PositionalCMR:
-        """The model after recalling item `choice`, or after stopping (0)."""
+        """Return the model after recalling item `choice`, or after stopping (0)."""
         its_events = self._events_of(choice)
         shares = jnp.where(its_events, self.events.outcome_probabilities()[1:], 0.0)
         largest = jax.lax.stop_gradient(jnp.max(shares))
-        # an event that the model rules out has no shares: its study events then weigh alike
+        # a recall that the model rules out has no shares: its study events weigh the same
         weights = jnp.where(largest > 0, shares / jnp.where(largest > 0, largest, 1.0), its_events)
         pattern = weights / jnp.maximum(jnp.sum(weights), 1.0)
         return replace(self, events=self.events.reinstate(pattern, its_events))
 
     def activations(self) -> Float[Array, " n_items"]:
-        """Support for each item: the sum of that for its study events."""
+        """Return the support for each item: the sum of that for its study events."""
         return self._by_item(self.events.activations())
 
     def outcome_probabilities(self) -> Float[Array, " n_items+1"]:
-        """Probabilities of all outcomes, stopping first; they sum to one."""
+        """Return the probabilities of all outcomes, stopping first; they sum to one."""
         outcomes = self.events.outcome_probabilities()
         return jnp.concatenate([outcomes[:1], self._by_item(outcomes[1:])])
 
     def outcome_probability(self, choice: Int[Array, ""]) -> Float[Array, ""]:
-        """Probability that the next event is recall of item `choice`, or stopping (0)."""
+        """Return the probability that the next event is recall of `choice`, or stopping (0)."""
         return self.outcome_probabilities()[choice]
 
     def _events_of(self, choice: Int[Array, ""]) -> Bool[Array, " n_items"]:
-        """Whether each study event was one of item `choice`."""
+        """Return whether each study event was one of item `choice`."""
         return (self.item_at == choice) & (choice > 0)
 
     def _by_item(self, values: Float[Array, " n_items"]) -> Float[Array, " n_items"]:
-        """Sums of `values` of study events, by item number."""
+        """Return sums of `values` of study events, by item number."""
         items = jnp.arange(1, len(values) + 1)
         return jnp.sum(
             jnp.where(self.item_at[None, :] == items[:, None], values[None, :], 0.0), axis=1
@@ -123,18 +118,19 @@ class OutListContext(eqx.Module):
     out_list_rate: Float[Array, ""]
 
     @classmethod
+    @reads(OUT_LIST_RATE)
     def create(cls, n_items: int, parameters: Parameters) -> OutListContext:
-        """Reads ``out_list_rate`` (0 to 1)."""
+        """Return context at the start of a list of `n_items` study events."""
         temporal = TemporalContext.create(2 * n_items, parameters)
         return cls(temporal, jnp.zeros_like(temporal.state), parameters["out_list_rate"])
 
     @property
     def state(self) -> Float[Array, " units"]:
-        """Context now."""
+        """Return the present context."""
         return self.temporal.state
 
     def meet(self, event: Int[Array, ""], is_repeat: Bool[Array, ""]) -> OutListContext:
-        """Context about to take the input of study event `event` (1-based)."""
+        """Return context before the input of study event `event` (1-based)."""
         units = jnp.arange(len(self.to_mix))
         is_fresh = is_repeat & (units == len(units) // 2 + event)
         return replace(self, to_mix=jnp.where(is_fresh, self.out_list_rate, 0.0))
@@ -142,7 +138,7 @@ class OutListContext(eqx.Module):
     def integrate(
         self, context_input: Float[Array, " units"], rate: Float[Array, ""]
     ) -> OutListContext:
-        """Context drifted towards `context_input` at `rate` (in [0, 1])."""
+        """Return context drifted toward `context_input` at `rate` (in [0, 1])."""
         mixed = (1.0 - jnp.sum(self.to_mix)) * unit_length(context_input) + self.to_mix
         return replace(
             self,
@@ -151,65 +147,57 @@ class OutListContext(eqx.Module):
         )
 
     def return_to_start(self, rate: Float[Array, ""]) -> OutListContext:
-        """Context drifted towards the start of the list at `rate` (in [0, 1])."""
+        """Return context drifted toward the start of the list at `rate` (in [0, 1])."""
         return replace(self, temporal=self.temporal.return_to_start(rate))
 
 
+@reads(LEARNING_RATE)
 def item_to_out_list_context(n_items: int, parameters: Parameters) -> LinearMemory:
-    """`item_to_context`, where no item points out of the list before study."""
+    """Return `item_to_context` with out-of-list units, to which no item points before study."""
     within = item_to_context(n_items, parameters).state
     return LinearMemory(jnp.pad(within, ((0, 0), (0, n_items))))
 
 
+@reads(SHARED_SUPPORT, ITEM_SUPPORT)
 def out_list_context_to_item(n_items: int, parameters: Parameters) -> LinearMemory:
-    """`context_to_item`, where nothing out of the list supports an item before study."""
+    """Return `context_to_item` with out-of-list units, which support nothing before study."""
     within = context_to_item(n_items, parameters).state
     return LinearMemory(jnp.pad(within, ((0, n_items), (0, 0))))
 
 
-class PositionalCMRFactory(eqx.Module):
-    """Builds the model for the trials of a data set (a `jaxcmr.typing.MemorySearchFactory`)."""
+class PositionalCMRFactory(eqx.Module, MemorySearchFactory):
+    """Builds the model for the trials of a data set."""
 
     events: cmr.CMRFactory
 
     @property
-    def parameter_names(self) -> tuple[str, ...]:
-        """Names of the parameters that the model reads, but for those fixed."""
-        return self.events.parameter_names
-
-    @property
-    def parameter_scales(self) -> Mapping[str, str]:
-        """Parameters better searched on a logarithmic scale."""
-        return self.events.parameter_scales
-
-    @property
-    def parameter_limits(self) -> Limits:
-        """Lowest and highest value of parameters for which the model is defined."""
-        return {**self.events.parameter_limits, **LIMITS}
+    def parameters(self) -> tuple[Parameter, ...]:
+        """Return the parameters of CMR over study events."""
+        return self.events.parameters
 
     @property
     def allows_repeats(self) -> bool:
-        """Whether what was recalled may be recalled again."""
+        """Return whether what was recalled may be recalled again."""
         return self.events.allows_repeats
 
     def study_lists(self, dataset: RecallDataset) -> np.ndarray:
-        """An integer a trial, equal where the study list is."""
+        """Return the study-list id of each trial, equal where the study lists are."""
         return self.events.study_lists(dataset)
 
     def create_trial_model(
         self, trial_index: Int[Array, ""], parameters: Parameters
     ) -> PositionalCMR:
-        """The model before its first study event."""
+        """Return the model before its first study event."""
         events = self.events.create_trial_model(trial_index, parameters)
         return PositionalCMR(events, jnp.zeros(self.events.n_items, int))
 
     def replay(self, dataset: RecallDataset) -> Replay | None:
-        """That of CMR, which the model is where no trial repeats an item; else None."""
+        """Return the closed form of CMR, equal where no trial repeats an item; else None."""
         return self.events.replay(dataset)
 
 
 def make_factory(**parts: Any) -> PositionalCMRMaker:
-    """The factory of positional CMR; the same arguments give the same factory.
+    """Return the factory of positional CMR.
 
     Args:
         **parts: of the CMR over study events, as for `jaxcmr.models.cmr.make_factory`. Cues see
@@ -218,14 +206,22 @@ def make_factory(**parts: Any) -> PositionalCMRMaker:
     Returns:
         ``Factory(dataset, features=None) -> PositionalCMRFactory``. ``pres_itemnos`` may hold an
         item number more than once, none above the longest list's length (a ValueError).
+
+    >>> len(make_factory().parameters)
+    11
     """
-    return maker_of(cmr.make_factory(**parts))
+    return make_maker(cmr.make_factory(**parts))
 
 
 def make_out_list_factory(**parts: Any) -> PositionalCMRMaker:
-    """The factory of positional CMR with out-of-list context (`OutListContext`), as `make_factory`
-    makes that without; `mfc`, `mcf` and `context` are its own. Without repetitions, and at
-    ``out_list_rate`` 0, the two are the same."""
+    """Return the factory of positional CMR with out-of-list context (`OutListContext`).
+
+    `mfc`, `mcf` and `context` are its own, other parts as for `make_factory`. Without repetitions,
+    and at ``out_list_rate`` 0, it is the same model as that of `make_factory`.
+
+    >>> make_out_list_factory().parameters[-1].name
+    'out_list_rate'
+    """
     return make_factory(
         mfc=item_to_out_list_context,
         mcf=out_list_context_to_item,
@@ -240,23 +236,28 @@ class PositionalCMRMaker:
 
     events: cmr.CMRMaker
 
-    def __call__(self, dataset: RecallDataset, features: Any = None) -> PositionalCMRFactory:
-        """The factory of the models of the trials of `dataset`."""
+    @property
+    def parameters(self) -> tuple[Parameter, ...]:
+        """Return the parameters of the model, without those fixed."""
+        return self.events.parameters
+
+    def __call__(self, dataset: RecallDataset, features: Features = None) -> PositionalCMRFactory:
+        """Return the factory of the models of the trials of `dataset`."""
         return PositionalCMRFactory(self.events(with_events_for_items(dataset), features))
 
 
-maker_of = lru_cache(PositionalCMRMaker)
-"""The same maker for the same CMR."""
+make_maker = lru_cache(PositionalCMRMaker)
+"""Returns the same maker for the same CMR."""
 
 
 def with_events_for_items(dataset: RecallDataset) -> RecallDataset:
-    """`dataset` with ``pres_itemnos`` that number the study events of each trial."""
+    """Return `dataset` with ``pres_itemnos`` that number the study events of each trial."""
     items = np.asarray(dataset["pres_itemnos"])
     n_items = int(np.max(dataset["listLength"]))
     if np.max(items, initial=0) > n_items or np.any(np.sum(items > 0, axis=1) > n_items):
         raise ValueError(
             f"The longest list has {n_items} items ('listLength'), but 'pres_itemnos' holds item "
-            f"numbers up to {np.max(items)} and up to {np.max(np.sum(items > 0, axis=1))} items a "
-            "trial. Number the items of each list from 1, repeated ones alike."
+            f"numbers up to {np.max(items)} and up to {np.max(np.sum(items > 0, axis=1))} items "
+            "per trial. Number the items of each list from 1, repeated items by the same number."
         )
     return {**dataset, "pres_itemnos": np.where(items > 0, np.cumsum(items > 0, axis=1), 0)}

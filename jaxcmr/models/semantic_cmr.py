@@ -5,28 +5,23 @@ Source: Morton & Polyn (2016).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from jaxcmr.components.semantic_cue import SemanticCueMaker
 from jaxcmr.models import cmr
+from jaxcmr.typing import CueMaker
 
-__all__ = ["USUAL_BOUNDS", "make_factory"]
-
-USUAL_BOUNDS: Mapping[str, tuple[float, float]] = {
-    **cmr.USUAL_BOUNDS,
-    "semantic_scale": (0.0, 100.0),
-}
-"""Bounds for fits, by parameter name; at ``semantic_scale`` 0 it is plain CMR."""
+__all__ = ["make_factory"]
 
 
 def make_factory(
     rule: str = "additive",
     field: str = "pres_itemids",
-    cues: Sequence[cmr.CueMaker] = (),
+    cues: Sequence[CueMaker] = (),
     **parts: Any,
 ) -> cmr.CMRMaker:
-    """The factory of semantic CMR; the same arguments give the same factory.
+    """Return the factory of semantic CMR.
 
     With C the cosine similarity of items within a list (negative ones and those to itself 0), s
     ``semantic_scale`` and t ``choice_sensitivity``, the strength of item i in a choice by power is
@@ -48,6 +43,9 @@ def make_factory(
         It raises a ValueError where `jaxcmr.components.semantic_cue.similarities` does.
 
     Raises:
-        ValueError: there is no such rule, or it does not go with the memory.
+        ValueError: the rule is unknown, or does not go with the memory.
+
+    >>> make_factory("associative").parameters[-1].meaning
+    'Weight of similarity in meaning; at 0 the model is plain CMR.'
     """
     return cmr.make_factory(cues=(*cues, SemanticCueMaker(rule, field)), **parts)
