@@ -1,4 +1,4 @@
-"""What a `FitResult` says of itself: a title, a table in text or HTML, and a verdict in words."""
+"""Words and tables for a `FitResult`: title, table in text or HTML, verdict."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ MARKS = {"upper": "^", "lower": "_", None: ""}
 
 
 def title(result: FitResult) -> str:
-    """Return a line that says what was fitted to how much."""
+    """Return one line that names model, loss, and number of subjects and lists."""
     n, n_trials = len(result["fitness"]), sum(result.get("n_trials") or [])
     what = f"{result.get('model') or 'a model'} by {result.get('loss') or 'a loss'}"
-    whose = "pooled" if result.get("pooled") else counted(n, "subject")
-    lists = f", {counted(n_trials, 'list')}" if n_trials else ""
+    whose = "pooled" if result.get("pooled") else count_of(n, "subject")
+    lists = f", {count_of(n_trials, 'list')}" if n_trials else ""
     cut = " (interrupted)" if result.get("interrupted") else ""
     return f"{what}: {whose}{lists}{cut}"
 
@@ -33,10 +33,10 @@ def verdict(result: FitResult) -> str:
         return "No fits."
     if not result.get("runs"):
         return "The runs of these fits were not kept."
-    return f"{agreement(result)} {bounds_in_words(result)}{unconverged(result)}"
+    return f"{describe_agreement(result)} {describe_bounds(result)}{describe_unconverged(result)}"
 
 
-def agreement(result: FitResult) -> str:
+def describe_agreement(result: FitResult) -> str:
     """Return for how many subjects more than one run ended at the best loss."""
     counts, subjects = result.agreement(), result["fits"]["subject"]
     numbers = {n_runs for _, n_runs in counts}
@@ -49,13 +49,12 @@ def agreement(result: FitResult) -> str:
         agree = counts[0][0]
         return f"Runs {'agree' if agree > 1 else 'do not agree'}: {agree} of {most} {near}."
     alone = [subject for subject, (agree, _) in zip(subjects, counts, strict=True) if agree < 2]
-    return (
-        f"Runs agree for {len(subjects) - len(alone)} of {counted(len(subjects), 'subject')}: 2 or "
-        f"more{out_of} {near}" + (f" (not for {listed(alone)})." if alone else ".")
-    )
+    many = f"{len(subjects) - len(alone)} of {count_of(len(subjects), 'subject')}"
+    exceptions = f" (not for {name_subjects(alone)})" if alone else ""
+    return f"Runs agree for {many}: 2 or more{out_of} {near}{exceptions}."
 
 
-def bounds_in_words(result: FitResult) -> str:
+def describe_bounds(result: FitResult) -> str:
     """Return which parameters sit on which bound for how many subjects, the most frequent first."""
     counts: dict[str, Counter[str]] = {}
     for bounds in result.at_bound():
@@ -72,18 +71,20 @@ def bounds_in_words(result: FitResult) -> str:
     return f"Estimates on a bound: {', '.join(told)}."
 
 
-def unconverged(result: FitResult) -> str:
+def describe_unconverged(result: FitResult) -> str:
     """Return which fits have not converged, after a space; nothing if all have."""
     fits = zip(result["fits"]["subject"], result["converged"], strict=True)
     subjects = [subject for subject, has_converged in fits if not has_converged]
     if not subjects:
         return ""
-    return " Not converged." if result.get("pooled") else f" Not converged: {listed(subjects)}."
+    return (
+        " Not converged." if result.get("pooled") else f" Not converged: {name_subjects(subjects)}."
+    )
 
 
 def to_text(result: FitResult, width: int | None = None) -> str:
     """Return the table as text in blocks of at most `width` characters; see `FitResult.to_text`."""
-    subject, *others = [right_aligned(*column) for column in cells_of(result).items()]
+    subject, *others = [align_right(*column) for column in format_cells(result).items()]
     width = width or shutil.get_terminal_size((100, 24)).columns
     blocks = [[subject]]
     for column in others:
@@ -97,7 +98,7 @@ def to_text(result: FitResult, width: int | None = None) -> str:
 
 def to_html(result: FitResult) -> str:
     """Return title, table and verdict as HTML."""
-    cells = cells_of(result)
+    cells = format_cells(result)
     head = "".join(f"<th>{escape(name)}</th>" for name in cells)
     rows = "".join(
         f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>"
@@ -109,12 +110,12 @@ def to_html(result: FitResult) -> str:
     )
 
 
-def cells_of(result: FitResult) -> dict[str, list[str]]:
+def format_cells(result: FitResult) -> dict[str, list[str]]:
     """Return the table in words and rounded numbers, by column."""
     fits, at_bound = result["fits"], result.at_bound()
     cells = {
         "subject": [str(subject) for subject in fits["subject"]],
-        result.get("loss_label", "loss"): [rounded(value) for value in result["fitness"]],
+        result.get("loss_label", "loss"): [format_loss(value) for value in result["fitness"]],
     }
     for name, values in fits.items():
         if name != "subject":
@@ -127,23 +128,23 @@ def cells_of(result: FitResult) -> dict[str, list[str]]:
     return cells
 
 
-def right_aligned(name: str, cells: Sequence[str]) -> list[str]:
+def align_right(name: str, cells: Sequence[str]) -> list[str]:
     """Return a column of equal width, its name first."""
     width = max(map(len, [name, *cells]))
     return [cell.rjust(width) for cell in [name, *cells]]
 
 
-def rounded(loss: float) -> str:
+def format_loss(loss: float) -> str:
     """Return a loss with two decimals, or four significant digits where it is small."""
     return f"{loss:.2f}" if abs(loss) >= 10 else f"{loss:.4g}"
 
 
-def counted(n: int, noun: str) -> str:
+def count_of(n: int, noun: str) -> str:
     """Return a number with its noun: "1 subject", "2 subjects"."""
     return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
 
 
-def listed(subjects: Sequence[int], most: int = 5) -> str:
+def name_subjects(subjects: Sequence[int], most: int = 5) -> str:
     """Return subjects in words, the first few by id."""
     named = ", ".join(str(subject) for subject in subjects[:most])
     more = f" and {len(subjects) - most} more" if len(subjects) > most else ""

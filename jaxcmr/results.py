@@ -63,7 +63,7 @@ class FitResult(dict[str, Any]):
     - ``fits``: value of every parameter, fixed ones included, and ``"subject"`` (-1 if pooled).
     - ``free``, ``fixed``: bounds of the free parameters; values of the others.
     - ``nit``: generations of the best run. ``nfev``: loss evaluations of all runs together, polish
-      included. ``converged``: the best run ended by its tolerance or came to rest on the slope.
+      included. ``converged``: the best run ended by its tolerance or at a point of zero gradient.
     - ``runs``: for each fit a list of its runs; see `runs_table`.
     - ``trials``: for each fit the rows of the data set, as ranges ``[first, behind the last]``;
       ``n_trials``, ``n_events``: how many, and how many scored recalls and stops they hold.
@@ -106,7 +106,7 @@ class FitResult(dict[str, Any]):
             **{name: values for name, values in fits.items() if name != "subject"},
             "agree": [agree for agree, _ in counts] or missing,
             "n_runs": [n_runs for _, n_runs in counts] or missing,
-            "at_bound": [in_words(bounds) for bounds in self.at_bound()],
+            "at_bound": [format_bounds(bounds) for bounds in self.at_bound()],
             "converged": self.get("converged", missing),
         }
         return pd.DataFrame(columns)
@@ -117,9 +117,9 @@ class FitResult(dict[str, Any]):
         Columns: ``subject``; ``run``; ``origin`` ("random", or the earlier fit it started from);
         ``scale`` of the search; ``loss_before_polish`` and ``loss``; ``generations``;
         ``evaluations``; ``stopped``, why the search ended; ``polish``, how the polish went, and
-        ``at_rest``, whether it came to rest on the slope; ``steepest``, the largest slope at the
-        end among parameters off their bounds, per unit of the search space; ``at_bound``;
-        ``seconds``; and an estimate per free parameter.
+        ``at_rest``, whether it ended where the gradient is zero; ``steepest``, the largest partial
+        derivative at the end among parameters off their bounds, per unit of the search space;
+        ``at_bound``; ``seconds``; and an estimate per free parameter.
         """
         import pandas as pd
 
@@ -127,9 +127,9 @@ class FitResult(dict[str, Any]):
         for subject, of_fit in zip(self["fits"]["subject"], self.get("runs") or [], strict=False):
             for run in of_fit:
                 inside = [
-                    abs(slope)
-                    for name, slope in (run["gradient"] or {}).items()
-                    if name not in run["at_bound"] and slope is not None
+                    abs(partial)
+                    for name, partial in (run["gradient"] or {}).items()
+                    if name not in run["at_bound"] and partial is not None
                 ]
                 scales = sorted(set(run["scale"].values()) - {"linear"}) or ["linear"]
                 rows.append(
@@ -139,7 +139,7 @@ class FitResult(dict[str, Any]):
                         "scale": "/".join(scales),
                         **{k: run[k] for k in RUN_COLUMNS},
                         "steepest": max(inside, default=None),
-                        "at_bound": in_words(run["at_bound"]),
+                        "at_bound": format_bounds(run["at_bound"]),
                         "seconds": run["seconds"],
                         **run["estimates"],
                     }
@@ -195,7 +195,7 @@ class FitResult(dict[str, Any]):
         fitted can then not be made again from the result.
 
         Raises:
-            ValueError: there are none, they differ in model, loss, features or parameters or in
+            ValueError: `results` is empty, they differ in model, loss, features or parameters or in
                 whether they were polished, or two hold a fit of the same subject.
         """
         results = [cls(result) for result in results]
@@ -203,7 +203,7 @@ class FitResult(dict[str, Any]):
             raise ValueError("There are no results to put together.")
         first = results[0]
         for other in results[1:]:
-            for key, one, another in differences(first, other):
+            for key, one, another in find_differences(first, other):
                 raise ValueError(
                     f"Results that differ in {key!r} cannot be put together: {one!r} and "
                     f"{another!r}."
@@ -278,15 +278,15 @@ class FitResult(dict[str, Any]):
         return cls(result)
 
     def verdict(self) -> str:
-        """Return plain words on how far the fits can be trusted.
+        """Return in words how far the fits can be trusted.
 
-        They say for how many subjects runs agree, which parameters sit on bounds for how many
+        That is: for how many subjects runs agree, which parameters sit on bounds for how many
         subjects, and which subjects' fits have not converged.
         """
         return verdict(self)
 
     def to_text(self, width: int | None = None) -> str:
-        """Return the table as text, a row per fit.
+        """Return the table as text, one row per fit.
 
         An estimate on its upper bound is marked ``^``, on its lower ``_``. Columns that do not fit
         into `width` characters (the terminal's, by default) go into further blocks of rows below,
@@ -320,13 +320,15 @@ class FitInterrupted(KeyboardInterrupt):
         return type(self), (self.result, self.n_subjects)
 
 
-def in_words(bounds: Mapping[str, str]) -> str:
+def format_bounds(bounds: Mapping[str, str]) -> str:
     """Return the estimates on a bound as text: "primacy_scale (upper)"."""
     return ", ".join(f"{name} ({end})" for name, end in bounds.items())
 
 
-def differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> Iterator[tuple[str, Any, Any]]:
-    """Yield what two results differ in that must be the same to put them together."""
+def find_differences(
+    one: Mapping[str, Any], other: Mapping[str, Any]
+) -> Iterator[tuple[str, Any, Any]]:
+    """Yield the keys, with both values, that keep two results from being put together."""
 
     def comparable(result: Mapping[str, Any]) -> dict[str, Any]:
         polish = result.get("hyperparameters", {}).get("polish")
@@ -338,13 +340,15 @@ def differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> Iterator[tu
 
 
 def to_json(result: Mapping[str, Any]) -> str:
-    """Return a result as JSON text, a line per key, per parameter and per run."""
+    """Return a result as JSON text, one line per key, per parameter and per run."""
     return json_lines(result, {"fits": 1, "runs": 2})
 
 
 def json_lines(value: Any, depths: Mapping[str, int], depth: int = 1, indent: str = " ") -> str:
-    """Return `value` as JSON text with a line per entry, down to `depth`; for the entries of a dict
-    named in `depths`, as much further."""
+    """Return `value` as JSON text with one line per entry, down to `depth`.
+
+    Entries of a dict that are named in `depths` go so many levels deeper.
+    """
     if depth == 0 or not value or not isinstance(value, Mapping | list):
         return json.dumps(value)
     deeper = indent + " "

@@ -19,7 +19,7 @@ import jax
 import numpy as np
 
 from jaxcmr._cache import COMPILED
-from jaxcmr._result_words import counted
+from jaxcmr._result_words import count_of
 from jaxcmr.cli._config import write_config
 from jaxcmr.cli._figure import save_spc_figure
 from jaxcmr.cli._folder import claim_folder
@@ -52,7 +52,7 @@ def run(settings: Mapping[str, Any], wanted: Path | None) -> int:
             write_config(out / "config.toml", config)
             print(
                 f"Fitting {config['model']} by {config['loss']} to "
-                f"{counted(plan.n_subjects, 'subject')}, {plan.trial_mask.sum()} trials of "
+                f"{count_of(plan.n_subjects, 'subject')}, {plan.trial_mask.sum()} trials of "
                 f"{config['data']}."
             )
             result, error = search(plan)

@@ -1,4 +1,4 @@
-"""What the fitters have in common: a problem and a search in, a `FitResult` out."""
+"""The base of the fitters: a problem and a search in, a `FitResult` out."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ from jaxcmr.fitting._search_space import ALTERNATE, UnitCubeLoss, choose_scales
 from jaxcmr.fitting._starts import as_results, estimates_for
 from jaxcmr.fitting._trials import make_subject_trial_masks, stack_trials
 from jaxcmr.fitting._watchers import RunReport, Watcher, default_watchers
-from jaxcmr.optimize import LaneReport, check_not_forked
+from jaxcmr.optimize import LaneReport, State, check_not_forked
 from jaxcmr.parameters import ParameterSpace
 from jaxcmr.results import POOLED, FitInterrupted, FitResult
 from jaxcmr.typing import Features, Loss, LossFn, Model, Parameters, RecallDataset, TrialMask
 
-__all__ = ["UNIT_CUBE", "Fitter", "Run", "id_words"]
+__all__ = ["UNIT_CUBE", "Fitter", "Run", "words_of_id"]
 
 
 UNIT_CUBE = [(0.0, 1.0)]
 """Bounds of the searched coordinates, one pair per parameter; see `ParameterSpace`."""
 
-States = Mapping[tuple[int, int], Any]
-"""States of runs to go on with, by subject and number of the run."""
+States = Mapping[tuple[int, int], State]
+"""States of unfinished runs to continue, by subject and number of the run."""
 
 
 class Run(NamedTuple):
@@ -44,7 +44,7 @@ class Run(NamedTuple):
     number: int  # among the subject's runs
     loss: LossFn  # on the unit cube
     start: np.ndarray | None  # a member of its first population
-    state: Any = None  # to go on with
+    state: State | None = None  # to continue
 
 
 class Fitter(ABC):
@@ -63,7 +63,7 @@ class Fitter(ABC):
 
             - ``num_steps`` (1000): most generations;
             - ``pop_size`` (15): population per free parameter;
-            - ``best_of`` (1): independent runs, of which the best counts (and of those that start
+            - ``best_of`` (1): independent runs, of which the best is kept (beside those that start
               from earlier fits, see `fit`);
             - ``relative_tolerance`` (0.001), ``absolute_tolerance`` (0.0): a run ends when the
               standard deviation of the population's losses is at most the absolute tolerance plus
@@ -74,9 +74,9 @@ class Fitter(ABC):
             - ``cross_over_rate`` (0.9); ``diff_w`` (0.85), a number or (low, high) for dither;
             - ``strategy`` ("best1bin"), ``init`` ("latinhypercube");
             - ``scale`` ("auto"): the scale on which parameters are searched, "linear", "log"
-              or "half-log"; "auto", what the model names (supports and other strengths are
-              searched on a logarithmic scale) or else "linear"; "alternate", "log" and "half-log"
-              by turns; or a dict of these by parameter;
+              or "half-log"; "auto", the scale that the model declares (supports and other strengths
+              are searched on a logarithmic scale); "alternate", "log" and "half-log" in turn; or a
+              dict of these by parameter;
             - ``polish`` (True): end with a bounded quasi-Newton search in double precision, unless
               the loss declares ``differentiable = False``;
             - ``max_memory`` (0): bytes that the searches under way may take (`JaxDE` only); 0 is
@@ -98,7 +98,7 @@ class Fitter(ABC):
         polishes: bool,
         pool: Executor | None,
     ) -> Iterator[LaneReport]:
-        """Make the runs, a lane each, in the unit cube.
+        """Search the unit cube in each run, and report on the way.
 
         Args:
             runs: the runs of all fits.
@@ -129,8 +129,12 @@ class Fitter(ABC):
 
     @classmethod
     def of(cls, problem: FitProblem, hyperparams: Mapping[str, Any]) -> Fitter:
-        """Return the fitter of a `FitProblem`, which has the bounds; the rest of `hyperparams` is
-        as above."""
+        """Return the fitter of a `FitProblem`, whose bounds are used.
+
+        Args:
+            problem: data, model, loss and bounds.
+            hyperparams: as above, without ``bounds``.
+        """
         fitter = cls.__new__(cls)
         fitter._set(problem, check_hyperparameters({**hyperparams, "bounds": problem.bounds}))
         return fitter
@@ -161,13 +165,13 @@ class Fitter(ABC):
                 id, the fit equals that subject's entry of `fit_subjects`.
             start_from: results of earlier fits. One more run starts from each, from its estimate
                 for `subject_id` or its pooled one, moved into the bounds where it is outside.
-                After a fit of a special case of this model to the same trials by the same loss,
-                this one is then not worse. Parameters that are fixed here have their values from
-                here.
+                If that was a fit of a special case of this model to the same trials by the same
+                loss, this one is then not worse. Parameters that are fixed here keep the values
+                given here.
             watchers: objects with ``update(report)`` and ``close()`` that follow the fit; see
                 `jaxcmr.fitting.RunReport`.
-            states: ``{(subject, run): report.state}`` of runs to go on with where an earlier,
-                unfinished fit of the same problem left them (`JaxDE` only).
+            states: ``{(subject, run): report.state}`` of runs to continue, from an earlier,
+                unfinished fit of the same problem (`JaxDE` only).
             pool: threads to run in; by default one per core (`JaxDE` only).
 
         Returns:
@@ -232,7 +236,7 @@ class Fitter(ABC):
         states: States | None,
         pool: Executor | None,
     ) -> FitResult:
-        """Make all runs of all fits: the runs of a fit are lanes next to each other."""
+        """Make all runs of all fits; the runs of a fit follow one another in `runs`."""
         check_not_forked()
         began = time.perf_counter()
         runs = self._make_runs(fits, start_from, states or {})
@@ -261,7 +265,7 @@ class Fitter(ABC):
                 for lane in self.search(runs, self.hyperparameters, polishes, pool):
                     run = runs[lane.lane]
                     if not np.isfinite(lane.energy):
-                        raise ValueError(nowhere_finite(run.subject))
+                        raise ValueError(message_nowhere_finite(run.subject))
                     if lane.result is not None:
                         records[lane.lane] = self._record(run, lane)
                     n_done = sum(all(records[i : i + n_runs]) for i in range(0, len(runs), n_runs))
@@ -291,7 +295,7 @@ class Fitter(ABC):
         start_from: Sequence[FitResult],
         states: States,
     ) -> list[Run]:
-        """Return `best_of` runs per fit, and one more from each earlier result."""
+        """Return `best_of` runs per fit, and one more per earlier result."""
         names, best_of = self.problem.free_names, self.hyperparameters["best_of"]
         subjects = [subject for subject, _ in fits]
         starts = [estimates_for(subjects, result, names) for result in as_results(start_from)]
@@ -321,7 +325,7 @@ class Fitter(ABC):
         return self.spaces[number % len(self.spaces)]
 
     def _check_loss(self, loss: LossFn) -> None:
-        """Trace the loss without running it, so that its errors come before any compilation."""
+        """Trace the loss without running it, so that its errors come before compilation."""
         names = self.problem.free_names
         x = jax.ShapeDtypeStruct((len(names), 3), jnp.result_type(float))
         try:
@@ -338,23 +342,22 @@ class Fitter(ABC):
             )
 
 
-def id_words(subject: int) -> list[int]:
+def words_of_id(subject: int) -> list[int]:
     """Return a subject id as words of 32 bits, for random draws: one unless it is beyond that."""
     is_wide = not -(2**31) <= subject < 2**32
     return [subject % 2**32, *([(subject >> 32) % 2**32] if is_wide else [])]
 
 
 def keep_result(error: Exception, result: FitResult) -> None:
-    """Attach the fits that are done to an error that ends the others."""
+    """Attach the finished fits to an error that ends the others."""
     if result["fitness"]:
         error.result = result  # type: ignore[attr-defined]
         error.add_note(
-            f"{len(result['fitness'])} fit(s) were done before: they are in this exception's "
-            "`result`."
+            f"{len(result['fitness'])} fit(s) had finished: they are in this exception's `result`."
         )
 
 
-def nowhere_finite(subject: int) -> str:
+def message_nowhere_finite(subject: int) -> str:
     """Return the message for a subject whose loss has no finite value."""
     whose = "these trials" if subject == POOLED else f"subject {subject}"
     return (

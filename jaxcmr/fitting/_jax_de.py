@@ -9,7 +9,7 @@ from typing import Any
 import jax
 from jaxtyping import PRNGKeyArray
 
-from jaxcmr.fitting._fitter import UNIT_CUBE, Fitter, Run, id_words
+from jaxcmr.fitting._fitter import UNIT_CUBE, Fitter, Run, words_of_id
 from jaxcmr.optimize import LaneReport, evolve_lanes
 
 __all__ = ["JaxDE"]
@@ -51,6 +51,6 @@ class JaxDE(Fitter):
 def run_key(seed: int, subject: int, run: int) -> PRNGKeyArray:
     """Return the key of a run: a function of these three numbers and nothing else."""
     key = jax.random.key(seed)
-    for word in [*id_words(subject), run]:
+    for word in [*words_of_id(subject), run]:
         key = jax.random.fold_in(key, word)
     return key

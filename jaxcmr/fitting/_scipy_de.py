@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 import scipy.optimize
 
-from jaxcmr.fitting._fitter import UNIT_CUBE, Fitter, Run, id_words
+from jaxcmr.fitting._fitter import UNIT_CUBE, Fitter, Run, words_of_id
 from jaxcmr.optimize import Box, LaneReport, OptimizeResults, in_double, works_in_double
 from jaxcmr.typing import LossFn
 
@@ -36,7 +36,7 @@ class ScipyDE(Fitter):
         bounds = UNIT_CUBE * len(hyperparameters["bounds"])
         for lane, run in enumerate(runs):
             began = time.perf_counter()
-            words = [hyperparameters["seed"], *id_words(run.subject), run.number]
+            words = [hyperparameters["seed"], *words_of_id(run.subject), run.number]
             options = {**hyperparameters, "bounds": bounds}
             result = minimize(run.loss, np.random.default_rng(words), options, run.start)
             if polishes:

@@ -1,4 +1,4 @@
-"""Watchers: whoever follows a fit while it runs.
+"""Watchers follow a fit while it runs: progress bars, printing, journals.
 
 A watcher has two methods: ``update(report)``, called after every chunk of generations of a run, and
 ``close()``, called once when the fit ends, also by an error. Watchers are plain Python, called
@@ -14,12 +14,14 @@ from typing import Any, Protocol
 
 from tqdm import tqdm
 
+from jaxcmr.optimize import State
+
 __all__ = ["PrintedIterations", "ProgressBar", "RunReport", "Watcher", "default_watchers"]
 
 
 @dataclass(frozen=True)
 class RunReport:
-    """Where one run of one fit stands after a chunk of generations."""
+    """The state of one run of one fit after a chunk of generations."""
 
     subject: int
     """Its subject, -1 in a pooled fit."""
@@ -31,8 +33,8 @@ class RunReport:
     """Lowest loss so far."""
     seconds: float
     """Seconds spent on the run so far."""
-    state: Any
-    """The population, from which the search can go on; None once the run has finished."""
+    state: State | None
+    """The population, from which the search can continue; None once the run has finished."""
     record: Mapping[str, Any] | None
     """The run's entry in ``result["runs"]``, once it has finished."""
     n_done: int
@@ -45,7 +47,7 @@ class Watcher(Protocol):
     """Follows a fit; see the head of this file."""
 
     def update(self, report: RunReport) -> None:
-        """Take in a report."""
+        """Follow a report."""
 
     def close(self) -> None:
         """The fit has ended."""
@@ -84,7 +86,7 @@ class PrintedIterations:
         )
 
     def close(self) -> None:
-        """Nothing is left to do."""
+        """Do nothing."""
 
 
 def default_watchers(hyperparameters: Mapping[str, Any], n_fits: int) -> list[Watcher]:
