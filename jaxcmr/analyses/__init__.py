@@ -1,4 +1,4 @@
-"""Behavioural measures, one a file: arrays in, arrays out."""
+"""Behavioral measures, one per file: arrays in, arrays out."""
 
 from jaxcmr.analyses.spc import recalled_positions, serial_position_curve
 

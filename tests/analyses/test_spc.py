@@ -17,7 +17,7 @@ def test_it_equals_psifr_on_real_data(peers):
 
 
 def test_it_equals_psifr_on_lists_of_unequal_length():
-    """A position counts in the lists that have it, recalls of repeats once."""
+    """A position counts in the lists that have it; a repeated recall counts once."""
     study = [["a", "b", "c"], ["d", "e"]]
     recall = [["c", "a", "c"], ["e"]]
     theirs = fr.spc(fr.merge_free_recall(fr.table_from_lists([1, 1], study, recall)))
@@ -27,20 +27,20 @@ def test_it_equals_psifr_on_lists_of_unequal_length():
 
 
 def test_recalled_positions_by_hand():
-    """Order and repeats do not matter, zeros are nothing."""
+    """Order and repeats do not count, and zeros are padding."""
     recalled = recalled_positions(np.array([[3, 1, 3, 0], [0, 0, 0, 0]]), 3)
     assert recalled.tolist() == [[True, False, True], [False, False, False]]
 
 
 def test_one_length_for_all_lists():
-    """By hand: of three lists of three items, position 1 was recalled in two."""
+    """By hand: position 1 was recalled in two of three lists, the others in one."""
     recalls = [[1, 2], [3, 0], [1, 0]]
     for lengths in (3, np.array(3), [3, 3, 3], [[3], [3], [3]]):
         np.testing.assert_allclose(serial_position_curve(recalls, lengths), [2 / 3, 1 / 3, 1 / 3])
 
 
 @pytest.mark.parametrize("lengths", [[3], [3, 3], [3, 3, 3, 3]])
-def test_lengths_of_other_trials_are_refused(lengths):
-    """A list length for each trial, or one number."""
+def test_a_wrong_number_of_lengths_is_an_error(lengths):
+    """Expected is a list length for each trial, or one number."""
     with pytest.raises(ValueError, match=r"recalls of shape \(3, 2\)"):
         serial_position_curve([[1, 2], [3, 0], [1, 0]], lengths)

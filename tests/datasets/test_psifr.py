@@ -168,6 +168,7 @@ WRONG = {
         "Subject 2, list 5.*Two recall events have position 1",
     ),
     "a position skipped": (changed(position={4: 3}), "list 5 .row 4.*position 3 is out of order"),
+    "begins at 2": (changed(position={3: 2, 4: 3}), "list 5 .row 3.*position 2 is out of order"),
     "counted from 0": (changed(position={0: 0, 1: 1}), "list 1 .row 0.*position 0 is out of order"),
     "mixed items": (changed(item={4: 7}), "'item' is a, not an integer.*all strings or all"),
     "item zero": (SOUND.assign(item=[0, 1, 1, 2, 3, 2]), "Subject 1, list 1.*item is 0"),

@@ -84,7 +84,7 @@ def test_arithmetic_of_narrow_floats_is_done_in_double(dtype):
 
 
 def test_a_narrow_float_is_compared_as_it_is_written():
-    """0.1 selects the single-precision 0.1, by ==, by in, by not in and by np.isin alike."""
+    """0.1 selects the single-precision 0.1 with ==, in, not in and np.isin."""
     data = {"x": np.array([0.1, 0.2, 0.3], np.float32)}
     assert generate_trial_mask(data, "x == 0.1").tolist() == [True, False, False]
     assert generate_trial_mask(data, "x in [0.1, 0.3]").tolist() == [True, False, True]
