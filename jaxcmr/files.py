@@ -34,9 +34,10 @@ def replace_file(path: str | os.PathLike[str]) -> Iterator[Path]:
         ValueError: `path` is a folder or a device.
 
     Examples:
-        >>> with replace_file("numbers.txt") as draft:
-        ...     _ = draft.write_text("1 2 3")
-        >>> read_text("numbers.txt")
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     with replace_file(f"{folder}/numbers.txt") as draft:
+        ...         _ = draft.write_text("1 2 3")
+        ...     read_text(f"{folder}/numbers.txt")
         '1 2 3'
     """
     target = Path(os.path.realpath(path))
@@ -70,8 +71,9 @@ def write_text(path: str | os.PathLike[str], text: str) -> None:
         ValueError: `text` cannot be written as UTF-8.
 
     Examples:
-        >>> write_text("note.txt", "Müller")
-        >>> read_text("note.txt")
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     write_text(f"{folder}/note.txt", "Müller")
+        ...     read_text(f"{folder}/note.txt")
         'Müller'
     """
     try:
@@ -93,8 +95,9 @@ def read_text(path: str | os.PathLike[str]) -> str:
         ValueError: The file is not UTF-8.
 
     Examples:
-        >>> write_text("note.txt", "\\ufeffsaved by Notepad")
-        >>> read_text("note.txt")
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     write_text(f"{folder}/note.txt", "\\ufeffsaved by Notepad")
+        ...     read_text(f"{folder}/note.txt")
         'saved by Notepad'
     """
     try:

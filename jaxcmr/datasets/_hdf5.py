@@ -112,9 +112,11 @@ def load_data(
         ValueError: The file is damaged, not HDF5, has no group ``data``, or fails `check_data`.
 
     Examples:
+        >>> from tempfile import TemporaryDirectory
         >>> data = {"subject": [1], "listLength": [2], "pres_itemnos": [[1, 2]], "recalls": [[2]]}
-        >>> save_data(data, "study.h5")
-        >>> load_data("study.h5")["recalls"]
+        >>> with TemporaryDirectory() as folder:
+        ...     save_data(data, f"{folder}/study.h5")
+        ...     load_data(f"{folder}/study.h5")["recalls"]
         array([[2]])
     """
     path = Path(path)
@@ -149,8 +151,12 @@ def save_data(data: RecallDataset, path: str | os.PathLike[str]) -> None:
         ValueError: The data fail `check_data`, or the name of a field cannot be stored.
 
     Examples:
+        >>> from tempfile import TemporaryDirectory
         >>> data = {"subject": [1], "listLength": [2], "pres_itemnos": [[1, 2]], "recalls": [[2]]}
-        >>> save_data(data, "study.h5")
+        >>> with TemporaryDirectory() as folder:
+        ...     save_data(data, f"{folder}/study.h5")
+        ...     [path.name for path in Path(folder).iterdir()]
+        ['study.h5']
     """
     fields = check_data(data)
     for name in fields:

@@ -104,14 +104,16 @@ class _Evaluator(ast.NodeVisitor):
         self.fields = fields
 
     def generic_visit(self, node: ast.AST) -> NoReturn:
-        """Refuse a kind of node that has no method."""
+        """Raise a ValueError: this kind of node has no method, so it is not allowed."""
         self.fail(node, "is not allowed.")
 
     def fail(self, node: ast.AST, problem: str) -> NoReturn:
+        """Raise a ValueError that shows the query and the part that `node` is."""
         part = ast.get_source_segment(self.text, node) or ast.unparse(node)
         raise ValueError(f"In the query {self.text!r}: {part!r} {problem} {ALLOWED}")
 
     def apply(self, node: ast.AST, function: Callable[..., Any], *operands: Any) -> Value:
+        """Return the value of a function; its errors become messages about `node`."""
         try:
             return function(*operands)
         except (ArithmeticError, IndexError, TypeError, ValueError) as error:
@@ -126,6 +128,7 @@ class _Evaluator(ast.NodeVisitor):
         return self.field(node, node.id)
 
     def field(self, node: ast.AST, name: str) -> np.ndarray:
+        """Return a field by name."""
         if name not in self.fields:
             unknown = describe_unknown("field", name, self.fields)
             raise ValueError(f"In the query {self.text!r}: {unknown} {ALLOWED}")
@@ -146,12 +149,14 @@ class _Evaluator(ast.NodeVisitor):
         self.fail(node, "is neither a field nor a column of one.")
 
     def columns(self, node: ast.expr) -> slice | list[int]:
+        """Return the columns in ``field[:, columns]``: a slice or one number."""
         if isinstance(node, ast.Slice):
             parts = (node.lower, node.upper, node.step)
             return slice(*(None if part is None else self.index(part) for part in parts))
         return [self.index(node)]  # a list keeps the column a column
 
     def index(self, node: ast.expr) -> int:
+        """Return an integer that stands in the query itself."""
         index = self.literal(node)
         if type(index) is not int:
             self.fail(node, "is not an integer.")
@@ -216,6 +221,7 @@ class _Evaluator(ast.NodeVisitor):
         self.fail(node, "is not an allowed call.")
 
     def is_in(self, node: ast.expr, values: ast.expr, choices: ast.expr) -> Value:
+        """Return True where `values` are in the list of numbers that `choices` is."""
         if not isinstance(choices, ast.List | ast.Tuple):
             self.fail(choices, "is not a list of numbers such as [1, 2].")
         numbers = [self.literal(choice) for choice in choices.elts]
