@@ -15,6 +15,7 @@ from model_examples import PARAMETERS
 from jaxcmr.datasets import load_bundled
 from jaxcmr.models import MODELS
 from jaxcmr.optimize import OptimizeResults, differential_evolution
+from jaxcmr.parameters import reads
 from jaxcmr.simulation import simulate_dataset
 
 
@@ -48,8 +49,8 @@ class ConstantTermination(eqx.Module):
 
 
 def stop_with(probability):
-    """Creates that rule, as `make_factory(termination=...)` wants it."""
-    return lambda n_items, parameters: ConstantTermination(jnp.asarray(probability, float))
+    """Return the creator of that rule, as `make_factory(termination=...)` takes it."""
+    return reads()(lambda n_items, parameters: ConstantTermination(jnp.asarray(probability, float)))
 
 
 @pytest.fixture(scope="module", autouse=True)
