@@ -64,7 +64,7 @@ def table_of(kind: str) -> Mapping[str, Callable[..., Any]]:
 
 
 def find_named(kind: str, thing: str | Callable[..., Any] | None) -> Any:
-    """Return the model or loss that `thing` names, or `thing` itself if it is not a name.
+    """Return the model or loss of a name, or `thing` itself if it is not a name.
 
     Args:
         kind: "model" or "loss".

@@ -1,4 +1,4 @@
-"""Serial position curve: the probability of recalling an item, by its position in the list."""
+"""Serial position curve: recall probability by position in the list."""
 
 from __future__ import annotations
 

@@ -83,11 +83,11 @@ def check_data(data: RecallDataset) -> dict[str, np.ndarray]:
 
 
 def as_fields(data: Mapping[str, ArrayLike]) -> dict[str, np.ndarray]:
-    """Return the fields of `data` as arrays of at least two dimensions, one row per trial.
+    """Return the fields of `data` as numeric arrays with one row per trial.
 
-    A vector with one entry per trial becomes a column (trials, 1), so that fields line up. Numbers
-    get the byte order of this machine and at most 64 bits. Arrays that already have this form are
-    not copied.
+    Arrays have at least two dimensions: a vector with one entry per trial becomes a column (trials,
+    1), so that fields line up. Numbers get the byte order of this machine and at most 64 bits.
+    Arrays that already have this form are not copied.
 
     Args:
         data: Array-likes by field name.
@@ -153,7 +153,7 @@ def is_table(data: object) -> bool:
 
 
 def is_whole(array: np.ndarray) -> np.ndarray:
-    """Return True where a float is a whole number that int64 holds exactly: not NaN, not inf."""
+    """Return True where a float is a whole number that int64 holds exactly."""
     array = array.astype(np.float64)  # half precision has no 2**53
     return (np.abs(array) < 2**53) & (array == np.round(array))
 
@@ -194,7 +194,7 @@ def check_unmasked(what: str, values: object) -> None:
 
 
 def as_integers(name: str, array: np.ndarray, lowest: int | None) -> np.ndarray:
-    """Return a field (trials, columns) of whole numbers from `lowest` up, as integers."""
+    """Return a field (trials, columns) of whole numbers >= `lowest` as integers."""
     if array.ndim != 2 or array.shape[1] == 0:
         raise ValueError(f"'{name}' has shape {array.shape}; expected (trials, at least 1 column).")
     if array.dtype.kind == "b":

@@ -18,10 +18,10 @@ MEANING = {
 
 
 def first_recalls(data: RecallDataset) -> dict[str, np.ndarray]:
-    """Leave intrusions and repeats out of ``recalls``, and count them as `from_psifr` does.
+    """Leave intrusions and repeats out of ``recalls``, and count them.
 
-    The remaining recalls of a trial close the gaps. An item that was studied twice is one item:
-    recalling its other position is a repeat.
+    They are counted as `from_psifr` does. The remaining recalls of a trial close the gaps. An item
+    that was studied twice is one item: recalling its other position is a repeat.
 
     Args:
         data: A data set whose ``recalls`` (trials, outputs) may hold numbers below 0, which are
@@ -69,13 +69,13 @@ def first_recalls(data: RecallDataset) -> dict[str, np.ndarray]:
 
 
 def _drop(rows: np.ndarray, is_dropped: np.ndarray) -> np.ndarray:
-    """Return `rows` without the dropped entries; the others move left, and 0 pads the end."""
+    """Return `rows` without the dropped entries, padded with 0 at the end."""
     order = np.argsort(is_dropped, axis=-1, kind="stable")
     return np.take_along_axis(np.where(is_dropped, 0, rows), order, axis=-1)
 
 
 def _count(name: str, field: np.ndarray | None, left_out: np.ndarray) -> np.ndarray:
-    """Return how many recalls of each trial are left out, now and before, as (trials, 1).
+    """Return the number of recalls left out, now and before, as (trials, 1).
 
     Args:
         name: "intrusions" or "repeats".

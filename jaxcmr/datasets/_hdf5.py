@@ -137,10 +137,11 @@ def load_data(
 
 
 def save_data(data: RecallDataset, path: str | os.PathLike[str]) -> None:
-    """Check a data set and write it to an HDF5 file that `load_data` reads back unchanged.
+    """Check a data set and write it to an HDF5 file.
 
-    The file appears complete or not at all: a save that fails leaves an older file as it was. The
-    `fingerprint` of the data is stored with them, so that `load_data` notices damage.
+    `load_data` reads it back unchanged. The file appears complete or not at all: a save that fails
+    leaves an older file as it was. The `fingerprint` of the data is stored with them, so that
+    `load_data` notices damage.
 
     Args:
         data: The data set; written as `check_data` returns it.
@@ -223,7 +224,7 @@ def _to_text(value: str | bytes) -> str:
 
 
 def describe_format(path: Path) -> str:
-    """Return what the first bytes of a file tell of its format, as a part of a sentence."""
+    """Return a clause about the format of a file, told by its first bytes."""
     with open(path, "rb") as file:
         head = file.read(4096)
     if not head:

@@ -1,4 +1,4 @@
-"""Convert the table of psifr, one row per event, to a data set, one row per trial."""
+"""Convert a psifr table (one row per event) to a data set (one row per trial)."""
 
 from __future__ import annotations
 
@@ -109,9 +109,9 @@ def from_psifr(table: pd.DataFrame) -> dict[str, np.ndarray]:
 
 
 def _identify_items(table: pd.DataFrame, is_study: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the item of each row, as its rank among the studied items (from 0) and as its id.
+    """Return the item of each row: its rank among the studied items, and its id.
 
-    Both are -1 where the item was never studied.
+    Ranks count from 0. Both are -1 where the item was never studied.
     """
     is_named = all(isinstance(item, str) for item in table["item"])
     items = table["item"].to_numpy(str) if is_named else _to_integers(table, "item")
@@ -146,7 +146,7 @@ def _look_up(known: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndar
 def _pad(
     values: np.ndarray, trial: np.ndarray, rows: np.ndarray, trials: int, columns: int = 1
 ) -> np.ndarray:
-    """Return the `values` of `rows`, one row per trial, padded with 0: (trials, >= `columns`).
+    """Return the `values` of `rows` as (trials, >= `columns`), padded with 0.
 
     Args:
         values: (all rows,) what to lay out.
@@ -165,7 +165,7 @@ def _pad(
 def _constant_columns(
     table: pd.DataFrame, trial: np.ndarray, taken: dict[str, np.ndarray]
 ) -> dict[str, np.ndarray]:
-    """Return further numeric columns with one value per trial (NaN is one), as (trials, 1)."""
+    """Return other numeric columns with one value per trial, NaN included."""
     first_row = np.unique(trial, return_index=True)[1]
     fields = {}
     for column in table.columns:
@@ -181,7 +181,7 @@ def _constant_columns(
 
 
 def _check_table(table: pd.DataFrame) -> None:
-    """Raise a ValueError unless `table` has the five columns, filled, and known trial types."""
+    """Check that `table` has the five columns, filled, and known trial types."""
     if not is_table(table):
         raise ValueError(f"Expected a pandas DataFrame; got {type(table).__name__}.")
     names = [str(name) for name in table.columns]
@@ -205,7 +205,7 @@ def _check_table(table: pd.DataFrame) -> None:
 def _check_events(
     table: pd.DataFrame, trial: np.ndarray, position: np.ndarray, is_study: np.ndarray
 ) -> None:
-    """Raise a ValueError unless every list was studied and its events have an order.
+    """Check that every list was studied and that its events have an order.
 
     Args:
         table: The table, for the message.
@@ -230,7 +230,7 @@ def _check_events(
 
 
 def _to_integers(table: pd.DataFrame, column: str) -> np.ndarray:
-    """Return a column of whole numbers as int64 (rows,), or as uint64 if subjects need it."""
+    """Return a column of whole numbers as int64, or as uint64 if subjects need it."""
     values = table[column].infer_objects().to_numpy()
     if values.dtype.kind == "f":
         broken = ~is_whole(values)
@@ -255,9 +255,12 @@ def _is_integer(value: object) -> bool:
 
 
 def _check_rows(table: pd.DataFrame, is_wrong: np.ndarray, message: str) -> None:
-    """Raise a ValueError that names the first wrong row (rows,) of the table, if it has one.
+    """Raise a ValueError that names the first wrong row of the table, if it has one.
 
-    The names of the columns in braces in `message` are filled in from that row.
+    Args:
+        table: The table.
+        is_wrong: (rows,) True for wrong rows.
+        message: The problem; ``{column}`` in it is filled from the wrong row.
     """
     if not is_wrong.any():
         return

@@ -70,11 +70,14 @@ INT64 = np.iinfo(np.int64)
 
 
 def evaluate_query(text: str, fields: Mapping[str, np.ndarray]) -> Value:
-    """Evaluate the condition `text` on `fields`: an array with one row per trial, or a number.
+    """Evaluate the condition `text` on `fields`.
 
     Args:
         text: The condition; `generate_trial_mask` documents the grammar.
         fields: Numeric arrays of at least two dimensions, all with one row per trial.
+
+    Returns:
+        An array with one row per trial; or a number, if no field is in `text`.
 
     Raises:
         ValueError: `text` is not a condition in the grammar, or does not fit the fields.
@@ -179,10 +182,10 @@ class _Evaluator(ast.NodeVisitor):
         return self.operate(node, type(node.op), *map(self.visit, node.values))
 
     def operate(self, node: ast.expr, symbol: type, *operands: Value) -> Value:
-        """Apply an operator: logic to conditions only, arithmetic to numbers and conditions (0, 1).
+        """Apply an operator.
 
-        NumPy takes more, which hides the usual slip: ``a == 1 & b == 2`` means
-        ``a == (1 & b) == 2``.
+        Logic joins conditions only; arithmetic takes numbers and conditions (0, 1). NumPy takes
+        more, which hides the usual slip: ``a == 1 & b == 2`` means ``a == (1 & b) == 2``.
         """
         if symbol in ARITHMETIC:
             return self.apply(node, compute, ARITHMETIC[symbol], *operands)

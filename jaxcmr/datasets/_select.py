@@ -105,7 +105,7 @@ def check_mask(mask: ArrayLike, n_trials: int) -> TrialMask:
 
 
 def _to_mask(mask: ArrayLike, trials: int, origin: str) -> TrialMask:
-    """Return `mask` as booleans (trials,); `origin` begins the message about an invalid one."""
+    """Return `mask` as booleans (trials,); `origin` begins the error message."""
     check_unmasked("The mask", mask)
     mask = np.asarray(mask)
     if mask.dtype != bool or mask.shape not in ((trials,), (trials, 1)):
