@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Callable, Mapping
+from contextlib import redirect_stderr, redirect_stdout
 
 import jax
 import jax.numpy as jnp
+import matplotlib
 import matplotlib.pyplot as plt
 import numpy as np
 from jaxtyping import Array, Float
+from matplotlib.figure import Figure
 
 from jaxcmr.optimize import differential_evolution
+
+matplotlib.use("agg")
+plt.rcParams.update({"font.size": 9, "svg.fonttype": "none", "svg.hashsalt": "jaxcmr"})
 
 Trace = tuple[np.ndarray, np.ndarray]
 
@@ -21,17 +28,20 @@ STRATEGIES = ("rand1bin", "best1bin", "shade", "lshade")
 
 
 def sphere(x: Float[Array, "n S"]) -> Float[Array, " S"]:
-    """One round basin."""
+    """Return the values of a function with one round basin."""
     return jnp.sum((x - 0.7) ** 2, axis=0)
 
 
 def rosenbrock(x: Float[Array, "n S"]) -> Float[Array, " S"]:
-    """One bent valley."""
+    """Return the values of a function with one bent valley."""
     return jnp.sum(100 * (x[1:] - x[:-1] ** 2) ** 2 + (1 - x[:-1]) ** 2, axis=0)
 
 
 def rastrigin(x: Float[Array, "n S"]) -> Float[Array, " S"]:
-    """Some 10 ** n basins, the lowest at 0.7, rotated so that no coordinate can be solved alone."""
+    """Return the values of a function with some 10 ** n basins, the lowest at 0.7.
+
+    It is rotated, so that no coordinate can be solved alone.
+    """
     random = np.random.default_rng(0).standard_normal((DIMENSION, DIMENSION))
     away = jnp.asarray(np.linalg.qr(random)[0]) @ (x - 0.7)
     return jnp.sum(away**2 + 10 - 10 * jnp.cos(2 * jnp.pi * away), axis=0)
@@ -45,12 +55,12 @@ LANDSCAPES: Mapping[str, Callable[..., Array]] = {
 
 
 def landscape(x: Float[Array, "n S"], number: Array) -> Float[Array, " S"]:
-    """The landscape with that number: as an argument, so that one program serves all."""
+    """Return the values of a landscape by its number: an argument, so one program serves all."""
     return jax.lax.switch(number, list(LANDSCAPES.values()), x)
 
 
 def trace(number: int, strategy: str, seed: int) -> Trace:
-    """Evaluations and best value after each generation of a run."""
+    """Return the evaluations and the best value after each generation of a run."""
     seen: list[tuple[int, float]] = []
     differential_evolution(
         landscape,
@@ -74,8 +84,7 @@ def trace(number: int, strategy: str, seed: int) -> Trace:
 
 
 def convergence() -> bytes:
-    """An SVG: the median gap of some runs against evaluations, a panel a landscape."""
-    plt.rcParams.update({"font.size": 9, "svg.fonttype": "none", "svg.hashsalt": "jaxcmr"})
+    """Return an SVG: median gap of some runs against evaluations, one panel per landscape."""
     figure, axes = plt.subplots(1, 3, figsize=(9, 3), layout="constrained")
     for number, (name, axis) in enumerate(zip(LANDSCAPES, axes, strict=True)):
         for strategy in STRATEGIES:
@@ -87,6 +96,20 @@ def convergence() -> bytes:
     axes[2].set_ylim(1, 1000)
     axes[0].set_ylabel(f"median gap of {SEEDS} runs")
     axes[0].legend(frameon=False)
+    return as_svg(figure)
+
+
+def study(page: str) -> bytes:
+    """Return an SVG: the figure that the Python of a page draws."""
+    names: dict[str, object] = {}
+    with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):  # progress of the fit
+        for block in re.findall(r"```python\n(.*?)```", page, re.DOTALL):
+            exec(block.replace("plt.show()", ""), names)
+    return as_svg(plt.gcf())
+
+
+def as_svg(figure: Figure) -> bytes:
+    """Return a figure as an SVG, and close it."""
     file = io.BytesIO()
     figure.savefig(file, format="svg", metadata={"Date": None})
     plt.close(figure)
