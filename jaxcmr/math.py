@@ -113,7 +113,7 @@ def primacy_gradient(
 
 
 def exponential_stop(
-    output_position: ArrayLike, scale: Float[Array, ""], growth: Float[Array, ""]
+    output_position: ArrayLike, scale: Float[Array, "..."], growth: Float[Array, "..."]
 ) -> Float[Array, ""]:
     """Return the stop curve before capping: ``scale exp(growth j)`` at output position j (from 0).
 

@@ -96,7 +96,7 @@ class MemorySearch(Protocol):
         """Return the probability that the next event is recall of `choice`, or stopping (0)."""
         ...
 
-    def outcome_probabilities(self) -> Float[Array, " n_items+1"]:
+    def outcome_probabilities(self) -> Float[Array, " outcomes"]:
         """Return the probabilities of all outcomes, stopping first; they sum to one."""
         ...
 

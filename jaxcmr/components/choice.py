@@ -63,7 +63,7 @@ class PowerChoice(eqx.Module):
     [0.2, 0.8, 0.0]
     """
 
-    sensitivity: Float[Array, ""]
+    sensitivity: Float[Array, "..."]
     scaled_by_all: bool = eqx.field(static=True, default=False)
 
     @classmethod
@@ -108,7 +108,7 @@ class ExponentialChoice(eqx.Module):
     [0.27, 0.73]
     """
 
-    temperature: Float[Array, ""]
+    temperature: Float[Array, "..."]
 
     @classmethod
     @reads(CHOICE_TEMPERATURE)

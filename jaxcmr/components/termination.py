@@ -80,8 +80,8 @@ class PositionalTermination(eqx.Module):
     0.272
     """
 
-    scale: Float[Array, ""]
-    growth: Float[Array, ""]
+    scale: Float[Array, "..."]
+    growth: Float[Array, "..."]
 
     @classmethod
     @reads(STOP_PROBABILITY_SCALE, STOP_PROBABILITY_GROWTH)
@@ -129,8 +129,8 @@ class SupportRatioTermination(eqx.Module):
     0.468
     """
 
-    scale: Float[Array, ""]
-    growth: Float[Array, ""]
+    scale: Float[Array, "..."]
+    growth: Float[Array, "..."]
 
     @classmethod
     @reads(STOP_RATIO_SCALE, STOP_RATIO_GROWTH)

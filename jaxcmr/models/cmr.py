@@ -128,7 +128,7 @@ class CMR(eqx.Module):
         """Return the stop probability; 1 if recall has stopped or nothing is recallable."""
         return self.outcome_probabilities()[0]
 
-    def outcome_probabilities(self) -> Float[Array, " n_items+1"]:
+    def outcome_probabilities(self) -> Float[Array, " outcomes"]:
         """Return the probabilities of all outcomes, stopping first; they sum to one."""
         support = jnp.where(self.recallable | self.recalled, self.activations(), 0.0)
         if isinstance(self.termination, ContextCompetition):

@@ -89,7 +89,7 @@ class ConfusableCRU(eqx.Module):
         """Return the support of context for each letter, before any slip."""
         return self.memory.activations()
 
-    def outcome_probabilities(self) -> Float[Array, " letters+1"]:
+    def outcome_probabilities(self) -> Float[Array, " outcomes"]:
         """Return the probabilities of all outcomes, stopping first; they sum to one."""
         outcomes = self.memory.outcome_probabilities()
         typed = jnp.sum(outcomes[1:, None] * self.slips, axis=0)

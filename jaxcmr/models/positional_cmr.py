@@ -85,7 +85,7 @@ class PositionalCMR(eqx.Module):
         """Return the support for each item: the sum of that for its study events."""
         return self._by_item(self.events.activations())
 
-    def outcome_probabilities(self) -> Float[Array, " n_items+1"]:
+    def outcome_probabilities(self) -> Float[Array, " outcomes"]:
         """Return the probabilities of all outcomes, stopping first; they sum to one."""
         outcomes = self.events.outcome_probabilities()
         return jnp.concatenate([outcomes[:1], self._by_item(outcomes[1:])])
