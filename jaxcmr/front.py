@@ -20,7 +20,7 @@ from jaxcmr._cache import keep_compiled
 from jaxcmr.datasets import fingerprint, generate_trial_mask, load
 from jaxcmr.fitting import FitProblem, JaxDE, ScipyDE, Watcher, resolve_search
 from jaxcmr.fitting._fitter import Fitter
-from jaxcmr.names import did_you_mean, find_named, name_of
+from jaxcmr.names import describe_unknown, did_you_mean, find_named, name_of
 from jaxcmr.optimize import check_not_forked
 from jaxcmr.parameters import names_of
 from jaxcmr.results import FitResult
@@ -153,7 +153,7 @@ def make_plan(
     check_switch("pooled", pooled)
     check_switch("progress", progress)
     if fitter not in list(FITTERS):
-        raise ValueError(f"Unknown fitter {fitter!r}. {did_you_mean(fitter, FITTERS)}")
+        raise ValueError(describe_unknown("fitter", fitter, FITTERS))
     check_not_forked()
     keep_compiled()
     x64, subjects = as_x64(precision), as_choice(subjects)
@@ -318,8 +318,7 @@ def as_x64(precision: str | None) -> bool:
     if precision is None:
         return bool(jax.config.jax_enable_x64)  # type: ignore[attr-defined]
     if precision not in list(PRECISIONS):
-        known = ", ".join(PRECISIONS)
-        raise ValueError(f"Unknown precision {precision!r}. There are: {known}.")
+        raise ValueError(describe_unknown("precision", precision, PRECISIONS))
     return PRECISIONS[precision]
 
 

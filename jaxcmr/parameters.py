@@ -130,7 +130,11 @@ def merge(*groups: Iterable[Parameter]) -> tuple[Parameter, ...]:
 
 
 def names_of(parameters: Iterable[Parameter]) -> tuple[str, ...]:
-    """Return the names of parameters."""
+    """Return the names of parameters.
+
+    >>> names_of([Parameter("rate", 0.0, 1.0, "β", "How far context moves.")])
+    ('rate',)
+    """
     return tuple(parameter.name for parameter in parameters)
 
 
@@ -144,7 +148,11 @@ def bind(base: Parameters, names: Sequence[str], x: Shaped[Any, "n_params ..."])
 
 
 def to_double(parameters: Parameters) -> dict[str, np.ndarray]:
-    """Return parameters in double precision, from which any precision gets its nearest number."""
+    """Return parameters in double precision, from which any precision gets its nearest number.
+
+    >>> to_double({"learning_rate": 1})["learning_rate"].dtype
+    dtype('float64')
+    """
     return {name: np.asarray(value, np.float64) for name, value in parameters.items()}
 
 
@@ -152,6 +160,9 @@ def as_scalars(parameters: Parameters) -> dict[str, Float[Array, ""]]:
     """Return parameters as scalar arrays of the working precision.
 
     A model then has the same dtypes before and after its first step.
+
+    >>> as_scalars({"learning_rate": 1})
+    {'learning_rate': Array(1., dtype=float32)}
     """
     dtype = jnp.result_type(float)
     return {name: jnp.asarray(value, dtype) for name, value in parameters.items()}
@@ -162,6 +173,10 @@ def check_given(parameters: Parameters, declared: Iterable[Parameter]) -> None:
 
     Raises:
         ValueError: one is missing.
+
+    >>> check_given({}, [Parameter("rate", 0.0, 1.0, "β", "How far context moves.")])
+    Traceback (most recent call last):
+    ValueError: The model needs a value of parameter 'rate'. There are: none.
     """
     for name in names_of(declared):
         if name not in parameters:
@@ -175,6 +190,8 @@ def check_names(names: Iterable[str], declared: Sequence[Parameter]) -> None:
 
     Raises:
         ValueError: it does not declare one of them.
+
+    >>> check_names(["rate"], [Parameter("rate", 0.0, 1.0, "β", "How far context moves.")])
     """
     known = names_of(declared)
     for name in names:
@@ -306,46 +323,3 @@ class ParameterSpace(eqx.Module):
         )
         log_share = jax.nn.log_sigmoid(y) + jax.nn.log_sigmoid(-y)  # log z + log(1 - z)
         return jnp.sum(jnp.log(width) + log_scale + log_share)
-
-
-# -- to be removed with the last user --
-Limits = Mapping[str, tuple[float, float]]
-doubles, scalar_to = to_double, as_scalars
-_check_limits = check_limits
-
-
-def check_limits(values: Mapping[str, Any], declared: Any) -> None:  # type: ignore[no-redef]
-    if declared is None:
-        return
-    if isinstance(declared, Mapping):
-        declared = [Parameter(n, 0.0, 0.0, "", "", limits=pair) for n, pair in declared.items()]
-    _check_limits(values, declared)
-
-
-def require(parameters: Any, names: Any) -> None:
-    for name in names:
-        if name not in parameters:
-            raise ValueError(
-                f"The model needs a value of parameter {name!r}. {did_you_mean(name, parameters)}"
-            )
-
-
-def refuse_unread(given: Any, read: Any) -> None:
-    for name in given:
-        if name not in read:
-            raise ValueError(f"The model has no parameter {name!r}. {did_you_mean(name, read)}")
-
-
-class _Recorder(dict):
-    def __missing__(self, name: str) -> float:
-        return self.setdefault(name, 0.5)
-
-
-def scalar_arrays(parameters: Any) -> Any:
-    return parameters if isinstance(parameters, _Recorder) else as_scalars(parameters)
-
-
-def names_read(create_model: Any) -> tuple[str, ...]:
-    recorder = _Recorder()
-    create_model(recorder)
-    return tuple(recorder)

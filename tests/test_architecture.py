@@ -1,6 +1,9 @@
-"""The plan of the house: which room may import which."""
+"""The plan of the house: which room may import which, what is public, and which words are used."""
 
 import ast
+import importlib
+import inspect
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,32 +13,120 @@ import pytest
 import jaxcmr
 
 ROOT = Path(jaxcmr.__file__).parent
+PROJECT = ROOT.parent
 
 MAY_IMPORT = {
-    "typing": set(),
+    "typing": {"parameters"},  # for annotations only
     "files": set(),
-    "names": {"models", "loss"},
+    "names": {"models", "loss"},  # a shelf is imported when one of its names is asked for
     "math": set(),
-    "parameters": {"names", "typing"},
+    "parameters": {"names", "optimize", "typing"},
     "results": {"_result_words", "files"},
     "_result_words": {"results"},
     "datasets": {"files", "names", "typing"},
     "simulation": {"datasets", "names", "optimize", "parameters", "typing"},
     "trials": {"names", "parameters", "simulation", "typing"},
-    "components": {"math", "typing"},
-    "models": {"components", "math", "parameters", "typing"},
+    "components": {"math", "parameters", "typing"},
+    "models": {"components", "math", "names", "parameters", "typing"},
     "analyses": {"typing"},
     "loss": {"analyses", "math", "optimize", "parameters", "simulation", "trials", "typing"},
     "optimize": set(),
     "fitting": {"datasets", "names", "optimize", "parameters", "results", "typing"},
     "_cache": set(),
 }
-"""What each room may import of ours, beside itself. `front` and `cli` put everything together.
-`names` imports a shelf only when it is asked for one of its names."""
+"""What each room may import of ours, beside itself. `front` and `cli` put everything together."""
+
+FRONT_DOOR = {
+    "fit": "fit a model to each subject, or to all together",
+    "load": "read a data set by name or path",
+    "simulate": "let a fitted model recall the lists of a data set",
+    "FitResult": "estimates, losses and the evidence for them",
+    "FitInterrupted": "Ctrl-C, with the fits that had finished",
+    "MODELS": "models by name",
+    "usual_bounds": "bounds of a model's parameters, as published fits use them",
+    "LOSSES": "losses by name",
+    "SEARCHES": "hyperparameters of searches by name",
+    "JaxDE": "the fitter, for loops of your own",
+    "ScipyDE": "the same fits by SciPy, as a cross-check",
+    "FitProblem": "data, model, loss and parameters: a fit without its search",
+    "make_subject_trial_masks": "one trial mask per subject",
+    "differential_evolution": "minimize any function in a box",
+    "serial_position_curve": "recall probability by study position",
+    "check_data": "make a data set of a mapping of arrays, or say what is wrong",
+    "first_recalls": "leave out intrusions and repeats",
+    "from_psifr": "make a data set of a table of events",
+    "generate_trial_mask": "choose trials by a condition",
+    "save_data": "write a data set to an HDF5 file",
+    "select_trials": "keep the trials of a mask",
+    "analyses": "room: measures of behavior",
+    "components": "room: parts of models",
+    "datasets": "room: data in and out",
+    "fitting": "room: fitters and searches",
+    "loss": "room: losses",
+    "models": "room: models",
+    "optimize": "room: differential evolution",
+    "simulation": "room: models played forward",
+    "__version__": "of this installation",
+}
+"""Every name of `import jaxcmr as jc`, and what it is for."""
+
+SURFACE = {
+    "datasets": "BUNDLED as_fields check_data check_mask fingerprint first_recalls from_psifr "
+    "generate_trial_mask load load_bundled load_data save_data select_trials",
+    "fitting": "DEFAULTS SEARCHES FitInterrupted FitProblem JaxDE RunReport ScipyDE Watcher "
+    "defaults_for make_subject_trial_masks resolve_search",
+    "models": "CATALOGUE MODELS NamedModel usual_bounds",
+    "components": "ContextCompetition ExponentialChoice InstanceMemory LinearMemory NoTermination "
+    "PositionalTermination PowerChoice RecallState SemanticCue SemanticCueMaker SourceCue "
+    "SourceCueMaker SupportRatioTermination TemporalContext context_to_item "
+    "instance_context_to_item instance_item_to_context item_to_context per_unit_context "
+    "power_choice_scaled_by_all published_context_competition",
+    "loss": "LOSSES ConfusableLikelihoodFnGenerator MemorySearchCategorySpcMseFnGenerator "
+    "MemorySearchLikelihoodFnGenerator MemorySearchSetLikelihoodFnGenerator "
+    "MemorySearchSpcMseFnGenerator MemorySearchSummaryMseFnGenerator",
+    "simulation": "check_count check_seed compiled_once items_at make_model_factory positions_of "
+    "recall_freely simulate_dataset study",
+    "analyses": "recalled_positions serial_position_curve",
+    "optimize": "POPULATIONS STRATEGIES Box LaneReport OptimizeResults State check_not_forked "
+    "differential_evolution evolve_lanes in_double program_fingerprint works_in_double",
+    "typing": "Bounds Cue CueCreator CueMaker Declared DeclaredModel Features Loss LossFn "
+    "LossFnGenerator MemorySearch MemorySearchFactory Model Parameters PartCreator RecallDataset "
+    "Replay TrialMask",
+    "parameters": "ABOVE_0 BELOW_1 DECADES Parameter ParameterSpace as_scalars bind check_given "
+    "check_limits check_names declared_by merge names_of reads to_double",
+    "results": "POOLED SCHEMA FitInterrupted FitResult",
+}
+"""Every public name of a room. A name that is not here is private, or has been forgotten here."""
+
+COUNTED = "row|line|number|integer|unit|vector|trace|column|entry|value|one|file|curve|word"
+UNITS = "trial|subject|candidate|row|unit|line|list|event|member|category|parameter|item|fit|run"
+BANNED = {
+    r"\brefuse_\w+": "check_...",
+    r"\bhas_slope\b": "differentiable",
+    r"\bslopes?\b": "gradient",
+    r"\bchallengers?\b": "trial vector",
+    r"(?<!population_)\benerg(y|ies)\b": "loss",
+    rf"\b({COUNTED}) an? ({UNITS})\b": "one row per trial",
+    r"(?<![Tt]here )\bis no\b(?! longer| more)": "is not a",
+    r"\b(is|are|was|were) none\b": "missing, or None",
+    r"\b(whatever|in any case|as yet|by turns|makes no sense)\b": "plain words",
+    r"\b(nobody|one's own)\b": "no member; your own",
+    r"\bwhat [\w ]+ makes? of\b": "the result of",
+    r"\breckons?\b": "computes",
+    r"\b(minimi|optimi|summari|maximi|generali|normali|recogni|organi)s(e|es|ed|er|ing)\b": "-ize",
+    r"\b(behaviour|colour|favour|neighbour|towards|labelled|modelling|misspelt)\b": "American form",
+    r"\b(people|persons?)\b": "subjects",
+}
+"""Words that are not used, and what is used instead."""
+
+ALLOWED = {
+    "jaxcmr/datasets/_load.py": "names of people, places and objects",
+}
+"""Lines that may say such a word."""
 
 
 def rooms_imported(file):
-    """The rooms of this package that `file` imports from."""
+    """Yield the rooms of this package that `file` imports from."""
     for node in ast.walk(ast.parse(file.read_text())):
         modules = []
         if isinstance(node, ast.Import):
@@ -49,6 +140,7 @@ def rooms_imported(file):
 
 
 def files_of(room):
+    """Return the files of a room."""
     single = ROOT / f"{room}.py"
     return [single] if single.exists() else sorted((ROOT / room).rglob("*.py"))
 
@@ -68,6 +160,53 @@ def test_every_room_is_in_the_plan():
     rooms = {path.stem for path in ROOT.iterdir() if path.suffix == ".py" or path.is_dir()}
     together = {"__init__", "__main__", "_version", "__pycache__", "front", "cli"}
     assert rooms - together == set(MAY_IMPORT)
+
+
+def test_the_front_door_is_what_the_table_says():
+    assert set(jaxcmr.__all__) == set(FRONT_DOOR)
+
+
+@pytest.mark.parametrize("room", SURFACE)
+def test_public_names_are_in_the_table_and_documented(room):
+    """The first line of a docstring is a sentence of at most 100 columns, indentation included."""
+    module = importlib.import_module(f"jaxcmr.{room}")
+    assert set(module.__all__) == set(SURFACE[room].split())
+    for name in module.__all__:
+        thing = getattr(module, name)
+        is_ours = getattr(thing, "__module__", "").startswith("jaxcmr")
+        if is_ours and (inspect.isfunction(thing) or inspect.isclass(thing)):
+            assert thing.__doc__, f"jaxcmr.{room}.{name} has no docstring"
+            first = thing.__doc__.strip().splitlines()[0]
+            assert len(first) <= 95 and first[-1] in ".:", f"jaxcmr.{room}.{name}: {first}"
+
+
+@pytest.mark.parametrize("room", SURFACE)
+def test_every_public_function_shows_a_run(room):
+    """A doctest in its docstring; of a class, in its own or a method's."""
+    module = importlib.import_module(f"jaxcmr.{room}")
+    for name in module.__all__:
+        if inspect.isfunction(thing := getattr(module, name)):
+            assert ">>> " in (thing.__doc__ or ""), f"jaxcmr.{room}.{name} shows no run"
+
+
+TEXTS = [
+    *ROOT.rglob("*.py"),
+    *(path for path in (PROJECT / "docs").rglob("*.md")),
+    *(PROJECT / name for name in ("README.md", "CONTRIBUTING.md")),
+]
+
+
+@pytest.mark.parametrize("path", TEXTS, ids=lambda path: str(path.relative_to(PROJECT)))
+def test_one_word_per_concept(path):
+    """The glossary names each concept; its synonyms, and old words for it, are not used."""
+    name = str(path.relative_to(PROJECT))
+    if name == "docs/glossary.md":
+        return  # which lists the synonyms
+    for number, line in enumerate(path.read_text().splitlines(), 1):
+        for banned, instead in BANNED.items():
+            found = re.search(banned, line)
+            if found and ALLOWED.get(name, "\n") not in line:
+                pytest.fail(f"{name}:{number}: {found[0]!r}: write {instead!r} in: {line.strip()}")
 
 
 def test_importing_makes_no_array():

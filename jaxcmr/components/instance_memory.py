@@ -45,7 +45,7 @@ def signed_power(x: Float[Array, " n"], exponent: Float[Array, ""]) -> Float[Arr
     """Return ``sign(x) |x| ** exponent``; 0 stays 0 at every exponent, with a gradient of 0.
 
     Entries within 1e8 of the smallest float count as zero, so that gradients stay finite below
-    exponent 1, where the slope grows without limit towards 0.
+    exponent 1, where the derivative grows without limit near 0.
     """
     size = jnp.abs(x)
     positive = size > jnp.finfo(x.dtype).tiny * 1e8

@@ -42,13 +42,15 @@ EMOTION_SCALE = Parameter(
 
 
 class SourceCue(eqx.Module):
-    """A context over sources, q, and what it has learned to support: ``a_i + (q M_QF)_i``, where
-    ``M_QF[:, i] += phi_k eta_i q`` at study event k, phi_k the attention and eta_i the `emphasis`.
+    """A context over sources, q, that adds to the support of items: ``a_i + (q M_QF)_i``.
 
-    It starts at a unit of its own (0), drifts towards the source of each item that is studied or
-    recalled, at the same rate (in Polyn et al., 2009, too, there is one rate for sources), and
-    returns to its start before recall as temporal context does, at that one's rate. An item of no
-    source leaves it alone. It learns after each update; before study it supports nothing.
+    It learns ``M_QF[:, i] += phi_k eta_i q`` at study event k, after its update; phi_k is the
+    attention and eta_i the `emphasis`. Before study it supports nothing.
+
+    It starts at a unit of its own (0) and drifts toward the source of each item that is studied or
+    recalled, at one rate (as in Polyn et al., 2009). Before recall it returns to its start as
+    temporal context does, at the rate of temporal context. An item without a source does not
+    change it.
     """
 
     context: TemporalContext  # over 1 + n_sources units

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from jaxcmr.fitting._inputs import check_bounds, is_finite
-from jaxcmr.names import did_you_mean
+from jaxcmr.names import describe_unknown
 from jaxcmr.optimize import POPULATIONS, STRATEGIES
 
 __all__ = [
@@ -84,7 +84,7 @@ def check_hyperparameters(hyperparams: Mapping[str, Any]) -> dict[str, Any]:
     known = ["bounds", *DEFAULTS]
     for name in hyperparams:
         if name not in known:
-            raise ValueError(f"Unknown hyperparameter {name!r}. {did_you_mean(name, known)}")
+            raise ValueError(describe_unknown("hyperparameter", name, known))
     if "bounds" not in hyperparams:
         raise ValueError("hyperparams needs 'bounds': {parameter: [low, high]} of what is fitted.")
     checked: dict[str, Any] = {"bounds": check_bounds(hyperparams["bounds"])}
@@ -135,7 +135,7 @@ def resolve_search(search: Any, polishes: bool) -> dict[str, Any]:
     changes = dict(search)
     preset = changes.pop("preset", "thorough")
     if not isinstance(preset, str) or preset not in SEARCHES:
-        raise ValueError(f"Unknown search {preset!r}. {did_you_mean(preset, SEARCHES)}")
+        raise ValueError(describe_unknown("search", preset, SEARCHES))
     polishes = polishes and bool(changes.get("polish", True))
     return {**(SEARCHES if polishes else WITHOUT_POLISH)[preset], **changes}
 
@@ -155,7 +155,7 @@ def _check_name(name: str, value: Any, known: Mapping[str, Any]) -> None:
     if not isinstance(value, str):
         raise ValueError(f"Hyperparameter {name!r} must be a name; got {value!r}.")
     if value not in known:
-        raise ValueError(f"Unrecognized {name} {value!r}. {did_you_mean(value, known)}")
+        raise ValueError(describe_unknown(name, value, known))
 
 
 def _check_number(name: str, value: Any, least: float, most: float) -> None:

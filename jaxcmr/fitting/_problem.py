@@ -27,7 +27,7 @@ from jaxcmr.fitting._inputs import (
     split_options,
 )
 from jaxcmr.fitting._trials import to_rows
-from jaxcmr.names import did_you_mean, find_named, name_of
+from jaxcmr.names import describe_unknown, did_you_mean, find_named, name_of
 from jaxcmr.optimize import check_not_forked, in_double
 from jaxcmr.parameters import names_of
 from jaxcmr.results import FitResult
@@ -242,7 +242,7 @@ class FitProblem:
         known = {*self.free_names, *self.fixed, *of_model}
         for name in parameters:
             if name not in known and name != "subject":
-                raise ValueError(f"There is no parameter {name!r}. {did_you_mean(name, known)}")
+                raise ValueError(describe_unknown("parameter", name, known))
 
     def count(self, trial_mask: TrialMask) -> tuple[int, int | None]:
         """Return how many trials a mask selects, and how many scored events they hold.

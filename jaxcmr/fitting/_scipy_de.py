@@ -40,7 +40,7 @@ class ScipyDE(Fitter):
             options = {**hyperparameters, "bounds": bounds}
             result = minimize(run.loss, np.random.default_rng(words), options, run.start)
             if polishes:
-                result = polished(run.loss, bounds, result)
+                result = polish(run.loss, bounds, result)
             seconds = time.perf_counter() - began
             yield LaneReport(lane, int(result.nit), float(result.fun), result, None, seconds)
 
@@ -51,27 +51,27 @@ def _evaluate(loss: LossFn, x: Any) -> Any:
 
 
 @eqx.filter_jit
-def _value_and_slope(loss: LossFn, x: Any) -> Any:
+def _value_and_gradient(loss: LossFn, x: Any) -> Any:
     return jax.value_and_grad(lambda x: loss(x))(x)
 
 
 def minimize(
     loss: LossFn, rng: np.random.Generator, options: dict[str, Any], start: np.ndarray | None
 ) -> OptimizeResults:
-    """SciPy's differential evolution, without its polish."""
+    """Return the end of SciPy's differential evolution, without its polish."""
     box = Box.from_bounds(options["bounds"])
     bounds = np.stack([box.lower, box.upper], axis=1).astype(float)
 
-    def energies(x: np.ndarray) -> np.ndarray:
+    def losses_at(x: np.ndarray) -> np.ndarray:
         values = np.asarray(_evaluate(loss, jnp.asarray(x, box.lower.dtype)), float)
         return np.where(np.isnan(values), np.inf, values)
 
-    def is_level(intermediate_result: scipy.optimize.OptimizeResult) -> bool:
+    def is_flat(intermediate_result: scipy.optimize.OptimizeResult) -> bool:
         found = intermediate_result.population_energies
         return bool(np.isfinite(found).all() and np.ptp(found) <= options["fatol"])
 
     found = scipy.optimize.differential_evolution(
-        energies,
+        losses_at,
         bounds,
         strategy=options["strategy"],
         maxiter=options["num_steps"],
@@ -86,9 +86,9 @@ def minimize(
         polish=False,
         updating="deferred",
         vectorized=True,
-        callback=is_level,
+        callback=is_flat,
     )
-    success = found.success or is_level(found)
+    success = found.success or is_flat(found)
     fields: dict[str, Any] = dict(
         x=found.x,
         fun=found.fun,
@@ -103,7 +103,7 @@ def minimize(
     return OptimizeResults(**fields)
 
 
-def polished(
+def polish(
     loss: LossFn, bounds: Sequence[tuple[float, float]], result: OptimizeResults
 ) -> OptimizeResults:
     """Return `result` after SciPy's L-BFGS-B with JAX's gradient, in double precision if it can be.
@@ -128,13 +128,15 @@ def polished(
 
 
 def minimize_locally(loss: LossFn, bounds: Sequence[tuple[float, float]], x: Any) -> Any:
-    """SciPy's result of L-BFGS-B from `x`."""
+    """Return SciPy's result of L-BFGS-B from `x`."""
 
-    def value_and_slope(x: np.ndarray) -> tuple[float, np.ndarray]:
-        value, slope = _value_and_slope(loss, jnp.asarray(x, jnp.result_type(float)))
-        return float(value), np.asarray(slope, np.float64)
+    def value_and_gradient(x: np.ndarray) -> tuple[float, np.ndarray]:
+        value, gradient = _value_and_gradient(loss, jnp.asarray(x, jnp.result_type(float)))
+        return float(value), np.asarray(gradient, np.float64)
 
-    return scipy.optimize.minimize(value_and_slope, x, jac=True, method="L-BFGS-B", bounds=bounds)
+    return scipy.optimize.minimize(
+        value_and_gradient, x, jac=True, method="L-BFGS-B", bounds=bounds
+    )
 
 
 def _number_or_pair(mutation: Any) -> Any:

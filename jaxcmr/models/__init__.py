@@ -20,7 +20,7 @@ from jaxcmr.models import (
     positional_cmr,
     semantic_cmr,
 )
-from jaxcmr.names import did_you_mean
+from jaxcmr.names import describe_unknown
 from jaxcmr.parameters import Parameter
 from jaxcmr.typing import DeclaredModel
 
@@ -128,5 +128,5 @@ def usual_bounds(name: str) -> dict[str, list[float]]:
     [2.220446049250313e-16, 100.0]
     """
     if name not in list(CATALOGUE):
-        raise ValueError(f"Unknown model {name!r}. {did_you_mean(name, CATALOGUE)}")
+        raise ValueError(describe_unknown("model", name, CATALOGUE))
     return {parameter.name: parameter.bounds for parameter in CATALOGUE[name].parameters}

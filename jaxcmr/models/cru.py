@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import Any
 
 from jaxcmr.models import cmr
-from jaxcmr.names import did_you_mean
+from jaxcmr.names import describe_unknown
 from jaxcmr.typing import Bounds
 
 __all__ = ["TOGGLES", "bounds_without", "make_factory", "off"]
@@ -36,7 +36,7 @@ def check_mechanisms(mechanisms: Sequence[str]) -> None:
     """Raise a ValueError for a name that is not in `TOGGLES`."""
     for name in mechanisms:
         if name not in TOGGLES:
-            raise ValueError(f"Unknown mechanism {name!r}. {did_you_mean(name, TOGGLES)}")
+            raise ValueError(describe_unknown("mechanism", name, TOGGLES))
 
 
 def off(*mechanisms: str) -> dict[str, float]:
