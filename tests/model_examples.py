@@ -1,10 +1,11 @@
-"""Data that every model of MODELS can be tried on."""
+"""Data and parameter values that every model of `MODELS` can be tried on."""
 
 from typing import Any
 
 import numpy as np
 
 from jaxcmr.models import usual_bounds
+from jaxcmr.parameters import ParameterSpace
 
 PARAMETERS = {
     "encoding_drift_rate": 0.8,
@@ -19,13 +20,7 @@ PARAMETERS = {
     "stop_probability_scale": 0.02,
     "stop_probability_growth": 0.4,
 }
-
-
-NOT_A_DISTRIBUTION = ("gunn_polyn_2025_context_stop",)
-"""Published with probabilities that do not sum to one."""
-
-MAY_REPEAT = ("confusable_cru",)
-"""Models in which what was recalled may be recalled again."""
+"""Parameters of textbook CMR in the middle of what fits find."""
 
 OTHERS = {
     "encoding_drift_decrease": 0.9,
@@ -38,11 +33,17 @@ OTHERS = {
     "item_sensitivity_max": 2.0,
     "item_sensitivity_decrease": 0.8,
 }
-"""Parameters in the middle that textbook CMR does not have."""
+"""The same of parameters that textbook CMR does not have."""
+
+NOT_A_DISTRIBUTION = ("gunn_polyn_2025_context_stop",)
+"""Models published with probabilities that do not sum to one."""
+
+MAY_REPEAT = ("confusable_cru",)
+"""Models that may recall an item again."""
 
 
 def parameters_of(name: str) -> dict[str, float]:
-    """Parameters in the middle of what fits find."""
+    """Return parameters in the middle of what fits find."""
     known = {**PARAMETERS, **OTHERS}
     return {
         parameter: known.get(parameter, (low + high) / 2)
@@ -50,10 +51,24 @@ def parameters_of(name: str) -> dict[str, float]:
     }
 
 
+def random_parameters(name: str, n_sets: int, seed: int) -> dict[str, np.ndarray]:
+    """Return `n_sets` values of each parameter, uniform inside the usual bounds.
+
+    Three in ten are on a bound, as far as single precision can hold it: 1 - 2e-16 would be 1.
+    """
+    bounds = usual_bounds(name)
+    space = ParameterSpace.make(bounds, dict.fromkeys(bounds, "linear"))
+    rng = np.random.default_rng(seed)
+    share, edge = rng.random((2, n_sets, len(bounds)))
+    share = np.where(edge < 0.15, 0.0, np.where(edge > 0.85, 1.0, share))
+    values = np.float32(space.low + share * (space.high - space.low)).astype(float)
+    return dict(zip(bounds, values.T, strict=True))
+
+
 def example_of(
     name: str, n_items: int, n_trials: int
 ) -> tuple[dict[str, np.ndarray], Any, dict[str, float]]:
-    """Lists of `n_items` different items without recalls, features, and parameters."""
+    """Return lists of `n_items` different items without recalls, features, and parameters."""
     items = np.tile(np.arange(1, n_items + 1), (n_trials, 1))
     data = {
         "subject": np.ones((n_trials, 1), int),

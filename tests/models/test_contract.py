@@ -1,235 +1,265 @@
-"""What every model of the shelf promises. A new model is covered by its line in MODELS."""
+"""What every model of the catalogue promises. A new model is covered by its row there.
+
+Each model is compiled once in either precision, for 32 sets of random parameters side by side, in
+one of two trials, and most tests look at the probabilities that this gives.
+"""
 
 import pickle
+import re
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from conftest import quick_jit
-from model_examples import MAY_REPEAT, NOT_A_DISTRIBUTION, example_of, parameters_of
+from forward import as_floats, play, play_sets
+from model_examples import (
+    MAY_REPEAT,
+    NOT_A_DISTRIBUTION,
+    example_of,
+    parameters_of,
+    random_parameters,
+)
 
-from jaxcmr.loss import MemorySearchLikelihoodFnGenerator
-from jaxcmr.models import MODELS, usual_bounds
-from jaxcmr.optimize import Box
-from jaxcmr.parameters import check_limits
-from jaxcmr.simulation import study
-from jaxcmr.typing import MemorySearch
+from jaxcmr.models import CATALOGUE, MODELS, usual_bounds
+from jaxcmr.parameters import check_limits, names_of
+from jaxcmr.typing import MemorySearch, MemorySearchFactory
 
-ITEMS = jnp.arange(1, 5)
-
-
-def random_parameters(name, rng):
-    """Uniform inside the usual bounds, with an edge now and then, as far as single precision can
-    hold it: 1 - 2e-16 would be 1."""
-    bounds = usual_bounds(name)
-    with jax.enable_x64(False):
-        box = Box.from_bounds(list(bounds.values()))
-    values = {}
-    for parameter, low, high in zip(bounds, box.lower, box.upper, strict=True):
-        unit = rng.choice([0.0, 1.0, rng.random()], p=[0.15, 0.15, 0.7])
-        values[parameter] = float(np.float32(low + unit * (high - low)))
-    return values
+N_ITEMS, N_SETS = 4, 32
+ITEMS = np.arange(1, N_ITEMS + 1)
+TRIALS = np.arange(N_SETS) % 2
 
 
-@pytest.fixture(params=MODELS)
-def name(request):
-    return request.param
+class Played(NamedTuple):
+    """A model of the catalogue, played forward under random parameters in both precisions."""
+
+    name: str
+    factory: MemorySearchFactory
+    parameters: dict[str, np.ndarray]  # (N_SETS,) each
+    choices: np.ndarray  # (N_SETS, N_ITEMS + 1)
+    rows: dict[bool, np.ndarray]  # probabilities before each choice, single and double precision
+    values: np.ndarray  # log-likelihood of `choices` in single precision
+    slopes: dict[str, np.ndarray]  # its gradient
+
+    @property
+    def first(self):
+        """Parameters of the first set."""
+        return {name: float(values[0]) for name, values in self.parameters.items()}
 
 
-def factory_of(name):
-    data, features, _ = example_of(name, 4, 2)
-    return MODELS[name](data, features)
+def random_choices(name):
+    """Return recalls of all items in random order, half of them ended by a stop after two.
 
-
-def studied(name, parameters):
-    factory = factory_of(name)
-    return study(factory.create_trial_model(jnp.array(0), parameters), ITEMS)
-
-
-def test_models_follow_the_protocol(name):
-    model = factory_of(name).create_trial_model(
-        jnp.array(0), random_parameters(name, np.random.default_rng(0))
-    )
-    assert isinstance(model, MemorySearch)
-
-
-def test_outcome_probabilities_sum_to_one_at_every_step(name, x64):
-    """Along random recalls under random parameters, edges included; one by one they agree with
-    `outcome_probability`; what was recalled does not come back."""
-
-    @quick_jit
-    def recalled(parameters, order):
-        def step(model, choice):
-            one_by_one = jax.lax.map(model.outcome_probability, jnp.arange(5))
-            return model.retrieve(choice), (model.outcome_probabilities(), one_by_one)
-
-        model, along = jax.lax.scan(step, studied(name, parameters), order)
-        return *along, model.outcome_probability(jnp.array(0))
-
+    "cmr_no_stop" never ends early: that is impossible in that model.
+    """
     rng = np.random.default_rng(1)
-    for _ in range(20):
-        order = rng.permutation(4) + 1
-        steps, one_by_one, stops = recalled(random_parameters(name, rng), order)
-        assert np.all(steps >= 0) and np.all(np.isfinite(steps))
-        if name not in NOT_A_DISTRIBUTION:
-            np.testing.assert_allclose(steps.sum(1), 1, rtol=1e-6)
-        np.testing.assert_allclose(one_by_one, steps, rtol=1e-9 if x64 else 1e-5, atol=1e-30)
-        if name not in MAY_REPEAT:
-            assert all(np.all(steps[i + 1 :, item] == 0) for i, item in enumerate(order))
-            assert stops == 1
+    choices = np.array([[*rng.permutation(ITEMS), 0] for _ in range(N_SETS)])
+    if name != "cmr_no_stop":
+        choices[N_SETS // 2 :, 2:] = 0
+    return choices
 
 
-def test_a_step_keeps_shapes_and_dtypes(name, x64):
+@quick_jit
+def slopes_of_sets(factory, trials, items, choices, parameters):
+    """Return the log-likelihood of each set, its gradient, and all outcome probabilities."""
+
+    def log_likelihood(parameters, trial, choices):
+        rows = play(factory, trial, items, choices, parameters)
+        chosen = jnp.take_along_axis(rows, choices[:, None], axis=1)
+        return jnp.sum(jnp.log(chosen)), rows
+
+    value_and_slope = jax.vmap(jax.value_and_grad(log_likelihood, has_aux=True))
+    (values, rows), slopes = value_and_slope(parameters, trials, choices)
+    return values, slopes, rows
+
+
+@pytest.fixture(scope="module", params=MODELS)
+def played(request):
+    name = request.param
+    data, features, _ = example_of(name, N_ITEMS, 2)
+    factory = MODELS[name](data, features)
+    parameters, choices = random_parameters(name, N_SETS, seed=1), random_choices(name)
+    with jax.numpy_rank_promotion("raise"):
+        integers = (jnp.asarray(each) for each in (TRIALS, ITEMS, choices))
+        values, slopes, single = slopes_of_sets(factory, *integers, as_floats(parameters))
+        with jax.enable_x64(True):
+            double = play_sets(factory, TRIALS, ITEMS, choices, parameters)
+    rows = {False: np.asarray(single), True: double}
+    return Played(name, factory, parameters, choices, rows, np.asarray(values), slopes)
+
+
+@pytest.mark.parametrize("x64", [False, True], ids=["float32", "float64"])
+def test_outcome_probabilities_sum_to_one_at_every_step(played, x64):
+    """Along whole recalls, edges of the bounds included. Recalled items do not come back, unless
+    the model allows it; after a stop, and with nothing left, only stopping is possible."""
+    rows = played.rows[x64]
+    assert np.all(rows >= 0) and np.all(np.isfinite(rows))
+    if played.name not in NOT_A_DISTRIBUTION:
+        np.testing.assert_allclose(rows.sum(-1), 1, rtol=1e-6)
+    for row, choices in zip(rows, played.choices, strict=True):
+        n_recalled = np.sum(choices > 0)
+        if played.name not in MAY_REPEAT:
+            for step in range(1, len(choices)):
+                assert np.all(row[step, choices[:step][choices[:step] > 0]] == 0)
+            n_recalled -= n_recalled == N_ITEMS
+        assert np.all(row[n_recalled + 1 :, 0] == 1)
+
+
+def log_likelihood(rows, choices):
+    """Return the log probability of each row of `choices`."""
+    return np.log(np.take_along_axis(rows, choices[:, :, None], axis=2)).sum((1, 2))
+
+
+def test_single_precision_is_close_to_double(played):
+    """What a fit in single precision minimizes is the model."""
+    single, double = (log_likelihood(played.rows[x64], played.choices) for x64 in (False, True))
+    np.testing.assert_allclose(single, double, atol=0.05, rtol=1e-3)
+
+
+def test_models_follow_the_protocol_and_compiling_changes_nothing(played):
+    """A model played call by call, uncompiled, has the probabilities of the compiled batch; and
+    `outcome_probability` gives them one by one."""
+    model = played.factory.create_trial_model(jnp.array(TRIALS[0]), played.first)
+    assert isinstance(model, MemorySearch)
+    for item in ITEMS:
+        model = model.experience(jnp.array(item))
+    model = model.start_retrieving()
+    expected, first = played.rows[False][0], played.choices[0, 0]
+    np.testing.assert_allclose(model.outcome_probabilities(), expected[0], rtol=1e-3, atol=1e-6)
+    after = model.retrieve(jnp.array(first)).outcome_probabilities()
+    np.testing.assert_allclose(after, expected[1], rtol=1e-3, atol=1e-6)
+    one_by_one = [model.outcome_probability(choice) for choice in jnp.arange(N_ITEMS + 1)]
+    np.testing.assert_array_equal(one_by_one, model.outcome_probabilities())
+    assert model.activations().shape == (N_ITEMS,)
+
+
+@pytest.mark.parametrize("x64", [False, True], ids=["float32", "float64"])
+def test_a_step_keeps_shapes_and_dtypes(played, x64):
     """What a compiled loop needs: catches a weak type or an int that becomes a float."""
-    parameters = random_parameters(name, np.random.default_rng(2))
 
-    def form_after(step):
-        model = jax.eval_shape(lambda: step(studied(name, parameters)))
-        return jax.tree.map(lambda leaf: (leaf.shape, leaf.dtype, leaf.weak_type), model)
+    def all_steps(choice):
+        model = played.factory.create_trial_model(0, played.first)
+        return (
+            model,
+            model.experience(choice),
+            model.start_retrieving(),
+            model.retrieve(choice),
+        )
 
-    before = form_after(lambda model: model)
-    assert form_after(lambda model: model.experience(ITEMS[0])) == before
-    assert form_after(lambda model: model.start_retrieving()) == before
-    assert form_after(lambda model: model.retrieve(ITEMS[0])) == before
-
-
-def test_jit_and_vmap_change_nothing(name):
-    """A batch of parameter sets gives each set's own probabilities. (Uncompiled, those one by one
-    are the same bit for bit.)"""
-    rng = np.random.default_rng(3)
-    sets = [random_parameters(name, rng) for _ in range(4)]
-    stacked = {key: jnp.asarray([values[key] for values in sets]) for key in sets[0]}
-    batched = jax.jit(jax.vmap(lambda p: studied(name, p).outcome_probabilities()))(stacked)
-    factory = factory_of(name)
-    for row, values in zip(batched, sets, strict=True):
-        model = factory.create_trial_model(jnp.array(0), values)
-        for item in ITEMS:
-            model = model.experience(item)
-        model = model.start_retrieving()
-        plain = model.outcome_probabilities()
-        np.testing.assert_allclose(row, plain, rtol=1e-3, atol=1e-6)
-        one_by_one = [model.outcome_probability(choice) for choice in jnp.arange(5)]
-        np.testing.assert_array_equal(one_by_one, plain)
+    with jax.enable_x64(x64):
+        before, *after = jax.eval_shape(all_steps, jnp.array(1))
+    form, *others = (
+        jax.tree.map(lambda leaf: (leaf.shape, leaf.dtype, leaf.weak_type), each)
+        for each in (before, *after)
+    )
+    assert all(other == form for other in others)
 
 
-def test_strengths_are_searched_on_a_logarithmic_scale(name):
-    """Parameters that may be as large as 100 and mostly are not: on a linear scale a search would
-    hardly look below 1."""
-    scales = factory_of(name).parameter_scales
-    strengths = [parameter for parameter, (_, high) in usual_bounds(name).items() if high == 100]
-    assert strengths and all(scales[parameter] == "log" for parameter in strengths)
-
-
-def nll_of(name, data, features, parameters):
-    generator = MemorySearchLikelihoodFnGenerator(MODELS[name], data, features)
-    return np.asarray(generator.nll_per_event(np.arange(len(data["recalls"])), parameters))
-
-
-def two_trials(name):
-    """Four-item lists with two recalls, and with as many as there are items."""
-    data, features, _ = example_of(name, 4, 2)
-    data["recalls"][:] = [[2, 3, 0, 0], [4, 1, 2, 3]]
-    return data, features
-
-
-def test_padding_is_inert(name):
+def test_padding_is_inert(played):
     """A list has the likelihood that it has alone also beside a longer one, in seven columns for
     study and for recalls; sharply, as at sensitivity 100. (An alphabet is as long as it is, and has
     the columns only.)"""
-    alone, features = two_trials(name)
-    beside = {
-        field: np.pad(values, ((0, 0), (0, 7 - values.shape[1] if values.shape[1] > 1 else 0)))
-        for field, values in alone.items()
-    }
-    vectors = features
+    name = played.name
+    alone, features, _ = example_of(name, N_ITEMS, 2)
+    beside, vectors = dict(alone), features
+    for field, values in alone.items():
+        if values.shape[1] > 1:
+            beside[field] = np.pad(values, ((0, 0), (0, 7 - N_ITEMS)))
     if name not in MAY_REPEAT:
         longer, _, _ = example_of(name, 7, 1)
         beside = {field: np.concatenate([beside[field], longer[field]]) for field in beside}
         if features is not None:
             vectors = np.pad(features, ((0, 3), (0, 3))) + np.diag([0, 0, 0, 0, 1, 1, 1])
-            features = vectors[:4]
-    parameters = parameters_of(name)
-    if "choice_sensitivity" in parameters:
-        parameters |= {"choice_sensitivity": 100.0, "shared_support": 8.0, "item_support": 0.1}
-        parameters = {key: parameters[key] for key in usual_bounds(name)}
+            features = vectors[:N_ITEMS]
+    values = parameters_of(name)
+    if "choice_sensitivity" in values:
+        sharp = {"choice_sensitivity": 100.0, "shared_support": 8.0, "item_support": 0.1}
+        values |= {key: value for key, value in sharp.items() if key in values}
+    choices = np.array([[2, 3, 0, 0, 0], [4, 1, 2, 3, 0]])
     with jax.enable_x64(True):
-        expected = nll_of(name, alone, features, parameters)
-        found = nll_of(name, beside, vectors, parameters)[:2]
-    np.testing.assert_allclose(found[:, :4], expected, rtol=1e-9, atol=1e-12)
-    assert np.all(found[:, 5:] == 0) and np.any(expected > 0.1)
+        sets = {key: np.full(N_SETS, value) for key, value in values.items()}
+        expected = play_sets(MODELS[name](alone, features), TRIALS, ITEMS, choices[TRIALS], sets)[
+            :2
+        ]
+        found = play_sets(
+            MODELS[name](beside, vectors),
+            np.arange(2),
+            np.pad(ITEMS, (0, 7 - N_ITEMS)),
+            np.pad(choices, ((0, 0), (0, 3))),
+            {key: np.full(2, value) for key, value in values.items()},
+        )
+    np.testing.assert_allclose(found[:, :5, :5], expected, rtol=1e-9, atol=1e-12)
+    assert np.all(found[:, :5, 5:] == 0)
+    at = (found[:, :5, :5] > 0.01) & (found[:, :5, :5] < 0.99)
+    assert np.any(at)
 
 
-def test_one_trace_serves_all_trials_and_parameters(name):
-    """Which trial, and every value, is known only to the compiled program: catches a model that
-    asks Python."""
-    traces = []
-    factory = factory_of(name)
-
-    @quick_jit
-    def first_outcomes(trial, parameters):
-        traces.append(1)
-        model = study(factory.create_trial_model(trial, parameters), ITEMS)
-        return model.outcome_probabilities()
-
-    rng = np.random.default_rng(5)
-    for trial in (0, 1, 0):
-        assert np.all(np.isfinite(first_outcomes(trial, random_parameters(name, rng))))
-    assert len(traces) == 1
+def test_gradients_are_finite_and_reach_every_parameter(played):
+    """Of the log-likelihood, edges of the bounds included, in single precision, the narrower one.
+    A parameter whose gradient is 0 in every set is declared, but has no effect."""
+    assert np.all(np.isfinite(played.values))
+    for name, slope in played.slopes.items():
+        assert np.all(np.isfinite(slope)), name
+        if name != "out_list_rate":  # which acts on repeated items, and there are none here
+            assert np.any(slope != 0), name
 
 
-def test_single_precision_is_close_to_double(name):
-    """The likelihood of two trials, at 30 random parameter sets and edges of the bounds: what a fit
-    in single precision minimises is the model."""
-    data, features = two_trials(name)
-    if name == "cmr_no_stop":  # which finds stopping early impossible
-        data["recalls"][0] = [2, 3, 1, 4]
-    rng = np.random.default_rng(6)
-    sets = [random_parameters(name, rng) for _ in range(30)]
-    single = [nll_of(name, data, features, values).sum() for values in sets]
-    with jax.enable_x64(True):
-        double = [nll_of(name, data, features, values).sum() for values in sets]
-    np.testing.assert_allclose(single, double, atol=0.05, rtol=1e-3)
+# -- declarations --
 
 
-def test_parameter_names_are_what_it_reads(name):
-    """Each named parameter is needed, none is left out."""
-    factory = factory_of(name)
-    values = random_parameters(name, np.random.default_rng(4))
-    factory.create_trial_model(jnp.array(0), {key: values[key] for key in factory.parameter_names})
-    for missing in factory.parameter_names:
-        rest = {key: values[key] for key in factory.parameter_names if key != missing}
+def test_the_declared_parameters_are_those_read(played):
+    """Models can be made from them alone, and from no fewer; declared before and after data."""
+    declared = names_of(MODELS[played.name].parameters)
+    assert declared == names_of(played.factory.parameters) == tuple(played.parameters)
+
+    def is_played(names):
+        values = {name: played.first[name] for name in names}
+        return jax.eval_shape(play, played.factory, 0, ITEMS, played.choices[0], values)
+
+    assert is_played(declared).shape == (N_ITEMS + 1, N_ITEMS + 1)
+    for missing in declared:
         with pytest.raises(KeyError, match=missing):
-            factory.create_trial_model(jnp.array(0), rest)
+            played.factory.create_trial_model(
+                jnp.array(0), {name: played.first[name] for name in declared if name != missing}
+            )
 
 
-def test_usual_bounds_are_inside_the_limits(name):
-    """Those of the drift rates are 0 and 1; every limit is of a parameter of some model."""
-    limits = factory_of(name).parameter_limits
-    check_limits(usual_bounds(name), limits)
-    rates = [parameter for parameter in usual_bounds(name) if parameter.endswith("drift_rate")]
-    assert rates and all(limits[parameter] == (0.0, 1.0) for parameter in rates)
+@pytest.mark.parametrize("name", CATALOGUE)
+def test_declarations_say_what_a_parameter_does(name):
+    """In a sentence that fits in a line, with a symbol of its own, and bounds inside the limits."""
+    declared = CATALOGUE[name].parameters
+    for parameter in declared:
+        assert re.fullmatch(r"[A-Z].{1,98}\.", parameter.meaning), parameter
+        assert parameter.symbol and parameter.low < parameter.high
+        check_limits({parameter.name: parameter.bounds}, [parameter])
+        if parameter.name.endswith("drift_rate"):
+            assert parameter.limits == (0.0, 1.0)
+        if parameter.high == 100:  # most values of a strength are small: ratios matter
+            assert parameter.scale == "log"
+    assert len({parameter.symbol for parameter in declared}) == len(declared)
+    assert len(set(names_of(declared))) == len(declared)
+    assert usual_bounds(name) == {parameter.name: parameter.bounds for parameter in declared}
 
 
-def test_a_factory_survives_pickling(name):
+def test_models_that_share_a_name_mean_the_same():
+    """Except for the stop parameters of a rule in which they do something else."""
+    other_rule = {"stop_probability_scale", "stop_probability_growth"}
+    declared = {}
+    for name, model in CATALOGUE.items():
+        for parameter in model.parameters:
+            if name == "cmr_support_ratio" and parameter.name in other_rule:
+                assert parameter != declared[parameter.name]
+                continue
+            assert parameter == declared.setdefault(parameter.name, parameter), name
+
+
+def test_a_factory_survives_pickling(played):
     """Equal to itself, with an equal hash, so that workers share compiled programs; and so does
     what it makes of data."""
-    again = pickle.loads(pickle.dumps(MODELS[name]))
-    assert again == MODELS[name] and hash(again) == hash(MODELS[name])
-    others = [each for each in MODELS.values() if each == MODELS[name]]
-    assert len(others) == 1
-    made = factory_of(name)
-    copy = pickle.loads(pickle.dumps(made))
-    assert jax.tree.structure(copy) == jax.tree.structure(made)
-
-
-def test_shapes_are_written_out(name):
-    """Nothing relies on NumPy's promotion of ranks, which JAX can be told to refuse."""
-    data, features = two_trials(name)
-    with jax.numpy_rank_promotion("raise"):
-        generator = MemorySearchLikelihoodFnGenerator(MODELS[name], data, features)
-        loss = generator(np.arange(2), {}, tuple(usual_bounds(name)))
-        for n_candidates in (3, 48):
-            x = jnp.ones((len(usual_bounds(name)), n_candidates))
-            jax.eval_shape(jax.grad(lambda x: jnp.sum(loss(x))), x)
-        generator.nll_per_event(np.arange(2), parameters_of(name))
+    maker = MODELS[played.name]
+    again = pickle.loads(pickle.dumps(maker))
+    assert again == maker and hash(again) == hash(maker)
+    assert sum(each == maker for each in MODELS.values()) == 1
+    copy = pickle.loads(pickle.dumps(played.factory))
+    assert jax.tree.structure(copy) == jax.tree.structure(played.factory)
