@@ -1,7 +1,7 @@
 """Tables of parameters, from their declarations in the code.
 
-A page asks for one by a comment: `<!-- parameters -->` for all parameters, `<!-- parameters of cru -->`
-for those of a model, `<!-- parameters of cru_cmr beyond cmr -->` for those that another one lacks.
+A page asks for one by a comment: `<!-- parameters -->` for all parameters, and of a model by
+`<!-- parameters of cru -->`, or `<!-- parameters of cru_cmr beyond cmr -->` without another's.
 """
 
 from __future__ import annotations

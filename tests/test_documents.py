@@ -1,39 +1,36 @@
-"""What the documents show is code that works: names exist, and the README and examples run."""
+"""What the documents show is code that works: names exist, and the README and pages run."""
 
 import ast
-import doctest
-import importlib
 import re
 from pathlib import Path
 
 import jax.numpy as jnp
+import matplotlib
 import numpy as np
 import pytest
+from conftest import quick_jit
 
-import jaxcmr
+import jaxcmr as jc
 from jaxcmr import models
-from jaxcmr.datasets import check_data
-from jaxcmr.fitting import JaxDE
-from jaxcmr.loss import MemorySearchLikelihoodFnGenerator
-from jaxcmr.simulation import simulate_dataset, study
+from jaxcmr.simulation import study
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md")]
+PAGES += sorted((ROOT / "docs").rglob("*.md"))
 TINY = "{'num_steps': 2, 'pop_size': 2, 'best_of': 2, 'polish': False}"
-DOOR = (
-    "jaxcmr.front",
-    "jaxcmr.results",
-    "jaxcmr.names",
-    "jaxcmr.fitting._problem",
-    "jaxcmr.fitting._trials",
-    "jaxcmr.fitting._hyperparameters",
-)
-"""Modules of the front door; other rooms run their own examples."""
 
 
 def blocks(page):
-    """The Python of a page, block by block."""
+    """Return the Python of a page, block by block."""
     return re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+
+
+def run(block, names, **changes):
+    """Run a block in the namespace `names`, with each text in `changes` replaced once."""
+    for old, new in changes.items():
+        assert block.count(old) == 1, old
+        block = block.replace(old, new)
+    exec(block, names)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
@@ -44,63 +41,90 @@ def test_names_on_a_page_can_be_imported(page):
             if isinstance(node, ast.ImportFrom) and str(node.module).startswith("jaxcmr"):
                 exec(ast.unparse(node), {})
             if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "jc":
-                assert hasattr(jaxcmr, node.attr), f"jc.{node.attr}"
+                assert hasattr(jc, node.attr), f"jc.{node.attr}"
 
 
-@pytest.mark.parametrize("name", DOOR)
-def test_examples_in_docstrings(name):
-    """Those of the front door give what they show."""
-    options = doctest.ELLIPSIS | doctest.IGNORE_EXCEPTION_DETAIL
-    found = doctest.testmod(importlib.import_module(name), optionflags=options)
-    assert found.attempted and not found.failed
+def test_every_work_that_is_cited_is_in_the_references():
+    """Links to references are checked when the site is built; this finds names and years alone."""
+    references = (ROOT / "docs" / "references.md").read_text(encoding="utf-8")
+    known = {
+        (name, year)
+        for authors, year in re.findall(
+            r"^- (.*?) \((\d{4})\)", references, re.MULTILINE | re.DOTALL
+        )
+        for name in re.findall(r"[A-Z][a-z]{2,}", authors)
+    }
+    files = [*PAGES, *sorted((ROOT / "jaxcmr").rglob("*.py"))]
+    for file in files:
+        text = file.read_text(encoding="utf-8")
+        for name, year in re.findall(r"([A-Z][a-z]+)(?: et al\.)?,? \(?((?:19|20)\d\d)\)", text):
+            assert (name, year) in known, f"{file.name}: {name} ({year})"
 
 
 def test_the_readme_runs():
     """Its blocks of Python, one after the other, with nothing changed but the search. The fitter
     gives the numbers of the front door, subject by subject."""
-    door, fitter, engine = blocks(ROOT / "README.md")
+    door, fitter, _ = blocks(ROOT / "README.md")
     names = {}
-    for block, (search, tiny) in (
-        (door, ("jc.fit(data, ", f"jc.fit(data, search={TINY}, ")),
-        (fitter, ('**jc.SEARCHES["thorough"]', f"**{TINY}")),
-    ):
-        assert block.count(search) == 1
-        exec(block.replace(search, tiny), names)
+    run(door, names, **{"jc.fit(data, ": f"jc.fit(data, search={TINY}, "})
+    run(fitter, names, **{'**jc.SEARCHES["thorough"]': f"**{TINY}"})
     result, together, fits = names["result"], names["together"], names["fits"]
     assert result["fits"]["subject"] == [63, 64, 65] and result["n_trials"] == [16] * 3
     assert len(names["simulated"]["recalls"]) == 48
-    assert [fit["fitness"][0] for fit in fits] == together["fitness"]
-    assert together["fits"]["subject"] == [63, 64, 65]
-    exec(engine, names)
+    assert [fit["fitness"][0] for fit in fits] == together["fitness"] == result["fitness"]
+
+
+@pytest.mark.full
+def test_the_optimizer_of_the_readme_runs():
+    """The last block; tests/optimize has the first guards of what it uses."""
+    names = {"jc": jc}
+    run(blocks(ROOT / "README.md")[2], names)
     np.testing.assert_allclose(names["found"].x, 0.3, atol=1e-3)
 
 
+def test_the_study_of_the_home_page_runs():
+    """From load to figure, with a tiny search of the lists that the README fits, which compiles
+    nothing again: three panels, each with data and model at every position or lag."""
+    matplotlib.use("agg")
+    (block,) = blocks(ROOT / "docs" / "index.md")
+    names = {}
+    tiny = f"subjects=[63, 64, 65], where='session <= 4', search={TINY})"
+    run(block, names, **{"subjects=20)": tiny, "n_copies=5": "n_copies=1", "plt.show()": ""})
+    assert [len(ax.lines[-1].get_xdata()) for ax in names["axes"]] == [16, 16, 11]
+    spc = names["observed"][0].unstack("subject").mean(axis=1)
+    trials = jc.select_trials(names["data"], names["is_fitted"])
+    curve = jc.serial_position_curve(trials["recalls"], trials["listLength"])
+    np.testing.assert_allclose(spc, curve, atol=1e-6)
+
+
 def test_the_part_that_the_how_to_writes(small_data, parameters):
-    """A stopping rule of one's own is a model with a name by one row: it is fitted, with the bounds
-    of that row and no others, and simulated; stopping is as likely at every output position."""
+    """A stopping rule of one's own is a model with a name by one row. It has the parameter that it
+    declares and no other for stopping; stopping is as likely at every output position."""
     part, row = blocks(ROOT / "docs" / "how-to" / "extend.md")[:2]
     names = {**vars(models), "CATALOGUE": {}}
     exec(part, names)
     exec(row, names)
-    factory, bounds, _ = names["CATALOGUE"]["cmr_constant_stop"]
-    assert set(factory(small_data).parameter_names) == set(bounds)
-
-    values = {**parameters, "stop_probability": 0.25}
-    model = factory(small_data).create_trial_model(jnp.array(0), values)
-    model = study(model, jnp.arange(1, 7))
-    for item in (3, 4, 6):
-        np.testing.assert_allclose(model.outcome_probability(jnp.array(0)), 0.25, rtol=1e-6)
-        np.testing.assert_allclose(model.outcome_probabilities().sum(), 1, rtol=1e-6)
-        model = model.retrieve(jnp.array(item))
-
-    options = {"bounds": bounds, "num_steps": 2, "pop_size": 2, "polish": False}
-    fitter = JaxDE(
-        small_data,
-        None,
-        {},
-        factory,
-        MemorySearchLikelihoodFnGenerator,
-        {**options, "progress_bar": False},
+    named = names["CATALOGUE"]["cmr_constant_stop"]
+    read = [parameter.name for parameter in named.parameters]
+    assert [name for name in read if name.startswith("stop")] == ["stop_probability"]
+    assert (
+        jc.FitProblem(small_data, named.factory, "sequence_likelihood").bounds["stop_probability"][
+            1
+        ]
+        == 1.0
     )
-    result = fitter.fit_subjects(np.ones(20, bool))
-    check_data(simulate_dataset(factory, small_data, result["fits"]))
+
+    @quick_jit
+    def recall(values):
+        """Return the probabilities of all outcomes, before each of three recalls."""
+        model = named.factory(small_data).create_trial_model(jnp.array(0), values)
+        model = study(model, jnp.arange(1, 7))
+        outcomes = []
+        for item in (3, 4, 6):
+            outcomes.append(model.outcome_probabilities())
+            model = model.retrieve(jnp.array(item))
+        return jnp.stack(outcomes)
+
+    outcomes = recall({**parameters, "stop_probability": 0.25})
+    np.testing.assert_allclose(outcomes[:, 0], 0.25, rtol=1e-6)
+    np.testing.assert_allclose(outcomes.sum(1), 1, rtol=1e-6)
