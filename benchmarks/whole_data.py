@@ -215,10 +215,7 @@ def our_likelihoods(job: Job) -> dict[str, Call]:
     """Calls of the fast and of the generic loss."""
     import equinox as eqx
 
-    from jaxcmr.loss.sequence_likelihood import (
-        MemorySearchLikelihoodFnGenerator,
-        SequenceLikelihood,
-    )
+    from jaxcmr.loss.sequence_likelihood import MemorySearchLikelihoodFnGenerator
     from jaxcmr.models.cmr import make_factory
 
     generator = MemorySearchLikelihoodFnGenerator(make_factory(), job.data)
@@ -226,7 +223,7 @@ def our_likelihoods(job: Job) -> dict[str, Call]:
     trials = np.arange(len(job.data["recalls"]))
     losses: dict[str, Any] = {
         OURS: generator(trials, {}, names),
-        BY_EVENT: SequenceLikelihood(generator.trial_sets(trials, {}, names)),
+        BY_EVENT: generator.by_event(trials, {}, names),
     }
     compiled = eqx.filter_jit(lambda loss, x: loss(x))
     return {name: partial(compiled, loss, candidates) for name, loss in losses.items()}

@@ -1,8 +1,8 @@
-"""Play a model forward: through the study of a list, one free recall, a whole data set."""
+"""Play a model forward: study a list, recall freely, simulate a whole data set."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import wraps
 from numbers import Integral
 from typing import Any, ParamSpec, TypeVar
@@ -17,13 +17,22 @@ from jaxcmr.datasets import check_mask
 from jaxcmr.names import find_named
 from jaxcmr.optimize import check_not_forked
 from jaxcmr.parameters import check_given, check_limits
-from jaxcmr.typing import MemorySearch, MemorySearchFactory, RecallDataset, TrialMask
+from jaxcmr.typing import (
+    Features,
+    MemorySearch,
+    MemorySearchFactory,
+    Model,
+    Parameters,
+    RecallDataset,
+    TrialMask,
+)
 
 __all__ = [
     "check_count",
     "check_seed",
     "compiled_once",
     "items_at",
+    "make_model_factory",
     "positions_of",
     "recall_freely",
     "simulate_dataset",
@@ -34,26 +43,27 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 LARGEST_SEED = 2**32 - 1  # seeds of JAX have 32 bits
-OF_THE_RECALLS = ("intrusions", "repeats")  # fields that count what the person recalled
+OF_THE_RECALLS = ("intrusions", "repeats")  # fields that count observed recalls
+BATCH = 1024  # trials simulated at once; bounds memory
 
 
 def compiled_once(function: Callable[P, T]) -> Callable[P, T]:
-    """`function`, which compiles at the first call with arguments of some shapes and not again.
+    """Return a function that compiles once for arguments of the same shapes.
 
-    Arrays in the arguments are traced, all else is static. While something else that calls it is
-    traced, e.g. a search, `function` is called as it is and becomes part of that program.
+    Arrays in the arguments are traced, all else is static. Inside another program that is being
+    traced, such as a search, `function` is called directly and becomes part of that program.
 
-    >>> double = compiled_once(lambda x: 2 * x)
-    >>> float(double(jnp.array(3.0)))
-    6.0
+    Examples:
+        >>> double = compiled_once(lambda x: 2 * x)
+        >>> float(double(jnp.array(3.0)))
+        6.0
     """
     compiled = eqx.filter_jit(function)
 
     @wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> T:
         leaves = jax.tree.leaves((args, kwargs))
-        is_traced = any(isinstance(leaf, jax.core.Tracer) for leaf in leaves)
-        if is_traced:
+        if any(isinstance(leaf, jax.core.Tracer) for leaf in leaves):
             return function(*args, **kwargs)
         check_not_forked()
         return compiled(*args, **kwargs)
@@ -62,14 +72,15 @@ def compiled_once(function: Callable[P, T]) -> Callable[P, T]:
 
 
 def check_seed(seed: Any) -> int:
-    """Check that `seed` is a whole number that random draws of 32 bits can tell from others.
+    """Check a seed of random draws, and return it as an int.
 
     Raises:
-        ValueError: it is not a whole number from 0 to 2**32 - 1.
+        ValueError: it is not a whole number from 0 to 2**32 - 1, all that 32 bits tell apart.
 
-    >>> check_seed(2**32)
-    Traceback (most recent call last):
-    ValueError: seed must be a whole number from 0 to 4294967295 (2**32 - 1); got 4294967296.
+    Examples:
+        >>> check_seed(2**32)
+        Traceback (most recent call last):
+        ValueError: seed must be a whole number from 0 to 4294967295 (2**32 - 1); got 4294967296.
     """
     is_whole = isinstance(seed, Integral) and not isinstance(seed, bool)
     if not is_whole or not 0 <= int(seed) <= LARGEST_SEED:
@@ -80,25 +91,97 @@ def check_seed(seed: Any) -> int:
 
 
 def check_count(name: str, value: Any) -> None:
-    """Raise a ValueError unless a number of things is a whole number, at least 1."""
+    """Check that a number of things is a whole number, at least 1.
+
+    Args:
+        name: what is counted, for the message.
+        value: the number.
+
+    Raises:
+        ValueError: it is not.
+
+    Examples:
+        >>> check_count("n_copies", 0)
+        Traceback (most recent call last):
+        ValueError: n_copies must be a whole number, at least 1; got 0.
+    """
     if not isinstance(value, Integral) or isinstance(value, bool) or int(value) < 1:
         raise ValueError(f"{name} must be a whole number, at least 1; got {value!r}.")
 
 
+def make_model_factory(
+    model: Model, dataset: RecallDataset, features: Features = None
+) -> MemorySearchFactory:
+    """Return the factory that builds a model for the trials of a data set.
+
+    Args:
+        model: name of a model, or ``(dataset, features) -> factory``.
+        dataset: recall data.
+        features: passed to `model`.
+
+    Raises:
+        ValueError: the name is unknown, or the factory is not a `MemorySearchFactory`.
+
+    Examples:
+        >>> data = {"listLength": np.array([[3]]), "pres_itemnos": np.array([[1, 2, 3]])}
+        >>> make_model_factory("cmr", data).n_items
+        3
+    """
+    factory = find_named("model", model)(dataset, features)
+    if not isinstance(factory, MemorySearchFactory):
+        raise ValueError(
+            f"The model factory is of class {type(factory).__name__}, which is not a "
+            "MemorySearchFactory: derive its class from jaxcmr.typing.MemorySearchFactory, which "
+            "has every optional member with its default."
+        )
+    return factory
+
+
 @compiled_once
 def study(model: MemorySearch, items: Int[Array, " positions"]) -> MemorySearch:
-    """`model` after studying `items` (1-based, 0 = padding), ready for its first recall."""
+    """Return the model after studying `items`, ready for its first recall.
+
+    Args:
+        model: before its first study event.
+        items: 1-based item numbers in order of study; 0 is padding.
+
+    Examples:
+        >>> from jaxcmr.models import usual_bounds
+        >>> data = {"listLength": np.array([[3]]), "pres_itemnos": np.array([[1, 2, 3]])}
+        >>> parameters = dict.fromkeys(usual_bounds("cmr"), 0.5)
+        >>> model = make_model_factory("cmr", data).create_trial_model(jnp.array(0), parameters)
+        >>> study(model, jnp.array([1, 2, 3])).recallable.tolist()
+        [True, True, True]
+    """
     studied, _ = jax.lax.scan(lambda m, item: (m.experience(item), None), model, items)
     return studied.start_retrieving()
 
 
 @compiled_once
 def recall_freely(model: MemorySearch, key: PRNGKeyArray, n_outputs: int) -> Int[Array, " outputs"]:
-    """Choices of one free recall in order, 0 from where it stopped, cut off at `n_outputs`."""
+    """Return the choices of one simulated free recall, in order of recall.
+
+    Args:
+        model: has studied a list (`study`).
+        key: of the random draws.
+        n_outputs: number of choices at which recall is cut off.
+
+    Returns:
+        (n_outputs,) 1-based choices; 0 from where recall stopped.
+
+    Examples:
+        >>> from jaxcmr.models import usual_bounds
+        >>> data = {"listLength": np.array([[3]]), "pres_itemnos": np.array([[1, 2, 3]])}
+        >>> parameters = {**dict.fromkeys(usual_bounds("cmr"), 0.5), "stop_probability_scale": 0.0}
+        >>> model = make_model_factory("cmr", data).create_trial_model(jnp.array(0), parameters)
+        >>> choices = recall_freely(study(model, jnp.array([1, 2, 3])), jax.random.key(0), 3)
+        >>> sorted(choices.tolist())
+        [1, 2, 3]
+    """
 
     def recall(model: MemorySearch, output: Int[Array, ""]) -> tuple[Any, Int[Array, ""]]:
-        probabilities = model.outcome_probabilities()
-        cumulative = jnp.cumsum(probabilities)
+        # The first choice whose cumulative probability exceeds a uniform draw.
+        cumulative = jnp.cumsum(model.outcome_probabilities())
         threshold = jax.random.uniform(jax.random.fold_in(key, output)) * cumulative[-1]
         choice = jnp.argmax(cumulative > threshold)
         return model.retrieve(choice), choice
@@ -109,62 +192,75 @@ def recall_freely(model: MemorySearch, key: PRNGKeyArray, n_outputs: int) -> Int
 def items_at(
     pres_itemnos: Int[Array, "trials positions"], recalls: Int[Array, "trials outputs"]
 ) -> Int[Array, "trials outputs"]:
-    """Item numbers (a model's choices) of recalls given as study positions; 0 stays 0."""
+    """Return the item numbers (choices) of recalls given as study positions; 0 stays 0.
+
+    Examples:
+        >>> items_at(jnp.array([[3, 1, 2]]), jnp.array([[3, 1, 0]])).tolist()
+        [[2, 3, 0]]
+    """
     return jnp.take_along_axis(jnp.pad(pres_itemnos, ((0, 0), (1, 0))), recalls, axis=1)
 
 
 def positions_of(
     items: Int[Array, " positions"], choices: Int[Array, " outputs"]
 ) -> Int[Array, " outputs"]:
-    """Study positions of a model's choices in the list `items`; of a repeated item, the first."""
+    """Return the study positions of choices in the list `items`; 0 if they are not in it.
+
+    A repeated item has its first position.
+
+    Examples:
+        >>> positions_of(jnp.array([3, 1, 2, 1]), jnp.array([2, 1, 0])).tolist()
+        [3, 2, 0]
+    """
     is_there = (items[None, :] == choices[:, None]) & (choices[:, None] > 0)
     return jnp.where(is_there.any(1), jnp.argmax(is_there, axis=1) + 1, 0)
 
 
 def simulate_dataset(
-    model_factory: str | Callable[..., MemorySearchFactory],
+    model_factory: Model,
     dataset: RecallDataset,
-    parameters: Mapping[str, Any],
+    parameters: Parameters,
     *,
-    features: Any = None,
+    features: Features = None,
     trial_mask: TrialMask | None = None,
     n_copies: int = 1,
     seed: int = 0,
 ) -> dict[str, np.ndarray]:
-    """Return recalls that a model makes of the study lists of a data set.
+    """Return a data set with recalls that a model simulates.
 
     Args:
         model_factory: name of a model, or ``(dataset, features) -> factory``.
-        dataset: recall data; its study lists are studied again.
-        parameters: values by name; or a fit result, or its ``fits``, whose lists give one value for
-            each subject of ``fits["subject"]``. Lists of one hold for every trial if they are a
+        dataset: recall data; its lists are studied again.
+        parameters: values by name; or a fit result, or its ``fits``, whose lists give one value per
+            subject of ``fits["subject"]``. Lists of one value hold for every trial if they are a
             pooled fit: without a subject, with subject -1, or of a result with ``pooled`` True.
         features: passed to `model_factory`.
         trial_mask: (trials,) booleans, which trials to simulate; all by default.
-        n_copies: simulated recalls of each trial.
+        n_copies: number of simulated recalls of each trial.
         seed: of the random draws, which are a function of (seed, copy, trial) alone; a whole number
             from 0 to 2**32 - 1.
 
     Returns:
-        A data set with the selected trials, all of them once per copy. ``recalls`` and, where there
-        are item ids, ``rec_itemids`` are simulated. Other fields of the person's recalls are left
+        A data set with the selected trials, all of them once per copy. ``recalls`` and, if there
+        are item ids, ``rec_itemids`` are simulated. Other fields of the observed recalls are left
         out: those that start with ``rec_``, ``intrusions`` and ``repeats``. The rest repeats the
         original. With several copies a field ``copy`` (trials, 1) numbers them from 1. A model
-        whose choices are item ids (letters of an alphabet) may recall what was not studied: that is
-        in ``rec_itemids`` only.
+        whose choices are item ids (letters of an alphabet) may recall an item that was not studied,
+        which is then in ``rec_itemids`` only.
 
     Raises:
-        ValueError: a parameter that the model reads is missing or outside the limits of the model,
-            a subject of the data has no fit, lists of parameters differ in length, or the mask,
-            `n_copies` or the seed is not valid.
+        ValueError: a parameter of the model is missing or outside its limits, a subject of the data
+            has no fit, lists of parameters differ in length, or the mask, `n_copies` or the seed is
+            invalid.
 
-    >>> from jaxcmr.models import usual_bounds
-    >>> data = {"subject": np.array([[1]]), "listLength": np.array([[3]]),
-    ...         "pres_itemnos": np.array([[1, 2, 3]]), "recalls": np.array([[0, 0, 0]])}
-    >>> parameters = dict.fromkeys(usual_bounds("cmr"), 0.5)
-    >>> simulated = simulate_dataset("cmr", data, parameters, n_copies=2)
-    >>> simulated["recalls"].shape, simulated["copy"].ravel().tolist()
-    ((2, 3), [1, 2])
+    Examples:
+        >>> from jaxcmr.models import usual_bounds
+        >>> data = {"subject": np.array([[1]]), "listLength": np.array([[3]]),
+        ...         "pres_itemnos": np.array([[1, 2, 3]]), "recalls": np.array([[0, 0, 0]])}
+        >>> parameters = dict.fromkeys(usual_bounds("cmr"), 0.5)
+        >>> simulated = simulate_dataset("cmr", data, parameters, n_copies=2)
+        >>> simulated["recalls"].shape, simulated["copy"].ravel().tolist()
+        ((2, 3), [1, 2])
     """
     check_not_forked()
     mask = np.ones(len(dataset["recalls"]), bool)
@@ -175,18 +271,18 @@ def simulate_dataset(
     check_count("n_copies", n_copies)
     trials = np.tile(np.flatnonzero(mask), n_copies)
     copies = np.repeat(np.arange(n_copies), mask.sum())
-    factory = find_named("model", model_factory)(dataset, features)
+    factory = make_model_factory(model_factory, dataset, features)
     values = _values_by_trial(parameters, np.asarray(dataset["subject"]).reshape(-1)[trials])
     check_given(values, factory.parameters or ())
     check_limits(values, factory.parameters or ())
-    choices_are_ids = getattr(factory, "choices_are_ids", False)
-    studied = dataset["pres_itemids" if choices_are_ids else "pres_itemnos"]
+    studied = dataset["pres_itemids" if factory.choices_are_ids else "pres_itemnos"]
     observed = dataset.get("rec_itemids", dataset["recalls"])
     n_items = np.max(dataset["listLength"])
-    if not choices_are_ids and (np.min(studied) < 0 or np.max(studied) > n_items):
+    if not factory.choices_are_ids and (np.min(studied) < 0 or np.max(studied) > n_items):
         raise ValueError(
             f"'pres_itemnos' holds {np.min(studied)} to {np.max(studied)}; expected item numbers "
-            f"from 1 to {n_items}, the longest 'listLength', and 0 for padding."
+            f"from 1 to {n_items}, the longest 'listLength', and 0 for padding. Number the items "
+            "of each list from 1."
         )
 
     choices, positions = _simulate_trials(
@@ -196,12 +292,12 @@ def simulate_dataset(
         jnp.asarray(trials),
         jnp.asarray(copies),
         jax.random.key(check_seed(seed)),
-        (observed if choices_are_ids else dataset["recalls"]).shape[1],
+        (observed if factory.choices_are_ids else dataset["recalls"]).shape[1],
     )
     left_out = [n for n in dataset if n.startswith("rec_") or n in OF_THE_RECALLS]
     simulated = {name: v[trials] for name, v in dataset.items() if name not in left_out}
-    simulated["recalls"] = without_gaps(np.asarray(positions, dataset["recalls"].dtype))
-    if choices_are_ids:
+    simulated["recalls"] = move_zeros_last(np.asarray(positions, dataset["recalls"].dtype))
+    if factory.choices_are_ids:
         simulated["rec_itemids"] = np.array(choices, dataset["pres_itemids"].dtype)
     elif "pres_itemids" in dataset:
         ids = np.pad(simulated["pres_itemids"], ((0, 0), (1, 0)))  # choice 0 has id 0
@@ -211,15 +307,15 @@ def simulate_dataset(
     return simulated
 
 
-def without_gaps(rows: Int[np.ndarray, "trials outputs"]) -> Int[np.ndarray, "trials outputs"]:
-    """`rows` with what is not 0 moved up."""
+def move_zeros_last(rows: Int[np.ndarray, "trials outputs"]) -> Int[np.ndarray, "trials outputs"]:
+    """Return rows with their zeros moved to the end."""
     return np.take_along_axis(rows, np.argsort(rows == 0, axis=1, kind="stable"), axis=1)
 
 
 def _values_by_trial(
-    parameters: Mapping[str, Any], subjects: np.ndarray
+    parameters: Parameters, subjects: np.ndarray
 ) -> dict[str, Float[np.ndarray, " trials"]]:
-    """Each parameter's value in every trial, given the trials' subjects."""
+    """Return the value of each parameter in every trial, given the trials' subjects."""
     is_pooled = parameters.get("pooled")
     fits = parameters.get("fits", parameters)
     values = {n: np.asarray(v) for n, v in fits.items() if n not in ("subject", "pooled")}
@@ -228,13 +324,14 @@ def _values_by_trial(
     sizes |= {"subject": (len(fitted),)} if "subject" in fits else {}
     if len(set(sizes.values())) > 1 or any(len(shape) != 1 for shape in sizes.values()):
         raise ValueError(
-            "Lists of parameters hold one value for each subject; their lengths differ: "
+            "Lists of parameters hold one value per subject, but their lengths differ: "
             + ", ".join(f"{name} {'x'.join(map(str, shape))}" for name, shape in sizes.items())
+            + "."
         )
     n_fits = next(iter(sizes.values()), (1,))[0]
     if n_fits > 1 and "subject" not in fits:
         raise ValueError(
-            f"Lists of {n_fits} values need 'subject', the {n_fits} subjects that they are of."
+            f"Lists of {n_fits} values need 'subject': give the {n_fits} subjects that were fitted."
         )
     if n_fits == 1 and (fitted == [-1] if is_pooled is None else is_pooled):
         rows = np.zeros(len(subjects), int)
@@ -243,17 +340,14 @@ def _values_by_trial(
         missing = sorted(set(subjects.tolist()) - set(row_of))
         if missing and any(value.ndim for value in values.values()):
             raise ValueError(
-                f"No parameters for subject(s) {missing[:5]}: the fits have {sorted(row_of)[:5]}. "
-                "Select the fitted subjects with trial_mask."
+                f"No parameters for subject(s) {missing[:5]}: the fits are of subjects "
+                f"{sorted(row_of)[:5]}. Select the fitted subjects with trial_mask."
             )
         rows = np.array([row_of.get(subject, 0) for subject in subjects.tolist()])
     return {
         name: value[rows] if value.ndim else np.full(len(rows), value)
         for name, value in values.items()
     }
-
-
-_BATCH = 1024  # trials simulated at once; bounds memory
 
 
 @eqx.filter_jit
@@ -266,7 +360,7 @@ def _simulate_trials(
     key: PRNGKeyArray,
     n_outputs: int,
 ) -> tuple[Int[Array, "trials outputs"], Int[Array, "trials outputs"]]:
-    """Choices of each trial, and their study positions."""
+    """Return the choices of each trial, and their study positions."""
 
     def one(case: tuple[Any, Any, Any]) -> Int[Array, " outputs"]:
         parameters, trial, copy = case
@@ -274,5 +368,5 @@ def _simulate_trials(
         trial_key = jax.random.fold_in(jax.random.fold_in(key, copy), trial)
         return recall_freely(model, trial_key, n_outputs)
 
-    choices = jax.lax.map(one, (parameters, trials, copies), batch_size=_BATCH)
+    choices = jax.lax.map(one, (parameters, trials, copies), batch_size=BATCH)
     return choices, jax.vmap(positions_of)(studied[trials], choices)

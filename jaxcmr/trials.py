@@ -1,75 +1,60 @@
-"""Sets of trials as losses visit them: in blocks of fixed size, each study list studied once.
+"""Trials as losses visit them: in blocks of fixed size, with each study list studied once.
 
-A block is one study list and up to `width` trials that studied it. Blocks keep memory the same
-however many trials there are, and give every trial the same arithmetic in the same order: padding
-a set of trials with -1 changes no bit of a result.
+A block is one study list and up to `MOST_WIDTH` trials that studied it. Blocks keep memory the same
+for any number of trials, and give every trial the same arithmetic in the same order: padding the
+trials with -1 changes no bit of a result.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Bool, Float, Int, Num
 
-from jaxcmr.names import find_named
-from jaxcmr.parameters import bind, doubles
-from jaxcmr.simulation import items_at, study
-from jaxcmr.typing import MemorySearch, MemorySearchFactory, Parameters, RecallDataset
+from jaxcmr.parameters import bind, to_double
+from jaxcmr.simulation import items_at, make_model_factory, study
+from jaxcmr.typing import (
+    Features,
+    MemorySearch,
+    MemorySearchFactory,
+    Model,
+    Parameters,
+    RecallDataset,
+)
 
-__all__ = ["TrialBlocks", "TrialSet", "TrialSets", "as_rows", "events_scored", "ordered_sum"]
+__all__ = [
+    "ModelData",
+    "SelectedTrials",
+    "as_rows",
+    "check_after_stop",
+    "events_scored",
+    "ordered_sum",
+]
 
 MOST_WIDTH = 4  # wide enough to keep vector units busy; a wider block wastes more on padding
 
 
-class TrialBlocks(eqx.Module):
-    """Trials by block; -1 is "no trial"."""
-
-    trials: Int[Array, "blocks width"]
-    is_new_list: Bool[Array, " blocks"]
-
-    def visit(
-        self, study: Callable[[Any], Any], per_trial: Callable[[Any, Any], Float[Array, "..."]]
-    ) -> Float[Array, "blocks width ..."]:
-        """``per_trial(studied_model, trial)`` of every trial, 0 where there is none.
-
-        ``study(trial)`` gives the model that has studied the list of a trial; it runs once a list.
-        """
-
-        def of_trial(studied: Any, trial: Int[Array, ""]) -> Float[Array, "..."]:
-            return jnp.where(trial >= 0, per_trial(studied, jnp.maximum(trial, 0)), 0.0)
-
-        def of_block(studied: Any, block: TrialBlocks) -> tuple[Any, Float[Array, "width ..."]]:
-            first = jnp.maximum(block.trials[0], 0)
-            studied = jax.lax.cond(block.is_new_list, lambda: study(first), lambda: studied)
-            return studied, jax.vmap(of_trial, in_axes=(None, 0))(studied, block.trials)
-
-        nothing_yet = jax.tree.map(
-            lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), jax.eval_shape(study, self.trials[0, 0])
-        )
-        return jax.lax.scan(of_block, nothing_yet, self)[1]
-
-
-class TrialSet(eqx.Module):
+class SelectedTrials(eqx.Module):
     """Some trials of a data set, with all that a loss over them needs."""
 
     factory: MemorySearchFactory
     pres_itemnos: Int[Array, "all_trials positions"]
     choices: Int[Array, "all_trials outputs"]  # recalls as item numbers
-    blocks: TrialBlocks
-    base_params: dict[str, Any]  # numbers, in double precision
+    blocks: Int[Array, "blocks width"]  # rows of the data set; -1 is "no trial"
+    is_new_list: Bool[Array, " blocks"]  # False: the list of the block before
+    base_params: dict[str, Float[np.ndarray, ""]]  # in double precision
     free_param_names: tuple[str, ...] = eqx.field(static=True)
 
     def visit(
         self,
         x: Float[Array, " n_params"],
-        per_trial: Callable[[MemorySearch, Int[Array, ""]], Float[Array, "..."]],
-    ) -> Float[Array, "blocks width ..."]:
-        """``per_trial(model, trial)`` of every trial, 0 where there is none.
+        per_trial: Callable[[MemorySearch, Int[Array, ""]], Num[Array, "..."]],
+    ) -> Num[Array, "blocks width ..."]:
+        """Return ``per_trial(model, trial)`` of every trial, 0 where a block has no trial.
 
         The model has the free parameters `x`, has studied the trial's list, and is ready for its
         first recall; `trial` is the row in the data set.
@@ -80,73 +65,106 @@ class TrialSet(eqx.Module):
             model = self.factory.create_trial_model(trial, parameters)
             return study(model, self.pres_itemnos[trial])
 
-        return self.blocks.visit(studied, per_trial)
+        def of_block(
+            model: MemorySearch, block: tuple[Int[Array, " width"], Bool[Array, ""]]
+        ) -> tuple[MemorySearch, Num[Array, "width ..."]]:
+            trials, is_new_list = block
+            first = jnp.maximum(trials[0], 0)
+            model = jax.lax.cond(is_new_list, lambda: studied(first), lambda: model)
+            return model, jax.vmap(  # "no trial" is computed as row 0, then replaced by 0
+                lambda trial: jnp.where(trial >= 0, per_trial(model, jnp.maximum(trial, 0)), 0)
+            )(trials)
+
+        shapes = jax.eval_shape(studied, self.blocks[0, 0])
+        nothing_yet = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
+        return jax.lax.scan(of_block, nothing_yet, (self.blocks, self.is_new_list))[1]
+
+    def places_of(self, trial_indices: np.ndarray) -> Int[np.ndarray, " trials"]:
+        """Return the place of each trial in ``blocks.reshape(-1)``; of -1, one without a trial.
+
+        There is such a place: blocks have room for every trial asked for, and -1 takes none of it.
+        """
+        visited = np.asarray(self.blocks).reshape(-1)
+        order = np.argsort(visited, kind="stable")
+        return order[np.searchsorted(visited[order], trial_indices)]
 
 
-class TrialSets:
-    """Makes the trial sets of one data set under one model.
-
-    Sets of equally many trials have the same structure and share the data's arrays, so that one
-    compiled program serves them all: the number of blocks depends on nothing but how many trials
-    are asked for.
+class ModelData:
+    """A data set as a model meets it: the items studied, the choices made, and equal study lists.
 
     Args:
         model_factory: name of a model, or ``(dataset, features) -> factory``.
         dataset: recall data; ``pres_itemnos`` is studied.
         features: passed to `model_factory`.
-        choices: (trials, outputs) recalls as the model's choices, for models of more than what was
-            studied; by default the items at the study positions in ``recalls``.
+        choices: (trials, outputs) recalls as the model's choices, for models that may choose what
+            was not studied; by default the items at the study positions in ``recalls``.
 
     Raises:
-        ValueError: without `choices`, there are recalls that could only be scored as what they are
-            not: of a negative position, of one where nothing was studied, or after a 0; or an item
-            number above the longest list's length.
+        ValueError: the factory is not a `MemorySearchFactory`; or, without `choices`, an item
+            number is above the longest list's length, or recalls are invalid: of a negative
+            position, of a position where nothing was studied, or after a 0.
+
+    Examples:
+        >>> data = {"subject": np.array([[1], [1]]), "listLength": np.array([[3], [3]]),
+        ...         "pres_itemnos": np.array([[1, 2, 3]] * 2),
+        ...         "recalls": np.array([[3, 1, 0], [2, 0, 0]])}
+        >>> trials = ModelData("cmr", data).select(np.array([0, 1, -1]), {}, ["learning_rate"])
+        >>> trials.blocks.tolist()
+        [[0, 1], [-1, -1]]
     """
 
     def __init__(
         self,
-        model_factory: str | Callable[..., MemorySearchFactory],
+        model_factory: Model,
         dataset: RecallDataset,
-        features: Any,
+        features: Features = None,
         choices: np.ndarray | None = None,
     ) -> None:
         if choices is None:
             check_recalls(dataset)
-        self.factory = find_named("model", model_factory)(dataset, features)
-        self.parameters = self.factory.parameters
+        self.factory = make_model_factory(model_factory, dataset, features)
         self.pres_itemnos = jnp.asarray(dataset["pres_itemnos"])
         if choices is None:
             self.choices = items_at(self.pres_itemnos, jnp.asarray(dataset["recalls"]))
         else:
             self.choices = jnp.asarray(choices)
 
-        n_trials = len(self.choices)
-        find_lists = getattr(self.factory, "study_lists", None)
-        self.lists = np.arange(n_trials) if find_lists is None else np.asarray(find_lists(dataset))
+        self.lists = np.asarray(self.factory.study_lists(dataset))
         self.n_lists = len(np.unique(self.lists))
-        subjects = np.unique(np.asarray(dataset["subject"]).reshape(n_trials), return_inverse=True)[
-            1
-        ]
+        ids = np.asarray(dataset["subject"]).reshape(self.n_trials)
+        subjects = np.unique(ids, return_inverse=True)[1]
         n_pairs = len(np.unique(np.column_stack([subjects, self.lists]), axis=0))
-        self.width = min(MOST_WIDTH, max(1, n_trials // n_pairs))
+        self.width = min(MOST_WIDTH, max(1, self.n_trials // n_pairs))
 
-    def __call__(
+    @property
+    def n_trials(self) -> int:
+        """Return the number of trials of the data set."""
+        return len(self.choices)
+
+    def select(
         self, trial_indices: np.ndarray, base_params: Parameters, free_param_names: Sequence[str]
-    ) -> TrialSet:
-        """The set of trials `trial_indices` (0-based rows; -1 is "no trial")."""
-        return TrialSet(
+    ) -> SelectedTrials:
+        """Return the trials `trial_indices` (0-based rows; -1 is "no trial").
+
+        Selections of equally many trials have the same structure and share the arrays of the data,
+        so that one compiled program serves them all.
+        """
+        blocks, is_new_list = self._arrange(as_rows(trial_indices, self.n_trials))
+        return SelectedTrials(
             self.factory,
             self.pres_itemnos,
             self.choices,
-            self.arrange(as_rows(trial_indices, len(self.choices))),
-            doubles(base_params),
+            jnp.asarray(blocks),
+            jnp.asarray(is_new_list),
+            to_double(base_params),
             tuple(free_param_names),
         )
 
     def score_stops(self, until: str = "all items") -> Bool[np.ndarray, "all_trials events"]:
-        """Make room in `choices` for stops after full rows; which of them are events.
+        """Return which choices and stops are events, and make room for stops after full rows.
 
-        `until` is that of `events_scored`.
+        `choices` gets a column of zeros if a full row is followed by a stop. `until` is that of
+        `events_scored`.
         """
         choices = np.asarray(self.choices)
         is_event = events_scored(np.asarray(self.pres_itemnos), choices, until)
@@ -155,12 +173,20 @@ class TrialSets:
             return is_event
         return is_event[:, :-1]
 
-    def arrange(self, trial_indices: np.ndarray) -> TrialBlocks:
-        """The trials in blocks, sorted by list."""
+    def _arrange(
+        self, trial_indices: Int[np.ndarray, " trials"]
+    ) -> tuple[Int[np.ndarray, "blocks width"], Bool[np.ndarray, " blocks"]]:
+        """Return the trials in blocks, sorted by list; and which blocks begin another list.
+
+        Their number depends on how many trials are asked for alone: it is the most that can be
+        needed, as each list may end in an unfilled block.
+        """
+        unfilled = min(self.n_lists, len(trial_indices))
+        n_blocks = max(1, (len(trial_indices) - unfilled) // self.width + unfilled)
+        blocks = np.full((n_blocks, self.width), -1, np.int32)
+        is_new_list = np.zeros(n_blocks, bool)
         present = trial_indices[trial_indices >= 0]
         present = present[np.argsort(self.lists[present], kind="stable")]
-        blocks = np.full((self.n_blocks(len(trial_indices)), self.width), -1, np.int32)
-        is_new_list = np.zeros(len(blocks), bool)
         row = 0
         for same_list in np.split(present, np.flatnonzero(np.diff(self.lists[present])) + 1):
             is_new_list[row] = True
@@ -168,37 +194,70 @@ class TrialSets:
                 members = same_list[start : start + self.width]
                 blocks[row, : len(members)] = members
                 row += 1
-        return TrialBlocks(jnp.asarray(blocks), jnp.asarray(is_new_list))
-
-    def n_blocks(self, n_trials: int) -> int:
-        """The most blocks that `n_trials` trials can need: each list may end in an unfilled one."""
-        unfilled = min(self.n_lists, n_trials)
-        return max(1, (n_trials - unfilled) // self.width + unfilled)
+        return blocks, is_new_list
 
 
 def check_recalls(dataset: RecallDataset) -> None:
-    """Raise a ValueError for recalls, or items, that would be taken for others."""
+    """Check that recalls are of studied positions and end at their first 0.
+
+    Raises:
+        ValueError: an item number is out of range, a recall is not of a studied position, or
+            follows a 0.
+    """
     items, recalls = np.asarray(dataset["pres_itemnos"]), np.asarray(dataset["recalls"])
     n_items = int(np.max(dataset["listLength"]))
     studied = np.pad(items > 0, ((0, 0), (1, 0)), constant_values=True)  # 0 is a stop
-    known = (recalls >= 0) & (recalls <= items.shape[1])
-    of_nothing = ~np.take_along_axis(studied, np.where(known, recalls, 0), axis=1) | ~known
-    stopped = np.pad(np.cumsum(recalls == 0, axis=1)[:, :-1] > 0, ((0, 0), (1, 0)))
-    advice = "jaxcmr.datasets.first_recalls leaves intrusions out"
-    for odd, field, what in (
+    in_range = (recalls >= 0) & (recalls <= items.shape[1])
+    was_studied = np.take_along_axis(studied, np.where(in_range, recalls, 0), axis=1) & in_range
+    first_recalls = "jaxcmr.datasets.first_recalls leaves out intrusions and repeats"
+    for is_odd, field, reason in (
         (items > n_items, "pres_itemnos", f"above the longest 'listLength', {n_items}"),
-        (recalls < 0, "recalls", f"no study position; {advice}"),
-        (of_nothing, "recalls", "a position where nothing was studied"),
-        (stopped & (recalls > 0), "recalls", "after a 0, where recall had stopped"),
+        (recalls < 0, "recalls", f"not a study position ({first_recalls})"),
+        (~was_studied, "recalls", "a position where nothing was studied"),
     ):
-        if odd.any():
-            trial, column = np.argwhere(odd)[0]
+        if is_odd.any():
+            trial, column = np.argwhere(is_odd)[0]
             value = np.asarray(dataset[field])[trial, column]
-            raise ValueError(f"'{field}' holds {value} in trial {trial}, column {column}: {what}.")
+            raise ValueError(
+                f"'{field}' holds {value} in trial {trial}, column {column}: {reason}."
+            )
+    check_after_stop(recalls, "recalls")
 
 
-def as_rows(trial_indices: Any, n_trials: int) -> np.ndarray:
-    """`trial_indices` as an array, all of them rows of the data set or -1 (a ValueError)."""
+def check_after_stop(choices: Int[np.ndarray, "trials outputs"], field: str) -> None:
+    """Check that nothing follows the first 0 of a trial, which is where recall stopped.
+
+    Raises:
+        ValueError: something does.
+
+    Examples:
+        >>> check_after_stop(np.array([[3, 1, 0], [2, 0, 0]]), "recalls")
+        >>> check_after_stop(np.array([[3, 0, 1]]), "recalls")
+        Traceback (most recent call last):
+        ValueError: 'recalls' holds 1 in trial 0, column 2: after a 0, where recall had stopped. ...
+    """
+    has_stopped = np.cumsum(choices == 0, axis=1) > 0
+    if (has_stopped & (choices > 0)).any():
+        trial, column = np.argwhere(has_stopped & (choices > 0))[0]
+        raise ValueError(
+            f"'{field}' holds {choices[trial, column]} in trial {trial}, column {column}: after a "
+            "0, where recall had stopped. Leave out zeros that stand for anything else."
+        )
+
+
+def as_rows(trial_indices: np.ndarray, n_trials: int) -> Int[np.ndarray, " trials"]:
+    """Return trial indices as an array of integers, each a row of the data set or -1.
+
+    Raises:
+        ValueError: they are not whole numbers of shape (trials,), or out of range.
+
+    Examples:
+        >>> as_rows([0, 4, -1], 5)
+        array([ 0,  4, -1])
+        >>> as_rows(np.array([True, False]), 2)
+        Traceback (most recent call last):
+        ValueError: ... got bool of shape (2,). Take np.flatnonzero(mask) of a mask.
+    """
     indices = np.asarray(trial_indices)
     if indices.size == 0:
         indices = indices.astype(int)
@@ -221,20 +280,21 @@ def events_scored(
     choices: Int[np.ndarray, "trials outputs"],
     until: str = "all items",
 ) -> Bool[np.ndarray, "trials outputs+1"]:
-    """Which recalls and stops of each trial are events, with room for a stop after a full row.
+    """Return which recalls and stops are events, with a column for a stop after a full row.
 
-    A stop is an event where recall ended before everything was recalled. Zeros that follow change
-    nothing, so that a trial is scored alike whatever the width of its array.
+    A stop is an event where recall ended early. Zeros that follow it change nothing: a trial is
+    scored alike in an array of any width.
 
     Args:
         studied: item numbers by study position, 0 for none.
         choices: item numbers by output position, zeros at the end.
-        until: "all items": everything is each studied item at least once. "list length":
-            everything is as many choices as were studied, right or wrong, as in serial recall.
+        until: when recall is complete. "all items": each studied item was recalled. "list length":
+            there are as many choices as studied items, right or wrong, as in serial recall.
 
-    >>> events_scored(np.array([[1, 2], [1, 2]]), np.array([[2, 1], [1, 0]])).astype(int)
-    array([[1, 1, 0],
-           [1, 1, 0]])
+    Examples:
+        >>> events_scored(np.array([[1, 2], [1, 2]]), np.array([[2, 1], [1, 0]])).astype(int)
+        array([[1, 1, 0],
+               [1, 1, 0]])
     """
     n_choices = np.sum(choices > 0, axis=1)
     if until == "list length":
@@ -250,6 +310,11 @@ def events_scored(
 
 
 def ordered_sum(values: Float[Array, "n ..."]) -> Float[Array, "..."]:
-    """Sum along the first axis, from first to last: zeros in between change no bit of it."""
+    """Return the sum along the first axis, from first to last: zeros in between change no bit.
+
+    Examples:
+        >>> float(ordered_sum(jnp.array([0.1, 0.0, 0.2])) - ordered_sum(jnp.array([0.1, 0.2])))
+        0.0
+    """
     total = jnp.zeros(values.shape[1:], values.dtype)
     return jax.lax.scan(lambda total, value: (total + value, None), total, values)[0]

@@ -1,7 +1,6 @@
-"""Losses, one a file; `LOSSES` maps their names to their generators."""
+"""Losses, one per file; `LOSSES` maps their names to their generators."""
 
 from collections.abc import Callable, Mapping
-from typing import Any
 
 from jaxcmr.loss.category_spc_mse import MemorySearchCategorySpcMseFnGenerator
 from jaxcmr.loss.confusable_likelihood import ConfusableLikelihoodFnGenerator
@@ -9,6 +8,7 @@ from jaxcmr.loss.sequence_likelihood import MemorySearchLikelihoodFnGenerator
 from jaxcmr.loss.set_likelihood import MemorySearchSetLikelihoodFnGenerator
 from jaxcmr.loss.spc_mse import MemorySearchSpcMseFnGenerator
 from jaxcmr.loss.summary_mse import MemorySearchSummaryMseFnGenerator
+from jaxcmr.typing import LossFnGenerator
 
 __all__ = [
     "LOSSES",
@@ -20,7 +20,7 @@ __all__ = [
     "MemorySearchSummaryMseFnGenerator",
 ]
 
-LOSSES: Mapping[str, Callable[..., Any]] = {
+LOSSES: Mapping[str, Callable[..., LossFnGenerator]] = {
     "sequence_likelihood": MemorySearchLikelihoodFnGenerator,
     "set_likelihood": MemorySearchSetLikelihoodFnGenerator,
     "confusable_likelihood": ConfusableLikelihoodFnGenerator,
@@ -28,8 +28,8 @@ LOSSES: Mapping[str, Callable[..., Any]] = {
     "category_spc_mse": MemorySearchCategorySpcMseFnGenerator,
     "summary_mse": MemorySearchSummaryMseFnGenerator,
 }
-"""Generators ``(model_factory, dataset, features, *, options) -> generator`` by loss name.
+"""Generators ``(model_factory, dataset, features, *, options) -> LossFnGenerator`` by loss name.
 
-Options have defaults, but for what only the user knows: ``category_field`` of category_spc_mse and
-``summary`` of summary_mse.
+Options have defaults, except those that only the user knows: ``category_field`` of category_spc_mse
+and ``summary`` of summary_mse.
 """

@@ -1,4 +1,4 @@
-"""Mean squared error between observed and simulated serial position curves, one curve a category.
+"""Mean squared error between observed and simulated serial position curves of categories.
 
 Items of a list that differ in kind (emotional or neutral, repeated or not) are recalled differently
 at the same position; the curve of a category is over the lists that have an item of it there.
@@ -6,31 +6,28 @@ at the same position; the curve of a category is over the lists that have an ite
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
-
 import numpy as np
 from jaxtyping import Int
 
-from jaxcmr.loss._curves import CurveMse, Curves, studied_positions
-from jaxcmr.loss._simulated import SimulatedGenerator, Simulator
-from jaxcmr.typing import MemorySearchFactory, Parameters, RecallDataset
+from jaxcmr.loss.spc_mse import position_curves, studied_positions
+from jaxcmr.loss.summary_mse import SimulatedMseGenerator
+from jaxcmr.typing import Features, Model, RecallDataset
 
 __all__ = ["MemorySearchCategorySpcMseFnGenerator"]
 
 
-class MemorySearchCategorySpcMseFnGenerator(SimulatedGenerator):
-    """Makes losses by the serial position curves of categories (a `LossFnGenerator`).
+class MemorySearchCategorySpcMseFnGenerator(SimulatedMseGenerator):
+    """Makes losses by the serial position curves of categories of items.
 
-    The loss is the mean over all points of all curves; a position at which no list has an item of
-    the category is no point of its curve. ``categories`` holds the categories in the order of the
-    curves.
+    The loss is the mean over all points of all curves. A position at which no list has an item of
+    the category is not a point of its curve. ``categories`` holds the categories in the order of
+    the curves.
 
     Args:
         model_factory: name of a model, or ``(dataset, features) -> factory``.
         dataset: recall data.
         features: passed to `model_factory`.
-        category_field: names the field of `dataset` with the category of each studied item:
+        category_field: name of the field of `dataset` with the category of each studied item:
             integers (trials, positions). Every number there is a category, 0 included; entries
             beyond a list's length are not read. To hand the loss to a fitter, fix this name with
             ``functools.partial(MemorySearchCategorySpcMseFnGenerator, category_field=...)``.
@@ -39,15 +36,24 @@ class MemorySearchCategorySpcMseFnGenerator(SimulatedGenerator):
         seed: of the simulations' random draws.
 
     Raises:
-        ValueError: `category_field` is not given, not in `dataset`, or not of integers (trials,
-            positions); or `n_simulations` is less than 1.
+        ValueError: `category_field` is missing, not in `dataset`, or not of integers (trials,
+            positions); or as for `jaxcmr.loss.summary_mse.SimulatedMseGenerator`.
+
+    Examples:
+        >>> data = {"subject": np.array([[1], [1]]), "listLength": np.array([[3], [3]]),
+        ...         "pres_itemnos": np.array([[1, 2, 3]] * 2),
+        ...         "recalls": np.array([[3, 1, 0], [3, 0, 0]]),
+        ...         "valence": np.array([[0, 0, 1], [1, 0, 1]])}
+        >>> generator = MemorySearchCategorySpcMseFnGenerator("cmr", data, category_field="valence")
+        >>> generator(np.array([0, 1]), {}, []).observed.tolist()  # of neutral and emotional items
+        [[1.0, 0.0, nan], [0.0, nan, 1.0]]
     """
 
     def __init__(
         self,
-        model_factory: str | Callable[..., MemorySearchFactory],
+        model_factory: Model,
         dataset: RecallDataset,
-        features: Any = None,
+        features: Features = None,
         *,
         category_field: str = "",
         n_simulations: int = 20,
@@ -56,38 +62,37 @@ class MemorySearchCategorySpcMseFnGenerator(SimulatedGenerator):
         studied = studied_positions(dataset["listLength"])
         of_items = categories_of_items(dataset, category_field)[:, : studied.shape[1]]
         self.categories = np.unique(of_items[studied])
-        self.simulate = Simulator(model_factory, dataset, features, n_simulations, seed)
         is_of_category = of_items[:, None, :] == self.categories[:, None]
-        self.curves = Curves(self.simulate, is_of_category & studied[:, None, :])
-
-    def __call__(
-        self,
-        trial_indices: np.ndarray,
-        base_params: Parameters,
-        free_param_names: Sequence[str],
-    ) -> CurveMse:
-        """The loss over `trial_indices` (0-based rows; -1 is "no trial" and adds nothing)."""
-        return self.curves(trial_indices, base_params, free_param_names)
+        super().__init__(
+            model_factory,
+            dataset,
+            features,
+            position_curves,
+            {"in_curve": is_of_category & studied[:, None, :]},
+            n_simulations,
+            seed,
+            pooled=True,
+        )
 
 
 def categories_of_items(dataset: RecallDataset, field: str) -> Int[np.ndarray, "trials positions"]:
-    """The category of each studied item.
+    """Return the category of each studied item.
 
     Raises:
-        ValueError: the data set has no such field, or it does not fit.
+        ValueError: the data set has no such field, or it does not hold one integer per item.
     """
     shape = np.shape(dataset["pres_itemnos"])
     if field not in dataset:
         alike = sorted(name for name in dataset if np.shape(dataset[name]) == shape)
         raise ValueError(
-            f"category_field={field!r} names no field of the data set: give the one with the "
+            f"category_field={field!r} is not a field of the data set: give the one with the "
             f"category of each studied item. Fields of its shape {shape} are: {', '.join(alike)}; "
             f"all fields: {', '.join(sorted(dataset))}."
         )
     values = np.asarray(dataset[field])
     if values.shape != shape or not np.issubdtype(values.dtype, np.integer):
         raise ValueError(
-            f"Field {field!r} must hold one integer for each studied item, {shape}; it holds "
+            f"Field {field!r} must hold one integer per studied item, {shape}; it holds "
             f"{values.dtype} {values.shape}."
         )
     return values

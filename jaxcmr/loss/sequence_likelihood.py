@@ -7,7 +7,6 @@ the stop that ends them, of the probability that the model gives each event afte
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
@@ -15,12 +14,12 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
-from jaxcmr.loss._likelihood import LikelihoodGenerator, TrialLikelihood
+from jaxcmr.loss._likelihood import EventLikelihood, LikelihoodGenerator
 from jaxcmr.math import safe_log
-from jaxcmr.parameters import bind, doubles
+from jaxcmr.parameters import bind, to_double
 from jaxcmr.simulation import compiled_once
-from jaxcmr.trials import TrialSet, TrialSets, as_rows, ordered_sum
-from jaxcmr.typing import MemorySearch, MemorySearchFactory, Parameters, RecallDataset, Replay
+from jaxcmr.trials import ModelData, SelectedTrials, as_rows, ordered_sum
+from jaxcmr.typing import Features, MemorySearch, Model, Parameters, RecallDataset, Replay
 
 __all__ = [
     "EVENTS",
@@ -39,173 +38,188 @@ EVENTS: Mapping[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
     "after_first": lambda position, choices: position > 0,
     "recalls_after_first": lambda position, choices: (position > 0) & (choices > 0),
 }
-"""Which events count, by name, given output positions from 0 and choices ``(trials, events)``.
-Events after the stop never do."""
+"""Which events are scored, by name, given output positions from 0 and choices ``(trials, events)``.
+Events after the stop never are."""
 
 
 @compiled_once
 def event_nll(
     model: MemorySearch,
     choices: Int[Array, " events"],
-    counts: Bool[Array, " events"] | bool = True,
+    is_scored: Bool[Array, " events"] | bool = True,
 ) -> Float[Array, " events"]:
-    """``-log P`` of each recall event, given a model that has studied the list.
+    """Return ``-log P`` (nats) of each recall event, given those before it.
 
     Args:
-        model: ready for its first recall.
+        model: has studied the list (`jaxcmr.simulation.study`).
         choices: item numbers in order of recall; the first 0 is the stop and is scored, later
             zeros are not.
-        counts: which events to score; the model goes through the others all the same.
+        is_scored: which events to score; the model goes through the others all the same.
 
     Returns:
-        Nats per event, 0 where there is no event; infinite where the model rules the event out.
+        Nats of each event, 0 where there is none; infinite if the model gives it probability 0.
+
+    Examples:
+        >>> from jaxcmr.models import usual_bounds
+        >>> from jaxcmr.simulation import make_model_factory, study
+        >>> data = {"listLength": np.array([[2]]), "pres_itemnos": np.array([[1, 2]])}
+        >>> parameters = {**dict.fromkeys(usual_bounds("cmr"), 0.5), "stop_probability_scale": 0.0}
+        >>> model = make_model_factory("cmr", data).create_trial_model(jnp.array(0), parameters)
+        >>> first, second = event_nll(study(model, jnp.array([1, 2])), jnp.array([2, 1]))
+        >>> bool(first > 0), bool(second < 1e-5)  # the last item is all that is left
+        (True, True)
     """
+    _, probabilities = jax.lax.scan(
+        lambda model, choice: (model.retrieve(choice), model.outcome_probability(choice)),
+        model,
+        choices,
+    )
+    happened = jnp.concatenate([jnp.array([True]), choices[:-1] > 0])  # recall had not stopped
+    return -safe_log(probabilities, happened & is_scored)
 
-    def score(model: MemorySearch, choice: Int[Array, ""]) -> tuple[Any, Float[Array, ""]]:
-        return model.retrieve(choice), model.outcome_probability(choice)
 
-    _, probabilities = jax.lax.scan(score, model, choices)
-    happened = jnp.concatenate([jnp.array([True]), choices[:-1] > 0])
-    return -safe_log(probabilities, happened & counts)
+class SequenceLikelihood(EventLikelihood):
+    """Negative log-likelihood (nats) of the recalls of a set of trials: a `LossFn`."""
 
-
-class SequenceLikelihood(TrialLikelihood):
-    """Negative log-likelihood (nats) of the recalls of a set of trials, as a `LossFn`."""
-
-    trials: TrialSet
-    counts: Bool[Array, "all_trials events"] | None = None  # None: all events
+    trials: SelectedTrials
+    is_scored: Bool[Array, "all_trials events"] | None = None  # None: all events
 
     def nll_of_trial(self, model: MemorySearch, trial: Int[Array, ""]) -> Float[Array, " events"]:
-        """``-log P`` of each event of a trial that counts, 0 for the others."""
-        counts = True if self.counts is None else self.counts[trial]
-        return event_nll(model, self.trials.choices[trial], counts)
+        """Return ``-log P`` of each event of a trial that is scored, 0 for the others."""
+        is_scored = True if self.is_scored is None else self.is_scored[trial]
+        return event_nll(model, self.trials.choices[trial], is_scored)
 
 
 class ReplayedLikelihood(eqx.Module):
-    """The same loss, of a model that scores whole trials at once: trials in blocks, -1 for none."""
+    """The same loss, of a model that scores whole trials of many candidates at once."""
 
     replay: Replay
-    trials: Int[Array, "blocks width"]
-    base_params: dict[str, np.ndarray]
+    blocks: Int[Array, "blocks width"]  # rows of the data set; -1 is "no trial"
+    base_params: dict[str, Float[np.ndarray, ""]]
     free_param_names: tuple[str, ...] = eqx.field(static=True)
-
-    has_slope: ClassVar[bool] = True
 
     @compiled_once
     def __call__(self, x: Float[Array, "n_params ..."]) -> Float[Array, "..."]:
-        """The loss of parameter vector(s) `x`, whose rows are the free parameters."""
-        if jnp.ndim(x) == 1:
-            return self(x[:, None])[0]
-        n_candidates = x.shape[1]
-        if n_candidates > VECTOR:  # whole vectors: what is left over would go one by one
-            x = jnp.pad(x, ((0, 0), (0, -n_candidates % VECTOR)), mode="edge")
+        """Return the loss of parameter vector(s) `x`, whose rows are the free parameters."""
+        columns = x[:, None] if jnp.ndim(x) == 1 else x
+        n_candidates = columns.shape[1]
+        if n_candidates > VECTOR:  # whole vectors: the rest would be computed one by one
+            columns = jnp.pad(columns, ((0, 0), (0, -n_candidates % VECTOR)), mode="edge")
         parameters = {
-            name: jnp.broadcast_to(jnp.asarray(value, jnp.result_type(float)), x.shape[1:])
-            for name, value in bind(self.base_params, self.free_param_names, x).items()
+            name: jnp.broadcast_to(jnp.asarray(value, jnp.result_type(float)), columns.shape[1:])
+            for name, value in bind(self.base_params, self.free_param_names, columns).items()
         }
-
-        def of_block(trials: Int[Array, " width"]) -> Float[Array, "width candidates"]:
-            nll = self.replay.nll(parameters, jnp.maximum(trials, 0))
-            return jnp.where(trials[:, None] >= 0, nll, 0.0)
-
-        per_trial = jnp.concatenate(jax.lax.map(of_block, self.trials))
-        return ordered_sum(per_trial)[:n_candidates]
+        nll = jax.lax.map(  # "no trial" is computed as row 0, then replaced by 0
+            lambda trials: jnp.where(
+                trials[:, None] >= 0, self.replay.nll(parameters, jnp.maximum(trials, 0)), 0.0
+            ),
+            self.blocks,
+        )
+        losses = ordered_sum(jnp.concatenate(nll))[:n_candidates]
+        return losses[0] if jnp.ndim(x) == 1 else losses
 
 
 class MemorySearchLikelihoodFnGenerator(LikelihoodGenerator):
-    """Makes sequence likelihoods of sets of trials of one data set (a `LossFnGenerator`).
+    """Makes sequence likelihoods of sets of trials of one data set.
 
     Args:
         model_factory: name of a model, or ``(dataset, features) -> factory``.
         dataset: recall data; its ``pres_itemnos`` are studied, its ``recalls`` scored.
         features: passed to `model_factory`.
-        events: which events add to the loss. ``"all"``; ``"recalls"``: not the stop;
-            ``"after_first"``: not the event that recall begins with, so that the rest is
-            conditional on it (a trial without recalls, whose first event is its stop, adds
-            nothing); ``"recalls_after_first"``: neither. The probabilities are the same in all
-            cases. Hence stopping discounts recalls even where stops do not count, and a fit that
-            is free to do so drives stopping to 0: hold ``stop_probability_scale`` at 0, or give
-            the model a stopping rule that does not stop.
+        events: which events are scored. ``"all"``; ``"recalls"``: not the stop;
+            ``"after_first"``: not the first event, so that the others are conditional on it (a
+            trial without recalls, whose first event is its stop, adds nothing);
+            ``"recalls_after_first"``: neither. The probability of an event is the same with each.
+            Hence stopping discounts recalls even if stops are not scored, and a fit that is free to
+            do so drives stopping to 0: hold ``stop_probability_scale`` at 0, or give the model a
+            stopping rule that does not stop.
 
     Raises:
-        ValueError: `events` is none of these.
+        ValueError: `events` is none of these; or as for `jaxcmr.trials.ModelData`.
+
+    Examples:
+        >>> from jaxcmr.models import usual_bounds
+        >>> data = {"subject": np.array([[1], [1]]), "listLength": np.array([[3], [3]]),
+        ...         "pres_itemnos": np.array([[1, 2, 3]] * 2),
+        ...         "recalls": np.array([[3, 1, 0], [0, 0, 0]])}
+        >>> generator = MemorySearchLikelihoodFnGenerator("cmr", data)
+        >>> generator.count_events(np.array([0, 1]))  # two recalls and a stop; a stop
+        array([3, 1])
+        >>> loss = generator(np.array([0, 1]), dict.fromkeys(usual_bounds("cmr"), 0.5), [])
+        >>> round(float(loss(jnp.zeros(0))), 3)
+        4.935
     """
 
     def __init__(
         self,
-        model_factory: str | Callable[..., MemorySearchFactory],
+        model_factory: Model,
         dataset: RecallDataset,
-        features: Any = None,
+        features: Features = None,
         *,
         events: str = "all",
     ) -> None:
-        self.trial_sets = TrialSets(model_factory, dataset, features)
-        is_typed = getattr(self.trial_sets.factory, "choices_are_ids", False)
-        until = "list length" if is_typed else "all items"
-        self.n_events, self.counts = events_that_count(self.trial_sets, events, until)
+        self.data = ModelData(model_factory, dataset, features)
+        until = "list length" if self.data.factory.choices_are_ids else "all items"
+        self.n_events, self.is_scored = score_events(self.data, events, until)
         self.width = width_of_blocks(np.asarray(dataset["subject"]), MOST_AT_ONCE)
-        self.replay: Replay | None = None
-        if events == "all":
-            make_replay = getattr(self.trial_sets.factory, "replay", None)
-            self.replay = None if make_replay is None else make_replay(dataset)
+        self.replay = self.data.factory.replay(dataset) if events == "all" else None
 
     def __call__(
-        self,
-        trial_indices: np.ndarray,
-        base_params: Parameters,
-        free_param_names: Sequence[str],
+        self, trial_indices: np.ndarray, base_params: Parameters, free_param_names: Sequence[str]
     ) -> SequenceLikelihood | ReplayedLikelihood:
-        """The loss over `trial_indices` (0-based rows; -1 is "no trial" and adds nothing)."""
+        """Return the loss over `trial_indices` (0-based rows; -1 is "no trial", adds nothing)."""
         if self.replay is None:
-            return self._by_event(trial_indices, base_params, free_param_names)
-        rows = as_rows(trial_indices, len(self.trial_sets.choices))
+            return self.by_event(trial_indices, base_params, free_param_names)
+        rows = as_rows(trial_indices, self.data.n_trials)
+        n_blocks = max(1, -(-len(rows) // self.width))
+        filled_up = np.pad(rows, (0, n_blocks * self.width - len(rows)), constant_values=-1)
         return ReplayedLikelihood(
             self.replay,
-            jnp.asarray(in_blocks(rows, self.width)),
-            doubles(base_params),
+            jnp.asarray(filled_up.reshape(n_blocks, self.width)),
+            to_double(base_params),
             tuple(free_param_names),
         )
 
-    def _by_event(
+    def by_event(
         self, trial_indices: np.ndarray, base_params: Parameters, free_param_names: Sequence[str]
     ) -> SequenceLikelihood:
-        trials = self.trial_sets(trial_indices, base_params, free_param_names)
-        return SequenceLikelihood(trials, self.counts)
+        """Return the loss as `__call__` does, with the model played event by event."""
+        trials = self.data.select(trial_indices, base_params, free_param_names)
+        return SequenceLikelihood(trials, self.is_scored)
 
 
-def events_that_count(
-    trial_sets: TrialSets, events: str, until: str
+def score_events(
+    data: ModelData, events: str, until: str
 ) -> tuple[Int[np.ndarray, " all_trials"], Bool[Array, "all_trials events"] | None]:
-    """How many events of each trial count, and which; None for all up to the first 0.
+    """Return how many events of each trial are scored, and which; None for all up to the first 0.
 
     Args:
-        trial_sets: get a column for the stop where a full row has one.
-        events: a name of `EVENTS`; a ValueError if it is another.
+        data: its choices get a column for a stop after a full row, if there is one.
+        events: a name of `EVENTS`.
         until: that of `jaxcmr.trials.events_scored`.
+
+    Raises:
+        ValueError: `events` is unknown.
     """
     if events not in EVENTS:
         raise ValueError(f"events is one of {', '.join(EVENTS)}; got {events!r}.")
-    is_event = trial_sets.score_stops(until)
-    choices = np.asarray(trial_sets.choices)
-    counts = is_event & EVENTS[events](np.arange(choices.shape[1]), choices)
+    is_event = data.score_stops(until)
+    choices = np.asarray(data.choices)
+    is_scored = is_event & EVENTS[events](np.arange(choices.shape[1]), choices)
     happened = np.pad(choices[:, :-1] > 0, ((0, 0), (1, 0)), constant_values=True)
-    all_count = np.array_equal(counts, happened)
-    return counts.sum(axis=1), None if all_count else jnp.asarray(counts)
+    are_all = np.array_equal(is_scored, happened)
+    return is_scored.sum(axis=1), None if are_all else jnp.asarray(is_scored)
 
 
 def width_of_blocks(subjects: np.ndarray, most: int) -> int:
-    """How many trials to take at once, at most `most`: what fills blocks of the largest subject.
+    """Return the number of trials per block, at most `most`, that suits the largest subject.
 
-    It depends on the data set, not on the trials asked for, as slopes are sums over a block: padded
-    ones of a subject are then the same bit for bit.
+    It depends on the data set and not on the trials asked for, because gradients are sums over a
+    block: those of a subject are then the same bit for bit if its trials are padded.
+
+    Examples:
+        >>> width_of_blocks(np.repeat([1, 2], [36, 9]), 32)  # two blocks of 18
+        18
     """
     largest = int(np.max(np.unique(subjects, return_counts=True)[1]))
     return -(-largest // -(-largest // most))
-
-
-def in_blocks(trials: np.ndarray, width: int) -> np.ndarray:
-    """Trial numbers in rows of `width`, filled up with -1."""
-    n_blocks = max(1, -(-len(trials) // width))
-    return np.pad(trials, (0, n_blocks * width - len(trials)), constant_values=-1).reshape(
-        n_blocks, width
-    )

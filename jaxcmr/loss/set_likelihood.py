@@ -1,4 +1,4 @@
-"""Negative log-likelihood of the set of items recalled, in whatever order.
+"""Negative log-likelihood of the set of items recalled, in any order.
 
 The probability of a set of k items is the sum, over its k! orders, of the probability that they
 are recalled in that order and recall then stops. It is the mean over orders times their number, so
@@ -8,9 +8,8 @@ that a sample of orders estimates it without bias.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import permutations
-from typing import Any
 
 import equinox as eqx
 import jax
@@ -18,72 +17,84 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
-from jaxcmr.loss._likelihood import LikelihoodGenerator, TrialLikelihood
+from jaxcmr.loss._likelihood import EventLikelihood, LikelihoodGenerator
 from jaxcmr.loss.sequence_likelihood import event_nll
 from jaxcmr.simulation import check_count, check_seed
-from jaxcmr.trials import TrialSet, TrialSets
-from jaxcmr.typing import MemorySearch, MemorySearchFactory, Parameters, RecallDataset
+from jaxcmr.trials import ModelData, SelectedTrials
+from jaxcmr.typing import Features, MemorySearch, Model, Parameters, RecallDataset
 
 __all__ = ["MemorySearchSetLikelihoodFnGenerator", "SetLikelihood"]
 
 
 class Orders(eqx.Module):
-    """Orders in which the items of each trial could have been recalled, one row a trial."""
+    """Orders in which the items of each trial could have been recalled, one row per trial."""
 
     choices: Int[Array, "all_trials orders outputs"]  # item numbers, then zeros
     is_used: Bool[Array, "all_trials orders"]
     log_weight: Float[np.ndarray, " all_trials"]  # log (number of orders / number used), in double
-    counts: Bool[Array, "all_trials outputs"]  # recalls, and the stop
+    is_scored: Bool[Array, "all_trials outputs"]  # recalls, and the stop
 
 
-class SetLikelihood(TrialLikelihood):
-    """Negative log-likelihood (nats) of the sets recalled in some trials, as a `LossFn`."""
+class SetLikelihood(EventLikelihood):
+    """Negative log-likelihood (nats) of the sets recalled in some trials: a `LossFn`."""
 
-    trials: TrialSet
+    trials: SelectedTrials
     orders: Orders
 
     def nll_of_trial(self, model: MemorySearch, trial: Int[Array, ""]) -> Float[Array, " 1"]:
-        """``-log P`` of the set recalled in a trial: all of it is one event."""
-        counts = self.orders.counts[trial]
+        """Return ``-log P`` of the set recalled in a trial, which is one event.
 
-        def log_probability(choices: Int[Array, " outputs"]) -> Float[Array, ""]:
-            return -jnp.sum(event_nll(model, choices, counts))
-
-        by_order = jax.vmap(log_probability)(self.orders.choices[trial])
+        ``log P = log (orders / used) + log sum over used orders of P(order)``.
+        """
+        is_scored = self.orders.is_scored[trial]
+        by_order = jax.vmap(lambda choices: -jnp.sum(event_nll(model, choices, is_scored)))(
+            self.orders.choices[trial]
+        )
         total = jax.nn.logsumexp(by_order, where=self.orders.is_used[trial])
         return -(total + jnp.asarray(self.orders.log_weight)[trial])[None]
 
 
 class MemorySearchSetLikelihoodFnGenerator(LikelihoodGenerator):
-    """Makes set likelihoods of sets of trials of one data set (a `LossFnGenerator`).
+    """Makes set likelihoods of sets of trials of one data set.
 
-    What counts as recalled is the different items among a trial's recalls; a repeated recall is
-    left out. Recall must then have stopped, unless all items were recalled.
+    A set is the different items among a trial's recalls; repeated recalls are left out. Recall must
+    then have stopped, unless all items were recalled.
 
     Args:
         model_factory: name of a model, or ``(dataset, features) -> factory``.
         dataset: recall data; its ``pres_itemnos`` are studied.
         features: passed to `model_factory`.
-        n_orders: orders of a trial's items to average over. A trial whose items have no more orders
-            than this is scored exactly: 24 is enough for four items, 120 for five. For longer
-            recalls the probability is estimated without bias but its logarithm too low on average,
-            by less the more orders. A generation of a fit takes about as many times longer than one
+        n_orders: number of orders of a trial's items to average over. A trial whose items have no
+            more orders than this is scored exactly: 24 is enough for four items, 120 for five. For
+            longer recalls the probability is estimated without bias. Its logarithm is then too low
+            on average, by less the more orders. A fit takes about `n_orders` times longer than one
             by sequence likelihood.
         seed: of the orders, which are a function of (seed, trial): the loss is a smooth function
             of the parameters.
-        events: "all", or "recalls" to leave stops out: the probability is then that of recalling
-            this set first, whatever would have followed. For recalls cut off at a fixed number.
+        events: "all", or "recalls" to leave stops out, for recalls cut off at a fixed number. The
+            probability is then that of recalling this set first, before anything else.
 
     Raises:
-        ValueError: `n_orders` is less than 1, `events` is another word, or the model may recall
-            items again.
+        ValueError: `n_orders` is less than 1, `events` is unknown, or the model may recall items
+            again; or as for `jaxcmr.trials.ModelData`.
+
+    Examples:
+        >>> from jaxcmr.models import usual_bounds
+        >>> data = {"subject": np.array([[1], [1]]), "listLength": np.array([[3], [3]]),
+        ...         "pres_itemnos": np.array([[1, 2, 3]] * 2),
+        ...         "recalls": np.array([[3, 1, 0], [1, 3, 0]])}
+        >>> generator = MemorySearchSetLikelihoodFnGenerator("cmr", data)
+        >>> parameters = dict.fromkeys(usual_bounds("cmr"), 0.5)
+        >>> first, second = generator.pointwise_log_likelihood(np.array([0, 1]), parameters)
+        >>> bool(first == second)  # the same set, recalled in another order
+        True
     """
 
     def __init__(
         self,
-        model_factory: str | Callable[..., MemorySearchFactory],
+        model_factory: Model,
         dataset: RecallDataset,
-        features: Any = None,
+        features: Features = None,
         *,
         n_orders: int = 24,
         seed: int = 0,
@@ -92,33 +103,24 @@ class MemorySearchSetLikelihoodFnGenerator(LikelihoodGenerator):
         if events not in ("all", "recalls"):
             raise ValueError(f"events is one of all, recalls; got {events!r}.")
         check_count("n_orders", n_orders)
-        self.trial_sets = TrialSets(model_factory, dataset, features)
-        if getattr(self.trial_sets.factory, "allows_repeats", False):
+        self.data = ModelData(model_factory, dataset, features)
+        if self.data.factory.allows_repeats:
             raise ValueError(
-                "This model may recall an item again, so that a set of items has endlessly many "
-                "recalls that the set likelihood does not count. Take the sequence likelihood."
+                "This model may recall an item again, so that a set of items has recalls without "
+                "end, which the set likelihood does not count. Take the sequence likelihood."
             )
-        n_trials = len(self.trial_sets.choices)
-        is_event = self.trial_sets.score_stops()
-        choices = np.asarray(self.trial_sets.choices)
+        is_event = self.data.score_stops()
+        choices = np.asarray(self.data.choices)
         stops = np.any(is_event & (choices == 0), axis=1) & (events == "all")
-        self.n_events = np.ones(n_trials, int)
+        self.n_events = np.ones(self.data.n_trials, int)
         self.orders = draw_orders(choices, stops, n_orders, check_seed(seed))
 
-    def __call__(
-        self,
-        trial_indices: np.ndarray,
-        base_params: Parameters,
-        free_param_names: Sequence[str],
-    ) -> SetLikelihood:
-        """The loss over `trial_indices` (0-based rows; -1 is "no trial" and adds nothing)."""
-        trials = self.trial_sets(trial_indices, base_params, free_param_names)
-        return SetLikelihood(trials, self.orders)
-
-    def _by_event(
+    def by_event(
         self, trial_indices: np.ndarray, base_params: Parameters, free_param_names: Sequence[str]
     ) -> SetLikelihood:
-        return self(trial_indices, base_params, free_param_names)
+        """Return the loss over `trial_indices` (0-based rows; -1 is "no trial", adds nothing)."""
+        trials = self.data.select(trial_indices, base_params, free_param_names)
+        return SetLikelihood(trials, self.orders)
 
 
 def draw_orders(
@@ -127,18 +129,25 @@ def draw_orders(
     n_orders: int,
     seed: int,
 ) -> Orders:
-    """All orders of each trial's items where there are at most `n_orders`, else so many at random,
-    each drawn from all orders alike; and a stop after them, where `stops`."""
+    """Return orders of each trial's items, followed by a stop if `stops`.
+
+    They are all orders if there are at most `n_orders`, else `n_orders` random ones, drawn with
+    replacement from all.
+    """
     n_trials, n_outputs = choices.shape
     drawn = np.zeros((n_trials, n_orders, n_outputs), np.int32)
     n_used, n_items = np.zeros(n_trials, int), np.zeros(n_trials, int)
     for trial, row in enumerate(choices):
-        items = np.unique(row[: _n_before_stop(row)])
+        items = np.unique(row[row > 0])
         n_items[trial] = len(items)
-        orders = _orders_of(items, n_orders, np.random.default_rng([seed, trial]))
+        if math.factorial(len(items)) <= n_orders:
+            orders = np.array(list(permutations(items)), np.int32)
+        else:
+            random = np.random.default_rng([seed, trial])
+            orders = random.permuted(np.tile(items, (n_orders, 1)), axis=1)
         n_used[trial] = len(orders)
         drawn[trial, : len(orders), : len(items)] = orders
-        drawn[trial, len(orders) :] = drawn[trial, 0]  # not used, yet to be finite
+        drawn[trial, len(orders) :] = drawn[trial, 0]  # not used, but must be finite
     log_n_orders = np.array([math.lgamma(k + 1) for k in n_items])
     return Orders(
         jnp.asarray(drawn),
@@ -146,15 +155,3 @@ def draw_orders(
         log_n_orders - np.log(n_used),
         jnp.asarray(np.arange(n_outputs) < (n_items + stops)[:, None]),
     )
-
-
-def _n_before_stop(choices: Int[np.ndarray, " outputs"]) -> int:
-    return int(np.argmin(choices > 0)) if np.any(choices == 0) else len(choices)
-
-
-def _orders_of(
-    items: Int[np.ndarray, " items"], most: int, rng: np.random.Generator
-) -> Int[np.ndarray, "orders items"]:
-    if math.factorial(len(items)) <= most:
-        return np.array(list(permutations(items)), np.int32)
-    return rng.permuted(np.tile(items, (most, 1)), axis=1)

@@ -1,15 +1,13 @@
 """eCMR and CMR3: plain CMR where emotion adds nothing, NumPy elsewhere, a distribution always."""
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
+from forward import likelihoods, one_list
 from model_examples import PARAMETERS
 from numpy_cmr import EPS, drift
 
-from jaxcmr.loss import MemorySearchLikelihoodFnGenerator
 from jaxcmr.models import cmr
-from jaxcmr.models.ecmr import USUAL_BOUNDS, make_cmr3_factory, make_factory
+from jaxcmr.models.ecmr import make_cmr3_factory, make_factory
 
 MODELS = {"eCMR": make_factory(), "CMR3": make_cmr3_factory()}
 EMOTION = {"source_drift_rate": 0.6, "emotion_scale": 2.5}
@@ -18,13 +16,6 @@ EMOTION = {"source_drift_rate": 0.6, "emotion_scale": 2.5}
 @pytest.fixture(params=MODELS)
 def factory(request):
     return MODELS[request.param]
-
-
-def nll(factory, data, parameters):
-    """Of each event, played forward in double precision."""
-    with jax.enable_x64(True):
-        generator = MemorySearchLikelihoodFnGenerator(factory, data)
-        return np.asarray(generator.nll_per_event(np.arange(len(data["recalls"])), parameters))
 
 
 @pytest.fixture(scope="module")
@@ -39,36 +30,25 @@ def test_scale_zero_is_plain_cmr(factory, data):
     """Where all items are emotional; at scale 2.5 it is another model. (Neutral items are learned
     with factor 1 at any scale, and are then supported by the source context.)"""
     emotional = {**data, "valence": np.ones_like(data["valence"])}
-    plain = nll(cmr.make_factory(), data, PARAMETERS)
-    ours = nll(factory, emotional, {**PARAMETERS, **EMOTION, "emotion_scale": 0.0})
+    plain = likelihoods(cmr.make_factory(), data, PARAMETERS)
+    ours = likelihoods(factory, emotional, {**PARAMETERS, **EMOTION, "emotion_scale": 0.0})
     np.testing.assert_allclose(ours, plain, rtol=1e-12)
-    mixed = nll(factory, data, {**PARAMETERS, **EMOTION})
+    mixed = likelihoods(factory, data, {**PARAMETERS, **EMOTION})
     assert np.abs(mixed - plain).max() > 0.01
 
 
-def test_neutral_lists_know_no_emotion(factory, data):
-    """Their likelihood is the same at any scale: only emotional items are scaled."""
+def test_neutral_lists_have_the_same_likelihood_at_any_scale(factory, data):
+    """Only the learning of emotional items is scaled."""
     neutral = {**data, "valence": np.zeros_like(data["valence"])}
-    values = [nll(factory, neutral, {**PARAMETERS, **EMOTION, "emotion_scale": s}) for s in (0, 9)]
+    values = [
+        likelihoods(factory, neutral, {**PARAMETERS, **EMOTION, "emotion_scale": scale})
+        for scale in (0, 9)
+    ]
     np.testing.assert_array_equal(*values)
 
 
-def tiny(rows, valence):
-    """Trials that study three items and recall `rows`."""
-    recalls = np.zeros((len(rows), 3), int)
-    for trial, row in enumerate(rows):
-        recalls[trial, : len(row)] = row
-    return {
-        "subject": np.ones((len(rows), 1), int),
-        "listLength": np.full((len(rows), 1), 3),
-        "pres_itemnos": np.tile([1, 2, 3], (len(rows), 1)),
-        "valence": np.tile(valence, (len(rows), 1)),
-        "recalls": recalls,
-    }
-
-
 def numpy_trial(p, sources, emphasis, recalls):
-    """Probability of each recall of a list of three, and of the stop after them."""
+    """Return the probability of each recall of a list of three."""
     temporal, source = np.eye(4)[0], np.eye(3)[0]
     mfc = np.hstack([np.zeros((3, 1)), (1 - p["learning_rate"]) * np.eye(3)])
     mcf, from_source = np.full((4, 3), p["shared_support"]), np.zeros((3, 3))
@@ -108,35 +88,20 @@ def test_a_trial_equals_numpy(model, valence, units, emphasis):
     learning without attention."""
     p = {**PARAMETERS, **EMOTION}
     sources = [np.zeros(3) if unit is None else np.eye(3)[unit] for unit in units]
-    ours = np.exp(-nll(MODELS[model], tiny([(3, 2, 1)], valence), p))[0]
+    data = {**one_list([1, 2, 3], [(3, 2, 1)]), "valence": np.array([valence])}
+    ours = likelihoods(MODELS[model], data, p)[0, :3]
     np.testing.assert_allclose(ours, numpy_trial(p, sources, emphasis, (3, 2, 1)), rtol=1e-9)
 
 
-@pytest.mark.slow  # the tests that walk the catalogue do the like
-def test_gradients_are_finite(x64, data):
-    """At random places, a third of their coordinates on a bound; items without a source among the
-    others."""
-    names = list(USUAL_BOUNDS)
-    generator = MemorySearchLikelihoodFnGenerator(make_cmr3_factory(), data)
-    loss = generator(np.arange(4), {}, names)
-    low, high = np.array(list(USUAL_BOUNDS.values())).T
-    rng = np.random.default_rng(2)
-    unit = rng.random((16, len(names)))
-    edge = rng.random(unit.shape)
-    unit = np.where(edge < 1 / 6, 0.0, np.where(edge > 5 / 6, 1.0, unit))
-    x = jnp.asarray(low + unit * (high - low))
-    values, slopes = jax.jit(jax.vmap(jax.value_and_grad(loss)))(x)
-    assert np.all(np.isfinite(values)) and np.all(np.isfinite(slopes))
-
-
-def test_parameters_codes_and_factories(factory, data):
-    """The usual bounds cover what it reads; codes are the user's; the same arguments give the same
-    factory; a field that the data lack is an error that names it."""
-    assert set(factory(data).parameter_names) == set(USUAL_BOUNDS)
+def test_codes_and_factories(data):
+    """Codes are the user's; the same arguments give the same factory; a field that the data lack is
+    an error that names it."""
     assert make_factory() is MODELS["eCMR"] and make_factory(emotional=2) is not MODELS["eCMR"]
     recoded = {**data, "mood": 5 + 2 * data["valence"]}
     own_codes = make_factory("mood", emotional=7, neutral=5)
     p = {**PARAMETERS, **EMOTION}
-    np.testing.assert_array_equal(nll(own_codes, recoded, p), nll(MODELS["eCMR"], data, p))
+    np.testing.assert_array_equal(
+        likelihoods(own_codes, recoded, p), likelihoods(MODELS["eCMR"], data, p)
+    )
     with pytest.raises(ValueError, match="no field 'mood'"):
         own_codes(data)

@@ -7,65 +7,43 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from conftest import quick_jit
-from model_examples import PARAMETERS
+from forward import as_floats, likelihoods, one_list, play
+from model_examples import PARAMETERS, random_parameters
 from numpy_cmr import EPS, drift
 
 from jaxcmr.components.semantic_cue import SemanticCueMaker
-from jaxcmr.loss import MemorySearchLikelihoodFnGenerator
 from jaxcmr.models import cmr
-from jaxcmr.models.positional_cmr import (
-    OUT_LIST_BOUNDS,
-    USUAL_BOUNDS,
-    make_factory,
-    make_out_list_factory,
-)
+from jaxcmr.models.positional_cmr import make_factory, make_out_list_factory
 from jaxcmr.models.semantic_cmr import make_factory as make_semantic_factory
 from jaxcmr.simulation import simulate_dataset
 
 OUT_LIST = {"out_list_rate": 0.4}
 
 
-def nll(factory, data, parameters, features=None):
-    """Of each event, played forward in double precision."""
-    with jax.enable_x64(True):
-        generator = MemorySearchLikelihoodFnGenerator(factory, data, features)
-        return np.asarray(generator.nll_per_event(np.arange(len(data["recalls"])), parameters))
-
-
-def lists(items, rows):
-    """Trials that study `items` and recall the study positions `rows`."""
-    recalls = np.zeros((len(rows), len(items)), int)
-    for trial, row in enumerate(rows):
-        recalls[trial, : len(row)] = row
-    return {
-        "subject": np.ones((len(rows), 1), int),
-        "listLength": np.full((len(rows), 1), len(items)),
-        "pres_itemnos": np.tile(items, (len(rows), 1)),
-        "recalls": recalls,
-    }
+@pytest.fixture(scope="module")
+def different(small_data):
+    """Six-item lists without repetitions, items numbered in any order; then three with padding."""
+    rng = np.random.default_rng(0)
+    items = np.array([rng.permutation(6) + 1 for _ in range(20)])
+    data = {**small_data, "pres_itemnos": items}
+    padded = one_list([0, 4, 0, 2, 5, 0], [(4, 2), (5, 4, 2), (2,)])
+    return {field: np.concatenate([data[field], padded[field]]) for field in padded}
 
 
 @pytest.mark.parametrize("make", [make_factory, make_out_list_factory])
 @pytest.mark.parametrize("parts", [{}, {"learn_after_context_update": False}])
-def test_without_repetitions_it_is_plain_cmr(make, parts, small_data):
-    """Event by event over whole trials, items numbered in any order, with padding before, between
-    and after them. Out-of-list context makes no difference there."""
-    rng = np.random.default_rng(0)
-    items = np.array([rng.permutation(6) + 1 for _ in range(20)])
-    data = {**small_data, "pres_itemnos": items}
-    plain = nll(cmr.make_factory(**parts), data, PARAMETERS)
-    ours = nll(make(**parts), data, {**PARAMETERS, **OUT_LIST})
-    np.testing.assert_allclose(ours, plain, rtol=1e-12)
-    padded = lists([0, 4, 0, 2, 5, 0], [(4, 2), (5, 4, 2), (2,)])
-    plain = nll(cmr.make_factory(**parts), padded, PARAMETERS)
-    ours = nll(make(**parts), padded, {**PARAMETERS, **OUT_LIST})
+def test_without_repetitions_it_is_plain_cmr(make, parts, different):
+    """Event by event over whole trials, with padding before, between and after items. Out-of-list
+    context makes no difference there."""
+    plain = likelihoods(cmr.make_factory(**parts), different, PARAMETERS)
+    ours = likelihoods(make(**parts), different, {**PARAMETERS, **OUT_LIST})
     np.testing.assert_allclose(ours, plain, rtol=1e-12)
 
 
-def test_whole_trials_at_once_only_without_repetitions(small_data):
-    """Then they are plain CMR's; with repetitions there is no closed form."""
+def test_only_lists_without_repetitions_have_a_closed_form(small_data):
+    """Then it is that of plain CMR."""
     assert make_factory()(small_data).replay(small_data) is not None
-    repeats = lists([1, 2, 1], [(2,)])
+    repeats = one_list([1, 2, 1], [(2,)])
     assert make_factory()(repeats).replay(repeats) is None
     assert make_out_list_factory()(small_data).replay(small_data) is None
 
@@ -76,12 +54,12 @@ def test_all_recalls_of_a_list_sum_to_one(make, items):
     """Over every order of every subset of its different items."""
     first = [items.index(item) + 1 for item in sorted(set(items))]
     rows = [order for n in range(len(first) + 1) for order in permutations(first, n)]
-    events = nll(make(), lists(items, rows), {**PARAMETERS, **OUT_LIST})
-    np.testing.assert_allclose(np.exp(-events.sum(1)).sum(), 1, rtol=1e-12)
+    events = likelihoods(make(), one_list(items, rows), {**PARAMETERS, **OUT_LIST})
+    np.testing.assert_allclose(events.prod(1).sum(), 1, rtol=1e-12)
 
 
 def numpy_trial(p, items, recalls, out_list_rate=0.0):
-    """Probability of each recalled item of `recalls`. Rows are study positions."""
+    """Return the probability of each item of `recalls`. Rows of matrices are study positions."""
     n = len(items)
     context = np.eye(2 * n + 1)[0]
     mfc = np.zeros((n, 2 * n + 1))
@@ -115,26 +93,34 @@ def test_a_trial_with_repetitions_equals_numpy():
     """Item 2, studied at positions 1, 3 and 6, is recalled second. Catches one of its events left
     recallable, a mean that is not weighted, and a repetition that uses an earlier event's unit."""
     items = [2, 1, 2, 4, 3, 2]
-    data = lists(items, [(4, 3, 2, 5)])
+    data = one_list(items, [(4, 3, 2, 5)])
     recalled = (4, 2, 1, 3)
-    ours = np.exp(-nll(make_factory(), data, PARAMETERS))[0, :4]
+    ours = likelihoods(make_factory(), data, PARAMETERS)[0, :4]
     np.testing.assert_allclose(ours, numpy_trial(PARAMETERS, items, recalled), rtol=1e-9)
-    out_list = np.exp(-nll(make_out_list_factory(), data, {**PARAMETERS, **OUT_LIST}))[0, :4]
+    out_list = likelihoods(make_out_list_factory(), data, {**PARAMETERS, **OUT_LIST})[0, :4]
     expected = numpy_trial(PARAMETERS, items, recalled, 0.4)
     np.testing.assert_allclose(out_list, expected, rtol=1e-9)
     assert np.abs(expected - ours).max() > 0.005
-    at_zero = nll(make_out_list_factory(), data, {**PARAMETERS, "out_list_rate": 0.0})
-    np.testing.assert_allclose(np.exp(-at_zero)[0, :4], ours, rtol=1e-12)
+    at_zero = likelihoods(make_out_list_factory(), data, {**PARAMETERS, "out_list_rate": 0.0})
+    np.testing.assert_allclose(at_zero[0, :4], ours, rtol=1e-12)
+
+
+@quick_jit
+def contexts_after_each_study_event(factory, items, parameters):
+    model, states = factory.create_trial_model(0, parameters), []
+    for item in items:
+        model = model.experience(item)
+        states.append(model.events.context.state)
+    return states
 
 
 def test_a_repetition_out_of_the_list_by_hand():
     """An item studied twice, encoding drift 0.6, half out of the list: context is first (0.8, 0.6)
     in start and unit 1; then 0.8 of that, with 0.6 x 0.707 each in unit 2 and its fresh unit 4."""
     p = {**PARAMETERS, "encoding_drift_rate": 0.6, "out_list_rate": 0.5}
-    model = make_out_list_factory()(lists([1, 1], [(1,)])).create_trial_model(jnp.array(0), p)
-    first = model.experience(jnp.array(1))
-    np.testing.assert_allclose(first.events.context.state, [0.8, 0.6, 0, 0, 0], rtol=1e-6)
-    second = first.experience(jnp.array(1)).events.context.state
+    factory = make_out_list_factory()(one_list([1, 1], [(1,)]))
+    first, second = contexts_after_each_study_event(factory, jnp.array([1, 1]), p)
+    np.testing.assert_allclose(first, [0.8, 0.6, 0, 0, 0], rtol=1e-6)
     half = 0.6 * np.sqrt(0.5)
     np.testing.assert_allclose(second, [0.64, 0.48, half, 0, half], rtol=1e-6)
 
@@ -146,48 +132,58 @@ def test_cues_see_study_events(small_data):
     items = np.array([rng.permutation(6) + 1 for _ in range(20)])
     data = {**small_data, "pres_itemnos": items, "pres_itemids": items}
     p = {**PARAMETERS, "semantic_scale": 1.5}
-    ours = nll(make_factory(cues=(SemanticCueMaker(),)), data, p, features)
-    np.testing.assert_allclose(ours, nll(make_semantic_factory(), data, p, features), rtol=1e-12)
+    ours = likelihoods(make_factory(cues=(SemanticCueMaker(),)), data, p, features)
+    expected = likelihoods(make_semantic_factory(), data, p, features)
+    np.testing.assert_allclose(ours, expected, rtol=1e-12)
 
 
-@pytest.mark.slow  # the tests that walk the catalogue do the like
-def test_gradients_are_finite_and_right(x64):
-    """At random places, a third of their coordinates on a bound; inside, in double precision, they
-    equal finite differences: catches a weight whose slope is lost."""
-    names = list(OUT_LIST_BOUNDS)
-    data = lists([2, 1, 2, 4, 1], [(4, 3, 2), (2, 1, 4), (1,), (3, 4)])
-    generator = MemorySearchLikelihoodFnGenerator(make_out_list_factory(), data)
-    loss = generator(np.arange(4), {}, names)
-    low, high = np.array(list(OUT_LIST_BOUNDS.values())).T
-    rng = np.random.default_rng(2)
-    unit = rng.random((16, len(names)))
-    edge = rng.random(unit.shape)
-    unit = np.where(edge < 1 / 6, 0.0, np.where(edge > 5 / 6, 1.0, unit))
-    inside = np.array([[{**PARAMETERS, **OUT_LIST}[name] for name in names]])
-    step = 1e-6 * np.eye(len(names))
-    x = np.concatenate([low + unit * (high - low), inside, inside + step, inside - step])
-    values, slopes = quick_jit(jax.vmap(jax.value_and_grad(loss)))(jnp.asarray(x))
-    assert np.all(np.isfinite(values)) and np.all(np.isfinite(slopes))
+@quick_jit
+def slopes_of_sets(factory, choices, parameters):
+    """Return the log-likelihood of `choices` in a list with repetitions, and its gradient."""
+
+    def log_likelihood(parameters):
+        rows = play(factory, 0, jnp.array([2, 1, 2, 4, 1]), choices, parameters)
+        return jnp.sum(jnp.log(jnp.take_along_axis(rows, choices[:, None], axis=1)))
+
+    return jax.vmap(jax.value_and_grad(log_likelihood))(parameters)
+
+
+@pytest.mark.parametrize("x64", [pytest.param(False, marks=pytest.mark.full), True], indirect=True)
+def test_gradients_are_finite_and_right_with_repetitions(x64):
+    """At random parameters, edges of the bounds included; inside, in double precision, they equal
+    finite differences: catches a weight whose gradient is lost."""
+    data = one_list([2, 1, 2, 4, 1], [(4, 3, 2)])
+    factory, choices = make_out_list_factory()(data), jnp.array([4, 2, 1, 0])
+    inside = {**PARAMETERS, **OUT_LIST}
+    random = random_parameters("out_list_cmr", 16, seed=2)
+    step = {name: 1e-6 * row for name, row in zip(random, np.eye(len(random)), strict=True)}
+    sets = {
+        name: np.concatenate([random[name], [value], value + step[name], value - step[name]])
+        for name, value in ((name, inside[name]) for name in random)
+    }
+    values, slopes = slopes_of_sets(factory, choices, as_floats(sets))
+    assert np.all(np.isfinite(values))
+    assert all(np.all(np.isfinite(slope)) for slope in slopes.values())
+    assert np.any(slopes["out_list_rate"] != 0)
     if x64:
-        above, below = values[17:].reshape(2, -1)
-        np.testing.assert_allclose(slopes[16], (above - below) / 2e-6, rtol=1e-5, atol=1e-6)
+        above, below = np.asarray(values)[17:].reshape(2, -1)
+        found = [slopes[name][16] for name in random]
+        np.testing.assert_allclose(found, (above - below) / 2e-6, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.full
 def test_simulated_recalls_repeat_no_item():
     """And give a repeated item's first position."""
-    data = lists([2, 1, 2, 4, 1], [()] * 50)
+    data = one_list([2, 1, 2, 4, 1], [()] * 50)
     recalls = simulate_dataset(make_factory(), data, PARAMETERS)["recalls"]
     assert set(np.unique(recalls)) == {0, 1, 2, 4}
     assert all(len(set(row[row > 0])) == np.sum(row > 0) for row in recalls)
 
 
-def test_parameters_errors_and_factories():
-    """The usual bounds cover what is read; the same arguments give the same factory; item numbers
-    that have no outcome are refused."""
-    data = lists([1, 1, 2], [(1,)])
-    assert set(make_factory()(data).parameter_names) == set(USUAL_BOUNDS)
-    assert set(make_out_list_factory()(data).parameter_names) == set(OUT_LIST_BOUNDS)
+def test_the_same_arguments_give_the_same_factory():
     assert make_factory() is make_factory() and make_out_list_factory() is make_out_list_factory()
+
+
+def test_item_numbers_without_an_outcome_are_errors():
     with pytest.raises(ValueError, match=r"longest list has 3 items.* up to 7"):
-        make_factory()(lists([1, 7, 2], [(1,)]))
-    assert len(make_factory()(data).create_trial_model(0, PARAMETERS).outcome_probabilities()) == 4
+        make_factory()(one_list([1, 7, 2], [(1,)]))

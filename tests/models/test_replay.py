@@ -8,7 +8,7 @@ import pytest
 from conftest import quick_jit
 
 from jaxcmr.loss import MemorySearchLikelihoodFnGenerator
-from jaxcmr.loss.sequence_likelihood import ReplayedLikelihood, SequenceLikelihood
+from jaxcmr.loss.sequence_likelihood import ReplayedLikelihood
 from jaxcmr.models import MODELS, usual_bounds
 from jaxcmr.models.cmr import make_factory
 
@@ -56,7 +56,7 @@ def both(data, trials=None, **parts):
     """The loss as the generator makes it, and event by event."""
     generator = MemorySearchLikelihoodFnGenerator(make_factory(**parts), data, None)
     trials = np.arange(len(data["recalls"])) if trials is None else trials
-    return generator(trials, {}, NAMES), SequenceLikelihood(generator.trial_sets(trials, {}, NAMES))
+    return generator(trials, {}, NAMES), generator.by_event(trials, {}, NAMES)
 
 
 @pytest.mark.parametrize("after", [True, False])
@@ -80,7 +80,7 @@ def test_other_parts_and_fixed_parameters_have_a_closed_form_too(name):
         generator = MemorySearchLikelihoodFnGenerator(MODELS[name], EVERY_SHAPE, None)
         trials = np.arange(len(EVERY_SHAPE["recalls"]))
         fast = generator(trials, {}, names)
-        plain = SequenceLikelihood(generator.trial_sets(trials, {}, names))
+        plain = generator.by_event(trials, {}, names)
         assert isinstance(fast, ReplayedLikelihood)
         unit = np.random.default_rng(4).random((len(names), 100))
         x = jnp.asarray(low + unit * (high - low))
