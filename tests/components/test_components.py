@@ -9,6 +9,7 @@ from jaxcmr.components import (
     PositionalTermination,
     PowerChoice,
     RecallState,
+    SupportRatioTermination,
     TemporalContext,
     context_to_item,
     item_to_context,
@@ -55,7 +56,7 @@ def test_linear_memory_adds_outer_products():
 
 
 def test_memories_before_study():
-    """By MODELS' definition, for two items and three context units (start first)."""
+    """For two items and three context units (start first)."""
     np.testing.assert_allclose(
         item_to_context(2, {"learning_rate": 0.3}).state, [[0, 0.7, 0], [0, 0, 0.7]], rtol=1e-6
     )
@@ -72,7 +73,7 @@ def test_power_choice():
 
 
 @pytest.mark.parametrize("sensitivity", [0.0, 1e-16, 1.0, 100.0])
-def test_power_choice_gives_everyone_a_chance(sensitivity, x64):
+def test_power_choice_gives_every_item_a_chance(sensitivity, x64):
     """Shares sum to one and every recallable item has some, without support or beside a giant."""
     choice = PowerChoice(jnp.asarray(sensitivity))
     for support in ([0.0, 0.0, 0.0], [0.0, 1e-30, 1e30], [1.0, 1.0, 1.0]):
@@ -80,6 +81,18 @@ def test_power_choice_gives_everyone_a_chance(sensitivity, x64):
         assert np.all(shares > 0)
         np.testing.assert_allclose(shares.sum(), 1, rtol=1e-6)
     assert choice(jnp.ones(3), jnp.zeros(3, bool)).tolist() == [0, 0, 0]
+
+
+def test_support_ratio_termination():
+    """0.1 + exp(-2 (3 + 1) / 4) after recall of the item with support 4; 0.1 before any."""
+    stop = SupportRatioTermination(jnp.array(0.1), jnp.array(2.0))
+    support = jnp.array([4.0, 3.0, 1.0, 9.0])  # the last was not studied
+    none, first = jnp.zeros(4, bool), jnp.array([True, False, False, False])
+    to_come = jnp.array([False, True, True, False])
+    later = stop(RecallState(jnp.array(1), to_come, first, support))
+    np.testing.assert_allclose(later, 0.1 + np.exp(-2.0), rtol=1e-6)
+    start = stop(RecallState(jnp.array(0), to_come | first, none, support))
+    np.testing.assert_allclose(start, 0.1, rtol=1e-6)
 
 
 def test_positional_termination():

@@ -6,22 +6,16 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from conftest import quick_jit
+from forward import as_floats, play, play_one
 from numpy_cmr import event_probabilities
 
-from jaxcmr import simulation
 from jaxcmr.components import InstanceMemory, instance_context_to_item, instance_item_to_context
 from jaxcmr.models.cmr import make_factory
-
-study = eqx.filter_jit(simulation.study)
 
 DATASET = {"listLength": np.array([[5]]), "pres_itemnos": np.arange(1, 6)[None]}
 MAKE = make_factory(mfc=instance_item_to_context, mcf=instance_context_to_item)
 LINEAR = {"mfc_trace_sensitivity": 1.0, "mcf_trace_sensitivity": 1.0}
 SUPPORT = {"item_support": 5.0, "shared_support": 2.0}
-
-
-def studied(parameters, items):
-    return study(MAKE(DATASET).create_trial_model(0, parameters), jnp.asarray(items))
 
 
 def test_one_trace_by_hand():
@@ -39,19 +33,19 @@ def test_one_trace_by_hand():
 def test_sensitivity_one_is_the_linear_memory(items, parameters):
     """A whole trial of CMR, event by event, against the matrices of the NumPy model; lists with
     padding and with repeats. Catches a trace lost, overwritten, or stored with the wrong rate."""
-    recalls = [i for i in (2, 4, 1) if i in items]
+    recalls = [item for item in (2, 4, 1) if item in items]
+    recalls += [0] * (4 - len(recalls))
     with jax.enable_x64(True):
-        model = studied({**parameters, **LINEAR}, items)
-        oracle = event_probabilities(parameters, 5, [i for i in items if i], [*recalls, 0])
-        for choice, expected in zip([*recalls, 0], oracle, strict=True):
-            np.testing.assert_allclose(model.outcome_probabilities(), expected, rtol=1e-9)
-            model = model.retrieve(jnp.array(choice))
+        ours = play_one(MAKE(DATASET), 0, items, recalls, {**parameters, **LINEAR})
+    oracle = event_probabilities(parameters, 5, [item for item in items if item], recalls)
+    np.testing.assert_allclose(ours, oracle, rtol=1e-9)
 
 
-@pytest.mark.parametrize("sensitivity", [0.0, 0.3, 2.5, 7.0])
+@pytest.mark.parametrize("sensitivity", [0.0, 0.3, 7.0])
+@pytest.mark.parametrize("x64", [pytest.param(False, marks=pytest.mark.full), True], indirect=True)
 def test_it_equals_numpy(sensitivity, x64):
-    """Before study as MODELS' section 1 has it, then three associations, written as a loop over a
-    list of traces. No trace that has nothing in common with the probe counts, even at 0."""
+    """Before study as in the linear memory, then three associations, written as a loop over a list
+    of traces. A trace that has nothing in common with the probe never counts, even at 0."""
     rng = np.random.default_rng(0)
     memory = instance_context_to_item(3, {**SUPPORT, "mcf_trace_sensitivity": sensitivity})
     traces = [
@@ -74,7 +68,7 @@ def test_it_equals_numpy(sensitivity, x64):
 
 def test_padding_takes_no_room():
     """Any number of zero patterns, at either end, leave every leaf as it is; the room that is left
-    then holds what is studied."""
+    then holds the next trace."""
     memory = plain = InstanceMemory.from_rows(jnp.eye(2), 1, jnp.array(1.0))
     pattern, nothing, rate = jnp.array([0.6, 0.8]), jnp.zeros(2), jnp.array(0.5)
     for _ in range(3):
@@ -86,48 +80,54 @@ def test_padding_takes_no_room():
 
 
 def test_a_trace_too_many_is_not_lost_silently():
-    """Beyond its room the memory answers NaN: a loss that shows it, not a list half learned."""
+    """Beyond its room the memory returns NaN, which a loss shows."""
     memory = InstanceMemory.from_rows(jnp.eye(2), 1, jnp.array(1.0))
     for _ in range(2):
         memory = memory.associate(jnp.ones(2), jnp.ones(2), jnp.array(1.0))
     assert np.all(np.isnan(memory.probe(jnp.ones(2))))
 
 
-@pytest.mark.parametrize("sensitivity", [0.0, 0.5, 1.0, 3.0])
-def test_gradient_is_finite_and_right(sensitivity, parameters, x64):
-    """Of a recall's log-probability, where many traces resemble the probe by exactly 0, whose slope
-    is infinite below exponent 1. In double precision it equals finite differences."""
-    values = {**parameters, "mfc_trace_sensitivity": 1.5, "mcf_trace_sensitivity": sensitivity}
+@quick_jit
+def slopes_of_sets(factory, parameters):
+    """Return the negative log-likelihood of a recall of 2 and then 3, and its gradient, by set."""
 
-    def nll(values):
-        model = studied(values, [1, 2, 3, 0, 0]).retrieve(jnp.array(2))
-        return -jnp.log(model.outcome_probability(jnp.array(3)))
+    def nll(parameters):
+        rows = play(factory, 0, jnp.array([1, 2, 3, 0, 0]), jnp.array([2, 3]), parameters)
+        return -jnp.log(rows[1, 3])
 
-    values = {name: jnp.asarray(value, float) for name, value in values.items()}
-    slope = quick_jit(jax.value_and_grad(nll))
-    _, jac = slope(values)
-    assert all(np.isfinite(part) for part in jac.values())
-    if x64 and sensitivity > 0:
-        for name in ("mcf_trace_sensitivity", "encoding_drift_rate"):
-            up, down = ({**values, name: values[name] + step} for step in (1e-6, -1e-6))
-            difference = (slope(up)[0] - slope(down)[0]) / 2e-6
-            np.testing.assert_allclose(jac[name], difference, rtol=1e-5, atol=1e-7)
+    return jax.vmap(jax.value_and_grad(nll))(parameters)
 
 
-def test_jit_and_vmap_change_nothing(parameters):
-    """A batch of sensitivities gives each its own probabilities: the last as if alone."""
-    sensitivities = jnp.array([0.5, 1.0, 4.0])
+@pytest.mark.parametrize("x64", [pytest.param(False, marks=pytest.mark.full), True], indirect=True)
+def test_gradients_are_finite_and_right(parameters, x64):
+    """Where many traces resemble the probe by exactly 0, at which the gradient is infinite below
+    exponent 1. In double precision it equals finite differences."""
+    sensitivities = np.array([0.0, 0.5, 1.0, 3.0])
+    own = {"mfc_trace_sensitivity": 1.5, "mcf_trace_sensitivity": sensitivities}
+    sets = {name: np.broadcast_to(v, 4) for name, v in {**parameters, **own}.items()}
+    moved, step = ("mcf_trace_sensitivity", "encoding_drift_rate"), 1e-6
+    signs = np.repeat([0.0, step, -step, 0.0, 0.0], 4), np.repeat([0.0, 0, 0, step, -step], 4)
+    sets = {name: np.tile(values, 5) for name, values in sets.items()}
+    sets |= {name: sets[name] + sign for name, sign in zip(moved, signs, strict=True)}
+    values, slopes = slopes_of_sets(MAKE(DATASET), as_floats(sets))
+    assert all(np.all(np.isfinite(slope[:4])) for slope in slopes.values())
+    if x64:
+        of_set = np.asarray(values).reshape(5, 4)[
+            :, 1:
+        ]  # above 0, where differences have two sides
+        for name, (above, below) in zip(moved, (of_set[1:3], of_set[3:5]), strict=True):
+            difference = (above - below) / (2 * step)
+            np.testing.assert_allclose(slopes[name][1:4], difference, rtol=1e-5, atol=1e-7)
 
-    def outcomes(sensitivity):
-        own = {"mfc_trace_sensitivity": 1.0, "mcf_trace_sensitivity": sensitivity}
-        return studied({**parameters, **own}, [1, 2, 3, 4, 5]).outcome_probabilities()
 
-    batched = jax.jit(jax.vmap(outcomes))(sensitivities)
-    np.testing.assert_allclose(batched[2], outcomes(sensitivities[2]), rtol=1e-4)
-    assert np.all(np.ptp(np.asarray(batched)[:, 1:], axis=0) > 1e-3)
+def test_sensitivity_changes_recall(parameters):
+    """Of context-to-item traces, it changes which items are recalled; of item-to-context traces,
+    nothing, while an item is a single unit."""
 
+    def first_outcomes(**sensitivity):
+        values = {**parameters, **LINEAR, **sensitivity}
+        return play_one(MAKE(DATASET), 0, [1, 2, 3, 4, 5], [1, 2, 3, 0], values)[0]
 
-def test_parameter_names():
-    """A fitter learns of both sensitivities and of what the memories before study read."""
-    names = MAKE(DATASET).parameter_names
-    assert {*LINEAR, *SUPPORT, "learning_rate"} <= set(names)
+    plain = first_outcomes()
+    assert np.max(np.abs(first_outcomes(mcf_trace_sensitivity=4.0) - plain)) > 1e-3
+    np.testing.assert_allclose(first_outcomes(mfc_trace_sensitivity=4.0), plain, rtol=1e-4)

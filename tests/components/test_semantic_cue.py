@@ -71,7 +71,7 @@ def test_multiplicative_by_hand():
 
 def test_multiplied_into_an_exponential_choice():
     """The same weights, of strengths exp(2 a / T): with T = 2 and supports 1 and 3, 0.25 e to
-    0.04 e^3. What resembles nothing has the least strength there is."""
+    0.04 e^3. An item without similarity has the least strength that the rule gives."""
     weights = after(cue_of("multiplicative", 2.0), 2).log_weights()
     choice = ExponentialChoice(jnp.array(2.0))
     found = choice(jnp.array([1.0, 2, 3]), jnp.array([True, False, True]), weights)
@@ -82,9 +82,9 @@ def test_multiplied_into_an_exponential_choice():
     np.testing.assert_allclose(found, [0, 1, np.exp(-61)], rtol=1e-5)
 
 
-def test_what_resembles_nothing_is_chosen_by_chance():
+def test_items_without_similarity_are_chosen_by_chance():
     """Item 3 alone is unlike the last one: it has only the floor; with all unlike, all are equal,
-    whatever their support."""
+    weak or strong."""
     cue = after(cue_of("multiplicative", 2.0), 1)
     found = shares(cue, 4.0, jnp.array([1.0, 2, 30]), jnp.array([False, True, True]))
     np.testing.assert_allclose(found, [0, 1, 2.0**-23], rtol=1e-5)
@@ -93,8 +93,8 @@ def test_what_resembles_nothing_is_chosen_by_chance():
 
 
 def test_associative_is_what_the_memory_would_give(x64):
-    """Support equals that of an M_CF to which s C was added, whatever context; the start unit adds
-    nothing, nor do units beyond those of items."""
+    """Support equals that of an M_CF to which s C was added, in a random context; the start unit
+    adds nothing, nor do units beyond those of items."""
     rng = np.random.default_rng(0)
     memory, context = rng.random((6, 3)), rng.random(6)
     grown = memory.copy()
@@ -126,7 +126,7 @@ def test_there_is_no_cue_before_the_first_recall(rule):
 
 
 def test_multiplicative_is_exact_in_range(x64):
-    """Shares are as a^t C^s, reckoned in logarithms, for sensitivities from 1e-6 to 100 and scales
+    """Shares are as a^t C^s, computed in logarithms, for sensitivities from 1e-6 to 100 and scales
     from 0 to 100, also where an item no longer recallable is by far the most similar. Catches
     powers that underflow and leave a choice by chance."""
     rng = np.random.default_rng(1)
@@ -208,8 +208,8 @@ def test_wrong_names_fail_early():
         SemanticCueMaker("adding")
 
 
-def test_makers_alike_are_equal():
-    """So that factories are shared; a maker of another kind is another, whatever it holds."""
+def test_makers_with_equal_arguments_are_equal():
+    """So that factories are shared; a maker of another kind is never equal."""
     assert SemanticCueMaker() == SemanticCueMaker("additive", "pres_itemids")
     assert hash(SemanticCueMaker()) == hash(SemanticCueMaker("additive"))
     assert SemanticCueMaker() != SemanticCueMaker("associative")

@@ -45,7 +45,7 @@ def test_a_trial_by_hand():
     np.testing.assert_allclose(support, context @ learned, rtol=1e-6)
 
 
-def test_a_neutral_item_leaves_the_mood():
+def test_a_neutral_item_leaves_source_context_unchanged():
     """Without a source, studied or recalled, it moves source context not at all, where drift by a
     zero input would shrink it; it still learns to be supported by that context, with factor 1."""
     cue = cue_of(CMR3).experience(ITEM[1], jnp.array(1.0))
@@ -64,7 +64,7 @@ def test_sources_have_units_of_their_own():
 
 
 def test_padding_and_stopping_change_nothing():
-    """An item that is none, whenever."""
+    """Neither during study nor during recall."""
     cue = cue_of(ECMR).experience(ITEM[1], jnp.array(2.0))
     assert eqx.tree_equal(cue.experience(jnp.zeros(3), jnp.array(2.0)), cue)
     assert eqx.tree_equal(cue.retrieve(jnp.zeros(3)), cue)
@@ -79,8 +79,8 @@ def test_scale_zero_leaves_emotional_items_without_support():
 
 
 def test_padding_has_no_code():
-    """Whatever stands where nothing was presented, it is not taken for an item's code, nor found
-    unknown; nor is 0, where 0 is the code of a source and where it is none."""
+    """A value where nothing was presented is neither taken for an item's code nor found unknown;
+    nor is 0, whether or not 0 is the code of a source."""
     data = {"listLength": [[3]], "pres_itemnos": np.array([[2, 1, 0]])}
     for codes in ([1, 0], [1, 2]):
         maker = SourceCueMaker("valence", tuple(codes))
@@ -98,14 +98,14 @@ def test_wrong_data_fails_early():
         SourceCueMaker("valence", (1, 0), (1,))
 
 
-def test_makers_alike_are_equal():
+def test_makers_with_equal_arguments_are_equal():
     """So that factories are shared."""
     twin = SourceCueMaker("valence", (-1, 1), (0,), (-1, 1))
     assert twin == CMR3 and hash(twin) == hash(CMR3) and CMR3 != ECMR
 
 
 @pytest.mark.parametrize("code", [2**32, 2**63])
-def test_long_codes_are_not_taken_for_short_ones(code):
+def test_long_codes_are_not_truncated(code):
     """2**32 is 0 in 32 bits: neutral, which it is not."""
     data = {
         "subject": np.zeros((1, 1), int),

@@ -7,14 +7,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from conftest import PARAMETERS
+from conftest import quick_jit
+from forward import as_floats, play_one
+from model_examples import PARAMETERS
 from numpy_cmr import EPS, drift
 
-from jaxcmr import simulation
 from jaxcmr.models import cru
-from jaxcmr.models.confusable_cru import USUAL_BOUNDS, make_factory
-
-study = eqx.filter_jit(simulation.study)
+from jaxcmr.models.confusable_cru import make_factory
+from jaxcmr.simulation import study
 
 DISTANCES = np.array([[0, 2, 4, 0.5], [1, 0, 2, 3], [1, 1.5, 0, 1], [0.5, 3, 1, 0]])
 DATASET = {"listLength": np.array([[6]]), "pres_itemids": np.array([[1, 2, 3, 0, 0, 0]])}
@@ -23,14 +23,27 @@ VALUES = {**PARAMETERS, **SLIPS}
 NOT_CRU = ("feature_to_context", "pre_experimental", "primacy", "start_drift")
 
 
-def studied(values, items, *on, distances=DISTANCES):
+def along(values, items, typed, *on, distances=DISTANCES):
+    """Return outcome probabilities before each letter of `typed`."""
     factory = make_factory(*on)(DATASET, distances)
-    return study(factory.create_trial_model(jnp.array(0), values), jnp.asarray(items))
+    return play_one(factory, 0, items, typed, values)
+
+
+@quick_jit
+def study_letters(factory, values, items):
+    return study(factory.create_trial_model(0, values), items)
+
+
+def studied(values, items):
+    """Return the model after study."""
+    return study_letters(make_factory()(DATASET, DISTANCES), as_floats(values), jnp.asarray(items))
 
 
 def numpy_outcomes(p, items, typed, distances):
-    """Outcome probabilities before each event, stop first, by loops over letters; CMR's parameters
-    all in use."""
+    """Return outcome probabilities before each event, stopping first, by loops over letters.
+
+    All parameters of CMR are in use.
+    """
     n = len(distances)
     context, start = np.eye(n + 1)[0], np.eye(n + 1)[0]
     mfc = (1 - p["learning_rate"]) * np.eye(n, n + 1, k=1)
@@ -70,8 +83,8 @@ def test_slip_matrix_by_hand():
 
 def test_a_letter_studied_again_slips_as_it_did_last():
     """Event 2 sets the row of event 0 anew: catches a row that is set once, or mixed."""
-    again = studied(VALUES, [1, 2, 1]).slips
-    later = studied({**VALUES, "item_sensitivity_max": 1.5 * 0.7**2}, [1]).slips
+    again = studied(VALUES, [1, 2, 1, 0, 0]).slips
+    later = studied({**VALUES, "item_sensitivity_max": 1.5 * 0.7**2}, [1, 0, 0, 0, 0]).slips
     np.testing.assert_allclose(again[0], later[0], rtol=1e-5)
 
 
@@ -86,43 +99,33 @@ def test_a_letter_studied_again_slips_as_it_did_last():
 )
 def test_outcomes_equal_numpy(items, typed):
     """Before every event, in double precision: letters studied twice, typed twice, never studied.
-    Catches learning after the context update, a letter that leaves, context that follows what was
-    typed and not what was meant."""
+    Catches learning after the context update, a letter that leaves, context that follows the letter
+    typed instead of the one meant."""
+    padded = [*items, *[0] * (4 - len(items))], [*typed, *[0] * (5 - len(typed))]
     with jax.enable_x64(True):
-        model = studied(VALUES, items, *NOT_CRU)
-        for choice, expected in zip(
-            typed, numpy_outcomes(VALUES, items, typed, DISTANCES), strict=True
-        ):
-            np.testing.assert_allclose(model.outcome_probabilities(), expected, rtol=1e-9)
-            model = model.retrieve(jnp.array(choice))
+        ours = along(VALUES, *padded, *NOT_CRU)
+    expected = numpy_outcomes(VALUES, items, typed, DISTANCES)
+    np.testing.assert_allclose(ours[: len(typed)], expected, rtol=1e-9)
 
 
-def test_context_follows_what_was_meant():
+def test_context_follows_the_letter_that_was_meant():
     """Letter 4 was not studied and resembles letter 1, whose turn it is: typing it is recalling 1.
     Typing 0 ends recall."""
-    model = studied(VALUES, [1, 2, 3])
-    meant = eqx.tree_equal(model.retrieve(jnp.array(4)).memory, model.memory.retrieve(jnp.array(1)))
-    assert meant
-    stopped = model.retrieve(jnp.array(0))
-    np.testing.assert_array_equal(stopped.outcome_probabilities(), [1, 0, 0, 0, 0])
+
+    @quick_jit
+    def memories(model, typed, meant):
+        return model.retrieve(typed).memory, model.memory.retrieve(meant)
+
+    model = studied(VALUES, [1, 2, 3, 0, 0])
+    assert eqx.tree_equal(*memories(model, jnp.array(4), jnp.array(1)))
+    rows = along(VALUES, [1, 2, 3, 0], [0, 4, 0, 0, 0])
+    np.testing.assert_array_equal(rows[1], [1, 0, 0, 0, 0])
 
 
-def test_outcomes_sum_to_one_and_all_letters_have_a_chance(x64):
-    """Under CRU's own values and random others, edges included; one by one they agree. No support
-    and no resemblance leave a letter the floor of the choice."""
-    rng = np.random.default_rng(0)
-    low, high = np.array(list(USUAL_BOUNDS.values())).T
-    for _ in range(10):
-        is_edge = rng.random(len(low)) < 0.3
-        unit = np.where(is_edge, rng.integers(0, 2, len(low)), rng.random(len(low)))
-        model = studied(dict(zip(USUAL_BOUNDS, low + unit * (high - low), strict=True)), [3, 1, 3])
-        for choice in rng.integers(1, 5, 4):
-            outcomes = model.outcome_probabilities()
-            assert np.all(outcomes[1:] > 0)
-            np.testing.assert_allclose(outcomes.sum(), 1, rtol=1e-6)
-            single = [float(model.outcome_probability(jnp.array(i))) for i in range(5)]
-            np.testing.assert_array_equal(single, outcomes)
-            model = model.retrieve(jnp.array(choice))
+def test_all_letters_have_a_chance():
+    """Typed or not: without support or resemblance, that of the floor of the choice."""
+    rows = along(VALUES, [3, 1, 3, 0], [3, 3, 1, 2, 0])
+    assert np.all(rows[:, 1:] > 0)
 
 
 def test_without_slips_it_is_serial_cru():
@@ -130,56 +133,30 @@ def test_without_slips_it_is_serial_cru():
     all letters recallable, as often as one likes."""
     letters = {**DATASET, "listLength": np.array([[4]])}
     plain = cru.make_factory(learn_after_context_update=False, allow_repeated_recalls=True)(letters)
-    memory = study(plain.create_trial_model(0, VALUES), jnp.array([2, 3, 1]))
-    memory = replace(memory, recallable=jnp.ones(4, bool))
+
+    @quick_jit
+    def recall(factory, items, choices):
+        model = study(factory.create_trial_model(0, VALUES), items)
+        model = replace(model, recallable=jnp.ones(4, bool))
+        rows = []
+        for choice in choices:
+            rows.append(model.outcome_probabilities())
+            model = model.retrieve(choice)
+        return jnp.stack(rows)
+
+    expected = recall(plain, jnp.array([2, 3, 1]), jnp.array([2, 3, 3, 4]))
     values = {**VALUES, "item_sensitivity_max": 1e6, "item_sensitivity_decrease": 1.0}
-    model = studied(values, [2, 3, 1])
-    for choice in jnp.array([2, 3, 3, 4]):
-        np.testing.assert_array_equal(model.outcome_probabilities(), memory.outcome_probabilities())
-        memory, model = memory.retrieve(choice), model.retrieve(choice)
+    found = along(values, [2, 3, 1, 0], [2, 3, 3, 4, 0])[:4]
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
 
 
 def test_letters_at_no_distance_are_typed_alike():
     """Letters 1 and 4 are the same to the eye, and 1 was studied: each has half of its chance, but
     for the floor that 4 has of its own."""
     same = np.array([[0, 9, 9, 0.0], [9, 0, 9, 9], [9, 9, 0, 9], [0, 9, 9, 0]])
-    outcomes = studied({**VALUES, "item_sensitivity_max": 50.0}, [1], distances=same)
-    first, fourth = outcomes.outcome_probabilities()[jnp.array([1, 4])]
-    np.testing.assert_allclose([first, fourth], (1 - 0.02) / 2, atol=1e-6)
-
-
-def test_jit_and_vmap_change_nothing():
-    """A batch of parameter sets gives each one's own probabilities after a slip."""
-
-    def outcomes(sensitivity):
-        model = studied({**VALUES, "item_sensitivity_max": sensitivity}, [1, 2, 3])
-        return model.retrieve(jnp.array(4)).outcome_probabilities()
-
-    sensitivities = jnp.array([0.0, 1.0, 30.0])
-    batched = jax.jit(jax.vmap(outcomes))(sensitivities)
-    for row, sensitivity in zip(batched, sensitivities, strict=True):
-        np.testing.assert_allclose(row, outcomes(sensitivity), rtol=1e-4)
-
-
-def test_a_step_keeps_shapes_and_dtypes(x64):
-    """What a compiled loop needs: catches a weak type or an int that becomes a float."""
-    model = make_factory()(DATASET, DISTANCES).create_trial_model(jnp.array(0), VALUES)
-    one = jnp.array(1)
-    forms = {
-        str(jax.tree.map(lambda leaf: (leaf.shape, leaf.dtype, leaf.weak_type), m))
-        for m in (model, model.experience(one), model.start_retrieving(), model.retrieve(one))
-    }
-    assert len(forms) == 1
-
-
-def test_names_and_bounds_are_those_it_reads():
-    """Of CRU and of slips; what is missing is named."""
-    factory = make_factory()(DATASET, DISTANCES)
-    assert set(factory.parameter_names) == set(USUAL_BOUNDS)
-    for missing in factory.parameter_names:
-        with pytest.raises(KeyError, match=missing):
-            rest = {name: VALUES[name] for name in USUAL_BOUNDS if name != missing}
-            factory.create_trial_model(0, rest)
+    values = {**VALUES, "item_sensitivity_max": 50.0}
+    outcomes = along(values, [1, 0, 0, 0], [0] * 5, distances=same)[0]
+    np.testing.assert_allclose(outcomes[[1, 4]], (1 - 0.02) / 2, atol=1e-6)
 
 
 def test_the_same_parts_give_the_same_factory():
@@ -202,7 +179,7 @@ def test_the_same_parts_give_the_same_factory():
         (DISTANCES[:2, :2], "'pres_itemids' holds 3"),
     ],
 )
-def test_features_that_are_no_distances_are_refused(features, message):
+def test_features_that_are_not_distances_are_errors(features, message):
     """A similarity matrix, the wrong shape, an alphabet too small for the data: said at once."""
     with pytest.raises(ValueError, match=message):
         make_factory()(DATASET, features)
@@ -214,7 +191,7 @@ def test_data_need_letters():
 
 
 @pytest.mark.parametrize("odd", [-1, 5, 1.5])
-def test_what_is_no_letter_is_refused(odd):
-    """In what was typed as in what was studied: an index that is out of range would be clipped."""
+def test_numbers_that_are_not_letters_are_errors(odd):
+    """In recalls as in study lists: an index that is out of range would be clipped."""
     with pytest.raises(ValueError, match=f"'rec_itemids' holds {odd}"):
         make_factory()({**DATASET, "rec_itemids": np.array([[1, odd, 0]])}, DISTANCES)

@@ -205,6 +205,24 @@ def test_gradients_are_finite_and_reach_every_parameter(played):
             assert np.any(slope != 0), name
 
 
+@pytest.mark.full
+def test_gradients_equal_finite_differences(played):
+    """Inside the bounds, in double precision: catches an operation that loses its gradient."""
+    middle = parameters_of(played.name)
+    names, step = list(middle), 1e-6
+    sets = np.tile(list(middle.values()), (2 * len(names) + 1, 1))
+    sets[1:] += step * np.concatenate([np.eye(len(names)), -np.eye(len(names))])
+    choices = np.tile(played.choices[0], (len(sets), 1))
+    with jax.enable_x64(True):
+        integers = (jnp.asarray(each) for each in (np.zeros(len(sets), int), ITEMS, choices))
+        values, slopes, _ = slopes_of_sets(
+            played.factory, *integers, as_floats(dict(zip(names, sets.T, strict=True)))
+        )
+    above, below = np.asarray(values)[1:].reshape(2, -1)
+    found = [slopes[name][0] for name in names]
+    np.testing.assert_allclose(found, (above - below) / (2 * step), rtol=1e-5, atol=1e-6)
+
+
 # -- declarations --
 
 

@@ -14,7 +14,7 @@ from jaxcmr.loss import MemorySearchLikelihoodFnGenerator
 from jaxcmr.models import MODELS, usual_bounds
 from jaxcmr.models.gunn_polyn_2025 import VARIANTS
 
-ONE_PERSON = Path(__file__).with_name("published_fits.json")
+ONE_SUBJECT = Path(__file__).with_name("published_fits.json")
 SHARED = Path(__file__).parents[3] / "shared"
 ALL = SHARED / "reference" / "HealeyKahana2014_published_fits.json"
 REAL = SHARED / "data" / "HealeyKahana2014.h5"
@@ -40,10 +40,10 @@ def nll():
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_one_person_under_every_variant(peers, nll, variant):
+def test_one_subject_under_every_variant(peers, nll, variant):
     """Subject 63, within 0.01 nats (published in single precision); a slip in any of the four
     ways in which the published model differs from the textbook costs whole nats."""
-    published = json.loads(ONE_PERSON.read_text())
+    published = json.loads(ONE_SUBJECT.read_text())
     fit = published["fits"][variant]
     assert set(fit["parameters"]) == set(VARIANTS[variant].free)
     trials = np.flatnonzero(peers["subject"].ravel() == published["subject"])
@@ -53,7 +53,7 @@ def test_one_person_under_every_variant(peers, nll, variant):
 @pytest.mark.slow
 @pytest.mark.skipif(not (ALL.exists() and REAL.exists()), reason="the published file is not here")
 def test_all_published_fits(nll):
-    """All 720 published likelihoods, 20 people under 36 variants, within 0.01 nats."""
+    """All 720 published likelihoods, 20 subjects under 36 variants, within 0.01 nats."""
     data = load_data(REAL)
     mask = generate_trial_mask(data, "data['listtype'] == -1")
     for variant, fits in json.loads(ALL.read_text()).items():
