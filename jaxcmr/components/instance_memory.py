@@ -102,7 +102,7 @@ class InstanceMemory(eqx.Module):
         return InstanceMemory(
             in_traces=jnp.where(is_row, in_pattern[None, :], self.in_traces),
             out_traces=jnp.where(is_trace & (self.count >= room), jnp.nan, out_traces),
-            count=self.count + is_trace,
+            count=self.count + is_trace.astype(self.count.dtype),
             sensitivity=self.sensitivity,
         )
 

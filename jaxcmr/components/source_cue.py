@@ -93,14 +93,14 @@ class SourceCue(eqx.Module):
 class SourceCueCreator(eqx.Module):
     """Creates the source cue of each trial."""
 
-    inputs: Float[Array, "trials n_items units"]
-    is_emotional: Bool[Array, "trials n_items"]
+    is_source: Bool[np.ndarray, "trials n_items units"]
+    is_emotional: Bool[np.ndarray, "trials n_items"]
 
     def __call__(self, trial_index: Int[Array, ""], parameters: Parameters) -> SourceCue:
         """Return the cue of trial `trial_index` (0-based row), before its first study event."""
-        inputs = self.inputs[trial_index]
+        inputs = jnp.asarray(self.is_source)[trial_index].astype(jnp.result_type(float))
         n_items, n_units = inputs.shape
-        is_emotional = self.is_emotional[trial_index]
+        is_emotional = jnp.asarray(self.is_emotional)[trial_index]
         return SourceCue(
             context=TemporalContext.create(n_units - 1, parameters),
             memory=LinearMemory(jnp.zeros((n_units, n_items))),
@@ -161,8 +161,8 @@ class SourceCueMaker:
                 f"{self.field!r} holds {unknown[:5].tolist()}, but the codes are "
                 f"{list(self.codes)}. Name the codes of your data."
             )
-        inputs = (values[..., None] == np.array(self.sources)) & is_studied[..., None]
+        is_source = (values[..., None] == np.array(self.sources)) & is_studied[..., None]
         return SourceCueCreator(
-            inputs=jnp.asarray(np.pad(inputs, ((0, 0), (0, 0), (1, 0))), jnp.result_type(float)),
-            is_emotional=jnp.asarray(is_studied & np.isin(values, self.emotional)),
+            np.pad(is_source, ((0, 0), (0, 0), (1, 0))),  # unit 0 is the start of the list
+            is_studied & np.isin(values, self.emotional),
         )

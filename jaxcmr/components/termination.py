@@ -65,7 +65,7 @@ class RecallState(NamedTuple):
 
 def highest(recallable: Bool[Array, "n_items ..."]) -> Float[Array, "..."]:
     """Return the highest stop probability: each recallable item keeps a chance of epsilon."""
-    return 1.0 - FLOOR * jnp.sum(recallable, axis=0)
+    return 1.0 - FLOOR * jnp.sum(recallable, axis=0, dtype=float)
 
 
 class PositionalTermination(eqx.Module):

@@ -76,7 +76,7 @@ class CMR(eqx.Module):
             mcf=self.mcf.associate(learned, item, attention),
             cues=tuple(cue.experience(item, attention) for cue in self.cues),
             recallable=self.recallable | (item > 0),
-            study_event=self.study_event + (choice > 0),
+            study_event=self.study_event + (choice > 0).astype(self.study_event.dtype),
         )
 
     def start_retrieving(self) -> CMR:
@@ -114,7 +114,7 @@ class CMR(eqx.Module):
             recallable=self.recallable & ~leaving,
             recalled=self.recalled | recalled,
             is_active=self.is_active & goes_on,
-            output_position=self.output_position + goes_on,
+            output_position=self.output_position + goes_on.astype(self.output_position.dtype),
         )
 
     def activations(self) -> Float[Array, " n_items"]:
@@ -170,7 +170,9 @@ class CMR(eqx.Module):
         rate = self.parameters["encoding_drift_rate"]
         if "encoding_drift_decrease" not in self.parameters:
             return rate
-        return rate * self.parameters["encoding_drift_decrease"] ** self.study_event
+        return rate * self.parameters["encoding_drift_decrease"] ** self.study_event.astype(
+            rate.dtype
+        )
 
     def _attention(self, study_event: Int[Array, ""]) -> Float[Array, ""]:
         """Return how strongly context learns to support the item of a study event (primacy)."""
