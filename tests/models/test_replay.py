@@ -1,6 +1,5 @@
 """Whole trials in closed form: what the model gives event by event, for every list and part."""
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -10,9 +9,12 @@ from conftest import quick_jit
 from jaxcmr.loss import MemorySearchLikelihoodFnGenerator
 from jaxcmr.loss.sequence_likelihood import ReplayedLikelihood
 from jaxcmr.models import MODELS, usual_bounds
+from jaxcmr.models._replay import FEW
 from jaxcmr.models.cmr import make_factory
+from jaxcmr.parameters import declared_by, reads
 
 evaluate = quick_jit(lambda loss, x: loss(x))
+slopes_of = quick_jit(jax.grad(lambda loss, x: jnp.sum(loss(x)), argnums=1))
 NAMES = tuple(usual_bounds("cmr"))
 BOUNDS = np.array(list(usual_bounds("cmr").values()))
 EVERY_SHAPE = {
@@ -43,66 +45,64 @@ EVERY_SHAPE = {
 }
 
 
-def candidates(n, edges, dtype):
-    """Parameter vectors inside the usual bounds, (n_params, n), some coordinates on a bound."""
+def candidates(n, edges):
+    """Return parameter vectors inside the usual bounds, (n_params, n), some values on a bound."""
     rng = np.random.default_rng(3)
     unit = rng.random((len(NAMES), n))
     unit = np.where(rng.random(unit.shape) < edges, np.round(unit), unit)
     low, high = BOUNDS[:, :1], BOUNDS[:, 1:]
-    return jnp.asarray(np.clip(low + unit * (high - low), low, high), dtype)
+    return jnp.asarray(np.clip(low + unit * (high - low), low, high), float)
 
 
-def both(data, trials=None, **parts):
-    """The loss as the generator makes it, and event by event."""
-    generator = MemorySearchLikelihoodFnGenerator(make_factory(**parts), data, None)
+def both(data, trials=None, model=None, names=NAMES, **parts):
+    """Return the loss as the generator makes it, and event by event."""
+    factory = MODELS[model] if model else make_factory(**parts)
+    generator = MemorySearchLikelihoodFnGenerator(factory, data, None)
     trials = np.arange(len(data["recalls"])) if trials is None else trials
-    return generator(trials, {}, NAMES), generator.by_event(trials, {}, NAMES)
+    return generator(trials, {}, names), generator.by_event(trials, {}, names)
 
 
+@pytest.mark.parametrize("x64", [pytest.param(False, marks=pytest.mark.full), True], indirect=True)
 @pytest.mark.parametrize("after", [True, False])
 def test_it_equals_the_model_played_forward(after, x64):
     """200 parameter sets on lists and recalls of every shape, both orders of learning."""
     fast, plain = both(EVERY_SHAPE, learn_after_context_update=after)
     assert isinstance(fast, ReplayedLikelihood)
-    x = candidates(200, 0.2, float)
-    np.testing.assert_allclose(
-        eqx.filter_jit(fast)(x), evaluate(plain, x), rtol=1e-9 if x64 else 1e-4
-    )
+    x = candidates(200, 0.2)
+    with jax.numpy_rank_promotion("raise"):
+        ours = evaluate(fast, x)
+    np.testing.assert_allclose(ours, evaluate(plain, x), rtol=1e-9 if x64 else 1e-4)
 
 
 @pytest.mark.parametrize("name", ["cru", "cmr_exponential"])
 def test_other_parts_and_fixed_parameters_have_a_closed_form_too(name):
-    """CRU, whose parameters are half of them fixed, and exponential choice: 100 parameter sets, on
-    lists and recalls of every shape."""
+    """CRU, whose parameters are half of them fixed, and exponential choice, under few parameter
+    sets (`FEW`), for which the program is another."""
     names = tuple(usual_bounds(name))
     low, high = np.array(list(usual_bounds(name).values())).T[:, :, None]
     with jax.enable_x64(True):
-        generator = MemorySearchLikelihoodFnGenerator(MODELS[name], EVERY_SHAPE, None)
-        trials = np.arange(len(EVERY_SHAPE["recalls"]))
-        fast = generator(trials, {}, names)
-        plain = generator.by_event(trials, {}, names)
+        fast, plain = both(EVERY_SHAPE, model=name, names=names)
         assert isinstance(fast, ReplayedLikelihood)
-        unit = np.random.default_rng(4).random((len(names), 100))
+        unit = np.random.default_rng(4).random((len(names), FEW))
         x = jnp.asarray(low + unit * (high - low))
-        expected = evaluate(plain, x)
-        np.testing.assert_allclose(eqx.filter_jit(fast)(x), expected, rtol=1e-9)
+        with jax.numpy_rank_promotion("raise"):
+            ours = evaluate(fast, x)
+        np.testing.assert_allclose(ours, evaluate(plain, x), rtol=1e-9)
 
 
 def test_its_gradient_equals_that_of_the_model_played_forward():
+    """Inside the bounds, strengths near 1 among them."""
     with jax.enable_x64(True):
         fast, plain = both(EVERY_SHAPE)
-        x = candidates(20, 0.0, float).at[4:9].multiply(0.05)
-        ours, theirs = (
-            quick_jit(jax.grad(lambda x, loss=loss: jnp.sum(loss(x))))(x) for loss in (fast, plain)
-        )
+        x = candidates(20, 0.0).at[4:9].multiply(0.05)
+        ours, theirs = (slopes_of(loss, x) for loss in (fast, plain))
         np.testing.assert_allclose(ours, theirs, rtol=1e-6, atol=1e-7)
 
 
 def test_many_trials_come_in_blocks(small_data):
     """More trials than are replayed side by side: catches a block left out or scored twice."""
-    trials = np.tile(np.arange(20), 5)
-    x = candidates(5, 0.0, float)
-    once, often = (both(small_data, some)[0] for some in (None, trials))
+    x = candidates(5, 0.0)
+    once, often = (both(small_data, some)[0] for some in (None, np.tile(np.arange(20), 5)))
     np.testing.assert_allclose(evaluate(often, x), 5 * evaluate(once, x), rtol=1e-5)
 
 
@@ -114,7 +114,7 @@ def test_many_trials_come_in_blocks(small_data):
     ],
     ids=["recall repeated", "item studied twice"],
 )
-def test_what_has_no_closed_form_is_played_forward(change):
+def test_lists_and_recalls_with_repetitions_are_played_forward(change):
     """The equations hold for different items, recalled once each."""
     fast, plain = both({**EVERY_SHAPE, **{k: np.array(v) for k, v in change.items()}})
     assert type(fast) is type(plain)
@@ -122,26 +122,30 @@ def test_what_has_no_closed_form_is_played_forward(change):
 
 @pytest.mark.parametrize("part", ["mfc", "mcf", "context", "termination", "choice"])
 def test_other_parts_are_played_forward(part):
-    """A part that the equations do not know, even one that behaves alike."""
-    parts = make_factory()(EVERY_SHAPE, None).parts
-    fast, plain = both(EVERY_SHAPE, **{part: lambda n, p: getattr(parts, part)(n, p)})
+    """A part that the equations do not know, even one that does the same."""
+    known = getattr(make_factory()(EVERY_SHAPE, None).parts, part)
+    own = reads(*declared_by(known))(lambda n_items, parameters: known(n_items, parameters))
+    fast, plain = both(EVERY_SHAPE, **{part: own})
     assert type(fast) is type(plain)
+
+
+def test_repeated_recalls_are_played_forward():
     fast, plain = both(EVERY_SHAPE, allow_repeated_recalls=True)
     assert type(fast) is type(plain)
 
 
-def test_zeros_behind_recalls_change_no_bit():
+def test_zeros_after_the_recalls_change_no_bit():
     """Cut off after three outputs, with and without free columns: recall of fewer than all items
     ends in a stop."""
-    cut = np.minimum(np.arange(5), 3) < 3
-    recalls = np.where(cut, EVERY_SHAPE["recalls"], 0)[:, :3]
+    recalls = EVERY_SHAPE["recalls"][:, :3]
+    x = candidates(20, 0.2)
     values = []
     for padding in (0, 1, 5):
-        padded = np.pad(recalls, ((0, 0), (0, padding)))
-        fast, plain = both({**EVERY_SHAPE, "recalls": padded})
+        data = {**EVERY_SHAPE, "recalls": np.pad(recalls, ((0, 0), (0, padding)))}
+        fast, plain = both(data)
         assert isinstance(fast, ReplayedLikelihood)
-        x = candidates(20, 0.2, float)
         values.append(np.asarray(evaluate(fast, x)))
-        np.testing.assert_allclose(values[-1], evaluate(plain, x), rtol=1e-4)
+        if padding == 0:
+            np.testing.assert_allclose(values[0], evaluate(plain, x), rtol=1e-4)
     np.testing.assert_array_equal(values[1], values[0])
     np.testing.assert_array_equal(values[2], values[0])
