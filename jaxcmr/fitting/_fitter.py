@@ -264,7 +264,7 @@ class Fitter(ABC):
                     stack.callback(watcher.close)
                 for lane in self.search(runs, self.hyperparameters, polishes, pool):
                     run = runs[lane.lane]
-                    if not np.isfinite(lane.energy):
+                    if not np.isfinite(lane.loss):
                         raise ValueError(message_nowhere_finite(run.subject))
                     if lane.result is not None:
                         records[lane.lane] = self._record(run, lane)
@@ -273,7 +273,7 @@ class Fitter(ABC):
                         run.subject,
                         run.number,
                         lane.generation,
-                        lane.energy,
+                        lane.loss,
                         lane.seconds,
                         lane.state,
                         records[lane.lane],

@@ -1,18 +1,22 @@
-"""Minimise any function in a box by differential evolution, compiled with JAX.
+"""Minimize any function in a box by differential evolution, compiled with JAX.
 
-Knows nothing of memory models. `differential_evolution` minimises one function;
-`evolve_lanes` many at once, in chunks of generations between which Python code may look in.
+Knows nothing of memory models. `differential_evolution` minimizes one function; `evolve_lanes`
+minimizes many at once, in chunks of generations with plain Python in between.
+
+Files: `_space` (the box and the unit cube), `_de` (one generation), `_strategies` and `_adaptive`
+(how trial vectors are made), `_populations` (initial populations), `_polish` (projected BFGS),
+`_run` (a run from its parts), `_lanes` and `_program` (many runs), `_jit` and `_fingerprint`
+(compiling), `_settings` and `_result`, and `_scipy` (everything that only SciPy's users need).
 """
 
-from jaxcmr.optimize._box import Box
+from jaxcmr.optimize._de import State
 from jaxcmr.optimize._fingerprint import fingerprint as program_fingerprint
-from jaxcmr.optimize._fork import check_not_forked
+from jaxcmr.optimize._jit import check_not_forked, in_double, works_in_double
 from jaxcmr.optimize._lanes import LaneReport, evolve_lanes
-from jaxcmr.optimize._minimize import differential_evolution
 from jaxcmr.optimize._populations import POPULATIONS
-from jaxcmr.optimize._precision import in_double, works_in_double
 from jaxcmr.optimize._result import OptimizeResults
-from jaxcmr.optimize._state import State
+from jaxcmr.optimize._scipy import differential_evolution
+from jaxcmr.optimize._space import Box
 from jaxcmr.optimize._strategies import STRATEGIES
 
 __all__ = [

@@ -1,4 +1,4 @@
-"""Fingerprints of functions: what they compute now, whatever their name or identity."""
+"""Fingerprints of functions: what they compute now, independent of name and identity."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import dataclasses
 import functools
 import hashlib
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from types import FunctionType, MethodType
 from typing import Any, NamedTuple
 
@@ -15,11 +15,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.extend.core import ClosedJaxpr, Jaxpr, Literal
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, PyTree
 
-from jaxcmr.optimize._compiled import is_array
+from jaxcmr.optimize._jit import Objective, is_array
 
-__all__ = ["Fingerprint", "Fingerprinted", "fingerprint", "with_fingerprint"]
+__all__ = ["Fingerprint", "Fingerprinted", "add_fingerprint", "fingerprint"]
 
 PLAIN = type(jax.tree.structure(0))  # the structure of a pytree
 ADDRESS = re.compile(r" at 0x[0-9a-f]+")
@@ -34,7 +34,7 @@ class Fingerprint(NamedTuple):
 
     digest: str
     """Of the operations (the text of the jaxpr) and of all constants."""
-    callbacks: tuple[Any, ...]
+    callbacks: tuple[Hashable, ...]
     """Python functions that the program calls as it runs."""
 
 
@@ -44,63 +44,63 @@ class Fingerprinted(eqx.Module):
     The fingerprint is static, so `Compiled` keeps one program for each version of the function.
     """
 
-    objective: Callable[[Float[Array, "n_params S"]], Float[Array, " S"]]
+    objective: Objective
     fingerprint: Fingerprint = eqx.field(static=True)
 
-    def __call__(self, x: Float[Array, "n_params S"]) -> Float[Array, " S"]:
+    def __call__(self, x: Float[Array, "n_params members"]) -> Float[Array, " members"]:
         return self.objective(x)
 
 
-def with_fingerprint(objective: Callable[..., Any], n_params: int, members: int) -> Fingerprinted:
+def add_fingerprint(objective: Objective, n_params: int, members: int) -> Fingerprinted:
     """Return the objective with its fingerprint, traced for a population of this shape.
 
-    A function is not known by its identity: attributes of its object, variables of its closure,
-    globals, and arrays that are changed in place may all differ at the next call.
+    The identity of a function does not tell what it computes: attributes of its object, variables
+    of its closure, globals, and arrays that are changed in place may all differ at the next call.
     """
     x = jax.ShapeDtypeStruct((n_params, members), jnp.result_type(float))
     return Fingerprinted(objective, fingerprint(objective, x))
 
 
 def fingerprint(func: Callable[..., Any], *args: Any) -> Fingerprint:
-    """Trace `func` and return the fingerprint of what it computes.
+    """Return the fingerprint of what `func` computes, by tracing it.
 
     Arrays in `func` (a pytree) and `args` enter by shape and dtype only: a program takes them as
     arguments. Arrays that `func` captures otherwise enter by value.
 
     Examples:
-        >>> from jaxcmr.optimize._fingerprint import fingerprint
+        >>> from jaxcmr.optimize import program_fingerprint
         >>> target = 0.3
         >>> def loss(x):
         ...     return (x - target) ** 2
-        >>> before = fingerprint(loss, 1.0)
-        >>> before == fingerprint(loss, 1.0)
+        >>> before = program_fingerprint(loss, 1.0)
+        >>> before == program_fingerprint(loss, 1.0)
         True
         >>> target = 0.8
-        >>> before == fingerprint(loss, 1.0)
+        >>> before == program_fingerprint(loss, 1.0)
         False
     """
     arrays, static = eqx.partition((func, args), is_array_or_struct)
 
-    def call(arrays: Any) -> Any:
+    def call(arrays: PyTree) -> PyTree:
         # JAX caches traces by the identity of the function; this one is new at every call.
         func, args = eqx.combine(arrays, static)
         return func(*args)
 
     program = jax.make_jaxpr(call)(jax.tree.map(as_struct, arrays))
     digest = hashlib.blake2b(ADDRESS.sub("", str(program)).encode())
-    callbacks = []
-    for constant in captured(program):
+    callbacks: list[Hashable] = []
+    for constant in find_captured(program):
         if isinstance(constant, jax.core.Tracer):  # an outer transformation's: never the same
             callbacks.append(object())
         elif is_array(constant):
-            digest.update(as_bytes(constant))
+            digest.update(to_bytes(constant))
         else:
-            callbacks.append(contents(constant))
+            callbacks.append(describe(constant))
     return Fingerprint(digest.hexdigest(), tuple(callbacks))
 
 
-def is_array_or_struct(leaf: Any) -> bool:
-    """Return True for arrays, and for what stands for one."""
+def is_array_or_struct(leaf: object) -> bool:
+    """Return True for arrays, and for a `jax.ShapeDtypeStruct` in place of one."""
     return is_array(leaf) or isinstance(leaf, jax.ShapeDtypeStruct)
 
 
@@ -112,35 +112,35 @@ def as_struct(array: Any) -> jax.ShapeDtypeStruct:
     return jax.ShapeDtypeStruct(aval.shape, aval.dtype)
 
 
-def captured(program: Any) -> Iterator[Any]:
+def find_captured(program: ClosedJaxpr | Jaxpr) -> Iterator[Any]:
     """Yield the constants and callbacks of a jaxpr and of all jaxprs inside it."""
     if isinstance(program, ClosedJaxpr):
         yield from program.consts
         program = program.jaxpr
     for equation in program.eqns:  # the text may abbreviate literals
         yield from (np.asarray(atom.val) for atom in equation.invars if isinstance(atom, Literal))
-        yield from captured_by(equation.params)
+        yield from find_in_parameter(equation.params)
     yield from (np.asarray(atom.val) for atom in program.outvars if isinstance(atom, Literal))
 
 
-def captured_by(parameter: Any) -> Iterator[Any]:
+def find_in_parameter(parameter: object) -> Iterator[Any]:
     """Yield the constants and callbacks in a parameter of an operation."""
     if isinstance(parameter, ClosedJaxpr | Jaxpr):
-        yield from captured(parameter)
+        yield from find_captured(parameter)
     elif isinstance(parameter, dict):
         for name, value in parameter.items():
             if name == "callback":
                 yield value
             else:
-                yield from captured_by(value)
+                yield from find_in_parameter(value)
     elif isinstance(parameter, tuple | list):
         for value in parameter:
-            yield from captured_by(value)
+            yield from find_in_parameter(value)
     elif is_array(parameter):
         yield parameter
 
 
-def as_bytes(array: Any) -> bytes:
+def to_bytes(array: Any) -> bytes:
     """Return the dtype, shape and values of an array."""
     if eqx.is_array(array) and jnp.issubdtype(array.dtype, jax.dtypes.prng_key):
         array = jax.random.key_data(array)
@@ -148,7 +148,7 @@ def as_bytes(array: Any) -> bytes:
     return f"{array.dtype}{array.shape}".encode() + array.tobytes()
 
 
-def contents(value: Any, depth: int = 4) -> Any:
+def describe(value: Any, depth: int = 4) -> Hashable:
     """Return a hashable description of a Python function: its code and what it refers to.
 
     JAX makes some of these functions anew with every trace, so their identity does not tell
@@ -164,19 +164,18 @@ def contents(value: Any, depth: int = 4) -> Any:
         parts = [*cells, *(value.__defaults__ or ()), *(value.__kwdefaults__ or {}).values()]
         if value.__module__.startswith("jax."):  # its containers are as new as the function
             parts = [as_tuple(part) for part in parts]
-        return (value.__code__, *(contents(part, depth - 1) for part in parts))
+        return (value.__code__, *(describe(part, depth - 1) for part in parts))
     if isinstance(value, tuple):
-        return tuple(contents(part, depth - 1) for part in value)
+        return tuple(describe(part, depth - 1) for part in value)
     if isinstance(value, functools.partial):
         parts = [value.func, *value.args, *value.keywords.values()]
-        return (*value.keywords, *(contents(part, depth - 1) for part in parts))
+        return (*value.keywords, *(describe(part, depth - 1) for part in parts))
     if isinstance(value, MethodType):
         return (value.__func__, Same(value.__self__))
-    if dataclasses.is_dataclass(value) and not isinstance(
-        value, type
-    ):  # JAX wraps callbacks in one
+    # JAX wraps callbacks in a dataclass.
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
         parts = [getattr(value, field.name) for field in dataclasses.fields(value)]
-        return (type(value), *(contents(part, depth - 1) for part in parts))
+        return (type(value), *(describe(part, depth - 1) for part in parts))
     return Same(value)
 
 
@@ -187,7 +186,7 @@ def as_tuple(value: Any) -> Any:
 
 
 class Same:
-    """An object that equals itself only; held, so that its address is not given to another."""
+    """A key that equals itself only. It holds its object, whose address stays taken."""
 
     def __init__(self, value: Any) -> None:
         self.value = value

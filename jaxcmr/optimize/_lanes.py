@@ -1,9 +1,9 @@
-"""Many minimisations at once, in chunks of generations with plain Python in between.
+"""Many minimizations at once, in chunks of generations with plain Python in between.
 
 A lane is one run of one problem. Lanes wait in line; a program takes some of them, advances them
 by a chunk and puts the unfinished ones back at the head of the line. So lanes that have converged
-stop costing, few states are alive at a time, and whoever iterates over `evolve_lanes` is called at
-every chunk boundary: progress bars, printing, checkpoints and Ctrl-C live there.
+cost no more, few states are alive at a time, and the caller of `evolve_lanes` gets its turn at
+every chunk boundary: for progress bars, printing, checkpoints and Ctrl-C.
 
 On a CPU a program takes one lane (its population fills the vector units) and every core runs a
 program of its own; an accelerator takes many lanes at once.
@@ -28,25 +28,20 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, PRNGKeyArray
+from jaxtyping import Array, PRNGKeyArray, PyTree
 from numpy.typing import ArrayLike
 
-from jaxcmr.optimize._batch import Form, alike, form, share
-from jaxcmr.optimize._box import Box
-from jaxcmr.optimize._compiled import Compiled, is_array
-from jaxcmr.optimize._fingerprint import Fingerprint, Fingerprinted, with_fingerprint
-from jaxcmr.optimize._fork import check_not_forked
-from jaxcmr.optimize._generation import Objective
-from jaxcmr.optimize._objective import check_leaves
-from jaxcmr.optimize._program import Lane, Program
+from jaxcmr.optimize._de import State
+from jaxcmr.optimize._fingerprint import Fingerprint, Fingerprinted, add_fingerprint
+from jaxcmr.optimize._jit import Compiled, Objective, check_leaves, check_not_forked, is_array
+from jaxcmr.optimize._program import Form, Lane, Program, share
 from jaxcmr.optimize._result import OptimizeResults
 from jaxcmr.optimize._settings import Problem, make_problem
-from jaxcmr.optimize._state import State
+from jaxcmr.optimize._space import Box
 
 __all__ = ["LaneReport", "evolve_lanes"]
 
-evaluate = Compiled(lambda func, x: func(x))
-COPIES = 8  # of a population in one generation: members, challengers, what is drawn
+COPIES = 8  # of a population in one generation: members, trial vectors, draws
 
 
 @dataclass(frozen=True)
@@ -57,8 +52,8 @@ class LaneReport:
     """Its index in `funcs`."""
     generation: int
     """Generations so far."""
-    energy: float
-    """Best objective so far; infinite if none was finite yet."""
+    loss: float
+    """The best loss so far; infinite if none was finite yet."""
     result: OptimizeResults | None
     """The result, once the lane has finished."""
     state: State | None = None
@@ -84,20 +79,20 @@ def evolve_lanes(
     pool: Executor | None = None,
     **options: Any,
 ) -> Iterator[LaneReport]:
-    """Minimises each function of `funcs` in the same box, reporting after every chunk.
+    """Minimize each function of `funcs` in the same box, reporting after every chunk.
 
     A lane's result depends on its function and key alone: not on the other lanes, the chunks or
-    the number of programs. Alike functions (same static parts, same shapes) share one compiled
-    program, and arrays that are equal in all of them are held once, copied or not.
+    the number of programs. Functions of the same form (same static parts, same shapes) share one
+    compiled program, and arrays that are equal in all of them are held once, copied or not.
 
-    One function of each kind is traced at every call, and compiled anew where what it computes has
+    One function of each form is traced at every call, and compiled again where what it computes has
     changed. **A change is not seen where JAX itself keeps what it has traced, such as in your own
     `jax.jit` functions: see `differential_evolution`.**
 
     Args:
         funcs: objectives ``(n_params, S) -> (S,)``, callable pytrees.
         bounds: (n_params, 2).
-        keys: a random key per lane.
+        keys: one random key per lane.
         x0: a member of each lane's first population, (n_params,), or None. Whole-number parameters
             are rounded.
         states: an earlier `LaneReport.state` of each lane, or None. Such a lane goes on where it
@@ -110,7 +105,7 @@ def evolve_lanes(
             cores on a CPU, else 1.
         max_memory: bytes that the lanes under way may take; by default half of what an accelerator
             has, and no limit on a CPU, where a lane per core is under way. Lanes that do not fit
-            wait their turn. At least one is under way; what waits holds its function and key only.
+            wait their turn. At least one is under way; a waiting lane holds its function and key.
         pool: threads that run the programs, any `concurrent.futures.Executor` of threads. It is not
             shut down. By default a pool of this call's own.
         options: maxiter, maxfun, popsize, strategy, mutation, recombination, tol, atol, fatol,
@@ -139,26 +134,26 @@ def evolve_lanes(
     problem = make_problem(bounds, **options)
     with jax.enable_x64(True):
         double_box = Box.from_bounds(bounds, options.get("integrality"))
-    funcs = with_fingerprints(funcs, problem)
-    one_program = bool(funcs) and alike(funcs)
-    funcs, differs = share(funcs) if one_program else (funcs, None)
-    fits = lanes_that_fit(funcs, problem, max_memory)
-    width = lanes_per_program or (1 if on_cpu or not one_program else min(fits, len(funcs)))
-    if width > 1 and not one_program:
+    funcs = add_fingerprints(funcs, problem)
+    one_form = len({Form.of(func) for func in funcs}) == 1
+    funcs, differs = share(funcs) if one_form else (funcs, None)
+    fits = count_fitting(funcs, problem, max_memory)
+    width = lanes_per_program or (1 if on_cpu or not one_form else min(fits, len(funcs)))
+    if width > 1 and not one_form:
         raise ValueError(
             f"lanes_per_program is {width}, but the functions differ in more than the values of "
             "their arrays: leave it at 1, or make them pytrees of one class (see equinox.Module)."
         )
-    threads = pool_size(pool) or (n_cores() if on_cpu else 1)
+    threads = count_threads(pool) or (count_cores() if on_cpu else 1)
     n_programs = n_programs or max(1, min(threads, fits // width))
-    doubles = shared_in_double(funcs[0], differs) if one_program and polish else {}
+    doubles = double_shared_arrays(funcs[0], differs) if one_form and polish else {}
     program = Program(problem, double_box, polish, width, chunk, differs, doubles)
     waiting = deque(make_lanes(funcs, keys, x0, states, problem))
     running: set[Future[list[Lane]]] = set()
     executor = pool or ThreadPoolExecutor(n_programs)
     try:
-        if polish and n_programs > 1 and waiting:  # or else it would wait for the first lane's end
-            running.add(executor.submit(program.prepare, [waiting[0]]))
+        if polish and n_programs > 1 and waiting:  # beside the first search, not after it
+            running.add(executor.submit(program.warm_up_polish, [waiting[0]]))
         while waiting or running:
             while waiting and len(running) < n_programs:
                 group = [waiting.popleft() for _ in range(min(width, len(waiting)))]
@@ -168,7 +163,7 @@ def evolve_lanes(
                 if lane.result is None:
                     waiting.appendleft(lane)
                 yield LaneReport(
-                    lane.index, lane.generation, lane.energy, lane.result, lane.state, lane.seconds
+                    lane.index, lane.generation, lane.loss, lane.result, lane.state, lane.seconds
                 )
     finally:
         wait({future for future in running if not future.cancel()})
@@ -176,21 +171,21 @@ def evolve_lanes(
             executor.shutdown()
 
 
-def with_fingerprints(funcs: Sequence[Objective], problem: Problem) -> list[Objective]:
-    """Return the functions with their fingerprints; functions of the same form have the same."""
-    members, n_params = problem.settings.members, problem.box.lower.shape[0]
+def add_fingerprints(funcs: Sequence[Objective], problem: Problem) -> list[Objective]:
+    """Return the functions with their fingerprints, taken once for each form."""
+    members, n_params = problem.settings.population_size, problem.box.lower.shape[0]
     known: dict[Form, Fingerprint] = {}
     marked: list[Objective] = []
     for i, func in enumerate(funcs):
         check_leaves(f"funcs[{i}]", func)
-        of_func = form(func)
-        if of_func not in known:
-            known[of_func] = with_fingerprint(func, n_params, members).fingerprint
-        marked.append(Fingerprinted(func, known[of_func]))
+        form = Form.of(func)
+        if form not in known:
+            known[form] = add_fingerprint(func, n_params, members).fingerprint
+        marked.append(Fingerprinted(func, known[form]))
     return marked
 
 
-def shared_in_double(func: Objective, differs: Any) -> dict[int, np.ndarray]:
+def double_shared_arrays(func: Objective, differs: PyTree) -> dict[int, np.ndarray]:
     """Return the real arrays that all lanes share, in double precision, by the original's id."""
     leaves = zip(jax.tree.leaves(func), jax.tree.leaves(differs), strict=True)
     return {
@@ -213,52 +208,15 @@ def make_lanes(
     lanes = []
     for i, (func, key, guess, state) in enumerate(zip(funcs, keys, guesses, earlier, strict=True)):
         if state is None:
-            lanes.append(Lane(i, func, key, as_member(guess, problem.box)))
+            lanes.append(Lane(i, func, key, to_member(guess, problem.box)))
         else:
             check_state(f"states[{i}]", state, problem)
-            generation, energy = int(state.generation), float(state.energies[0])
-            lanes.append(Lane(i, func, key, None, state, generation, energy))
+            generation, loss = int(state.generation), float(state.losses[0])
+            lanes.append(Lane(i, func, key, None, state, generation, loss))
     return lanes
 
 
-def check_state(name: str, state: State, problem: Problem) -> None:
-    """Raise a ValueError for the state of a search with another population or strategy."""
-    lower, settings = problem.box.lower, problem.settings
-    expected = (settings.members, len(lower)), lower.dtype, settings.strategy.history is not None
-    came = state.population.shape, state.population.dtype, state.memory is not None
-    if came != expected:
-        raise ValueError(
-            f"{name} is of another search: its population is {came[0]} of {came[1]}, "
-            f"{'with' if came[2] else 'without'} a memory; this search has {expected[0]} of "
-            f"{expected[1]}, {'with' if expected[2] else 'without'} a memory."
-        )
-
-
-def pool_size(pool: Executor | None) -> int | None:
-    """Return the number of threads of a pool, if it tells.
-
-    Raises:
-        ValueError: it is a pool of processes, which compiled programs cannot be sent to.
-    """
-    if isinstance(pool, ProcessPoolExecutor):
-        raise ValueError("pool must be an Executor of threads; got one of processes.")
-    return getattr(pool, "_max_workers", None)
-
-
-def lanes_that_fit(funcs: Sequence[Objective], problem: Problem, max_memory: float | None) -> int:
-    """How many lanes may be under way at a time, by what evaluating a population takes."""
-    if max_memory is None:
-        statistics = jax.devices()[0].memory_stats() or {}
-        max_memory = statistics.get("bytes_limit", np.inf) / 2
-    if not funcs or max_memory == np.inf:
-        return max(1, len(funcs))
-    members, n_params = problem.settings.members, problem.box.lower.shape[0]
-    x = np.zeros((n_params, members), jnp.result_type(float))
-    population = COPIES * x.nbytes
-    return max(1, int(max_memory // (evaluate.memory(funcs[0], x) + population)))
-
-
-def as_member(x0: ArrayLike | None, box: Box) -> Array | None:
+def to_member(x0: ArrayLike | None, box: Box) -> Array | None:
     """Return `x0` in the unit cube."""
     if x0 is None:
         return None
@@ -270,6 +228,55 @@ def as_member(x0: ArrayLike | None, box: Box) -> Array | None:
     return box.to_unit(x)
 
 
-def n_cores() -> int:
-    """Cores this process may use."""
+def check_state(name: str, state: State, problem: Problem) -> None:
+    """Raise a ValueError for the state of a search with another population or strategy."""
+    lower, settings = problem.box.lower, problem.settings
+    adapts = settings.strategy.history is not None
+    expected = (settings.population_size, len(lower)), lower.dtype, adapts
+    came = state.population.shape, state.population.dtype, state.memory is not None
+    if came != expected:
+        raise ValueError(
+            f"{name} is of another search: its population is {came[0]} of {came[1]}, "
+            f"{'with' if came[2] else 'without'} a memory; this search has {expected[0]} of "
+            f"{expected[1]}, {'with' if expected[2] else 'without'} a memory."
+        )
+
+
+# How many lanes at a time
+
+
+@Compiled
+def compiled_loss(func: Objective, x: np.ndarray) -> Array:
+    """Return the losses of a population; compiled to measure the memory that it takes."""
+    return func(x)  # type: ignore[arg-type]  # an array of JAX when it runs
+
+
+def count_fitting(funcs: Sequence[Objective], problem: Problem, max_memory: float | None) -> int:
+    """Return how many lanes may be under way, by the memory that evaluating a population takes."""
+    if max_memory is None:
+        statistics = jax.devices()[0].memory_stats() or {}
+        max_memory = statistics.get("bytes_limit", np.inf) / 2
+    if not funcs or max_memory == np.inf:
+        return max(1, len(funcs))
+    members, n_params = problem.settings.population_size, problem.box.lower.shape[0]
+    x = np.zeros((n_params, members), jnp.result_type(float))
+    bytes_per_lane = compiled_loss.memory(funcs[0], x) + COPIES * x.nbytes
+    return max(1, int(max_memory // bytes_per_lane))
+
+
+def count_threads(pool: Executor | None) -> int | None:
+    """Return the number of threads of a `ThreadPoolExecutor`, None for other executors.
+
+    Raises:
+        ValueError: it is a pool of processes, which compiled programs cannot be sent to.
+    """
+    if isinstance(pool, ProcessPoolExecutor):
+        raise ValueError(
+            "pool must be an Executor of threads, such as ThreadPoolExecutor; got one of processes."
+        )
+    return pool._max_workers if isinstance(pool, ThreadPoolExecutor) else None
+
+
+def count_cores() -> int:
+    """Return the number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

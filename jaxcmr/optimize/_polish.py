@@ -1,212 +1,339 @@
-"""Bounded quasi-Newton minimisation on the unit cube, for the last digits of an optimum.
+"""Bounded quasi-Newton minimization on the unit cube, for the last digits of an optimum.
 
-A projected BFGS in a trust region: coordinates that would leave the box are held; the others take a
-quasi-Newton step, clipped to the box and no longer than steps have lately led down. The Hessian is
-measured, slope by slope, where the search starts and where it comes to rest, which it does only if
-that promises nothing more; in between it is learned, and Powell's damping keeps it positive
-definite. Nothing is accepted that is not lower, so rounding noise (float32) can end the search
-early but not spoil it. Sources: Bertsekas (1982), SIAM J. Control Optim. 20:221; Nocedal & Wright
-(2006), Numerical Optimization, ch. 3, 4 and 18.
+A projected BFGS in a trust region. Coordinates that would leave the box are held; the others take
+a quasi-Newton step ``p = -B^-1 g``, clipped to the box and to the radius. B, the Hessian, is
+measured where the search starts, one gradient per coordinate, and updated at every step after that
+(BFGS with Powell's damping). Where no step leads down, B is measured again; the search is at rest
+only where a measured B promises no decrease. No point is accepted that is not lower, so rounding
+errors (float32) can end the search early but not spoil it. Sources: Bertsekas (1982), SIAM J.
+Control Optim. 20:221; Nocedal & Wright (2006), Numerical Optimization, ch. 3, 4 and 18.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import NamedTuple
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+from jax.extend.core import jaxpr_as_fun
 from jaxtyping import Array, Bool, Float, Int
 
-from jaxcmr.optimize._box import Box
-from jaxcmr.optimize._slope import slope_at
+from jaxcmr.optimize._jit import Objective, is_raised_by_jax
+from jaxcmr.optimize._space import Box
 
-__all__ = ["MAX_SLOPES", "PolishResult", "polish"]
+__all__ = ["MAX_GRADIENTS", "PolishResult", "gradient_at", "polish"]
 
-LONGEST = 0.2  # how far a step may move any coordinate, in units of the box
-SHORTEST = 1e-7  # step at which a direction is given up
-PASSES = 3  # to find the coordinates that bounds hold
-GROWTH, SHRINKAGE = 2.0, 0.25  # of the next step against one that led down, or did not
-DECREASE = 1e-4  # least gain of a step, by what its slope promises (Armijo's rule)
-MAX_SLOPES = 2000  # taken by one polish
-MAX_STALLS = 3  # steps in a row that gain no more than rounding error, until it is measured again
+LONGEST = 0.2  # most that a step may move any coordinate, in widths of the box
+SHORTEST = 1e-7  # below this radius a direction is given up
+PASSES = 3  # over the coordinates, to find those that bounds hold
+GROWTH, SHRINKAGE = 2.0, 0.25  # of the radius after a step that was accepted, or was not
+DECREASE = 1e-4  # c1 of Armijo's rule
+DAMPING = 0.2  # Powell: s'r is at least this share of s'Bs
+MAX_GRADIENTS = 2000  # of one polish
+MAX_STALLS = 3  # steps in a row that gain no more than rounding error, until B is measured again
+NOT_DIFFERENTIABLE = re.compile("differentiation|not support JVP", re.IGNORECASE)  # JAX's words
 
 
 class PolishResult(NamedTuple):
     """Where the polish ended."""
 
     unit: Float[Array, " n_params"]  # in the unit cube
-    energy: Float[Array, ""]
+    loss: Float[Array, ""]
     jac: Float[Array, " n_params"]  # in the user's units
     hess_inv: Float[Array, "n_params n_params"]  # in the user's units
     nfev: Int[Array, ""]
     njev: Int[Array, ""]
-    status: Int[Array, ""]  # 1 exact slope, 2 with central differences, 3 no finite slope
-    at_rest: Bool[Array, ""]  # False if it ran out of steps or had no finite slope
+    status: Int[Array, ""]  # 1 exact gradients, 2 with central differences, 3 none was finite
+    at_rest: Bool[Array, ""]  # False if it ran out of gradients or had no finite one
 
 
 class Search(eqx.Module):
-    """The lowest point so far, and what is known of the ground around it."""
+    """The lowest point so far, and what is known there."""
 
+    # replaced by each step that is accepted
     unit: Float[Array, " n"]
-    energy: Float[Array, ""]
-    slope: Float[Array, " n"]
-    hessian: Float[Array, "n n"]
-    probed: Int[Array, ""]  # rows of it that have been measured; n of them unless under way
-    is_fresh: Bool[Array, ""]  # it was measured here
-    has_rested: Bool[Array, ""]  # it promises nothing more here, or steps gain rounding error only
-    radius: Float[Array, ""]  # how far the next step may move any coordinate
-    stalls: Int[Array, ""]
-    nit: Int[Array, ""]
-    by_differences: Int[Array, ""]  # slopes that took central differences
+    loss: Float[Array, ""]
+    g: Float[Array, " n"]  # gradient
+    # replaced at every turn
+    B: Float[Array, "n n"]  # Hessian, or its estimate
+    n_measured: Int[Array, ""]  # rows of B that have been measured; below n, it is being measured
+    B_is_measured: Bool[Array, ""]  # at this point, not updated since
+    radius: Float[Array, ""]  # most that the next step may move any coordinate
+    stalls: Int[Array, ""]  # steps in a row that gained rounding error only
+    at_rest: Bool[Array, ""]
+    n_gradients: Int[Array, ""]
+    n_differences: Int[Array, ""]  # gradients that took central differences
     done: Bool[Array, ""]
 
 
 def polish(
-    func: Callable[[Float[Array, "n_params k"]], Float[Array, " k"]],
+    func: Objective,
     box: Box,
     unit: Float[Array, " n_params"],
-    maxiter: int | Int[Array, ""] = MAX_SLOPES,
+    maxiter: int | Int[Array, ""] = MAX_GRADIENTS,
     differences: bool = True,
 ) -> PolishResult:
-    """Minimises `func` in `box` from `unit` (unit cube) by projected BFGS.
+    """Minimize `func` in `box` from `unit`, a point of the unit cube, by projected BFGS.
 
     Args:
         func: ``(n_params, k) -> (k,)``.
         box: the bounds. Parameters that are whole numbers stay what they are.
-        unit: (n_params,) starting point. It is the result if the slope there is not finite.
-        maxiter: most slopes taken; may be traced. With 0 nothing is evaluated.
-        differences: let central differences help where a slope is not finite. Without, there is
-            less to compile, and the status says whether they are needed.
+        unit: (n_params,) starting point. It is the result if the gradient there is not finite.
+        maxiter: most gradients taken; may be traced. With 0 nothing is evaluated.
+        differences: let central differences help where a gradient is not finite. Without them there
+            is less to compile, and the status says whether they are needed.
     """
     n = unit.shape[0]
+    limit = jnp.asarray(maxiter, int)
 
-    def iterate(s: Search) -> Search:
-        starts, probes = s.nit == 0, (s.nit > 0) & (s.probed < n)
-        aside = probe(s.unit, s.probed)
-        step = quasi_newton_step(s.unit, s.slope, s.hessian)
-        move = jnp.where(starts, 0.0, jnp.where(probes, aside, within(s.radius, step)))
-        trial = jnp.clip(s.unit + move, 0.0, 1.0)
-        energy, slope, by_differences = slope_at(func, box, trial, differences)
-        usable = jnp.isfinite(energy) & jnp.all(jnp.isfinite(slope))
+    def take_gradient(here: Search) -> Search:
+        """Take one gradient: at the start, beside it to measure B, or after a step."""
+        is_start = here.n_gradients == 0
+        is_probe = ~is_start & (here.n_measured < n)
+        is_step = ~is_start & ~is_probe
+        h = make_probe(here.unit, here.n_measured)
+        p = quasi_newton_step(here.unit, here.g, here.B)
+        move = jnp.where(is_start, 0.0, jnp.where(is_probe, h, shorten(p, here.radius)))
+        trial = jnp.clip(here.unit + move, 0.0, 1.0)
+        loss, g, by_differences = gradient_at(func, box, trial, differences)
+        usable = jnp.isfinite(loss) & jnp.all(jnp.isfinite(g))
+        s, y = trial - here.unit, g - here.g
 
-        promised = -jnp.sum(s.slope * (trial - s.unit))
-        hoped = -jnp.sum(s.slope * step) / 2
-        rounding = 4 * jnp.finfo(energy.dtype).eps * jnp.abs(s.energy)
-        gain = jnp.where(usable & ~starts & ~probes, s.energy - energy, -jnp.inf)
-        lower = (gain > 0) & (gain >= DECREASE * promised)
-        lands = lower | (usable & starts)
+        # Accept the step if f(x) - f(x + s) >= -c1 g's, and only if it is lower.
+        predicted = -jnp.sum(here.g * s)
+        decrease = jnp.where(usable & is_step, here.loss - loss, -jnp.inf)
+        accepted = (decrease > 0) & (decrease >= DECREASE * predicted)
+        arrives = accepted | (usable & is_start)
 
-        row = jnp.where(usable, (slope - s.slope) / jnp.sum(aside), 0.0)
-        measured = s.hessian.at[s.probed].set(row)
-        learned = update_hessian(s.hessian, trial - s.unit, slope - s.slope)
-        hessian = jnp.where(probes, measured, jnp.where(lower, learned, s.hessian))
-        is_measured = probes & (s.probed == n - 1)
-        hessian = jnp.where(is_measured, positive(hessian), hessian)
-        is_fresh = is_measured | (s.is_fresh & ~lower)
+        # B: row i is y / h_i for a probe along coordinate i; a step that is accepted updates it.
+        row = jnp.where(usable, y / jnp.sum(h), 0.0)
+        with_row = here.B.at[here.n_measured].set(row)
+        updated = update_hessian(here.B, s, y)
+        B = jnp.where(is_probe, with_row, jnp.where(accepted, updated, here.B))
+        is_complete = is_probe & (here.n_measured == n - 1)
+        B = jnp.where(is_complete, make_positive(B), B)
+        B_is_measured = is_complete | (here.B_is_measured & ~accepted)
 
-        reach = jnp.max(jnp.abs(trial - s.unit))
-        radius = jnp.where(lower, jnp.maximum(s.radius, GROWTH * reach), SHRINKAGE * reach)
-        stalls = jnp.where(lower, jnp.where(gain <= rounding, s.stalls + 1, 0), s.stalls)
-        at_rest = ~starts & ~probes & ~lower & ((hoped <= rounding) | (reach <= SHORTEST))
-        has_rested = (at_rest & s.is_fresh) | (stalls >= 2 * MAX_STALLS)
-        remeasures = (at_rest | (lower & (stalls == MAX_STALLS))) & ~s.is_fresh
+        # Trust region: twice the step if it was accepted, a quarter of it if it was not.
+        length = jnp.max(jnp.abs(s))
+        radius = jnp.where(accepted, jnp.maximum(here.radius, GROWTH * length), SHRINKAGE * length)
+        radius = jnp.where(is_step, jnp.minimum(radius, LONGEST), LONGEST)
+
+        # No progress: the model promises -g'p - p'Bp/2 = -g'p/2, no more than rounding error; or
+        # steps have shrunk to nothing; or they have led down by rounding error, again and again.
+        # That may be the fault of B. Only where B has just been measured is the search at rest.
+        rounding = 4 * jnp.finfo(loss.dtype).eps * jnp.abs(here.loss)
+        promised = -jnp.sum(here.g * p) / 2
+        is_stuck = is_step & ~accepted & ((promised <= rounding) | (length <= SHORTEST))
+        stalls = jnp.where(accepted, jnp.where(decrease <= rounding, here.stalls + 1, 0),
+                           here.stalls)  # fmt: skip
+        at_rest = (is_stuck & here.B_is_measured) | (stalls >= 2 * MAX_STALLS)
+        remeasures = is_stuck | (accepted & (stalls == MAX_STALLS))
+        remeasures &= ~here.B_is_measured
+        n_measured = jnp.where(is_probe, here.n_measured + 1, here.n_measured)
         return Search(
-            unit=jnp.where(lands, trial, s.unit),
-            energy=jnp.where(lands, energy, s.energy),
-            slope=jnp.where(lands, slope, s.slope),
-            hessian=hessian,
-            probed=jnp.where(remeasures, 0, jnp.where(probes, s.probed + 1, s.probed)),
-            is_fresh=is_fresh,
-            has_rested=has_rested,
-            radius=jnp.where(starts | probes, LONGEST, jnp.minimum(radius, LONGEST)),
+            unit=jnp.where(arrives, trial, here.unit),
+            loss=jnp.where(arrives, loss, here.loss),
+            g=jnp.where(arrives, g, here.g),
+            B=B,
+            n_measured=jnp.where(remeasures, 0, n_measured),
+            B_is_measured=B_is_measured,
+            radius=radius,
             stalls=stalls,
-            nit=s.nit + 1,
-            by_differences=s.by_differences + by_differences,
-            done=has_rested | (~usable & starts) | (s.nit + 1 >= limit),
+            at_rest=at_rest,
+            n_gradients=here.n_gradients + 1,
+            n_differences=here.n_differences + by_differences,
+            done=at_rest | (is_start & ~usable) | (here.n_gradients + 1 >= limit),
         )
 
-    limit = jnp.asarray(maxiter, int)
     start = Search(
         unit=unit,
-        energy=jnp.array(jnp.inf, unit.dtype),
-        slope=jnp.zeros_like(unit),
-        hessian=jnp.eye(n, dtype=unit.dtype),
-        probed=jnp.array(0),
-        is_fresh=jnp.array(False),
-        has_rested=jnp.array(False),
+        loss=jnp.array(jnp.inf, unit.dtype),
+        g=jnp.zeros_like(unit),
+        B=jnp.eye(n, dtype=unit.dtype),
+        n_measured=jnp.array(0),
+        B_is_measured=jnp.array(False),
         radius=jnp.array(LONGEST, unit.dtype),
         stalls=jnp.array(0),
-        nit=jnp.array(0),
-        by_differences=jnp.array(0),
+        at_rest=jnp.array(False),
+        n_gradients=jnp.array(0),
+        n_differences=jnp.array(0),
         done=limit <= 0,
     )
-    end = jax.lax.while_loop(lambda s: ~s.done, iterate, start)
-    width = box.width
-    inverse = jnp.linalg.inv(end.hessian) * width[:, None] * width[None]
+    end = jax.lax.while_loop(lambda here: ~here.done, take_gradient, start)
+    # From the unit cube to the user's units, x = low + w u: df/dx = df/du / w, and the inverse
+    # Hessian has w_i w_j.
+    w = box.width
     return PolishResult(
         unit=end.unit,
-        energy=end.energy,
-        jac=end.slope / jnp.where(width > 0, width, 1.0),
-        hess_inv=inverse,
-        nfev=end.nit + 2 * n * end.by_differences,
-        njev=end.nit,
-        status=jnp.where(jnp.isinf(end.energy), 3, jnp.where(end.by_differences > 0, 2, 1)),
-        at_rest=end.has_rested,
+        loss=end.loss,
+        jac=end.g / jnp.where(w > 0, w, 1.0),
+        hess_inv=jnp.linalg.inv(end.B) * w[:, None] * w[None],
+        nfev=end.n_gradients + 2 * n * end.n_differences,
+        njev=end.n_gradients,
+        status=jnp.where(jnp.isinf(end.loss), 3, jnp.where(end.n_differences > 0, 2, 1)),
+        at_rest=end.at_rest,
     )
 
 
-def probe(unit: Float[Array, " n"], i: Int[Array, ""]) -> Float[Array, " n"]:
-    """A short move along coordinate i, into the box."""
+# Steps
+
+
+def make_probe(unit: Float[Array, " n"], i: Int[Array, ""]) -> Float[Array, " n"]:
+    """Return a move of ``eps^(1/3)`` along coordinate i, into the box."""
     n, dtype = len(unit), unit.dtype
     distance = jnp.where(unit > 0.5, -1.0, 1.0) * jnp.finfo(dtype).eps ** (1 / 3)
     return jnp.where(jnp.arange(n) == i, distance, 0.0).astype(dtype)
 
 
-def positive(hessian: Float[Array, "n n"]) -> Float[Array, "n n"]:
-    """Its symmetric part, with the curvatures made positive: their size where they are negative."""
-    values, vectors = jnp.linalg.eigh((hessian + hessian.T) / 2)
-    size = jnp.abs(values)
-    largest = jnp.max(size)
-    floor = jnp.where(largest > 0, jnp.finfo(size.dtype).eps ** 0.5 * largest, 1.0)
-    return (vectors * jnp.maximum(size, floor)[None]) @ vectors.T
-
-
 def quasi_newton_step(
-    unit: Float[Array, " n"], slope: Float[Array, " n"], hessian: Float[Array, "n n"]
+    unit: Float[Array, " n"], g: Float[Array, " n"], B: Float[Array, "n n"]
 ) -> Float[Array, " n"]:
-    """The step among the coordinates that no bound holds: those that would not leave the box."""
+    """Return ``p = -B^-1 g`` among the coordinates that no bound holds.
 
-    def leaving(direction: Array) -> Bool[Array, " n"]:
+    A bound holds a coordinate that is on it and would go on. Each pass leaves these out of B and g
+    and finds those that the shorter system sends out of the box.
+    """
+
+    def leaves(direction: Array) -> Bool[Array, " n"]:
         return ((unit <= 0) & (direction < 0)) | ((unit >= 1) & (direction > 0))
 
-    held, step = leaving(-slope), -slope
+    held, p = leaves(-g), -g
     for _ in range(PASSES):
-        among_free = jnp.where(held[:, None] | held[None], jnp.eye(len(held)), hessian)
-        factor = jax.scipy.linalg.cho_factor(among_free)
-        step = -jax.scipy.linalg.cho_solve(factor, jnp.where(held, 0.0, slope))
-        held |= leaving(step)
-    return jnp.where(jnp.isfinite(step), step, 0.0)
+        B_free = jnp.where(held[:, None] | held[None], jnp.eye(len(held)), B)
+        factor = jax.scipy.linalg.cho_factor(B_free)
+        p = -jax.scipy.linalg.cho_solve(factor, jnp.where(held, 0.0, g))
+        held |= leaves(p)
+    return jnp.where(jnp.isfinite(p), p, 0.0)
 
 
-def within(radius: Float[Array, ""], step: Float[Array, " n"]) -> Float[Array, " n"]:
-    """The step, shortened if it moves a coordinate by more than `radius`."""
-    return step * (radius / jnp.maximum(jnp.max(jnp.abs(step)), radius))
+def shorten(p: Float[Array, " n"], radius: Float[Array, ""]) -> Float[Array, " n"]:
+    """Return the step, scaled down if it moves any coordinate by more than `radius`."""
+    return p * (radius / jnp.maximum(jnp.max(jnp.abs(p)), radius))
 
 
 def update_hessian(
-    hessian: Float[Array, "n n"], move: Float[Array, " n"], bend: Float[Array, " n"]
+    B: Float[Array, "n n"], s: Float[Array, " n"], y: Float[Array, " n"]
 ) -> Float[Array, "n n"]:
-    """BFGS with Powell's damping, given how the slope bends over a move."""
-    image, curvature = hessian @ move, jnp.sum(move * bend)
-    expected = jnp.sum(move * image)
-    shortfall = jnp.where(expected > curvature, expected - curvature, 1.0)
-    theta = jnp.where(curvature >= 0.2 * expected, 1.0, 0.8 * expected / shortfall)
-    damped = theta * bend + (1.0 - theta) * image
-    grown = jnp.sum(move * damped)
-    is_told = jnp.max(jnp.abs(move)) > 100 * jnp.finfo(move.dtype).eps  # not rounding error
-    ok = (expected > 0) & (grown > 0) & is_told
-    gained = jnp.outer(damped, damped) / jnp.where(ok, grown, 1.0)
-    lost = jnp.outer(image, image) / jnp.where(ok, expected, 1.0)
-    return jnp.where(ok, hessian + gained - lost, hessian)
+    """Return B after a step s that changed the gradient by y: BFGS with Powell's damping.
+
+    ``B + r r' / s'r - (Bs)(Bs)' / s'Bs`` with ``r = theta y + (1 - theta) Bs``, which keeps B
+    positive definite (Nocedal & Wright, 2006, eq. 18.14 to 18.16).
+    """
+    B_s, s_y = B @ s, jnp.sum(s * y)
+    s_B_s = jnp.sum(s * B_s)
+    # theta = 1 if s'y >= 0.2 s'Bs, else 0.8 s'Bs / (s'Bs - s'y), so that s'r = 0.2 s'Bs
+    difference = jnp.where(s_B_s > s_y, s_B_s - s_y, 1.0)
+    theta = jnp.where(s_y >= DAMPING * s_B_s, 1.0, (1 - DAMPING) * s_B_s / difference)
+    r = theta * y + (1.0 - theta) * B_s
+    s_r = jnp.sum(s * r)
+    is_long = jnp.max(jnp.abs(s)) > 100 * jnp.finfo(s.dtype).eps  # y is not rounding error
+    ok = (s_B_s > 0) & (s_r > 0) & is_long
+    added = jnp.outer(r, r) / jnp.where(ok, s_r, 1.0)
+    removed = jnp.outer(B_s, B_s) / jnp.where(ok, s_B_s, 1.0)
+    return jnp.where(ok, B + added - removed, B)
+
+
+def make_positive(B: Float[Array, "n n"]) -> Float[Array, "n n"]:
+    """Return the symmetric part of B with positive eigenvalues.
+
+    ``V max(|lambda|, sqrt(eps) max|lambda|) V'``: a direction of negative curvature leads down as
+    steeply as it curves.
+    """
+    eigenvalues, V = jnp.linalg.eigh((B + B.T) / 2)
+    size = jnp.abs(eigenvalues)
+    largest = jnp.max(size)
+    floor = jnp.where(largest > 0, jnp.finfo(size.dtype).eps ** 0.5 * largest, 1.0)
+    return (V * jnp.maximum(size, floor)[None]) @ V.T
+
+
+# Gradients
+
+
+class Gradient(NamedTuple):
+    """A loss, its gradient, and whether the gradient takes central differences."""
+
+    loss: Float[Array, ""]
+    value: Float[Array, " n_params"]
+    by_differences: Bool[Array, ""]
+
+
+def gradient_at(
+    func: Objective, box: Box, unit: Float[Array, " n_params"], differences: bool
+) -> Gradient:
+    """Return `func` and its gradient by the coordinates of the unit cube; 0 for whole numbers.
+
+    Central differences take over where `func` cannot be differentiated and, if `differences` are
+    allowed, where its gradient is not finite.
+    """
+    exact = value_and_gradient(func, box, unit)
+    if exact is None:
+        loss = jnp.asarray(func(box.to_user(unit)[:, None])[0]).astype(unit.dtype)
+        value, by_differences = central_differences(func, box, unit), jnp.array(True)
+    else:
+        loss, value = exact
+        by_differences = jnp.isfinite(loss) & ~jnp.all(jnp.isfinite(value))
+    if exact is not None and differences:
+        # A loop of one turn at most: of a batch, unlike `cond`, it costs only lanes that need it.
+        value, _ = jax.lax.while_loop(
+            lambda loop: loop[1],
+            lambda loop: (central_differences(func, box, unit), jnp.array(False)),
+            (value, by_differences),
+        )
+    if box.whole is not None:
+        value = jnp.where(box.whole, 0.0, value)
+    return Gradient(loss, value, by_differences)
+
+
+def value_and_gradient(
+    func: Objective, box: Box, unit: Float[Array, " n_params"]
+) -> tuple[Float[Array, ""], Float[Array, " n_params"]] | None:
+    """Return the loss and its exact gradient, or None if JAX cannot differentiate `func`.
+
+    Reverse mode first, which costs a few evaluations however many parameters there are. It cannot
+    pass through loops of unknown length; forward mode can.
+
+    Errors inside `func` are raised: it is traced once, and what is differentiated is that trace.
+    So are errors of its own derivative rules (`jax.custom_jvp`, `jax.custom_vjp`).
+    """
+    x = box.to_user(unit)
+    traced = jaxpr_as_fun(
+        jax.make_jaxpr(lambda x: jnp.asarray(func(x[:, None])[0]).astype(unit.dtype))(x)
+    )
+
+    def one(x: Array) -> Array:
+        [loss] = traced(x)
+        return loss
+
+    def forward(x: Array) -> tuple[Array, Array]:
+        directions = jnp.eye(len(x), dtype=x.dtype)
+        return jax.vmap(lambda direction: jax.jvp(one, (x,), (direction,)), out_axes=(None, 0))(
+            directions
+        )
+
+    differentiate: Callable[[Array], tuple[Array, Array]]
+    for differentiate in (jax.value_and_grad(one), forward):
+        try:
+            loss, gradient = differentiate(x)
+            return loss, gradient * box.width
+        except (TypeError, ValueError, NotImplementedError) as error:
+            if not (is_raised_by_jax(error) and NOT_DIFFERENTIABLE.search(str(error))):
+                raise
+    return None
+
+
+def central_differences(
+    func: Objective, box: Box, unit: Float[Array, " n_params"]
+) -> Float[Array, " n_params"]:
+    """Return ``(f(u + h) - f(u - h)) / 2h`` for each coordinate, from 2 n_params evaluations.
+
+    ``h = eps^(1/3)`` balances truncation and rounding. At a bound the difference is one-sided.
+    """
+    offsets = jnp.finfo(unit.dtype).eps ** (1 / 3) * jnp.eye(len(unit), dtype=unit.dtype)
+    above = jnp.minimum(unit[None] + offsets, 1.0)
+    below = jnp.maximum(unit[None] - offsets, 0.0)
+    losses = func(box.to_user(jnp.concatenate([above, below])).T).astype(unit.dtype)
+    return (losses[: len(unit)] - losses[len(unit) :]) / jnp.diagonal(above - below)

@@ -14,32 +14,32 @@ __all__ = ["POPULATIONS"]
 def latin_hypercube(
     key: PRNGKeyArray, members: int, n_params: int
 ) -> Float[Array, "members n_params"]:
-    """One member in each of `members` equal slices of every coordinate."""
-    place, shuffle = jax.random.split(key)
-    within_slice = jax.random.uniform(place, (members, n_params))
+    """Draw one member in each of `members` equal slices of every coordinate."""
+    key_of_place, key_of_order = jax.random.split(key)
+    place_in_slice = jax.random.uniform(key_of_place, (members, n_params))
     slices = jax.random.permutation(
-        shuffle,
+        key_of_order,
         jnp.broadcast_to(jnp.arange(members)[:, None], (members, n_params)),
         axis=0,
         independent=True,
     )
-    return (slices + within_slice) / members
+    return (slices + place_in_slice) / members
 
 
 def uniform(key: PRNGKeyArray, members: int, n_params: int) -> Float[Array, "members n_params"]:
-    """Independent uniform coordinates."""
+    """Draw independent uniform coordinates."""
     return jax.random.uniform(key, (members, n_params))
 
 
 def sobol(key: PRNGKeyArray, members: int, n_params: int) -> Float[Array, "members n_params"]:
-    """Sobol's sequence with a random digital shift (`members` is best a power of two).
+    """Draw Sobol's sequence with a random digital shift (`members` is best a power of two).
 
     The shift flips the same random binary digits of every point, so that each power of two of
     them stays a net (Owen, 2003, ACM TOMACS 13:363).
     """
     from scipy.stats import qmc  # slow to import, and seldom needed
 
-    digits = 24
+    digits = 24  # of a float32
     log2 = (members - 1).bit_length()
     points = qmc.Sobol(n_params, scramble=False).random_base2(log2)[:members]
     shift = jax.random.bits(key, (n_params,), "uint32") >> (32 - digits)
@@ -48,14 +48,14 @@ def sobol(key: PRNGKeyArray, members: int, n_params: int) -> Float[Array, "membe
 
 
 def halton(key: PRNGKeyArray, members: int, n_params: int) -> Float[Array, "members n_params"]:
-    """Halton's sequence, rotated by a random amount (Cranley & Patterson, 1976)."""
+    """Draw Halton's sequence, rotated by a random amount (Cranley & Patterson, 1976)."""
     from scipy.stats import qmc  # slow to import, and seldom needed
 
     points = jnp.asarray(qmc.Halton(n_params, scramble=False).random(members))
     return (points + jax.random.uniform(key, (n_params,))[None]) % 1.0
 
 
-POPULATIONS: Mapping[str, Callable[..., Float[Array, "members n_params"]]] = {
+POPULATIONS: Mapping[str, Callable[[PRNGKeyArray, int, int], Float[Array, "members n_params"]]] = {
     "latinhypercube": latin_hypercube,
     "sobol": sobol,
     "halton": halton,

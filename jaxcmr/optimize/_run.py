@@ -1,49 +1,25 @@
-"""The pieces of a run: `start`, `advance`, `finish`, `polished`; and `solve`, the whole of it."""
+"""The parts of a run, `start`, `advance`, `finish` and `polish_result`; and `solve`, all of it."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from functools import partial
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
-from jaxcmr.optimize._box import Box
-from jaxcmr.optimize._generation import Objective, Settings, State, converged, init, step
-from jaxcmr.optimize._polish import MAX_SLOPES, polish
+from jaxcmr.optimize._de import State, evaluate, is_level, sort_members, step
+from jaxcmr.optimize._jit import Objective
+from jaxcmr.optimize._polish import MAX_GRADIENTS, polish
+from jaxcmr.optimize._populations import POPULATIONS
 from jaxcmr.optimize._result import OptimizeResults
+from jaxcmr.optimize._settings import Settings
+from jaxcmr.optimize._space import Box
 
-__all__ = ["Summary", "advance", "finish", "polished", "solve", "start", "summarize"]
+__all__ = ["advance", "finish", "has_ended", "polish_result", "solve", "start"]
 
 DISTINCT = 0.05  # members further apart than this in some coordinate of the unit cube are distinct
-RESTARTS = 2**32 - 1  # folded into a key before the number of the restart: no generation's number
-
-
-class Summary(NamedTuple):
-    """What is worth saying of a run between generations."""
-
-    generation: Int[Array, ""]
-    energy: Float[Array, ""]
-    has_ended: Bool[Array, ""]
-
-
-def has_converged(settings: Settings, state: State) -> Bool[Array, ""]:
-    """Whether the run has converged; like SciPy's, not before its first generation.
-
-    A population of one member stands for a box with nothing to search.
-    """
-    return ((state.generation > 0) | (settings.members == 1)) & converged(settings, state)
-
-
-def has_ended(settings: Settings, state: State) -> Bool[Array, ""]:
-    """Whether the run has converged, is out of evaluations, or has met no finite value yet."""
-    lost = (state.generation >= 0) & (state.energies[0] == jnp.inf)
-    return has_converged(settings, state) | (state.nfev >= settings.budget) | lost
-
-
-def summarize(settings: Settings, state: State) -> Summary:
-    """How far a run is."""
-    return Summary(state.generation, state.energies[0], has_ended(settings, state))
+RESTARTS = 2**32 - 1  # folded into a key before a restart's number; no generation has this number
 
 
 def start(
@@ -54,43 +30,78 @@ def start(
     x0: Float[Array, " n_params"] | None = None,
     population: Float[Array, "members n_params"] | None = None,
 ) -> State:
-    """The state of a run before its first generation; `x0` and `population` in the user's units.
+    """Return the state with the initial population, by default of the kind `settings.init`.
 
-    A `population` is clipped to the box. Without `func` nobody is evaluated yet.
+    `population` and `x0`, which becomes the first member, are in the user's units. The population
+    is clipped to the box; `x0` is evaluated as it is, because the round trip through the unit cube
+    may change its last bit. Without `func` the population is not evaluated: `step` does it.
     """
-    if population is not None:
+    members = settings.population_size
+    if population is None:
+        make = POPULATIONS[settings.init]
+        population = make(jax.random.fold_in(key, 0), members, box.lower.shape[0])
+    else:
         population = box.to_unit(population)
-    return init(func, box, settings, key, x0, population)
+    population = population.astype(box.lower.dtype)
+    x = box.to_user(population)
+    if x0 is not None:
+        population, x = population.at[0].set(box.to_unit(x0)), x.at[0].set(x0)
+    history = settings.strategy.history
+    zero = jnp.array(0, "int32")
+    state = State(
+        population=population,
+        losses=jnp.full(members, jnp.inf, population.dtype),
+        size=zero + members,
+        memory=None if history is None else history.make_memory(population),
+        generation=zero - 1,
+        nfev=zero,
+        nonfinite=zero,
+        key=key,
+    )
+    if func is None:
+        return state
+    allowed = jnp.minimum(state.size, settings.budget)
+    losses, nonfinite = evaluate(func, x, allowed)
+    evaluated = state._replace(losses=losses, generation=zero, nfev=allowed, nonfinite=nonfinite)
+    return sort_members(settings, evaluated)
 
 
 def advance(
     func: Objective, box: Box, settings: Settings, state: State, stop_at: Int[Array, ""]
-) -> State:
-    """The state at generation `stop_at`, or where the run ended before."""
+) -> tuple[State, Bool[Array, ""]]:
+    """Return the state at generation `stop_at` or where the run ended, and True if it ended."""
 
-    def next_generation(state: State) -> State:
-        state = step(func, box, settings, state)
-        if settings.disp:
-            line = "differential_evolution step {}: f(x)= {}"
-            jax.debug.print(line, state.generation, state.energies[0])
-        return state
+    def goes_on(state: State) -> Bool[Array, ""]:
+        return (state.generation < stop_at) & ~has_ended(settings, state)
 
-    return jax.lax.while_loop(
-        lambda s: (s.generation < stop_at) & ~has_ended(settings, s), next_generation, state
-    )
+    state = jax.lax.while_loop(goes_on, partial(step, func, box, settings), state)
+    return state, has_ended(settings, state)
+
+
+def has_ended(settings: Settings, state: State) -> Bool[Array, ""]:
+    """Return True if the run has converged, is out of evaluations, or has no finite loss."""
+    is_lost = (state.generation >= 0) & (state.losses[0] == jnp.inf)
+    return has_converged(settings, state) | (state.nfev >= settings.budget) | is_lost
+
+
+def has_converged(settings: Settings, state: State) -> Bool[Array, ""]:
+    """Return True if the run has converged; as in SciPy, not before its first generation.
+
+    A box with nothing to search has a population of one member, which has converged.
+    """
+    return ((state.generation > 0) | (settings.population_size == 1)) & is_level(settings, state)
 
 
 def finish(
     box: Box, settings: Settings, state: State, x0: Float[Array, " n_params"] | None = None
 ) -> OptimizeResults:
-    """The result of a run as it stands.
+    """Return the result of a run in its present state.
 
-    Where `x0` is still the best member it is returned as it was given, and evaluated: the way
-    through the unit cube could cost its last digit.
+    An `x0` that is still the best member is returned to its last bit, as it was evaluated.
     """
     success = has_converged(settings, state)
     status = jnp.select(
-        [success, state.energies[0] == jnp.inf, state.nfev > settings.maxfun],
+        [success, state.losses[0] == jnp.inf, state.nfev > settings.maxfun],
         [0, 2, 3],
         jnp.where(state.nfev == settings.maxfun, 4, 1),
     )
@@ -100,51 +111,48 @@ def finish(
         population = population.at[0].set(jnp.where(is_best, x0, population[0]))
     return OptimizeResults(
         x=population[0],
-        fun=state.energies[0],
+        fun=state.losses[0],
         success=success,
         status=status,
         nit=state.generation,
         nfev=state.nfev,
         njev=jnp.array(0),
-        jac=None,
-        hess_inv=None,
         population=population,
-        population_energies=state.energies,
+        population_energies=state.losses,
         nonfinite=state.nonfinite,
         agreed=jnp.array(1),
         polish_status=jnp.array(0),
-        fun_search=state.energies[0],
+        fun_search=state.losses[0],
         at_rest=jnp.array(False),
     )
 
 
-def polished(
+def polish_result(
     func: Objective,
     box: Box,
     result: OptimizeResults,
     n_members: int = 1,
     differences: bool = True,
-    maxiter: int | Int[Array, ""] = MAX_SLOPES,
+    maxiter: int | Int[Array, ""] = MAX_GRADIENTS,
 ) -> OptimizeResults:
-    """`result` with its `n_members` best distinct members polished; the lowest end is kept if it
-    is lower.
+    """Return `result` with its `n_members` best distinct members polished.
 
-    In a finer precision than that of the run, the value of the best member is taken in that
-    precision, too.
+    The lowest end is kept if it is lower than the best member. If the box is in a finer precision
+    than the run was, the value of the best member is taken in that precision, too.
     """
     unit = box.to_unit(result.population.astype(box.lower.dtype))
     if n_members == 1:
         best = polish(func, box, unit[0], maxiter, differences)
         nfev, njev = best.nfev, best.njev
     else:
-        chosen = distinct_members(unit, result.population_energies, n_members)
+        chosen = choose_distinct(unit, result.population_energies, n_members)
         ends = jax.vmap(lambda member: polish(func, box, member))(unit[chosen])
-        best = jax.tree.map(lambda leaf: leaf[jnp.argmin(ends.energy)], ends)
+        best = jax.tree.map(lambda leaf: leaf[jnp.argmin(ends.loss)], ends)
         nfev, njev = jnp.sum(ends.nfev), jnp.sum(ends.njev)
-    finer = jnp.isfinite(best.energy) & (best.energy.dtype != result.fun.dtype)
-    lower = (best.energy < result.fun) | finer
-    x = jnp.where(lower, box.to_user(best.unit), result.x)
-    fun = jnp.where(lower, best.energy, result.fun)
+    is_finer = jnp.isfinite(best.loss) & (best.loss.dtype != result.fun.dtype)
+    is_kept = (best.loss < result.fun) | is_finer
+    x = jnp.where(is_kept, box.to_user(best.unit), result.x)
+    fun = jnp.where(is_kept, best.loss, result.fun)
     return result._replace(
         x=x,
         fun=fun,
@@ -159,18 +167,18 @@ def polished(
     )
 
 
-def distinct_members(
-    unit: Float[Array, "members n_params"], energies: Float[Array, " members"], count: int
+def choose_distinct(
+    unit: Float[Array, "members n_params"], losses: Float[Array, " members"], count: int
 ) -> Int[Array, " count"]:
-    """The best member, and again and again the best of those far from all chosen.
+    """Return the best member, then repeatedly the best of those far from all chosen.
 
-    If there are none left, the best of all is chosen again.
+    If no member is far from all, the best of all is chosen again.
     """
     chosen = [jnp.array(0)]
-    near = jnp.zeros(len(unit), bool)
+    is_near = jnp.zeros(len(unit), bool)
     for _ in range(count - 1):
-        near |= jnp.all(jnp.abs(unit - unit[chosen[-1]][None]) < DISTINCT, axis=1)
-        chosen.append(jnp.argmin(jnp.where(near, jnp.inf, energies)))
+        is_near |= jnp.all(jnp.abs(unit - unit[chosen[-1]][None]) < DISTINCT, axis=1)
+        chosen.append(jnp.argmin(jnp.where(is_near, jnp.inf, losses)))
     return jnp.stack(chosen)
 
 
@@ -186,22 +194,22 @@ def solve(
     polish_members: int,
     restarts: int,
 ) -> OptimizeResults:
-    """A run from start to end, or the best of several that differ in their keys."""
+    """Return the result of a run, or the best of several that differ in their keys."""
 
     def run(key: PRNGKeyArray) -> OptimizeResults:
         state = start(func, box, settings, key, x0, population)
-        state = advance(func, box, settings, state, jnp.array(jnp.iinfo(jnp.int32).max))
+        state, _ = advance(func, box, settings, state, jnp.array(jnp.iinfo(jnp.int32).max))
         result = finish(box, settings, state, x0)
         if not polish_members:
             return result
         if settings.disp:
             jax.debug.print("Polishing solution with BFGS, f(x)= {}", result.fun)
-        return polished(polish_func, box, result, polish_members)
+        return polish_result(polish_func, box, result, polish_members)
 
     if restarts == 1:
         return run(key)
-    of_restarts = jax.random.fold_in(key, RESTARTS)
-    others = jax.vmap(lambda i: jax.random.fold_in(of_restarts, i))(jnp.arange(1, restarts))
+    key_of_restarts = jax.random.fold_in(key, RESTARTS)
+    others = jax.vmap(lambda i: jax.random.fold_in(key_of_restarts, i))(jnp.arange(1, restarts))
     results = jax.vmap(run)(jnp.concatenate([key[None], others]))
     best = jax.tree.map(lambda leaf: leaf[jnp.argmin(results.fun)], results)
     return best._replace(

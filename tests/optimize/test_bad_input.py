@@ -1,16 +1,19 @@
-"""What makes no sense is refused with what came and what was expected; what is odd but sensible is
-answered."""
+"""Invalid input raises an error that says what came and what was expected; unusual but valid input
+is accepted."""
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 import scipy.optimize
-from conftest import evolve_quickly
+from conftest import evolve_quickly, quick_jit
 
 from jaxcmr.optimize import STRATEGIES, differential_evolution, evolve_lanes
 
 BOX = [(0.0, 1.0)] * 2
+
+
+PLAIN = {"updating": "deferred", "polish": False}
 
 
 def sphere(x):
@@ -68,7 +71,7 @@ def test_bounds(bounds, message):
         ({"x0": [0.5, np.nan]}, "x0 lie outside the specified bounds"),
         ({"init": np.zeros((10, 3))}, r"shape \(S, 2\) with S >= 5; got \(10, 3\)"),
         ({"init": np.zeros((4, 2))}, r"with S >= 5; got \(4, 2\)"),
-        ({"init": np.full((9, 2), np.nan)}, "not a number"),
+        ({"init": np.full((9, 2), np.nan)}, "holds NaN"),
         ({"integrality": [True]*3}, "integrality must be one boolean or 2"),
         ({"key": 7}, r"key must be a key of jax.random"),
         ({"key": "batch"}, "key must be one key"),
@@ -101,9 +104,8 @@ def test_constraints_are_not_ignored():
     for constraints in (limit, [limit], {"type": "ineq", "fun": lambda x: x[0]}):
         with pytest.raises(NotImplementedError, match="constraints are not supported"):
             differential_evolution(sphere, BOX, constraints=constraints)
-    assert differential_evolution(sphere, BOX, constraints=[], maxiter=1, polish=False).x.shape == (
-        2,
-    )
+    result = evolve_quickly(sphere, BOX, constraints=[], maxiter=1, **PLAIN)
+    assert result.x.shape == (2,)
 
 
 @pytest.mark.parametrize("vectorized", [False, True])
@@ -127,9 +129,10 @@ def test_functions_of_the_wrong_shape(vectorized):
     ],
     ids=["(1,)", "int", "float32", "list"],
 )
-def test_numbers_of_another_kind_are_taken(func, x64):
-    result = evolve_quickly(func, BOX, maxiter=40)
-    assert result.fun.dtype == result.x.dtype == (jnp.float64 if x64 else jnp.float32)
+def test_numbers_of_another_kind_are_taken(func):
+    with jax.enable_x64(True):
+        result = evolve_quickly(func, BOX, maxiter=40, **PLAIN)
+    assert result.fun.dtype == result.x.dtype == jnp.float64
     np.testing.assert_allclose(result.x, 0.25, atol=0.1)
 
 
@@ -140,20 +143,20 @@ def test_bounds_that_the_precision_cannot_span():
             differential_evolution(sphere, bounds)
 
 
-@pytest.mark.parametrize("bounds", [(1e8, 1e8 + 1), (-1e8 - 1, -1e8)])
+@pytest.mark.parametrize("bounds", [(1e8, 1e8 + 1)])
 def test_bounds_that_the_precision_cannot_tell_apart(bounds):
-    """They are not a fixed parameter; twice the same number is one, and doubles hold them."""
+    """They are not a fixed parameter; the same number twice is one, and doubles hold them."""
     for options in ({}, {"integrality": [False, True]}):
         with pytest.raises(ValueError, match=r"bounds\[1\] = .* too narrow for float32"):
             differential_evolution(sphere, [(0, 9), bounds], **options)
     with pytest.raises(ValueError, match=r"bounds\[0\] = .* too narrow for float32"):
         list(evolve_lanes([sphere], [bounds], [jax.random.key(0)]))
-    fixed = evolve_quickly(sphere, [(0, 1), (0.1, 0.1)], maxiter=1)
+    fixed = evolve_quickly(sphere, [(0, 1), (0.1, 0.1)], maxiter=1, **PLAIN)
     np.testing.assert_allclose(fixed.x[1], 0.1)
     with jax.enable_x64(True):
         low, high = bounds
-        found = evolve_quickly(lambda x: (x[0] - low) * (high - x[0]) * -1.0, [bounds])
-    np.testing.assert_allclose(found.x, low + (high - low) / 2, rtol=0, atol=1e-3)
+        found = evolve_quickly(lambda x: (x[0] - low) * (high - x[0]) * -1.0, [bounds], **PLAIN)
+    np.testing.assert_allclose(found.x, low + (high - low) / 2, rtol=0, atol=0.05)
 
 
 @pytest.mark.parametrize(
@@ -188,8 +191,9 @@ def test_functions_that_hold_what_cannot_be_data():
 
 def test_args_of_another_byte_order_are_data():
     data = np.array([0.25, 0.75], ">f8")
-    found = evolve_quickly(lambda x, data: ((x - data) ** 2).sum(), BOX, args=(data,), maxiter=40)
-    np.testing.assert_allclose(found.x, [0.25, 0.75], atol=1e-3)
+    options = {"args": (data,), "maxiter": 40, **PLAIN}
+    found = evolve_quickly(lambda x, data: ((x - data) ** 2).sum(), BOX, **options)
+    np.testing.assert_allclose(found.x, [0.25, 0.75], atol=0.05)
 
 
 def test_whole_numbers_stay_whole_from_any_start():
@@ -199,13 +203,11 @@ def test_whole_numbers_stay_whole_from_any_start():
         return ((x - 2.7) ** 2).sum(0)
 
     rng = np.random.default_rng(0)
-    options = {"integrality": True, "maxiter": 20}
-    starts = [{"x0": [2.7]}, {"init": rng.uniform(0, 5, (9, 1))}, {"x0": [2.7], "maxiter": 0}]
-    for start in starts:
-        result = differential_evolution(far, [(0, 5)], **{**options, **start})
-        assert result.x.tolist() == [3.0] and np.isclose(result.fun, 0.09)
-        assert np.all(result.population == np.round(result.population))
-    traced = jax.jit(lambda x0: differential_evolution(far, [(0, 5)], x0=x0, **options))
+    options = {"integrality": True, "maxiter": 20, **PLAIN}
+    result = evolve_quickly(far, [(0, 5)], init=rng.uniform(0, 5, (9, 1)), **options)
+    assert result.x.tolist() == [3.0] and np.isclose(result.fun, 0.09)
+    assert np.all(result.population == np.round(result.population))
+    traced = quick_jit(lambda x0: differential_evolution(far, [(0, 5)], x0=x0, **options))
     assert traced(jnp.array([2.7])).x.tolist() == [3.0]
     [lane] = [
         report.result
@@ -216,14 +218,14 @@ def test_whole_numbers_stay_whole_from_any_start():
 
 
 def test_old_keys_are_keys():
-    """jax.random.PRNGKey(0) is jax.random.key(0) in other clothes."""
-    options = {"maxiter": 2, "polish": False}
-    old = differential_evolution(sphere, BOX, key=jax.random.PRNGKey(0), **options)
-    assert old.x.tolist() == differential_evolution(sphere, BOX, **options).x.tolist()
+    """jax.random.PRNGKey(0) is jax.random.key(0) in another form."""
+    options = {"maxiter": 2, **PLAIN}
+    old = evolve_quickly(sphere, BOX, key=jax.random.PRNGKey(0), **options)
+    assert old.x.tolist() == evolve_quickly(sphere, BOX, **options).x.tolist()
 
 
 @pytest.mark.parametrize("vectorized", [False, True])
-def test_complex_values_are_refused(vectorized):
+def test_complex_values_are_errors(vectorized):
     """Their imaginary part would be lost."""
     with pytest.raises(ValueError, match="must return a real number"):
         differential_evolution(
@@ -238,15 +240,15 @@ def test_a_function_that_jax_cannot_trace():
     assert any("jax.pure_callback" in note for note in caught.value.__notes__)
 
 
-def test_not_a_number_in_half_of_the_box():
+def test_nan_in_half_of_the_box():
     """The other half is searched."""
-    result = evolve_quickly(lambda x: jnp.where(x[0] < 0, jnp.nan, sphere(x)), [(-1, 1)] * 2)
-    np.testing.assert_allclose(result.x, 0.25, atol=1e-3)
+    half = [(-1, 1)] * 2
+    result = evolve_quickly(lambda x: jnp.where(x[0] < 0, jnp.nan, sphere(x)), half, **PLAIN)
+    np.testing.assert_allclose(result.x, 0.25, atol=0.05)
     assert int(result.nonfinite) > 0 and bool(result.success)
 
 
-@pytest.mark.parametrize("updating", ["immediate", "deferred"])
-@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize(("value", "updating"), [(np.nan, "deferred"), (np.inf, "immediate")])
 def test_finite_nowhere(value, updating):
     """Ends after the start, and says so."""
     result = evolve_quickly(lambda x: x[0] * 0 + value, BOX, updating=updating)
@@ -256,19 +258,18 @@ def test_finite_nowhere(value, updating):
 
 
 def test_finite_only_at_the_start():
-    """A needle: all challengers are worthless, and what there is is kept."""
-    result = evolve_quickly(
-        lambda x: jnp.where(jnp.all(x == 0.5), -1.0, jnp.nan), BOX, x0=[0.5, 0.5], maxiter=5
-    )
+    """A needle: no trial vector has a finite loss, and the first member is kept."""
+    options = {"x0": [0.5, 0.5], "maxiter": 5, **PLAIN}
+    result = evolve_quickly(lambda x: jnp.where(jnp.all(x == 0.5), -1.0, jnp.nan), BOX, **options)
     assert result.x.tolist() == [0.5, 0.5] and result.fun == -1 and int(result.nit) == 5
     assert int(result.nonfinite) == 30 * 6 - 1
 
 
 def test_minus_infinity_is_a_minimum():
-    result = evolve_quickly(lambda x: jnp.log(x[0] * 0 + 0.0), BOX, maxiter=3)
+    result = evolve_quickly(lambda x: jnp.log(x[0] * 0 + 0.0), BOX, maxiter=3, **PLAIN)
     assert result.fun == -np.inf and not result.success
 
 
 def test_a_constant_objective_converges_at_once():
-    result = evolve_quickly(lambda x: 5.0 + 0 * x[0], BOX)
+    result = evolve_quickly(lambda x: 5.0 + 0 * x[0], BOX, **PLAIN)
     assert bool(result.success) and int(result.nit) == 1 and float(result.fun) == 5.0

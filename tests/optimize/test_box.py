@@ -26,7 +26,7 @@ def test_scaling_never_leaves_the_box(x64):
 
 
 def test_unit_cube_round_trip(x64):
-    """`to_unit` undoes `to_user`; a coordinate of no width maps to 0."""
+    """`to_unit` undoes `to_user`; a fixed coordinate maps to 0."""
     box = Box.from_bounds([(-1.0, 3.0), (5.0, 5.0)])
     x = box.to_user(jnp.asarray([0.25, 0.9]))
     assert x.tolist() == [0.0, 5.0]
@@ -44,7 +44,7 @@ def test_unit_cube_round_trip(x64):
         ([], "got shape"),
     ],
 )
-def test_impossible_bounds_are_refused(bounds, message):
+def test_impossible_bounds_are_errors(bounds, message):
     """With what came and what was expected."""
     with pytest.raises(ValueError, match=message):
         Box.from_bounds(bounds)

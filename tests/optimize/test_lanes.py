@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 
 from jaxcmr.optimize import differential_evolution, evolve_lanes, in_double
-from jaxcmr.optimize._batch import alike
-from jaxcmr.optimize._lanes import lanes_that_fit
+from jaxcmr.optimize._lanes import count_fitting
 from jaxcmr.optimize._settings import make_problem
 
 BOUNDS = [(-3.0, 3.0)] * 3
@@ -26,11 +25,17 @@ class Ripples(eqx.Module):
         return (self.weights[:, None] * away**2).sum(0) + (1 - jnp.cos(4 * away)).sum(0)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def problems():
     weights = jnp.ones(3)
     funcs = [Ripples(jnp.full(3, k / 5), weights) for k in range(5)]
     return funcs, list(jax.random.split(jax.random.key(2), 5))
+
+
+@pytest.fixture(scope="module")
+def plain(problems):
+    """The results of the lanes, one per program, without a polish."""
+    return results(*problems, polish=False)
 
 
 def results(funcs, keys, **options):
@@ -39,9 +44,9 @@ def results(funcs, keys, **options):
     return [found[lane] for lane in range(len(funcs))]
 
 
-def test_a_lane_equals_the_single_run(problems):
+def test_a_lane_equals_the_single_run(problems, plain):
     """Same population, bit for bit, as `differential_evolution` with the lane's key."""
-    for func, key, result in zip(*problems, results(*problems, polish=False), strict=True):
+    for func, key, result in zip(*problems, plain, strict=True):
         single = differential_evolution(
             func,
             BOUNDS,
@@ -72,13 +77,13 @@ def test_a_lane_may_start_with_a_member_of_the_user(problems):
 
 
 @pytest.mark.parametrize("x0", [[0.0, 0.0, 3.1], [0.0, 0.0], [0.0, np.nan, 0.0]])
-def test_a_member_outside_the_box_is_refused(problems, x0):
+def test_a_member_outside_the_box_is_an_error(problems, x0):
     with pytest.raises(ValueError, match="3 numbers within the bounds"):
         list(evolve_lanes(problems[0][:1], BOUNDS, problems[1][:1], x0=[x0]))
 
 
 def test_the_polish_is_in_double_precision(problems):
-    """Whatever the precision of the run: a valley of which single precision sees no slope."""
+    """Also that of a run in single precision, which does not see the gradient of this valley."""
 
     def valley(x):
         return 500 + 1e-6 * ((x - 0.1) ** 2).sum(0)
@@ -89,7 +94,7 @@ def test_the_polish_is_in_double_precision(problems):
 
 
 def test_a_function_of_single_precision_only_is_polished_too(problems):
-    """One whose loop breaks when its numbers become doubles."""
+    """A loop that starts with a float32 total cannot end with a float64 one."""
 
     def single(x):
         start = jnp.zeros(x.shape[1], jnp.float32)
@@ -100,9 +105,9 @@ def test_a_function_of_single_precision_only_is_polished_too(problems):
 
 
 @pytest.mark.parametrize("options", [{"chunk": 1}, {"chunk": 7}, {"n_programs": 1}])
-def test_chunks_and_programs_change_nothing(problems, options):
+def test_chunks_and_programs_change_nothing(problems, plain, options):
     """Bit for bit: catches a generation lost or run twice at a chunk's end."""
-    for a, b in zip(results(*problems), results(*problems, **options), strict=True):
+    for a, b in zip(plain, results(*problems, polish=False, **options), strict=True):
         assert a.population.tolist() == b.population.tolist() and a.nit == b.nit
 
 
@@ -115,12 +120,13 @@ def test_many_quick_lanes():
     assert sum(report.result is not None for report in reports) == 80
 
 
-@pytest.mark.parametrize("width", [2, 5])
-def test_lanes_in_one_program_agree(problems, width):
+@pytest.mark.parametrize("width", [2, pytest.param(5, marks=pytest.mark.full)])
+def test_lanes_in_one_program_agree(problems, plain, width):
     """To rounding, as other shapes may compile to other code; a lane that has finished, or copies
     that fill up a program, change nothing for the rest."""
-    for a, b in zip(results(*problems), results(*problems, lanes_per_program=width), strict=True):
-        np.testing.assert_allclose(a.x, b.x, atol=1e-3)
+    together = results(*problems, polish=False, lanes_per_program=width)
+    for a, b in zip(plain, together, strict=True):
+        np.testing.assert_allclose(a.x, b.x, atol=0.01)
         assert a.success == b.success
 
 
@@ -128,10 +134,9 @@ def test_functions_of_different_structure_run_too(problems):
     """Plain functions cannot share a program, but can share a call."""
     _, keys = problems
     funcs = [lambda x: (x**2).sum(0), lambda x: ((x - 1) ** 2).sum(0)]
-    assert not alike(funcs)
-    first, second = results(funcs, keys[:2])
-    np.testing.assert_allclose(first.x, 0, atol=1e-3)
-    np.testing.assert_allclose(second.x, 1, atol=1e-3)
+    first, second = results(funcs, keys[:2], polish=False)
+    np.testing.assert_allclose(first.x, 0, atol=0.1)
+    np.testing.assert_allclose(second.x, 1, atol=0.1)
 
 
 def test_every_chunk_reports(problems):
@@ -139,8 +144,8 @@ def test_every_chunk_reports(problems):
     funcs, keys = problems
     reports = list(evolve_lanes(funcs[:1], BOUNDS, keys[:1], chunk=10, tol=0, maxiter=35))
     assert [report.generation for report in reports] == [10, 20, 30, 35]
-    energies = [report.energy for report in reports]
-    assert energies == sorted(energies, reverse=True)
+    losses = [report.loss for report in reports]
+    assert losses == sorted(losses, reverse=True)
     assert [report.result is not None for report in reports] == [False, False, False, True]
 
 
@@ -172,8 +177,7 @@ def test_an_error_inside_the_function_comes_through(problems):
 def test_double_precision_reaches_the_programs(problems):
     """The caller's precision holds in the threads that run the lanes."""
     with jax.enable_x64(True):
-        func = Ripples(jnp.full(3, 0.1), jnp.ones(3))
-        [result] = results([func], [jax.random.key(0)], polish=False)
+        [result] = results([lambda x: (x**2).sum(0)], [jax.random.key(0)], polish=False)
     assert result.x.dtype == np.float64
 
 
@@ -185,14 +189,12 @@ def test_doubled_functions_still_share_arrays(problems):
     assert first.centre is not second.centre
 
 
-def test_memory_bounds_what_is_under_way(problems):
+def test_memory_bounds_what_is_under_way(problems, plain):
     """Little memory is one lane at a time, more of it more, and none of it changes a result."""
     funcs, keys = problems
     problem = make_problem(BOUNDS, **OPTIONS)
-    assert lanes_that_fit(funcs, problem, None) == len(funcs)  # a CPU: no limit
-    few, some, many = (lanes_that_fit(funcs, problem, 10.0**power) for power in (1, 6, 8))
+    assert count_fitting(funcs, problem, None) == len(funcs)  # a CPU: no limit
+    few, some, many = (count_fitting(funcs, problem, 10.0**power) for power in (1, 6, 8))
     assert few == 1 < some < many
-    for small, plain in zip(
-        results(funcs, keys, max_memory=1.0), results(funcs, keys), strict=True
-    ):
-        assert small.x.tolist() == plain.x.tolist()
+    for small, free in zip(results(funcs, keys, polish=False, max_memory=1.0), plain, strict=True):
+        assert small.x.tolist() == free.x.tolist()

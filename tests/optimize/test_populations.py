@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from conftest import evolve_quickly, quick_jit
 from scipy.stats import qmc
 
 from jaxcmr.optimize import POPULATIONS, differential_evolution
@@ -16,14 +17,15 @@ def test_members_fill_the_cube(name):
     make = POPULATIONS[name]
     population = make(jax.random.key(1), 64, 3)
     assert population.shape == (64, 3) and jnp.all((population >= 0) & (population < 1))
-    batch = jax.vmap(lambda key: make(key, 64, 3))(jax.random.split(jax.random.key(2), 200))
+    draw_all = quick_jit(jax.vmap(lambda key: make(key, 64, 3)))
+    batch = draw_all(jax.random.split(jax.random.key(2), 200))
     assert not np.array_equal(batch[0], batch[1])
     np.testing.assert_allclose(np.mean(batch, axis=(0, 1)), 0.5, atol=0.02)
     np.testing.assert_allclose(np.std(batch, axis=(0, 1)), 12**-0.5, atol=0.02)
 
 
 @pytest.mark.parametrize("name", ["latinhypercube", "sobol"])
-def test_one_member_a_slice(name):
+def test_one_member_per_slice(name):
     """In every coordinate; and coordinates are not copies of one another."""
     population = np.asarray(POPULATIONS[name](jax.random.key(1), 32, 3))
     slices = np.floor(population * 32).astype(int)
@@ -56,7 +58,7 @@ def test_sobol_takes_a_power_of_two(name, members):
 def test_an_array_is_clipped_and_used():
     """In the user's units; the population's size is the array's."""
     given = jnp.asarray(np.linspace(-1, 3, 14).reshape(7, 2))
-    result = differential_evolution(
+    result = evolve_quickly(
         lambda x: (x**2).sum(), [(0, 2), (-1, 1)], init=given, maxiter=0, polish=False
     )
     expected = np.clip(given, [0, -1], [2, 1])
@@ -72,12 +74,15 @@ def test_a_result_goes_on():
     def rosenbrock(x):
         return (100 * (x[1:] - x[:-1] ** 2) ** 2 + (1 - x[:-1]) ** 2).sum()
 
-    first = differential_evolution(rosenbrock, [(-2, 2)] * 3, maxiter=20, polish=False)
-    options = {"polish": False, "key": jax.random.key(7)}
-    start = differential_evolution(
-        rosenbrock, [(-2, 2)] * 3, init=first.population, maxiter=0, **options
-    )
+    @quick_jit
+    def run(init, maxiter):
+        options = {"updating": "deferred", "polish": False, "tol": 0, "key": jax.random.key(7)}
+        return differential_evolution(
+            rosenbrock, [(-2, 2)] * 3, init=init, maxiter=maxiter, **options
+        )
+
+    first = run(jax.random.uniform(jax.random.key(0), (45, 3)), 20)
+    start = run(first.population, 0)
     np.testing.assert_allclose(start.fun, first.fun, rtol=1e-5)
-    on = differential_evolution(rosenbrock, [(-2, 2)] * 3, init=first.population, tol=0,
-                                maxiter=150, **options)  # fmt: skip
+    on = run(first.population, 250)
     assert on.fun < first.fun / 100
