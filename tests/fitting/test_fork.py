@@ -1,4 +1,4 @@
-"""In a process forked after JAX's first use, whatever would hang says so."""
+"""In a process forked after JAX's first use, calls that would hang raise an error instead."""
 
 import subprocess
 import sys
@@ -39,8 +39,8 @@ for name, call in calls.items():
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no fork")
-def test_what_would_hang_is_refused():
-    """Fits, losses, likelihoods and simulations, all of them by the same message."""
+def test_forked_processes_raise_an_error():
+    """At fits, losses, likelihoods and simulations, always by the same message."""
     command = [sys.executable, "-W", "ignore", "-c", CODE]
     out = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     names = ["fit", "front", "loss", "evaluate", "pointwise", "simulate"]

@@ -3,80 +3,72 @@
 import json
 import pickle
 import re
-from typing import ClassVar
 
-import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from simple_losses import BowlGenerator
 
-from jaxcmr.fitting import FitInterrupted, JaxDE, ScipyDE
+from jaxcmr.fitting import FitInterrupted, FitProblem, JaxDE, ScipyDE
 from jaxcmr.fitting._fitter import Fitter
-from jaxcmr.loss import MemorySearchLikelihoodFnGenerator
-from jaxcmr.models import MODELS, usual_bounds
 from jaxcmr.optimize import LaneReport, OptimizeResults
 from jaxcmr.results import FitResult
 
-BOUNDS = {"encoding_drift_rate": [0.1, 0.9], "choice_sensitivity": [0.5, 20.0]}
-EVERYONE = np.ones(20, bool)
+BOUNDS = {"encoding_drift_rate": [0.1, 0.9], "choice_sensitivity": [0.0, 20.0]}
 
 
-@pytest.fixture(params=[JaxDE, ScipyDE])
-def fitter_class(request):
-    return request.param
-
-
-@pytest.fixture
-def make(small_data, parameters):
-    def make(fitter_class, **options):
-        options = {"bounds": BOUNDS, "num_steps": 5, "pop_size": 4, **options}
-        return fitter_class(
-            small_data,
-            None,
-            parameters,
-            MODELS["cmr"],
-            MemorySearchLikelihoodFnGenerator,
-            {"progress_bar": False, **options},
-        )
-
-    return make
-
-
-def test_result_is_complete_and_consistent(make, fitter_class, parameters, small_data):
-    """Every documented key; estimates inside the bounds; fitness is the loss at the estimates."""
-    fitter = make(fitter_class, best_of=2)
-    result = fitter.fit_subjects(EVERYONE)
+def check_result(result, fixed):
+    """Check that a result of the small data has every documented key, and that they agree."""
     documented = set(re.findall(r"``(\w+)``", FitResult.__doc__)) - {"FitResult"}
     assert set(result) <= documented
-    assert result["model"] == "cmr" and result["loss"] == "sequence_likelihood"
     assert result["n_trials"] == [9, 4, 1, 6] and result["trials"][1] == [[9, 13]]
     assert result["fits"]["subject"] == [3, 7, 8, 20]
     assert all(len(values) == 4 for values in result["fits"].values())
-    assert result["free"] == BOUNDS
-    assert result["fixed"] == {k: v for k, v in parameters.items() if k not in BOUNDS}
-    assert result["fits"]["item_support"] == [parameters["item_support"]] * 4
+    assert result["free"] == BOUNDS and result["fixed"] == fixed
+    for name, value in fixed.items():
+        assert result["fits"][name] == [value] * 4
     assert result["hyperparameters"]["cross_over_rate"] == 0.9
-    assert result["hyperparameters"]["best_of"] == 2
-    assert result["fit_time"] > 0
-    generator = MemorySearchLikelihoodFnGenerator(MODELS["cmr"], small_data, None)
+    assert result["hyperparameters"]["best_of"] == 2 and result["fit_time"] > 0
+
+
+def test_a_result_is_complete_and_consistent(make, fitter_class, everyone, small_data):
+    """Every documented key; estimates inside the bounds; the fitness is the loss at the estimates,
+    and the lowest that there is."""
+    result = make(fitter_class, best_of=2, polish=True).fit_subjects(everyone)
+    check_result(result, {"learning_rate": 0.4})
+    np.testing.assert_allclose(result["fitness"], [9, 4, 1, 6], rtol=1e-6)
     for i, subject in enumerate(result["fits"]["subject"]):
         x = np.array([result["fits"][name][i] for name in BOUNDS])
-        assert np.all((x >= [0.1, 0.5]) & (x <= [0.9, 20.0]))
-        trials = np.flatnonzero(small_data["subject"][:, 0] == subject)
-        loss = generator(trials, parameters, list(BOUNDS))
-        np.testing.assert_allclose(result["fitness"][i], loss(x), rtol=1e-4)
+        of_subject = small_data["subject"][:, 0] == subject
+        center = small_data["recalls"][of_subject, 0].mean() / 10
+        np.testing.assert_allclose(x, center, atol=1e-3)
+        loss = BowlGenerator(None, small_data, None)(np.flatnonzero(of_subject), {}, [])
+        np.testing.assert_allclose(result["fitness"][i], loss(x.astype("float32")), rtol=1e-6)
 
 
-def test_evaluations_are_counted(make, fitter_class):
+@pytest.mark.full
+def test_a_result_of_a_likelihood_is_complete_and_consistent(
+    fitter_class, small_data, parameters, everyone
+):
+    """The same of CMR, whose fitness is in double precision after the polish."""
+    options = {"bounds": BOUNDS, "num_steps": 5, "pop_size": 4, "best_of": 2, "progress_bar": False}
+    fitter = fitter_class(small_data, None, parameters, "cmr", "sequence_likelihood", options)
+    result = fitter.fit_subjects(everyone)
+    check_result(result, {k: v for k, v in parameters.items() if k not in BOUNDS})
+    assert result["model"] == "cmr" and result["loss"] == "sequence_likelihood"
+    losses = FitProblem.from_result(result, small_data).evaluate_result(result)
+    np.testing.assert_allclose(result["fitness"], losses, rtol=0, atol=1e-9)
+
+
+def test_evaluations_are_counted(make, fitter_class, everyone):
     """Two runs of two times four members, over the start and the generations; no polish."""
-    result = make(fitter_class, best_of=2, polish=False, num_steps=3, relative_tolerance=0.0).fit(
-        EVERYONE
-    )
+    fitter = make(fitter_class, best_of=2, relative_tolerance=0.0)
+    result = fitter.fit(everyone)
     assert result["nit"] == [3] and result["nfev"] == [2 * 8 * 4]
     assert result["converged"] == [False]
 
 
-def test_the_lowest_run_wins(small_data):
+def test_the_lowest_run_wins(make, everyone):
     """Of three runs the second is lower: estimate, generations and convergence are its own, the
     evaluations those of all. Catches a result that takes the first run."""
     found = [(5.0, 0.1, 9, 1), (3.0, 0.2, 4, 0), (4.0, 0.3, 7, 1)]
@@ -98,70 +90,69 @@ def test_the_lowest_run_wins(small_data):
                 )
                 yield LaneReport(lane, nit, fun, result, None, 0.0)
 
-    options = {"bounds": {"learning_rate": [0.0, 1.0]}, "best_of": 3, "progress_bar": False}
-    fixed = {name: 0.5 for name in usual_bounds("cmr") if name != "learning_rate"}
-    fitter = Told(small_data, None, fixed, "cmr", "sequence_likelihood", options)
-    result = fitter.fit(EVERYONE, 7)
+    result = make(Told, bounds={"item_support": [0.0, 1.0]}, best_of=3).fit(everyone, 7)
     assert result["fitness"] == [3.0] and result["nit"] == [4] and result["converged"] == [True]
     assert result["fits"]["subject"] == [7] and result["nfev"] == [300]
-    np.testing.assert_allclose(result["fits"]["learning_rate"], [0.2], rtol=1e-6)
+    np.testing.assert_allclose(result["fits"]["item_support"], [0.2], rtol=1e-6)
     assert [run["loss"] for run in result["runs"][0]] == [5.0, 3.0, 4.0]
 
 
-def test_a_loose_tolerance_converges_at_once(make, fitter_class):
-    result = make(fitter_class, relative_tolerance=10.0).fit(EVERYONE)
+def test_a_loose_tolerance_converges_at_once(make, fitter_class, everyone):
+    result = make(fitter_class, relative_tolerance=10.0).fit(everyone)
     assert result["converged"] == [True] and result["nit"] == [1]
 
 
-def test_losses_may_be_told_apart_in_their_own_units(make, fitter_class):
-    """`fatol` ends a run when the losses span no more, whatever their level, which would have
-    stopped the default rule first; a relative tolerance that is given keeps its meaning."""
-    run = {"polish": False, "num_steps": 400, "pop_size": 10}
-    level = make(fitter_class, fatol=0.01, **run).fit(EVERYONE)
-    default = make(fitter_class, **run).fit(EVERYONE)
-    both = make(fitter_class, fatol=0.01, relative_tolerance=0.001, **run).fit(EVERYONE)
+def test_fatol_is_in_the_units_of_the_loss(make, fitter_class, everyone):
+    """It ends a run when the losses span no more, whatever their level, which would have stopped
+    the default rule first; a relative tolerance that is given keeps its meaning."""
+    run = {"num_steps": 400}
+    level = make(fitter_class, fatol=1e-4, **run).fit(everyone)
+    default = make(fitter_class, **run).fit(everyone)
+    both = make(fitter_class, fatol=1e-4, relative_tolerance=0.001, **run).fit(everyone)
     assert level["hyperparameters"]["relative_tolerance"] == 0.0
     assert level["converged"] == default["converged"] == [True]
     assert level["nit"][0] > default["nit"][0] and level["fitness"] <= default["fitness"]
     assert both["nit"] == default["nit"] and both["fits"] == default["fits"]
-    wide = make(fitter_class, fatol=1e6, **run).fit(EVERYONE)
+    wide = make(fitter_class, fatol=1e6, **run).fit(everyone)
     assert wide["nit"] == [1] and wide["converged"] == [True]
 
 
-def test_polish_only_lowers(make, fitter_class):
-    rough = make(fitter_class, polish=False).fit_subjects(EVERYONE)
-    fine = make(fitter_class).fit_subjects(EVERYONE)
-    assert all(a <= b for a, b in zip(fine["fitness"], rough["fitness"], strict=True))
+def test_the_polish_only_lowers(make, fitter_class, everyone):
+    rough = make(fitter_class).fit_subjects(everyone)
+    fine = make(fitter_class, polish=True).fit_subjects(everyone)
+    assert all(a < b for a, b in zip(fine["fitness"], rough["fitness"], strict=True))
+    assert [run["loss_before_polish"] for [run] in fine["runs"]] == rough["fitness"]
 
 
-def test_a_loss_without_slope_is_not_polished(small_data, fitter_class):
+class Staircase(BowlGenerator):
+    """A loss that is constant but for steps."""
+
+    differentiable = False
+
+    def __call__(self, trial_indices, base_params, free_param_names):
+        return lambda x: jnp.floor(5 * x).sum(0)
+
+
+def test_a_loss_that_is_not_differentiable_is_not_polished(make, fitter_class, everyone):
     """It says so itself: evaluations are those of the search alone."""
-
-    class Staircase(eqx.Module):
-        has_slope: ClassVar[bool] = False
-
-        def __call__(self, x):
-            return jnp.floor(5 * x).sum(0)
-
-    def generator(model_factory, dataset, features):
-        return lambda trials, base, names: Staircase()
-
-    options = {"bounds": BOUNDS, "num_steps": 3, "pop_size": 4, "progress_bar": False}
-    result = fitter_class(small_data, None, {}, None, generator, options).fit(EVERYONE)
+    result = make(fitter_class, loss=Staircase, polish=True).fit(everyone)
     assert result["nfev"] == [8 * (result["nit"][0] + 1)]
+    assert result["runs"][0][0]["polish"] is None
 
 
-def test_result_survives_json(make, fitter_class):
+def test_a_result_survives_json(make, fitter_class, everyone):
     """Plain lists and numbers, to the last digit; NumPy scalars and tuples in the options too."""
-    fitter = make(fitter_class, seed=np.int64(3), diff_w=(0.5, 0.9))
-    result = fitter.fit_subjects(EVERYONE)
+    result = make(fitter_class, seed=np.int64(3), diff_w=(0.5, 0.9)).fit_subjects(everyone)
     assert json.loads(json.dumps(result)) == result
 
 
-def test_the_two_fitters_agree(make):
-    """Two parameters and enough steps: both find the same optimum."""
+@pytest.mark.full
+def test_the_two_fitters_agree(small_data, parameters, everyone):
+    """On CMR, two parameters and enough steps: both find the same optimum."""
+    options = {"bounds": BOUNDS, "num_steps": 200, "relative_tolerance": 1e-5}
+    options["progress_bar"] = False
     ours, theirs = (
-        make(fitter, num_steps=200, relative_tolerance=1e-5, pop_size=15).fit(EVERYONE)
+        fitter(small_data, None, parameters, "cmr", "sequence_likelihood", options).fit(everyone)
         for fitter in (JaxDE, ScipyDE)
     )
     np.testing.assert_allclose(ours["fitness"], theirs["fitness"], rtol=1e-4)
@@ -169,24 +160,25 @@ def test_the_two_fitters_agree(make):
         np.testing.assert_allclose(ours["fits"][name], theirs["fits"][name], rtol=0.05)
 
 
-def test_progress_and_iterations_are_shown(make, capsys):
-    """The bar counts subjects and shows generation and best fitness; iterations are a line each."""
-    make(JaxDE, progress_bar=True, display_iterations=True, best_of=2).fit_subjects(EVERYONE)
+def test_progress_and_iterations_are_shown(make, capsys, everyone):
+    """The bar counts subjects and shows generation and best loss; iterations are a line each."""
+    fitter = make(progress_bar=True, display_iterations=True, best_of=2, relative_tolerance=0.0)
+    fitter.fit_subjects(everyone)
     out, err = capsys.readouterr()
-    assert "4/4" in err and "5/4" not in err and "generation=5" in err and "best=" in err
-    assert "subject=20 run=0 step 5: f(x)= " in out and "subject=3 run=1 step" in out
+    assert "4/4" in err and "5/4" not in err and "generation=3" in err and "best=" in err
+    assert "subject=20 run=0 step 3: f(x)= " in out and "subject=3 run=1 step" in out
 
 
-def test_nothing_is_shown_unasked(make, capsys):
-    make(JaxDE).fit(EVERYONE)
+def test_nothing_is_shown_unasked(make, capsys, everyone):
+    make().fit(everyone)
     assert capsys.readouterr() == ("", "")
 
 
-def test_ctrl_c_keeps_what_is_done(make, monkeypatch):
+def test_ctrl_c_keeps_what_is_done(make, monkeypatch, everyone):
     """After the second subject has finished: both are in the exception's result, equal to an
     uninterrupted fit, and the message says how much was done."""
-    fitter = make(JaxDE)
-    whole = fitter.fit_subjects(EVERYONE)
+    fitter = make()
+    whole = fitter.fit_subjects(everyone)
     search = JaxDE.search
 
     def interrupted(*arguments):
@@ -199,21 +191,19 @@ def test_ctrl_c_keeps_what_is_done(make, monkeypatch):
 
     monkeypatch.setattr(JaxDE, "search", staticmethod(interrupted))
     with pytest.raises(FitInterrupted, match="2 of 4 subjects done") as stop:
-        fitter.fit_subjects(EVERYONE)
+        fitter.fit_subjects(everyone)
     part = stop.value.result
     assert len(part["fitness"]) == 2 and part["interrupted"] and not whole["interrupted"]
     again = pickle.loads(pickle.dumps(stop.value))  # as it comes from another process
     assert again.result == part and str(again) == str(stop.value)
-    for i, subject in enumerate(part["fits"]["subject"]):
-        j = whole["fits"]["subject"].index(subject)
-        assert {k: v[i] for k, v in part["fits"].items()} == {
-            k: v[j] for k, v in whole["fits"].items()
-        }
+    rows = [whole["fits"]["subject"].index(subject) for subject in part["fits"]["subject"]]
+    for name, values in part["fits"].items():
+        assert values == [whole["fits"][name][row] for row in rows]
 
 
-def test_a_subject_counts_as_done_when_all_its_runs_are(make, monkeypatch):
+def test_a_subject_is_done_when_all_its_runs_are(make, monkeypatch, everyone):
     """With best_of=2, an interruption after one run leaves no subject done."""
-    fitter = make(JaxDE, best_of=2)
+    fitter = make(best_of=2)
 
     def interrupted(*arguments):
         yield LaneReport(0, 1, 1.0, None, None, 0.0)
@@ -221,5 +211,5 @@ def test_a_subject_counts_as_done_when_all_its_runs_are(make, monkeypatch):
 
     monkeypatch.setattr(JaxDE, "search", staticmethod(interrupted))
     with pytest.raises(FitInterrupted, match="0 of 4") as stop:
-        fitter.fit_subjects(EVERYONE)
+        fitter.fit_subjects(everyone)
     assert stop.value.result["fits"]["subject"] == []
