@@ -108,7 +108,7 @@ def primacy_gradient(
     Source: Sederberg, Howard & Kahana (2008). One number each, or events (n, 1) and parameters of
     several candidates, (candidates,).
     """
-    fading = jnp.exp(with_item_axis(-decay) * jnp.asarray(study_event, decay.dtype))
+    fading = jnp.exp(with_item_axis(-decay) * jnp.asarray(study_event, jnp.result_type(decay)))
     return with_item_axis(scale) * fading + 1.0
 
 
@@ -120,4 +120,4 @@ def exponential_stop(
     The exponent is held at 80, beyond which any scale above 1e-34 exceeds every cap anyway and
     float32 would overflow.
     """
-    return scale * jnp.exp(jnp.minimum(growth * jnp.asarray(output_position, growth.dtype), 80.0))
+    return scale * jnp.exp(jnp.minimum(growth * jnp.asarray(output_position, jnp.result_type(growth)), 80.0))

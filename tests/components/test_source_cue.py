@@ -84,7 +84,7 @@ def test_padding_has_no_code():
     data = {"listLength": [[3]], "pres_itemnos": np.array([[2, 1, 0]])}
     for codes in ([1, 0], [1, 2]):
         maker = SourceCueMaker("valence", tuple(codes))
-        inputs = maker({**data, "valence": [[*codes, 99]]}, None).inputs[0]
+        inputs = maker({**data, "valence": [[*codes, 99]]}, None).is_source[0]
         np.testing.assert_array_equal(inputs, [[0, 0, 1], [0, 1, 0], [0, 0, 0]])
 
 
