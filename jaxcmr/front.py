@@ -7,14 +7,15 @@ before anything is searched.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Integral
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias, Union
 
 import jax
 import numpy as np
+from numpy.typing import ArrayLike
 
 from jaxcmr._cache import keep_compiled
 from jaxcmr.datasets import fingerprint, generate_trial_mask, load
@@ -27,7 +28,16 @@ from jaxcmr.results import FitResult
 from jaxcmr.simulation import simulate_dataset
 from jaxcmr.typing import Bounds, Features, Loss, Model, Parameters, RecallDataset, TrialMask
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 __all__ = ["FITTERS", "Plan", "fit", "make_plan", "simulate"]
+
+PathLike: TypeAlias = str | os.PathLike[str]
+Data: TypeAlias = Union[PathLike, RecallDataset, "pd.DataFrame"]
+Where: TypeAlias = str | Callable[[RecallDataset], ArrayLike] | None
+Results: TypeAlias = FitResult | PathLike | Sequence[FitResult | PathLike] | None
+Subjects: TypeAlias = str | int | Iterable[int]
 
 FITTERS: Mapping[str, type[Fitter]] = {"jax": JaxDE, "scipy": ScipyDE}
 PRECISIONS = {"float32": False, "float64": True}
@@ -36,12 +46,12 @@ OWN_ARGUMENTS = {"bounds": "bounds", "seed": "seed", "progress_bar": "progress"}
 
 
 def fit(
-    data: Any,
+    data: Data,
     model: Model = "cmr",
     loss: Loss = "sequence_likelihood",
     *,
-    where: Any = None,
-    subjects: str | int | Iterable[int] = "all",
+    where: Where = None,
+    subjects: Subjects = "all",
     pooled: bool = False,
     fixed: Parameters | None = None,
     bounds: Bounds | None = None,
@@ -51,7 +61,7 @@ def fit(
     fitter: str = "jax",
     precision: str | None = None,
     seed: int = 0,
-    start_from: Any = (),
+    start_from: Results = (),
     progress: bool = True,
     watchers: Sequence[Watcher] = (),
 ) -> FitResult:
@@ -131,12 +141,12 @@ class Plan:
 
 
 def make_plan(
-    data: Any,
+    data: Data,
     model: Model = "cmr",
     loss: Loss = "sequence_likelihood",
     *,
-    where: Any = None,
-    subjects: Any = "all",
+    where: Where = None,
+    subjects: Subjects = "all",
     pooled: bool = False,
     fixed: Parameters | None = None,
     bounds: Bounds | None = None,
@@ -146,7 +156,7 @@ def make_plan(
     fitter: str = "jax",
     precision: str | None = None,
     seed: int = 0,
-    start_from: Any = (),
+    start_from: Results = (),
     progress: bool = True,
 ) -> Plan:
     """Return the `Plan` of a fit; the arguments are those of `fit`."""
@@ -157,7 +167,7 @@ def make_plan(
     check_not_forked()
     keep_compiled()
     x64, subjects = as_x64(precision), as_choice(subjects)
-    results, paths = as_results(start_from)
+    results, paths = load_results(start_from)
     with jax.enable_x64(x64):
         dataset = load(data)
         fixed = check_mapping("fixed", fixed)
@@ -201,10 +211,10 @@ def make_plan(
 
 
 def simulate(
-    result: Any,
-    data: Any,
+    result: FitResult | PathLike,
+    data: Data,
     *,
-    where: Any = None,
+    where: Where = None,
     features: Features = None,
     model: Model | None = None,
     n_copies: int = 1,
@@ -247,7 +257,7 @@ def simulate(
 
 
 def trials_to_simulate(
-    result: Mapping[str, Any], dataset: RecallDataset, source: Any, where: Any
+    result: Mapping[str, Any], dataset: RecallDataset, source: Data, where: Where
 ) -> TrialMask:
     """Return the mask of `where`; without it that of the trials, or else the subjects, fitted.
 
@@ -286,7 +296,7 @@ def check_mapping(name: str, given: Any) -> dict[str, Any]:
     return dict(given or {})
 
 
-def choose_trials(problem: FitProblem, where: Any, subjects: str | int | list[int]) -> TrialMask:
+def choose_trials(problem: FitProblem, where: Where, subjects: str | int | list[int]) -> TrialMask:
     """Return the mask of the trials of the chosen subjects that meet the condition."""
     mask = generate_trial_mask(problem.dataset, where or None)
     if subjects == "all":
@@ -300,7 +310,7 @@ def choose_trials(problem: FitProblem, where: Any, subjects: str | int | list[in
     return mask & np.isin(problem.subjects.astype(object), subjects)
 
 
-def as_choice(subjects: Any) -> str | int | list[int]:
+def as_choice(subjects: Subjects) -> str | int | list[int]:
     """Return "all", how many subjects, or a list of ids, as plain values."""
     if isinstance(subjects, str) and subjects == "all":
         return subjects
@@ -322,24 +332,30 @@ def as_x64(precision: str | None) -> bool:
     return PRECISIONS[precision]
 
 
-def as_results(start_from: Any) -> tuple[list[FitResult], list[str]]:
+def load_results(start_from: Results) -> tuple[list[FitResult], list[str]]:
     """Return the results in `start_from`, and the paths of those that came from files."""
-    alone = start_from is None or isinstance(start_from, str | os.PathLike | Mapping)
-    given = [start_from] if alone else list(start_from)
-    given = [each for each in given if each is not None]
-    for each in given:
-        if not isinstance(each, str | os.PathLike | Mapping):
+    if start_from is None:
+        return [], []
+    if isinstance(start_from, str | os.PathLike | Mapping):
+        start_from = [start_from]
+    results, paths = [], []
+    for each in start_from:
+        if isinstance(each, str | os.PathLike):
+            results.append(FitResult.load(each))
+            paths.append(str(each))
+        elif isinstance(each, Mapping):
+            results.append(FitResult(each))
+        elif each is not None:
             raise ValueError(f"start_from is a list of results or paths to them; got {each!r}.")
-    results = [FitResult(r) if isinstance(r, Mapping) else FitResult.load(r) for r in given]
-    return results, [str(each) for each in given if not isinstance(each, Mapping)]
+    return results, paths
 
 
-def as_path(source: Any) -> str | None:
+def as_path(source: Data | Features) -> str | None:
     """Return a name or path as text; None for objects."""
     return str(source) if isinstance(source, str | os.PathLike) else None
 
 
-def load_features(features: Any) -> Any:
+def load_features(features: Features | PathLike) -> Features:
     """Return features, read from an .npy file or a .csv of numbers if they are a path."""
     if not isinstance(features, str | os.PathLike):
         return features
