@@ -143,7 +143,7 @@ def differential_evolution(
         init: a name in `jaxcmr.optimize.POPULATIONS`, or a population (S, n_params), which is
             clipped to the bounds; ``result.population`` goes on from a result.
         updating: "immediate" (a better vector is seen by the next member at once; evaluates one
-            vector at a time) or "deferred" (once a generation; evaluates them together, which is
+            vector at a time) or "deferred" (once per generation; evaluates them together, which is
             faster).
         workers: devices of JAX that share the members, -1 for all; or a function
             ``workers(func, xs)`` that takes xs (S, n_params) to losses (S,). Other than 1 forces

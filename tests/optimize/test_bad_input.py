@@ -10,6 +10,7 @@ from conftest import evolve_quickly, quick_jit
 
 from jaxcmr.optimize import STRATEGIES, differential_evolution, evolve_lanes
 
+pytestmark = pytest.mark.usefixtures("quick_compiler")
 BOX = [(0.0, 1.0)] * 2
 
 

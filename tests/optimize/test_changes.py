@@ -13,6 +13,7 @@ from jaxcmr.optimize import program_fingerprint as fingerprint
 from jaxcmr.optimize._program import advance_lanes, polish_lanes
 from jaxcmr.optimize._scipy import compiled_solve
 
+pytestmark = pytest.mark.usefixtures("quick_compiler")
 TARGETS = [0.3, 0.8, 0.3]
 target = 0.0
 OPTIONS = {"maxiter": 40, "updating": "deferred", "init": "random", "polish": False}
@@ -103,14 +104,16 @@ def test_a_changed_function_is_compiled_anew(make):
     assert len(compiled_solve._programs) == min(before + 2, compiled_solve.keep)
 
 
-def test_a_changed_function_is_compiled_anew_for_lanes():
+@pytest.mark.parametrize("polish", [False, pytest.param(True, marks=full)])
+def test_a_changed_function_is_compiled_anew_for_lanes(polish):
     """By the search and by the polish."""
     func, change = of_array_in_place()
     for value in TARGETS[:2]:
         change(value)
-        reports = evolve_lanes([func] * 2, [(0, 1)], jax.random.split(jax.random.key(0)))
+        keys = jax.random.split(jax.random.key(0))
+        reports = evolve_lanes([func] * 2, [(0, 1)], keys, polish=polish)
         for result in [report.result for report in reports if report.result is not None]:
-            np.testing.assert_allclose(result.x, value, atol=1e-3)
+            np.testing.assert_allclose(result.x, value, atol=1e-3 if polish else 0.02)
 
 
 def test_a_changed_function_is_compiled_anew_under_jit():

@@ -9,6 +9,8 @@ from conftest import evolve_quickly, quick_jit
 
 from jaxcmr.optimize import differential_evolution
 
+pytestmark = pytest.mark.usefixtures("quick_compiler")
+
 
 def sphere(x):
     return ((x - 0.25) ** 2).sum(0)
@@ -307,6 +309,7 @@ def test_counts_of_values_that_are_not_finite():
     assert int(result.nonfinite) == np.isinf(result.population_energies).sum() == 20
 
 
+@pytest.mark.full
 def test_several_members_may_be_polished():
     """Of a population in several basins, the best member may be in the wrong one: the best of those
     elsewhere is polished, too."""
@@ -325,6 +328,7 @@ def test_several_members_may_be_polished():
     assert int(double.nfev) > int(single.nfev) and int(double.njev) > int(single.njev)
 
 
+@pytest.mark.full
 def test_a_function_may_polish():
     """SciPy's `minimize`, with its keywords, which takes differences that single precision could
     not tell apart; kept because it is lower, even without success. What is not a result is an
@@ -357,7 +361,9 @@ def test_a_function_may_polish():
     assert outside.x.tolist() == rough.x.tolist() and "not lower" in outside.polish_message
 
 
-@pytest.mark.parametrize("updating", ["immediate", "deferred"])
+@pytest.mark.parametrize(
+    "updating", [pytest.param("immediate", marks=pytest.mark.full), "deferred"]
+)
 def test_fun_is_the_value_at_x(updating):
     """To the last digit: x is the very point that was evaluated, not one from the same place in the
     unit cube by other rounding."""

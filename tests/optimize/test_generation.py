@@ -1,4 +1,4 @@
-"""What a generation keeps to, whatever the strategy."""
+"""What holds for a generation under every strategy."""
 
 import jax
 import jax.numpy as jnp
@@ -49,7 +49,7 @@ def test_convergence(losses, options, expected):
 
 
 def test_members_that_left_do_not_count_for_convergence():
-    """Their energy is infinite, and a spread over five members is not one over eight."""
+    """Their loss is infinite, and a spread over five members is not one over eight."""
     settings = make_settings([0] * 8, tol=0, fatol=1.0)
     state = make_state([1.0, 1.5, 2.0, 2.0, 2.0, np.inf, np.inf, np.inf])
     assert not is_level(settings, state)
@@ -57,7 +57,7 @@ def test_members_that_left_do_not_count_for_convergence():
 
 
 @pytest.mark.parametrize("updating", ["deferred", "immediate"])
-def test_an_equal_energy_wins(updating):
+def test_an_equal_loss_wins(updating):
     """As in SciPy: on a plateau the population moves on, which a strict comparison would forbid."""
     box, settings, _ = make_problem([(0.0, 1.0)] * 2, popsize=5, updating=updating)
 

@@ -1,4 +1,4 @@
-"""Many minimisations at once are each what they would be alone."""
+"""Many minimizations at once are each what they would be alone."""
 
 import equinox as eqx
 import jax

@@ -14,6 +14,7 @@ from conftest import evolve_quickly
 
 from jaxcmr.optimize import differential_evolution
 
+pytestmark = pytest.mark.usefixtures("quick_compiler")
 BOX = [(-1.0, 2.0)] * 3
 
 
@@ -170,6 +171,7 @@ assert "the 'workers' keyword has overridden" in str(caught[0].message)
     subprocess.run([sys.executable, "-c", code], check=True, env=environment)
 
 
+@pytest.mark.full
 def test_a_function_without_derivative_is_polished_by_differences():
     """Here one of NumPy's; the polish finds the corner, counts its evaluations and says what it
     did."""

@@ -52,7 +52,7 @@ def test_low_discrepancy(name):
 @pytest.mark.parametrize(("name", "members"), [("sobol", 64), ("halton", 45), ("random", 45)])
 def test_sobol_takes_a_power_of_two(name, members):
     """As in SciPy, the next one."""
-    assert make_problem([(0, 1)] * 3, init=name).settings.members == members
+    assert make_problem([(0, 1)] * 3, init=name).settings.population_size == members
 
 
 def test_an_array_is_clipped_and_used():

@@ -16,6 +16,7 @@ from jaxcmr.optimize._lanes import compiled_loss, count_fitting
 from jaxcmr.optimize._program import Objectives, advance_lanes, share
 from jaxcmr.optimize._settings import make_problem
 
+pytestmark = pytest.mark.usefixtures("quick_compiler")
 BOUNDS = [(-3.0, 3.0)] * 3
 OPTIONS = {"tol": 1e-3, "maxiter": 40}
 
@@ -139,16 +140,12 @@ def test_threads_of_somebody_else(problems):
 
 
 def test_seconds_rise(problems):
-    """Each lane's own time, which does not fall, and of which the lanes' sum is at most the
-    threads' time."""
+    """The time of each lane never falls."""
     seconds = {}
     alone = {"chunk": 10, "n_programs": 1, "polish": False, **OPTIONS}
     for report in evolve_lanes(*(problems[0], BOUNDS, problems[1]), **alone):
         assert report.seconds > seconds.get(report.lane, 0.0)
         seconds[report.lane] = report.seconds
-    together = list(evolve_lanes(*(problems[0], BOUNDS, problems[1]), lanes_per_program=3, chunk=40,
-                                 polish=False, **OPTIONS))  # fmt: skip
-    assert len({report.seconds for report in together[:3]}) == 1
 
 
 def test_copies_share_their_data(problems):
@@ -206,9 +203,9 @@ def test_memory_is_measured_once(problems, monkeypatch):
         count_fitting(problems[0], make_problem(BOUNDS, popsize=4), 1e6)
 
 
-@pytest.mark.parametrize("error", [KeyError, TypeError, ValueError])
+@pytest.mark.parametrize("error", [TypeError])
 def test_an_error_only_in_double_precision_comes_through(error):
-    """Of whatever type: only where JAX finds precisions in conflict is a run polished in single."""
+    """Only where JAX finds precisions in conflict is a run polished in single."""
 
     def fails(x):
         if x.dtype == np.float64:
@@ -240,10 +237,10 @@ def test_an_error_while_the_polish_runs_is_not_taken_for_one_of_precision():
 
 @pytest.mark.parametrize(
     ("flag", "strategy"),
-    [("jax_numpy_rank_promotion", "lshade")]
-    + [
+    [
         pytest.param(flag, strategy, marks=pytest.mark.full)
         for flag, strategy in [
+            ("jax_numpy_rank_promotion", "lshade"),
             ("jax_numpy_rank_promotion", "rand2exp"),
             ("jax_debug_nans", "best1bin"),
             ("jax_debug_nans", "lshade"),
