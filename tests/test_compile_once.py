@@ -58,7 +58,14 @@ def make_generator(loss, model="cmr"):
     return partial(LOSSES[loss], **OPTIONS.get(loss, {}))(MODELS[model], data, features)
 
 
-@pytest.mark.parametrize("loss", LOSSES)
+COSTLY = ("category_spc_mse", "confusable_likelihood", "set_likelihood", "summary_mse")
+"""Losses of which others here compile the same classes."""
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [pytest.param(name, marks=[pytest.mark.full] if name in COSTLY else []) for name in LOSSES],
+)
 def test_a_loss_called_with_numbers_compiles_once(loss):
     """One vector or many, for other trials and parameters, and of another generator alike."""
     model = "confusable_cru" if loss == "confusable_likelihood" else "cmr"
@@ -77,6 +84,7 @@ def test_a_loss_called_with_numbers_compiles_once(loss):
     assert n_compiled() == before
 
 
+@pytest.mark.full
 def test_a_thousand_calls_need_no_more_memory_maps_than_the_first():
     """Three models, of which one has a closed form; all subjects; some generators made anew."""
     models = ("cmr", "cmr_context_stop", "semantic_cmr")
@@ -98,25 +106,22 @@ def test_a_thousand_calls_need_no_more_memory_maps_than_the_first():
 
 
 CASES = {
-    "nll_per_event": lambda: make_generator("sequence_likelihood").nll_per_event(
-        SUBJECTS[0], parameters_of("cmr")
-    ),
-    "pointwise_log_likelihood": lambda: make_generator("set_likelihood").pointwise_log_likelihood(
-        SUBJECTS[0], parameters_of("cmr")
-    ),
-    "pointwise_log_likelihood of many": lambda: make_generator(
+    "pointwise_log_likelihood": lambda i: make_generator(
+        "sequence_likelihood"
+    ).pointwise_log_likelihood(SUBJECTS[i], parameters_of("cmr")),
+    "pointwise_log_likelihood of many": lambda i: make_generator(
         "sequence_likelihood"
     ).pointwise_log_likelihood(
-        SUBJECTS[0], {**parameters_of("cmr"), "learning_rate": np.linspace(0.1, 0.9, 40)}
+        SUBJECTS[i], {**parameters_of("cmr"), "learning_rate": np.linspace(0.1, 0.9, 40)}
     ),
-    "study": lambda: study(a_model(), jnp.arange(1, 7)),
-    "recall_freely": lambda: recall_freely(a_studied_model(), jax.random.key(1), 6),
-    "event_nll": lambda: event_nll(a_studied_model(), jnp.array([6, 1, 0])),
-    "simulate_dataset": lambda: simulate_dataset(
+    "study": lambda i: study(a_model(), jnp.arange(1, 7)),
+    "recall_freely": lambda i: recall_freely(a_studied_model(), jax.random.key(1), 6),
+    "event_nll": lambda i: event_nll(a_studied_model(), jnp.array([6, 1, 0])),
+    "simulate_dataset": lambda i: simulate_dataset(
         MODELS["cmr"], example_of("cmr", 6, 8)[0], parameters_of("cmr"), n_copies=3
     ),
-    "serial_position_curve": lambda: serial_position_curve(np.array([[1, 2], [3, 0]]), [3, 3]),
-    "recalled_positions": lambda: recalled_positions(np.array([[1, 2], [3, 0]]), 3),
+    "serial_position_curve": lambda i: serial_position_curve(np.array([[1, 2], [3, 0]]), [3, 3]),
+    "recalled_positions": lambda i: recalled_positions(np.array([[1, 2], [3, 0]]), 3),
 }
 
 
@@ -131,17 +136,17 @@ def a_studied_model():
 
 @pytest.mark.parametrize("case", CASES)
 def test_other_callables_compile_once(case):
-    """Called as a notebook does, with numbers."""
-    CASES[case]()
+    """Called as a notebook does, with numbers, for other trials and of other generators alike."""
+    CASES[case](0)
     before = n_compiled()
-    for _ in range(3):
-        CASES[case]()
+    for i in range(3):
+        CASES[case](i)
     assert n_compiled() == before
 
 
 def test_what_a_search_compiles_is_the_loss_itself():
-    """Inside a program that is being traced, a loss is no program of its own: catches a call that
-    would change what a search compiles."""
+    """Inside a program that is being traced, a loss is not a program of its own. Catches a call
+    that would change what a search compiles."""
     loss = make_generator("sequence_likelihood")(SUBJECTS[0], {}, tuple(usual_bounds("cmr")))
     x = jnp.array(list(parameters_of("cmr").values()))
     inside = str(jax.make_jaxpr(lambda x: loss(x))(x))

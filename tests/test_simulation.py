@@ -6,13 +6,13 @@ import pytest
 
 from jaxcmr.datasets import check_data
 from jaxcmr.models import MODELS
-from jaxcmr.simulation import simulate_dataset
+from jaxcmr.simulation import check_seed, simulate_dataset
 
 
 def test_simulated_data_have_the_form_of_the_data(peers, parameters):
     """They pass the same checks, keep the trials' own fields, and give recalls their item ids."""
     mask = np.isin(np.arange(len(peers["recalls"])), [3, 100, 2000])
-    data = {**peers, "rec_times": np.ones((3528, 16))}  # of recalls that are no more
+    data = {**peers, "rec_times": np.ones((3528, 16))}  # of the observed recalls
     simulated = check_data(
         simulate_dataset(MODELS["cmr"], data, parameters, trial_mask=mask, n_copies=4)
     )
@@ -87,7 +87,7 @@ def test_the_fit_of_one_subject_is_for_that_subject(small_data, parameters):
         {"learning_rate": [[0.5] * 4]},
     ],
 )
-def test_lists_of_unequal_length_are_refused(small_data, parameters, change):
+def test_lists_of_unequal_length_are_an_error(small_data, parameters, change):
     fits = {name: [value] * 4 for name, value in parameters.items()} | {"subject": [3, 7, 8, 20]}
     with pytest.raises(ValueError, match="lengths differ"):
         simulate_dataset(MODELS["cmr"], small_data, fits | change)
@@ -106,11 +106,16 @@ def test_a_mask_is_a_boolean_for_each_trial(small_data, parameters, mask):
         simulate_dataset(MODELS["cmr"], small_data, parameters, trial_mask=np.asarray(mask))
 
 
-@pytest.mark.parametrize("seed", [-1, 2**32, 2**63, 1.5, None])
-def test_seeds_that_would_be_cut_are_refused(small_data, parameters, seed):
-    """2**32 would draw what 0 draws; 2**32 - 1 is a seed of its own."""
+@pytest.mark.parametrize("seed", [-1, 2**32, 2**63, 0.5, True, "0", None])
+def test_seeds_are_whole_numbers_of_32_bits(seed):
     with pytest.raises(ValueError, match="4294967295"):
-        simulate_dataset(MODELS["cmr"], small_data, parameters, seed=seed)
+        check_seed(seed)
+
+
+def test_seeds_that_differ_draw_other_numbers(small_data, parameters):
+    """2**32 would draw what 0 draws and is an error; 2**32 - 1 is a seed of its own."""
+    with pytest.raises(ValueError, match="4294967295"):
+        simulate_dataset(MODELS["cmr"], small_data, parameters, seed=2**32)
     last, first = (
         simulate_dataset(MODELS["cmr"], small_data, parameters, seed=s)["recalls"]
         for s in (2**32 - 1, 0)
@@ -118,8 +123,8 @@ def test_seeds_that_would_be_cut_are_refused(small_data, parameters, seed):
     assert np.any(last != first)
 
 
-def test_what_counted_the_persons_recalls_is_left_out(small_data, parameters):
-    """Whatever its shape: the model made none of these."""
+def test_fields_of_the_observed_recalls_are_left_out(small_data, parameters):
+    """In any shape: the model did not make them."""
     of_recalls = {"intrusions": np.ones((20, 6)), "repeats": np.ones((20, 1)), "rec_times": [1]}
     simulated = simulate_dataset(MODELS["cmr"], {**small_data, **of_recalls}, parameters)
     assert not set(of_recalls) & set(simulated)
@@ -141,7 +146,7 @@ def test_no_simulation_outside_the_limits_of_the_model(small_data, parameters):
         simulate_dataset(MODELS["cmr"], small_data, parameters)
 
 
-def test_item_numbers_that_would_wrap_are_refused(small_data, parameters):
+def test_item_numbers_that_would_wrap_are_an_error(small_data, parameters):
     """2**32 + 1 is item 1 in 32 bits."""
     data = {**small_data, "pres_itemnos": small_data["pres_itemnos"] + 2**32}
     with pytest.raises(ValueError, match="'pres_itemnos' holds 4294967297"):
@@ -149,7 +154,7 @@ def test_item_numbers_that_would_wrap_are_refused(small_data, parameters):
 
 
 def test_recalls_are_study_positions(parameters):
-    """However the items of a list are numbered: of a model that recalls everything, each position
+    """For any numbering of the items of a list: of a model that recalls everything, each position
     once, and the ids of the words there. A repeated item is recalled at its first position."""
     parameters |= {"stop_probability_scale": 0.0}
     data = {
@@ -180,7 +185,7 @@ def test_missing_parameters_and_subjects_are_named(small_data, parameters):
 def test_draws_are_finite_at_the_edges(small_data, parameters):
     """A sensitivity of 100 and supports of 0 still draw recallable items."""
     parameters |= {"choice_sensitivity": 100.0, "item_support": 0.0, "shared_support": 0.0}
-    simulated = simulate_dataset(MODELS["cmr"], small_data, parameters, n_copies=50)
+    simulated = simulate_dataset(MODELS["cmr"], small_data, parameters, n_copies=3)
     check_data(simulated)
     for recalls in simulated["recalls"]:
         recalled = recalls[recalls > 0]

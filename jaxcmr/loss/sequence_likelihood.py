@@ -57,7 +57,7 @@ def event_nll(
         is_scored: which events to score; the model goes through the others all the same.
 
     Returns:
-        Nats of each event, 0 where there is none; infinite if the model gives it probability 0.
+        Nats of each event, 0 where there is no event; infinite if the model gives it probability 0.
 
     Examples:
         >>> from jaxcmr.models import usual_bounds
@@ -135,7 +135,7 @@ class MemorySearchLikelihoodFnGenerator(LikelihoodGenerator):
             stopping rule that does not stop.
 
     Raises:
-        ValueError: `events` is none of these; or as for `jaxcmr.trials.ModelData`.
+        ValueError: `events` is another word; or as for `jaxcmr.trials.ModelData`.
 
     Examples:
         >>> from jaxcmr.models import usual_bounds

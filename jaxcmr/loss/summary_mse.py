@@ -76,7 +76,7 @@ class SummaryMse(eqx.Module):
         return jnp.sum(difference**2) / jnp.maximum(jnp.sum(counted), 1)
 
     def simulated_summary(self, x: Float[Array, " n_params"]) -> Float[Array, "..."]:
-        """Return the mean over experiments of their finite values; 0 if there are none."""
+        """Return the mean over experiments of their finite values, or 0 without any."""
         by_block = self.trials.visit(x, self._simulate)
         recalls = by_block.reshape(-1, *by_block.shape[2:])[self.places].astype(int)
         experiments, fields, is_trial = jnp.moveaxis(recalls, 1, 0), self.fields, self.is_trial

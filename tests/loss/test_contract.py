@@ -18,7 +18,7 @@ from jaxcmr.typing import LossFnGenerator
 
 
 def mean_position(recalls, fields, is_trial):
-    """Return the mean study position of each output: NaN where there is none."""
+    """Return the mean study position of each output: NaN without recalls."""
     return recalls.sum(0) / (recalls > 0).sum(0)
 
 
@@ -37,6 +37,12 @@ VARIANTS = {name: partial(make, **OPTIONS.get(name, {})) for name, make in LOSSE
 }
 LIKELIHOODS = ("sequence_likelihood", "set_likelihood", "confusable_likelihood", BY_EVENT)
 N = 12  # trials of a set: sets of equally many share a program
+
+
+def mark_full(names, costly):
+    """Return the names of losses as cases of a test, those in `costly` for the whole suite."""
+    return [pytest.param(n, marks=[pytest.mark.full] if n in costly else []) for n in names]
+
 
 evaluate = quick_jit(lambda loss, x: loss(x))
 gradient = quick_jit(lambda loss, x: jax.value_and_grad(lambda x: loss(x))(x))
@@ -109,6 +115,9 @@ def test_padding_changes_nothing(generator, model, names):
     np.testing.assert_allclose(*losses, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize(
+    "name", mark_full(VARIANTS, ("category_spc_mse", "summary_mse")), indirect=True
+)
 def test_one_vector_or_many(generator, model, names):
     """``(n_params,)`` gives a scalar, ``(n_params, n)`` n of them."""
     x = candidates(model, 4)
@@ -145,7 +154,9 @@ def test_one_program_serves_all_subjects(generator, names, data):
     assert len(subjects) == 4 and all(program == programs[0] for program in programs)
 
 
-@pytest.mark.parametrize("name", LIKELIHOODS, indirect=True)
+@pytest.mark.parametrize(
+    "name", mark_full(LIKELIHOODS, ("set_likelihood", BY_EVENT)), indirect=True
+)
 def test_gradients_are_finite(generator, model, names):
     """All over the usual bounds, a third of the coordinates on a bound."""
     loss = generator(np.arange(9, 20), {}, names)
@@ -154,7 +165,7 @@ def test_gradients_are_finite(generator, model, names):
         assert np.isfinite(value) and np.all(np.isfinite(jac))
 
 
-@pytest.mark.parametrize("name", LIKELIHOODS, indirect=True)
+@pytest.mark.parametrize("name", mark_full(LIKELIHOODS, BY_EVENT), indirect=True)
 def test_terms_sum_to_the_loss(generator, model, names):
     """Rows in the order of the trials, 0 for -1."""
     trials, parameters = np.array([19, -1, 13, 4, 0]), parameters_of(model)
@@ -167,11 +178,7 @@ def test_terms_sum_to_the_loss(generator, model, names):
         np.testing.assert_allclose(row.sum(), -loss, rtol=1e-4, atol=1e-6)
 
 
-@pytest.mark.parametrize(
-    "name",
-    [BY_EVENT, *(pytest.param(n, marks=pytest.mark.full) for n in LIKELIHOODS if n != BY_EVENT)],
-    indirect=True,
-)
+@pytest.mark.parametrize("name", mark_full(LIKELIHOODS, LIKELIHOODS[:3]), indirect=True)
 def test_terms_of_many_parameter_sets_are_those_of_each(generator, model):
     """In double precision, of 35 sets, some parameters with one value for all."""
     trials, parameters = np.array([19, -1, 13, 4, 0]), parameters_of(model)
@@ -226,12 +233,9 @@ def test_seeds_of_more_than_32_bits_are_an_error(name, data):
         VARIANTS[name](MODELS["cmr"], data, seed=2**32)
 
 
-COSTLY = ("category_spc_mse", "summary_mse", "confusable_likelihood")
-
-
 @pytest.mark.parametrize(
     "name",
-    [pytest.param(n, marks=[pytest.mark.full] if n in COSTLY else []) for n in VARIANTS],
+    mark_full(VARIANTS, ("category_spc_mse", "summary_mse", "confusable_likelihood", BY_EVENT)),
     indirect=True,
 )
 def test_zeros_behind_recalls_change_nothing(name, model, data, names):

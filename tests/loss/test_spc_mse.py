@@ -1,20 +1,18 @@
 """The serial-position-curve loss: a function, with the right value."""
 
-import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from conftest import quick_jit, stop_with
 
 from jaxcmr.analyses import serial_position_curve
-from jaxcmr.loss import LOSSES, MemorySearchSpcMseFnGenerator
+from jaxcmr.loss import MemorySearchSpcMseFnGenerator
 from jaxcmr.models import MODELS
 from jaxcmr.models.cmr import make_factory
 from jaxcmr.simulation import simulate_dataset
 
 evaluate = quick_jit(lambda loss, x: loss(x))
-evaluate_as_users_do = eqx.filter_jit(lambda loss, x: loss(x))
-simulated_curve = quick_jit(lambda loss, x: loss.simulated_curve(x))
+simulated_curve = quick_jit(lambda loss, x: loss.simulated_summary(x))
 NOTHING = jnp.zeros(0)
 
 
@@ -30,12 +28,6 @@ def test_the_same_parameters_give_the_same_value(small_data, parameters):
     assert evaluate(first, NOTHING) == evaluate(again, NOTHING) != evaluate(other, NOTHING)
 
 
-def test_padding_adds_nothing(small_data, parameters):
-    plain = make_loss(small_data, range(9), parameters)
-    padded = make_loss(small_data, [*range(9), -1, -1, -1], parameters)
-    assert evaluate_as_users_do(plain, NOTHING) == evaluate_as_users_do(padded, NOTHING)
-
-
 def test_observed_curve_is_the_analysis(peers, parameters):
     """For one subject's trials, that of `serial_position_curve`."""
     loss = make_loss(peers, range(28), parameters)
@@ -43,6 +35,7 @@ def test_observed_curve_is_the_analysis(peers, parameters):
     np.testing.assert_allclose(loss.observed, curve, rtol=1e-6)
 
 
+@pytest.mark.full
 def test_simulated_curve_is_that_of_the_simulator(small_data, parameters):
     """With full recalls nothing is cut off, so the loss's curve and that of `simulate_dataset`
     estimate the same probabilities: within 4 standard errors."""
@@ -55,7 +48,7 @@ def test_simulated_curve_is_that_of_the_simulator(small_data, parameters):
 
 
 def test_simulations_are_cut_off_at_the_observed_number_of_recalls(small_data, parameters):
-    """With a model that never stops and data of two recalls a list, probabilities add up to 2."""
+    """With a model that never stops and data of two recalls per list, probabilities add up to 2."""
     never_stop = make_factory(termination=stop_with(0.0))
     data = {**small_data, "recalls": np.tile([1, 2, 0, 0, 0, 0], (20, 1))}
     loss = make_loss(data, range(20), parameters, factory=never_stop)
@@ -63,7 +56,7 @@ def test_simulations_are_cut_off_at_the_observed_number_of_recalls(small_data, p
 
 
 def test_value_by_hand(parameters):
-    """One item, recalled in one trial of two. A model that never stops recalls it wherever the
+    """One item, recalled in one trial of two. A model that never stops recalls it where the
     simulation is not cut off, in that trial: (1/2 - 1/2)^2 = 0. One that stops at once never does:
     (0 - 1/2)^2 = 1/4."""
     data = {
@@ -87,41 +80,21 @@ def test_positions_that_no_list_has_do_not_count(parameters):
         "recalls": np.array([[1, 2, 0, 0], [1, 2, 3, 4]]),
     }
     stop = make_factory(termination=stop_with(1.0))
-    for trials in ([0], [1], [0, 1]):
+    for trials in ([0, -1], [-1, 1], [0, 1]):
         loss = make_loss(data, trials, parameters, factory=stop)
         np.testing.assert_allclose(evaluate(loss, NOTHING), 1.0, rtol=1e-6)
 
 
-@pytest.mark.parametrize("name", ["spc_mse", "summary_mse"])
-def test_either_position_of_a_repeated_item_will_do(parameters, name):
-    """Recalls of the second position are told as simulated ones, by the first: the same recalls
-    have the same loss."""
-    items = np.tile([1, 2, 3, 1, 4, 2], (30, 1))
-    lists = {"subject": np.ones((30, 1), int), "listLength": np.full((30, 1), 6)}
-    data = {**lists, "pres_itemnos": items, "recalls": np.zeros((30, 6), int)}
-    data = simulate_dataset(MODELS["cmr"], data, parameters, seed=2)
-    second = {1: 4, 2: 6}
-    other = np.vectorize(lambda position: second.get(position, position))(data["recalls"])
-    assert np.any(other != data["recalls"])
-    options = {"summary_mse": {"summary": first_recalls_at}}.get(name, {})
-    losses = [
-        LOSSES[name](MODELS["cmr"], {**data, "recalls": recalls}, None, **options)(
-            np.arange(30), parameters, ()
-        )
-        for recalls in (data["recalls"], other)
-    ]
-    assert evaluate(losses[0], NOTHING) == evaluate(losses[1], NOTHING)
-
-
-def first_recalls_at(recalls, fields, is_trial):
-    return (recalls[:, :1] == jnp.arange(1, 7)).sum(0) / is_trial.sum()
-
-
-@pytest.mark.parametrize("shape", [(1,), (1, 4)])
-def test_one_vector_or_many(small_data, parameters, shape):
-    names = ("encoding_drift_rate",)
-    loss = make_loss(small_data, range(5), parameters, names, n_simulations=2)
-    assert evaluate(loss, jnp.full(shape, 0.5)).shape == shape[1:]
+def test_either_position_of_a_repeated_item_will_do():
+    """Recalls of the second position are coded like the simulated ones, by the first."""
+    data = {
+        "subject": np.ones((2, 1), int),
+        "listLength": np.full((2, 1), 6),
+        "pres_itemnos": np.tile([1, 2, 3, 1, 4, 2], (2, 1)),
+        "recalls": np.array([[4, 5, 6, 0, 0, 0], [6, 3, 4, 0, 0, 0]]),
+    }
+    generator = MemorySearchSpcMseFnGenerator("cmr", data)
+    assert generator.recalls[:, :3].tolist() == [[1, 5, 2], [2, 3, 1]]
 
 
 def test_every_trial_has_draws_of_its_own(small_data, parameters):
