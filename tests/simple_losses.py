@@ -42,8 +42,9 @@ class BowlGenerator(LossFnGenerator):
         return Bowl(np.array(len(trials), float), self.first_recalls[trials].mean() / 10)
 
 
-@pytest.fixture
-def bowl(monkeypatch):
-    """Give this loss a name for a test, so that results and shells can name it: "bowl"."""
-    monkeypatch.setitem(LOSSES, "bowl", BowlGenerator)
-    return "bowl"
+@pytest.fixture(scope="module")
+def bowl():
+    """Give this loss a name in a file of tests, so that results and shells can name it: "bowl"."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(LOSSES, "bowl", BowlGenerator)
+        yield "bowl"

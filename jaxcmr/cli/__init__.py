@@ -1,23 +1,31 @@
 """The command line: ``jaxcmr fit DATA ...`` and ``jaxcmr models`` (see ``--help`` of each).
 
-``jaxcmr fit`` is `jaxcmr.fit` and a folder for what it finds: every argument of one is a setting of
-the other. What takes long to import is imported when a command needs it.
+``jaxcmr fit`` is `jaxcmr.fit` with a folder for the results: every argument of one is a setting of
+the other. Modules that take long to import are imported when a command needs them.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from textwrap import wrap
+from typing import TYPE_CHECKING, Any
 
 from jaxcmr._version import __version__
 
+if TYPE_CHECKING:
+    from jaxcmr.models import NamedModel
+
 __all__ = ["main"]
 
-HYPERPARAMETERS = {"best_of": int, "num_steps": int, "pop_size": int}
-"""Hyperparameters of the search with an option of their own."""
+HYPERPARAMETERS = {
+    "best_of": "independent searches per subject, of which the best is kept",
+    "num_steps": "most generations of a search",
+    "pop_size": "members of a population per free parameter",
+}
+"""Hyperparameters of the search that have an option of their own, with its help."""
 
 VALUES = (
     "data",
@@ -33,7 +41,13 @@ VALUES = (
     "start_from",
     "progress",
 )
+"""Settings with one value."""
+
 TABLES = ("fixed", "bounds", "loss_options")
+"""Settings with a value per name."""
+
+WIDTH = 100
+"""Most characters of a printed line."""
 
 EXAMPLES = """\
 examples:
@@ -44,7 +58,20 @@ examples:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; returns the exit status (2: a mistake in the request; 130: Ctrl-C)."""
+    """Run the command line and return its exit status.
+
+    Args:
+        arguments: words after ``jaxcmr``; by default those that the shell gave.
+
+    Returns:
+        0, or 2 for a mistake in the arguments, or 130 after Ctrl-C.
+
+    >>> main(["models", "cru"])  # doctest: +ELLIPSIS
+    cru: CRU: CMR without its associations, free recall
+        encoding_drift_rate ... 2.2e-16 to 1
+            How far context moves ...
+    0
+    """
     options = make_parser().parse_args(arguments)
     try:
         if options.command == "models":
@@ -52,7 +79,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return 0
         from jaxcmr.cli._run import run
 
-        return run(gather(options), options.out)
+        return run(gather_settings(options), options.out)
     except KeyboardInterrupt:
         print("jaxcmr: interrupted before the search began", file=sys.stderr)
         return 130
@@ -66,59 +93,82 @@ def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="jaxcmr", description="Fit models of memory search.")
     parser.add_argument("--version", action="version", version=f"jaxcmr {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND", dest="command")
-    models = commands.add_parser("models", help="list the models, their parameters and bounds")
-    models.add_argument("model", nargs="?", metavar="MODEL", help="only this one")
+    models = commands.add_parser(
+        "models",
+        help="list the models, their parameters and usual bounds",
+        description="List the models with symbol and usual bounds of each parameter. With the name "
+        "of a model, also what each of its parameters means.",
+    )
+    models.add_argument(
+        "model",
+        nargs="?",
+        metavar="MODEL",
+        help="show only this model, with what its parameters mean",
+    )
     fit = commands.add_parser(
         "fit",
         help="fit a model to each subject of a data set",
-        description="Fit a model to each subject of a data set. Writes config.toml (the complete "
-        "configuration), result.json and spc.png.",
+        description="Fit a model to each subject of a data set. Writes the estimates\n"
+        "(result.json), the complete settings (config.toml) and a figure of the\n"
+        "serial position curve (spc.png) into a folder.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_settings(fit)
-    fit.add_argument("--config", type=Path, metavar="FILE.toml", help="settings; options here win")
-    fit.add_argument("--out", type=Path, metavar="DIR", help="default: results/DATA-MODEL-LOSS")
+    fit.add_argument(
+        "--config",
+        type=Path,
+        metavar="FILE.toml",
+        help="a file of settings; options given here override it",
+    )
+    fit.add_argument(
+        "--out",
+        type=Path,
+        metavar="DIR",
+        help="folder for the results; default: results/DATA-MODEL-LOSS",
+    )
     return parser
 
 
 def add_settings(fit: argparse.ArgumentParser) -> None:
-    """Add the arguments of `jaxcmr.fit` as options. What is not given is left out."""
+    """Add the arguments of `jaxcmr.fit` as options. Options that are not given are None."""
     add = fit.add_argument
-    add("data", nargs="?", metavar="DATA", help="an .h5 file, a .csv in psifr's form, or the name "
-        "of a bundled data set")  # fmt: skip
-    add("--model", help="see 'jaxcmr models'; default: cmr")
-    add("--loss", help="default: sequence_likelihood")
+    add("data", nargs="?", metavar="DATA", help="an .h5 file, a .csv file in psifr's format, or "
+        "the name of a bundled data set")  # fmt: skip
+    add("--model", metavar="NAME", help="model to fit ('jaxcmr models' lists them); default: cmr")
+    add("--loss", metavar="NAME", help="loss to minimize; default: sequence_likelihood")
     add("--loss-option", action="append", metavar="NAME=VALUE", dest="loss_options",
-        help="option of the loss")  # fmt: skip
-    add("--where", "--query", metavar="CONDITION", help='trials to use, e.g. "listtype == -1"')
+        help="an option of the loss, e.g. events=recalls; may be repeated")  # fmt: skip
+    add("--where", "--query", metavar="CONDITION", help='trials to fit, e.g. "listtype == -1"; '
+        "default: all")  # fmt: skip
     add("--subjects", type=parse_subjects, metavar="all|N|ID,ID,...", help="every subject, the "
         "first N, or those with these ids (one id: 'ID,'); default: all")  # fmt: skip
-    add(
-        "--pooled", action=argparse.BooleanOptionalAction, help="one parameter set for all subjects"
-    )
-    add("--fixed", action="append", metavar="NAME=VALUE", help="hold a parameter at a value")
-    add("--bounds", action="append", metavar="NAME=LOW:HIGH", help="bounds of a parameter")
-    add("--features", metavar="FILE", help="what the model needs of items: .npy or .csv")
-    add("--search", help="thorough (default), quick or classic")
-    for name, kind in HYPERPARAMETERS.items():
-        flag = f"--{name.replace('_', '-')}"
-        add(flag, type=kind, metavar="N", help=f"hyperparameter {name} of the search")
-    add("--fitter", help="jax (default) or scipy")
-    add("--precision", help="float32 (default) or float64, of the search")
-    add("--seed", type=int, metavar="N", help="of all randomness; default: 0")
-    add("--start-from", action="append", metavar="RESULT.json", help="an earlier run, e.g. of a "
-        "special case of the model; may be given more than once")  # fmt: skip
-    add("--progress", action=argparse.BooleanOptionalAction, help="show a bar (default)")
+    add("--pooled", action=argparse.BooleanOptionalAction, help="fit one parameter set to the "
+        "trials of all subjects; default: one per subject")  # fmt: skip
+    add("--fixed", action="append", metavar="NAME=VALUE", help="hold a parameter at a value; may "
+        "be repeated")  # fmt: skip
+    add("--bounds", action="append", metavar="NAME=LOW:HIGH", help="bounds of a parameter, in "
+        "place of its usual ones; may be repeated")  # fmt: skip
+    add("--features", metavar="FILE", help="features of the items, such as word vectors, "
+        "for models that need them: .npy, or .csv of numbers")  # fmt: skip
+    add("--search", metavar="NAME", help="thorough (default), quick or classic")
+    for name, meaning in HYPERPARAMETERS.items():
+        add(f"--{name.replace('_', '-')}", type=int, metavar="N", help=meaning)
+    add("--fitter", metavar="NAME", help="jax (default), or scipy to cross-check a fit")
+    add("--precision", metavar="NAME", help="of the search: float32 (default) or float64")
+    add("--seed", type=int, metavar="N", help="seed of all random numbers; default: 0")
+    add("--start-from", action="append", metavar="RESULT.json", help="an earlier result to start "
+        "one more search from, e.g. of a special case of the model; may be repeated")  # fmt: skip
+    add("--progress", action=argparse.BooleanOptionalAction, help="show a progress bar (default)")
 
 
-def gather(options: argparse.Namespace) -> dict[str, Any]:
-    """Return the settings of the configuration file, overridden by those of the command line."""
+def gather_settings(options: argparse.Namespace) -> dict[str, Any]:
+    """Return the settings of the configuration file, overridden by the options given."""
     from jaxcmr.cli._config import read_config
 
     config = read_config(options.config) if options.config else {}
     if options.data is not None:
-        config.pop("data_fingerprint", None)  # of other data
+        config.pop("data_fingerprint", None)  # it is of the data in the file
     for name in VALUES:
         if getattr(options, name) is not None:
             config[name] = getattr(options, name)
@@ -138,7 +188,7 @@ def gather(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def parse_pair(table: str, text: str) -> tuple[str, Any]:
-    """Return name and value of ``NAME=VALUE``; a value ``LOW:HIGH`` is two numbers."""
+    """Return name and value of ``NAME=VALUE``. Bounds, ``LOW:HIGH``, are a list of numbers."""
     name, is_pair, value = text.partition("=")
     if not is_pair:
         raise ValueError(f"--{table.replace('_', '-')} takes NAME=VALUE; got '{text}'.")
@@ -146,8 +196,8 @@ def parse_pair(table: str, text: str) -> tuple[str, Any]:
     return name.strip(), numbers if table == "bounds" else numbers[0]
 
 
-def parse_value(text: str) -> Any:
-    """Return a number, or the text if it is not one."""
+def parse_value(text: str) -> int | float | str:
+    """Return a number, or the text if it is not a number."""
     for kind in (int, float):
         try:
             return kind(text)
@@ -156,8 +206,8 @@ def parse_value(text: str) -> Any:
     return text
 
 
-def parse_subjects(text: str) -> Any:
-    """Return ``all``, a number, or a list of ids."""
+def parse_subjects(text: str) -> str | int | list[int]:
+    """Return ``all``, how many subjects, or a list of subject ids."""
     if text == "all":
         return text
     if "," in text:
@@ -166,19 +216,29 @@ def parse_subjects(text: str) -> Any:
 
 
 def list_models(only: str | None) -> str:
-    """Return the models with their parameters and usual bounds, a line per parameter."""
+    """Return the models with symbol and usual bounds of each parameter, one line per parameter.
+
+    Args:
+        only: name of a model, to list only this one, with what its parameters mean.
+    """
     from jaxcmr.models import CATALOGUE
     from jaxcmr.names import find_named
 
     if only is not None:
         find_named("model", only)
-    lines = []
-    for name, model in CATALOGUE.items():
-        if only in (None, name):
-            lines += [f"{name}: {model.about}"]
-            lines += [
-                f"    {each.name:26}{each.symbol:>9}{each.low:>10.2g}{each.high:>8.4g}"
-                f"  {each.meaning if only else ''}".rstrip()
-                for each in model.parameters
-            ]
-    return "\n".join(lines)
+    return "\n".join(
+        line
+        for name, model in CATALOGUE.items()
+        if only in (None, name)
+        for line in describe_model(name, model, has_meanings=only is not None)
+    )
+
+
+def describe_model(name: str, model: NamedModel, has_meanings: bool) -> Iterator[str]:
+    """Yield the lines on a model: what it is, then its parameters, with or without meanings."""
+    yield from wrap(f"{name}: {model.about}", WIDTH, subsequent_indent="  ")
+    for each in model.parameters:
+        yield f"    {each.name:24}{each.symbol:>8}{each.low:>12.2g} to {each.high:.4g}"
+        if has_meanings:
+            indent = " " * 8
+            yield from wrap(each.meaning, WIDTH, initial_indent=indent, subsequent_indent=indent)

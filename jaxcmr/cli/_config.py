@@ -1,14 +1,14 @@
-"""The configuration of a run: what the methods section of a paper would say of it.
+"""The configuration of a fit: a TOML file with the arguments of `jaxcmr.fit`.
 
-A configuration is a TOML file of the arguments of `jaxcmr.fit`. Paths in it hold from the folder
-that the file lies in, so that a folder of results can be moved or repeated from anywhere.
+Paths in it are relative to the folder of the file, so that a folder of results can be moved, and
+its fit repeated from anywhere.
 """
 
 from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from jaxcmr.cli import TABLES
 from jaxcmr.files import read_text, write_text
 from jaxcmr.names import did_you_mean
 
-__all__ = ["read_config", "same_run", "write_config"]
+__all__ = ["is_same_run", "read_config", "write_config"]
 
 KINDS: Mapping[str, tuple[type, ...]] = {
     "data": (str,),
@@ -35,7 +35,7 @@ KINDS: Mapping[str, tuple[type, ...]] = {
     "search": (str, dict),
     **{name: (dict,) for name in TABLES},
 }
-"""Settings that a configuration may hold, with what each may be."""
+"""Types that each setting may have."""
 
 NAMES_OF_KINDS = {
     str: "text",
@@ -46,24 +46,24 @@ NAMES_OF_KINDS = {
 }
 
 EARLIER_NAMES = {"query": "where", "hyperparameters": "search"}
-"""Names that settings had in earlier versions."""
+"""Today's names of settings by the names that they had in earlier versions."""
 
 PATHS = ("data", "features", "start_from")
+"""Settings that are paths, or names of bundled data."""
 
 
 def read_config(path: Path) -> dict[str, Any]:
-    """Return the settings in a TOML file, its paths as they hold from here.
+    """Return the settings in a TOML file, with paths relative to the current folder.
 
     Raises:
-        ValueError: the file is missing, not TOML, or holds an unknown setting or one of the wrong
-            kind.
+        ValueError: the file is missing or not TOML, or a setting is unknown or of the wrong type.
     """
     config: dict[str, Any] = {}
     for given, value in read_toml(path).items():
         name = EARLIER_NAMES.get(given, given)
         if name not in KINDS:
             raise ValueError(f"{path}: unknown setting '{given}'. {did_you_mean(given, KINDS)}")
-        if not any(is_a(kind, value) for kind in KINDS[name]):
+        if not any(is_of_type(value, kind) for kind in KINDS[name]):
             kinds = " or ".join(NAMES_OF_KINDS[kind] for kind in KINDS[name])
             raise ValueError(f"{path}: '{given}' must be {kinds}; got {value!r}.")
         config[name] = value
@@ -72,17 +72,21 @@ def read_config(path: Path) -> dict[str, Any]:
         for inside, own in (("seed", "seed"), ("progress_bar", "progress")):
             if inside in search:
                 config.setdefault(own, search.pop(inside))
-    config = {name: value for name, value in config.items() if value != ""}  # "" was "none"
-    return with_paths(config, path.parent)
+    config = {name: value for name, value in config.items() if value != ""}  # earlier: not given
+    return with_paths_from(path.parent, config)
 
 
-def is_a(kind: type, value: Any) -> bool:
-    """Return whether a value is of a kind; True and False are not whole numbers."""
+def is_of_type(value: Any, kind: type) -> bool:
+    """Return whether a value has a type; True and False are not whole numbers."""
     return isinstance(value, kind) and (kind is bool or not isinstance(value, bool))
 
 
 def read_toml(path: Path) -> dict[str, Any]:
-    """Return what is in a TOML file; a ValueError that names it if it cannot be read."""
+    """Return the content of a TOML file.
+
+    Raises:
+        ValueError: the file is missing or not TOML.
+    """
     try:
         return tomllib.loads(read_text(path))
     except FileNotFoundError:
@@ -91,8 +95,8 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise ValueError(f"{path} is not a TOML file: {error}.") from None
 
 
-def with_paths(config: Mapping[str, Any], folder: Path) -> dict[str, Any]:
-    """Return a configuration with its paths as they hold from the current folder."""
+def with_paths_from(folder: Path, config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a configuration whose paths are relative to the current folder, not to `folder`."""
 
     def from_here(text: Any) -> Any:
         if not isinstance(text, str) or not text:
@@ -100,11 +104,11 @@ def with_paths(config: Mapping[str, Any], folder: Path) -> dict[str, Any]:
         is_path = (folder / text).is_file() or Path(text).suffix or Path(text).parent != Path(".")
         return os.path.normpath(folder / text) if is_path else text
 
-    return {**config, **{name: mapped(config[name], from_here) for name in PATHS if name in config}}
+    return map_paths(config, from_here)
 
 
 def write_config(path: Path, config: Mapping[str, Any]) -> None:
-    """Write a configuration, its paths as they hold from the folder of the file."""
+    """Write a configuration as TOML, with paths relative to the folder of the file."""
     import tomli_w
 
     def from_there(text: Any) -> Any:
@@ -116,24 +120,19 @@ def write_config(path: Path, config: Mapping[str, Any]) -> None:
             return os.path.abspath(text)
 
     written = {name: value for name, value in config.items() if value is not None}
-    paths = {name: mapped(written[name], from_there) for name in PATHS if name in written}
-    write_text(path, tomli_w.dumps({**written, **paths}))
+    write_text(path, tomli_w.dumps(map_paths(written, from_there)))
 
 
-def same_run(path: Path, config: Mapping[str, Any]) -> bool:
-    """Return whether the configuration in a file makes the same run as `config`.
+def is_same_run(path: Path, config: Mapping[str, Any]) -> bool:
+    """Return whether the configuration in a file is of the same fit as `config`.
 
-    A file that cannot be read, or was written by another version, is of another run.
+    One that cannot be read, or that another version wrote with settings unknown to this one, is of
+    another fit.
     """
 
     def comparable(settings: Mapping[str, Any]) -> dict[str, Any]:
-        paths = {
-            name: mapped(settings[name], lambda text: os.path.abspath(text))
-            for name in PATHS
-            if settings.get(name)
-        }
-        others = {name: value for name, value in settings.items() if value not in (None, {}, [])}
-        return {**others, **paths, "progress": None}
+        given = {name: value for name, value in settings.items() if value not in (None, {}, [])}
+        return {**map_paths(given, os.path.abspath), "progress": None}
 
     try:
         return comparable(read_config(path)) == comparable(config)
@@ -141,6 +140,10 @@ def same_run(path: Path, config: Mapping[str, Any]) -> bool:
         return False
 
 
-def mapped(value: Any, function: Any) -> Any:
-    """Return ``function(value)``, or of a list that of its entries."""
-    return [function(each) for each in value] if isinstance(value, list) else function(value)
+def map_paths(config: Mapping[str, Any], function: Callable[[str], str]) -> dict[str, Any]:
+    """Return a configuration with `function` applied to each of its paths."""
+
+    def mapped(value: Any) -> Any:
+        return [function(each) for each in value] if isinstance(value, list) else function(value)
+
+    return {**config, **{name: mapped(config[name]) for name in PATHS if name in config}}

@@ -1,4 +1,4 @@
-"""The figure of a run: observed and simulated serial position curve."""
+"""The figure of a fit: observed and simulated serial position curve."""
 
 from __future__ import annotations
 
@@ -21,7 +21,13 @@ N_COPIES = 20  # simulated recalls of each trial in the figure
 def save_spc_figure(
     problem: FitProblem, trial_mask: TrialMask, result: FitResult, path: Path
 ) -> None:
-    """Draw observed and model serial position curve of the trials in `trial_mask`, as a PNG.
+    """Draw the observed serial position curve and that of the fitted model, as a PNG.
+
+    Args:
+        problem: data and model.
+        trial_mask: (trials,) boolean; trials to draw.
+        result: the estimates. The simulation has the seed of the fit.
+        path: the file to write.
 
     Raises:
         ImportError: matplotlib is not installed.

@@ -1,4 +1,4 @@
-"""The folder that a run writes into: claimed by one process at a time."""
+"""The folder that a fit writes its results into: claimed by one process at a time."""
 
 from __future__ import annotations
 
@@ -10,30 +10,30 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from jaxcmr.cli._config import same_run
+from jaxcmr.cli._config import is_same_run
 
 __all__ = ["claim_folder"]
 
 CLAIM = ".running"
-"""A file in a folder that a run writes into, with host and process of the run."""
+"""Name of the file that claims a folder; it holds host and process number of its run."""
 
 HELD: set[str] = set()
-"""Claims that this process holds, as absolute paths."""
+"""Absolute paths of the claims that this process holds."""
 
 
 @contextmanager
 def claim_folder(config: Mapping[str, Any], wanted: Path | None) -> Iterator[Path]:
-    """Yield a folder for the results, which no other run writes into meanwhile.
+    """Yield a folder for the results, into which no other process writes meanwhile.
 
-    A run may replace the results of the same run, but not those of another: without a folder of
-    its own choice it gets one with a number.
+    Results may be replaced by those of the same fit, but not by those of another.
 
     Args:
         config: the complete configuration.
-        wanted: the folder, or None for one named after the run.
+        wanted: the folder. None gives one named after data, model and loss, with a number if that
+            is taken.
 
     Raises:
-        ValueError: the folder wanted holds the results of another run, or is being written into.
+        ValueError: `wanted` holds the results of another fit, or another process writes into it.
     """
     name = f"{Path(config['data']).stem}-{config['model']}-{config['loss']}"
     numbered = (name if i == 1 else f"{name}-{i}" for i in itertools.count(1))
@@ -41,22 +41,23 @@ def claim_folder(config: Mapping[str, Any], wanted: Path | None) -> Iterator[Pat
     for folder in candidates:
         folder.mkdir(parents=True, exist_ok=True)
         if not claim(folder / CLAIM):
-            why = f"another run is writing into it (if not, delete {folder / CLAIM})"
+            why = f"another process is writing into it (if not, delete {folder / CLAIM})"
             continue
         try:
-            if not (folder / "result.json").exists() or same_run(folder / "config.toml", config):
+            if not (folder / "result.json").exists() or is_same_run(folder / "config.toml", config):
                 yield folder
                 return
         finally:
             release(folder / CLAIM)
-        why = "it holds the results of another run"
+        why = "it holds the results of another fit"
     raise ValueError(f"{wanted} cannot be used: {why}; name another folder.")
 
 
 def claim(path: Path) -> bool:
-    """Return whether this process now holds the claim `path`, which only one can create.
+    """Claim the path for this process, and return whether that worked.
 
-    The claim of a process that was killed is taken over, if it ran on this machine.
+    Only one process can create the file. The claim of a process that was killed is taken over, if
+    it ran on this machine.
     """
     for _ in range(2):
         try:
@@ -72,13 +73,13 @@ def claim(path: Path) -> bool:
 
 
 def release(path: Path) -> None:
-    """Give up a claim that this process holds."""
+    """Give up the claim that this process holds."""
     HELD.discard(os.path.abspath(path))
     path.unlink(missing_ok=True)
 
 
 def is_abandoned(path: Path) -> bool:
-    """Return whether the process that holds a claim has ended, as far as can be seen from here."""
+    """Return whether the process that holds a claim is known to have ended."""
     try:
         host, number = path.read_text(encoding="utf-8").split()
         process = int(number)
@@ -86,12 +87,12 @@ def is_abandoned(path: Path) -> bool:
         return False
     if host != socket.gethostname() or os.path.abspath(path) in HELD:
         return False
-    if process == os.getpid():  # numbers are used again: in a container, each time
+    if process == os.getpid():  # an earlier process with this number, as in a new container
         return True
     try:
         os.kill(process, 0)
     except ProcessLookupError:
         return True
-    except OSError:  # it lives, but is not ours
+    except OSError:  # it is running, and belongs to another user
         return False
     return False

@@ -1,4 +1,4 @@
-"""One run: settings in, a folder with the result out."""
+"""One fit from the shell: settings in, a folder with the result out."""
 
 from __future__ import annotations
 
@@ -13,12 +13,11 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import jax
 import numpy as np
 
-from jaxcmr._cache import COMPILED
 from jaxcmr._result_words import count_of
 from jaxcmr.cli._config import write_config
 from jaxcmr.cli._figure import save_spc_figure
@@ -26,7 +25,7 @@ from jaxcmr.cli._folder import claim_folder
 from jaxcmr.front import Plan, make_plan
 from jaxcmr.results import FitInterrupted, FitResult
 
-__all__ = ["COMPILED", "run"]
+__all__ = ["run"]
 
 PACKAGES = ("jaxcmr", "jax", "jaxlib", "equinox", "numpy", "scipy", "pandas")
 
@@ -36,34 +35,37 @@ def run(settings: Mapping[str, Any], wanted: Path | None) -> int:
 
     Args:
         settings: arguments of `jaxcmr.fit`, and perhaps the fingerprint of the data.
-        wanted: the folder to write into; by default one named after the run.
+        wanted: the folder to write into; by default one named after data, model and loss.
 
     Returns:
-        The exit status: 130 if the run was interrupted, else 0.
+        The exit status: 130 if the fit was interrupted, else 0.
 
     Raises:
         ValueError: the settings do not fit the data or the model, or the folder is taken.
     """
     plan = plan_run(settings)
     config = {**plan.settings, "data_fingerprint": plan.problem.data_fingerprint}
-    path = None
-    with claim_folder(config, wanted) as out, ended_by_terminate():
+    with claim_folder(config, wanted) as out, interrupted_by_terminate():
+        write_config(out / "config.toml", config)
+        print(
+            f"Fitting {config['model']} by {config['loss']} to "
+            f"{count_of(plan.n_subjects, 'subject')}, {plan.trial_mask.sum()} trials of "
+            f"{config['data']}."
+        )
         try:
-            write_config(out / "config.toml", config)
-            print(
-                f"Fitting {config['model']} by {config['loss']} to "
-                f"{count_of(plan.n_subjects, 'subject')}, {plan.trial_mask.sum()} trials of "
-                f"{config['data']}."
-            )
-            result, error = search(plan)
-            if error is None or result["fitness"]:
-                with no_interruption():
-                    path = save(FitResult({**result, "run": describe_run(config)}), out)
-            if error is not None:
-                if path is not None:
-                    print(f"The subjects that were done before an error are in {path}.")
-                raise error
-            return report(plan, result, path or out)
+            result = plan.run()
+        except FitInterrupted as interruption:
+            result = interruption.result
+        except Exception as error:
+            done = getattr(error, "result", None)  # attached by the fit
+            if done is not None:
+                beside = save(done, config, out)
+                print(f"The subjects that were done before an error are in {beside}.")
+            raise
+        path: Path | None = None
+        try:
+            path = save(result, config, out)
+            return report(plan, result, path)
         except KeyboardInterrupt:
             if path is None:
                 raise
@@ -75,29 +77,19 @@ def run(settings: Mapping[str, Any], wanted: Path | None) -> int:
             return 130
 
 
-def search(plan: Plan) -> tuple[FitResult, Exception | None]:
-    """Return what a run finds, and the error that ended it before its end, if any.
-
-    Errors and interruptions carry the fits of the subjects that were done.
-    """
-    try:
-        return plan.run(), None
-    except FitInterrupted as interruption:
-        return interruption.result, None
-    except Exception as error:
-        nothing = FitResult(fitness=[], fits={})
-        return cast(FitResult, getattr(error, "result", nothing)), error
-
-
 def plan_run(settings: Mapping[str, Any]) -> Plan:
-    """Return the plan of a run; a ValueError if data are missing or not those of the settings."""
+    """Return the plan of a fit.
+
+    Raises:
+        ValueError: the data are not named, or have changed since the settings were written.
+    """
     arguments = {k: v for k, v in settings.items() if k != "data_fingerprint"}
     if arguments.get("data") is None:
         raise ValueError(
             "Name the data: an .h5 or .csv file, or a bundled data set (jaxcmr fit DATA)."
         )
     if arguments.get("loss") == "summary_mse":
-        raise ValueError("summary_mse takes a function of yours; use it from Python.")
+        raise ValueError("summary_mse takes a function of yours: use it from Python.")
     plan = make_plan(**arguments)
     expected = settings.get("data_fingerprint")
     if expected is not None and expected != plan.problem.data_fingerprint:
@@ -109,23 +101,26 @@ def plan_run(settings: Mapping[str, Any]) -> Plan:
     return plan
 
 
-def save(record: FitResult, out: Path) -> Path:
-    """Write a result into a folder, and return where.
+def save(result: FitResult, config: Mapping[str, Any], out: Path) -> Path:
+    """Write a result and what it takes to repeat it into a folder, and return the file.
 
-    A result that lacks subjects that an earlier one of the same run holds goes into a file beside.
+    If ``result.json`` holds subjects that this result lacks, it is left alone, and the result gets
+    a file beside it. Ctrl-C waits until the file is written.
     """
+    record = FitResult({**result, "run": describe_run(config)})
     others = (f"result.interrupted{'' if i == 1 else f'-{i}'}.json" for i in itertools.count(1))
-    for name in itertools.chain(["result.json"], others):
-        try:
-            record.save(out / name, overwrite=not record["interrupted"])
-            return out / name
-        except ValueError:
-            continue
-    raise AssertionError("there is always another name")
+    with delayed_interrupts():
+        for name in itertools.chain(["result.json"], others):
+            try:
+                record.save(out / name, overwrite=not record["interrupted"])
+                break
+            except ValueError:  # it holds more subjects
+                continue
+    return out / name
 
 
 def report(plan: Plan, result: FitResult, path: Path) -> int:
-    """Print the table and the verdict, draw the figure, and return the exit status."""
+    """Print table and verdict, draw the figure, and return the exit status."""
     if result["fitness"]:
         print(f"\n{result.to_text()}\n\n{result.verdict()}")
         draw(plan, result, path.parent / "spc.png")
@@ -138,7 +133,7 @@ def report(plan: Plan, result: FitResult, path: Path) -> int:
 
 
 def draw(plan: Plan, result: FitResult, path: Path) -> None:
-    """Draw the figure, or say what it takes to."""
+    """Draw the figure, or print what to install for it."""
     mask = plan.trial_mask
     if not plan.pooled:
         mask = mask & np.isin(plan.problem.subjects, result["fits"]["subject"])
@@ -149,7 +144,7 @@ def draw(plan: Plan, result: FitResult, path: Path) -> None:
 
 
 def describe_run(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what it takes to repeat a run, as JSON; earlier results by fingerprint."""
+    """Return settings, versions and machine of a fit, as JSON; earlier results by fingerprint."""
     return {
         "config": {name: value for name, value in config.items() if value is not None},
         "start_from": [
@@ -163,8 +158,8 @@ def describe_run(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 @contextmanager
-def ended_by_terminate() -> Iterator[None]:
-    """Let a request to terminate, as a scheduler sends it, end the block as Ctrl-C would."""
+def interrupted_by_terminate() -> Iterator[None]:
+    """Let SIGTERM, which a scheduler sends when time is up, end the block as Ctrl-C does."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -176,8 +171,8 @@ def ended_by_terminate() -> Iterator[None]:
 
 
 @contextmanager
-def no_interruption() -> Iterator[None]:
-    """Let Ctrl-C wait until the block has ended: a file that is being written would be lost."""
+def delayed_interrupts() -> Iterator[None]:
+    """Let Ctrl-C and SIGTERM wait until the block has ended."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

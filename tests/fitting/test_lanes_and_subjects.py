@@ -17,9 +17,15 @@ BOUNDS = {"encoding_drift_rate": [0.0, 1.0], "recall_drift_rate": [0.0, 1.0]}
 SETTINGS = {"bounds": BOUNDS, "num_steps": 12, "pop_size": 5, "best_of": 2, "progress_bar": False}
 
 
-def make_cmr(data, **settings):
+@pytest.fixture(scope="module", params=[False, pytest.param(True, marks=pytest.mark.full)])
+def polish(request):
+    """Whether the runs end with a polish."""
+    return request.param
+
+
+def make_cmr(data, polish, **settings):
     """Return the fitter of a likelihood, in which sums run over padded trials."""
-    settings = {**SETTINGS, **settings}
+    settings = {**SETTINGS, "polish": polish, **settings}
     return JaxDE(data, None, PARAMETERS, "cmr", "sequence_likelihood", settings)
 
 
@@ -34,49 +40,51 @@ def estimates(result):
 
 
 @pytest.fixture(scope="module")
-def together(small_data):
+def together(small_data, polish):
     """All subjects fitted together: trial counts 9, 4, 1 and 6, padded to 9."""
-    return make_cmr(small_data).fit_subjects(np.ones(20, bool))
+    return make_cmr(small_data, polish).fit_subjects(np.ones(20, bool))
 
 
 @pytest.mark.parametrize("subject", [3, 7])
-def test_a_subject_fitted_alone_equals_its_row(small_data, together, subject):
+def test_a_subject_fitted_alone_equals_its_row(small_data, polish, together, subject):
     """Bit for bit, though the batch pads its trials: catches sums that depend on padding and
     random draws that depend on a subject's place in the batch."""
-    alone = make_cmr(small_data).fit(mask_of(small_data, subject), subject)
+    alone = make_cmr(small_data, polish).fit(mask_of(small_data, subject), subject)
     assert estimates(alone) == estimates(together.select(subject))
 
 
-def test_permuting_subjects_permutes_results(small_data, together, everyone):
+def test_permuting_subjects_permutes_results(small_data, polish, together, everyone):
     """With the trials of all subjects in another order: catches draws or sums that depend on where
     in the data a subject stands."""
     order = np.argsort(-small_data["subject"][:, 0], kind="stable")
     shuffled = {name: values[order] for name, values in small_data.items()}
-    assert estimates(make_cmr(shuffled).fit_subjects(everyone)) == estimates(together)
+    assert estimates(make_cmr(shuffled, polish).fit_subjects(everyone)) == estimates(together)
 
 
 @pytest.mark.parametrize("chunk_seconds", [0.0, 1e9])
-def test_chunk_length_changes_nothing(small_data, together, everyone, monkeypatch, chunk_seconds):
+def test_chunk_length_changes_nothing(
+    small_data, polish, together, everyone, monkeypatch, chunk_seconds
+):
     """One generation per chunk, or ever longer chunks: catches state that is lost between
     chunks."""
     monkeypatch.setattr(_program, "CHUNK_SECONDS", chunk_seconds)
-    assert estimates(make_cmr(small_data).fit_subjects(everyone)) == estimates(together)
+    assert estimates(make_cmr(small_data, polish).fit_subjects(everyone)) == estimates(together)
 
 
-def test_more_restarts_keep_the_first_ones(small_data, together, everyone):
+def test_more_restarts_keep_the_first_ones(small_data, polish, together, everyone):
     """Run r of a subject draws the same numbers at any `best_of`, so more runs never fit worse."""
-    more = make_cmr(small_data, best_of=4).fit_subjects(everyone)
+    more = make_cmr(small_data, polish, best_of=4).fit_subjects(everyone)
     assert all(a <= b for a, b in zip(more["fitness"], together["fitness"], strict=True))
 
 
-def test_seed_matters(small_data, together, everyone):
+def test_seed_matters(small_data, polish, together, everyone):
     """Another seed is another search: catches a seed that is not passed on."""
-    assert make_cmr(small_data, seed=1).fit_subjects(everyone)["fits"] != together["fits"]
+    assert make_cmr(small_data, polish, seed=1).fit_subjects(everyone)["fits"] != together["fits"]
 
 
-def test_subject_id_matters_but_may_be_negative(small_data):
+def test_subject_id_matters_but_may_be_negative(small_data, polish):
     """The default id -1 is as good as any: `fold_in` alone would not accept it."""
-    fitter, mask = make_cmr(small_data), mask_of(small_data, 7)
+    fitter, mask = make_cmr(small_data, polish), mask_of(small_data, 7)
     pooled, own = fitter.fit(mask)["fits"], fitter.fit(mask, 7)["fits"]
     assert pooled.pop("subject") == [-1] and own.pop("subject") == [7]
     assert pooled != own
@@ -99,7 +107,7 @@ class CountingFactory(CMRFactory):
         pytest.param(MemorySearchSpcMseFnGenerator, marks=pytest.mark.full),
     ],
 )
-def test_one_compile_serves_all_subjects(small_data, everyone, monkeypatch, loss):
+def test_one_compile_serves_all_subjects(small_data, polish, everyone, monkeypatch, loss):
     """After a fit, one of any subject by itself, or of all, runs what is compiled: all that is
     traced is the check of the loss before it. Catches anything about a subject that jit takes for
     static."""
@@ -114,7 +122,8 @@ def test_one_compile_serves_all_subjects(small_data, everyone, monkeypatch, loss
         return CountingFactory(plain.parts, plain.n_items, declared=plain.declared)
 
     monkeypatch.setattr(Replay, "nll", counted)
-    fitter = JaxDE(small_data, None, PARAMETERS, factory, loss, SETTINGS)
+    settings = {**SETTINGS, "polish": polish}
+    fitter = JaxDE(small_data, None, PARAMETERS, factory, loss, settings)
     fitter.fit(mask_of(small_data, 3), 3)
     for fit in (
         lambda: fitter.fit(mask_of(small_data, 3), 4),

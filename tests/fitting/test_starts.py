@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from jaxcmr.fitting import JaxDE
+from jaxcmr.fitting import JaxDE, ScipyDE
 
 SMALL = {"encoding_drift_rate": [0.1, 0.9]}
 LARGE = {
@@ -14,7 +14,7 @@ LARGE = {
     "learning_rate": [0.0, 1.0],
     "stop_probability_growth": [0.0, 10.0],
 }
-SHORT = {"bounds": LARGE, "num_steps": 1, "pop_size": 2}
+SHORT = {"bounds": LARGE, "num_steps": 1}
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def test_a_fit_is_not_worse_than_those_it_starts_from(make, fitter_class, everyo
 
 def test_a_special_case_starts_the_larger_model(make, everyone, small_data):
     """At the values that its fit holds, fixed ones included; two fits are two more runs."""
-    nested = make(bounds=SMALL, num_steps=20).fit_subjects(everyone)
+    nested = make(ScipyDE, bounds=SMALL, num_steps=20).fit_subjects(everyone)
     assert nested["fits"]["learning_rate"] == [0.4] * 4
     nested["fits"] |= {"choice_sensitivity": [0.5] * 4, "stop_probability_growth": [0.4] * 4}
     fitter = make(**SHORT)

@@ -1,0 +1,69 @@
+"""What the tests of the shell share: calls in this process, of fits by a cheap loss."""
+
+import json
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+from simple_losses import bowl
+
+from jaxcmr.cli import gather_settings, main, make_parser
+from jaxcmr.cli._run import plan_run
+from jaxcmr.datasets import save_data
+
+__all__ = ["bowl", "shell"]
+
+QUICK = ["--num-steps", "3", "--pop-size", "2", "--best-of", "1"]
+
+CODE = f"""
+import sys
+sys.path.insert(0, {str(Path(__file__).parents[1])!r})
+from simple_losses import LOSSES, BowlGenerator
+from jaxcmr.cli import main
+LOSSES["bowl"] = BowlGenerator
+sys.exit(main(["fit", *sys.argv[1:], "--loss", "bowl"]))
+"""
+
+
+class Shell:
+    """Commands in this process."""
+
+    in_a_process = (sys.executable, "-c", CODE)
+    """The same ``jaxcmr fit``, as a command."""
+
+    def __init__(self, folder):
+        self.folder = folder
+
+    def fit(self, *arguments, loss="bowl", quick=True):
+        """Return the exit status of a short ``jaxcmr fit ...`` by a cheap loss."""
+        return main(["fit", *arguments, "--loss", loss, *(QUICK if quick else [])])
+
+    def plan(self, *arguments):
+        """Return the plan of ``jaxcmr fit ...``, without a search."""
+        return plan_run(gather_settings(make_parser().parse_args(["fit", *arguments])))
+
+    def read(self, folder):
+        """Return result and configuration in a folder."""
+        result = json.loads((folder / "result.json").read_text())
+        return result, tomllib.loads((folder / "config.toml").read_text())
+
+    def write_config(self, text):
+        """Return the path of a configuration file."""
+        path = self.folder / "paper.toml"
+        path.write_text(text)
+        return str(path)
+
+
+@pytest.fixture
+def shell(bowl, tmp_path, monkeypatch):
+    """Commands in this process, without figures. (One test draws the figure.)"""
+    monkeypatch.setattr("jaxcmr.cli._run.save_spc_figure", lambda *arguments: None)
+    return Shell(tmp_path)
+
+
+@pytest.fixture
+def data_file(small_data, tmp_path):
+    path = tmp_path / "small.h5"
+    save_data(small_data, path)
+    return str(path)
