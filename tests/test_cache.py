@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 
@@ -29,49 +30,68 @@ def run(**environment):
     return out.stdout.split()
 
 
-@pytest.mark.parametrize("keep", [0.0, 0.5])
-def test_a_half_written_entry_is_replaced(tmp_path, keep):
-    """Cut off as by a kill: the next process compiles without a warning, and the one after finds
-    all of it. Without the check JAX warns, compiles, and leaves the entry as it is for ever."""
+def test_a_half_written_entry_is_replaced(tmp_path):
+    """Empty or cut off, as by a kill: the next process compiles without a warning, and the one
+    after finds all of it. Without the check JAX warns, compiles, and leaves the entry as it is
+    forever."""
     folder = tmp_path / "programs"
     value, *_ = run(JAXCMR_COMPILE_CACHE=str(folder))
-    _, hits, _ = run(JAXCMR_COMPILE_CACHE=str(folder))
     entries = list(folder.glob("*-cache"))
-    assert value == "27.0" and int(hits) == len(entries) > 0
-    for entry in entries:
-        whole = entry.read_bytes()
-        entry.write_bytes(whole[: int(keep * len(whole))])
-    value, hits, _ = run(JAXCMR_COMPILE_CACHE=str(folder))
-    assert value == "27.0" and int(hits) == 0
-    value, hits, _ = run(JAXCMR_COMPILE_CACHE=str(folder))
-    assert value == "27.0" and int(hits) == len(entries)
+    assert value == "27.0" and entries
+    for share in (0.0, 0.5):
+        for entry in entries:
+            whole = entry.read_bytes()
+            entry.write_bytes(whole[: int(share * len(whole))])
+        value, hits, _ = run(JAXCMR_COMPILE_CACHE=str(folder))
+        assert value == "27.0" and int(hits) == 0
+    value, hits, found = run(JAXCMR_COMPILE_CACHE=str(folder))
+    assert value == "27.0" and int(hits) == len(entries) and found == str(folder)
 
 
-def test_it_can_be_turned_off(tmp_path):
-    assert run(JAXCMR_COMPILE_CACHE="off", HOME=str(tmp_path))[-1] == "None"
-    assert not list(tmp_path.iterdir())
+@pytest.fixture
+def config(monkeypatch):
+    """JAX's settings in a process of its own, with no folder."""
+
+    class Config(SimpleNamespace):
+        def update(self, name, value):
+            setattr(self, name, value)
+
+    fresh = Config(jax_compilation_cache_dir=None)
+    monkeypatch.setattr(_cache, "jax", SimpleNamespace(config=fresh))
+    return fresh
 
 
-def test_the_setting_of_jax_wins(tmp_path):
-    ours, theirs = str(tmp_path / "ours"), str(tmp_path / "theirs")
-    assert run(JAXCMR_COMPILE_CACHE=ours, JAX_COMPILATION_CACHE_DIR=theirs)[-1] == theirs
+def test_it_can_be_turned_off(config, monkeypatch):
+    monkeypatch.setenv("JAXCMR_COMPILE_CACHE", "off")
+    _cache.keep_compiled()
+    assert config.jax_compilation_cache_dir is None
+
+
+def test_the_setting_of_jax_wins(config, monkeypatch, tmp_path):
+    monkeypatch.setenv("JAXCMR_COMPILE_CACHE", str(tmp_path / "ours"))
+    config.jax_compilation_cache_dir = "theirs"
+    _cache.keep_compiled()
+    assert config.jax_compilation_cache_dir == "theirs"
+
+
+@pytest.mark.parametrize(("wanted", "folder"), [("~/x", "x"), ("1", ".cache/jaxcmr")])
+def test_the_folder_may_be_named_as_in_a_shell(config, monkeypatch, tmp_path, wanted, folder):
+    """Not a folder called "~" in the current one, nor one called "1"."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setattr(_cache, "COMPILED", tmp_path / ".cache" / "jaxcmr")
+    monkeypatch.setenv("JAXCMR_COMPILE_CACHE", wanted)
+    _cache.keep_compiled()
+    assert config.jax_compilation_cache_dir == str(tmp_path / folder)
 
 
 @pytest.mark.parametrize("base", ["", "here", "."])
 def test_a_cache_folder_that_is_not_absolute_counts_as_not_set(monkeypatch, base, tmp_path):
-    """As the XDG specification says; a relative one would put the cache where one stands."""
+    """As the XDG specification says; a relative one would put the cache into the current folder."""
     monkeypatch.setenv("XDG_CACHE_HOME", base)
     monkeypatch.setenv("HOME", str(tmp_path))
     assert _cache.default_folder() == tmp_path / ".cache" / "jaxcmr"
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "absolute"))
     assert _cache.default_folder() == tmp_path / "absolute" / "jaxcmr"
-
-
-@pytest.mark.parametrize(("wanted", "folder"), [("~/x", "x"), ("1", ".cache/jaxcmr")])
-def test_the_folder_may_be_said_as_in_a_shell(tmp_path, wanted, folder):
-    """Not a folder called "~" where one stands, nor one called "1"."""
-    found = run(JAXCMR_COMPILE_CACHE=wanted, HOME=str(tmp_path))[-1]
-    assert found == str(tmp_path / folder)
 
 
 def test_without_a_home_there_is_no_cache(monkeypatch):

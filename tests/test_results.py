@@ -69,7 +69,7 @@ def result():
 
 
 def test_the_table_by_hand(result):
-    """Runs within 0.05 of the best agree with it, itself included; bounds are those of the best
+    """Runs within 0.05 of the best agree with it, the best included; bounds are those of the best
     run. Catches a count of pairs, and bounds taken from the first run."""
     expected = pd.DataFrame(
         {
@@ -91,7 +91,8 @@ def test_the_table_by_hand(result):
 
 
 def test_the_table_of_runs_by_hand(result):
-    """A row per run; the steepest slope leaves out estimates on a bound, where it may press."""
+    """One row per run; the steepest gradient leaves out estimates on a bound, where it need not be
+    0."""
     table = result.runs_table()
     assert table["subject"].tolist() == [3, 3, 3, 7, 7]
     assert table["loss"].tolist() == [10.0, 10.04, 10.06, 22.0, 20.0]
@@ -100,12 +101,13 @@ def test_the_table_of_runs_by_hand(result):
     assert table["steepest"].tolist()[:4] == [0.25] * 4 and np.isnan(table["steepest"][4])
     assert set(table["scale"]) == {"log"} and set(table["stopped"]) == {"num_steps"}
     result["runs"][0][0]["gradient"] = None  # not polished
-    result["runs"][0][1]["gradient"] = {"learning_rate": None}  # a slope that is not finite
+    result["runs"][0][1]["gradient"] = {"learning_rate": None}  # a gradient that is not finite
     assert result.runs_table()["steepest"].isna().tolist() == [True, True, False, False, True]
 
 
 def test_the_verdict_in_words(result):
-    """Who agrees, which parameters sit on bounds for how many subjects, who has not converged."""
+    """Which subjects' runs agree, how many subjects have which parameter on a bound, and which fits
+    have not converged."""
     assert result.verdict() == (
         "Runs agree for 1 of 2 subjects: 2 or more ended within 0.05 nats of the best (not for "
         "subject 7). Estimates on a bound: learning_rate for 1 (upper). Not converged: "
@@ -177,7 +179,7 @@ def test_selected_subjects_come_in_the_order_asked_for(result):
 
 
 def test_parts_put_together_are_the_whole(result):
-    """But for the seconds, which add up."""
+    """Except for the seconds, which add up."""
     whole = FitResult.concat([result.select(3), result.select(7)])
     assert {**whole, "fit_time": 1.5} == result
     assert whole["fit_time"] == 3.0
@@ -192,7 +194,7 @@ def test_parts_of_different_data_lose_their_rows(result):
     assert whole["fits"]["subject"] == [3, 7]
 
 
-def test_parts_of_what_has_no_name_cannot_be_made_again(result):
+def test_parts_without_names_cannot_be_made_again(result):
     """Two models without a name may be two models."""
     result["model"] = None
     whole = FitResult.concat([result.select(3), result.select(7)])
@@ -210,7 +212,7 @@ def test_parts_of_what_has_no_name_cannot_be_made_again(result):
         ({}, r"fit of subject\(s\) \[3, 7\]"),
     ],
 )
-def test_what_cannot_be_put_together(result, change, message):
+def test_results_must_agree_to_be_put_together(result, change, message):
     """Other models, other parameters, or the same subject twice."""
     with pytest.raises(ValueError, match=message):
         FitResult.concat([result, FitResult({**copy.deepcopy(result), **change})])
@@ -271,7 +273,7 @@ def test_files_that_are_not_results(tmp_path, text, message):
         FitResult.load(path)
 
 
-def test_a_byte_order_mark_is_read_over(result, tmp_path):
+def test_a_byte_order_mark_is_ignored(result, tmp_path):
     path = tmp_path / "result.json"
     result.save(path)
     path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
