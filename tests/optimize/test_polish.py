@@ -205,12 +205,16 @@ def test_where_it_came_to_rest():
     assert not run(lambda x: x[0] * jnp.nan, box, unit).at_rest
 
 
+def broken(*args):
+    raise TypeError("a bug of the user")
+
+
 @jax.custom_vjp
 def with_broken_rule(x):
     return (x**2).sum(0)
 
 
-with_broken_rule.defvjp(lambda x: (with_broken_rule(x), x), lambda x, cotangent: x.no_such_member)
+with_broken_rule.defvjp(lambda x: (with_broken_rule(x), x), broken)
 
 
 @jax.custom_jvp
@@ -223,15 +227,15 @@ def rule_of_another_shape(primals, tangents):
     return with_wrong_rule(*primals), tangents[0]
 
 
-def broken(x):
-    raise TypeError("a bug of the user")
-
-
 @pytest.mark.parametrize(
-    ("func", "error"),
-    [(broken, TypeError), (with_broken_rule, AttributeError), (with_wrong_rule, TypeError)],
+    ("func", "message"),
+    [
+        (broken, "a bug of the user"),
+        (with_broken_rule, "a bug of the user"),
+        (with_wrong_rule, "Custom JVP rule"),
+    ],
 )
-def test_errors_of_the_function_are_raised(func, error):
+def test_errors_of_the_function_are_raised(func, message):
     """Also those of its derivative rules: they are no reason to take differences instead."""
-    with pytest.raises(error):
+    with pytest.raises(TypeError, match=message):
         polish(func, Box.from_bounds([(0.0, 1.0)]), jnp.array([0.5]))
