@@ -53,8 +53,8 @@ class State(NamedTuple):
         Examples:
             >>> import jax
             >>> from jaxcmr.optimize import State, evolve_lanes
-            >>> reports = evolve_lanes([lambda x: (x**2).sum(0)], [(-1, 1)], [jax.random.key(0)])
-            >>> state = next(reports).state
+            >>> funcs, keys = [lambda x: (x**2).sum(0)], [jax.random.key(0)]
+            >>> state = next(evolve_lanes(funcs, [(-1, 1)], keys, polish=False)).state
             >>> arrays = state.to_arrays()
             >>> State.from_arrays(arrays).to_arrays().keys() == arrays.keys()
             True

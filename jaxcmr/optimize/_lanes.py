@@ -124,7 +124,8 @@ def evolve_lanes(
         >>> import jax
         >>> from jaxcmr.optimize import evolve_lanes
         >>> keys = jax.random.split(jax.random.key(0), 2)
-        >>> reports = evolve_lanes([lambda x: (x**2).sum(0)] * 2, [(-1, 1)], keys)
+        >>> funcs = [lambda x: (x**2).sum(0)] * 2
+        >>> reports = evolve_lanes(funcs, [(-1, 1)], keys, polish=False)
         >>> sorted(report.lane for report in reports if report.result is not None)
         [0, 1]
     """

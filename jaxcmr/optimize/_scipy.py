@@ -170,7 +170,9 @@ def differential_evolution(
 
     Examples:
         >>> from jaxcmr.optimize import differential_evolution
-        >>> result = differential_evolution(lambda x: ((x - 0.3) ** 2).sum(), [(0, 1), (-1, 1)])
+        >>> def loss(x):
+        ...     return ((x - 0.3) ** 2).sum()
+        >>> result = differential_evolution(loss, [(0, 1), (-1, 1)], polish=False)
         >>> [round(float(value), 3) for value in result.x]
         [0.3, 0.3]
     """

@@ -249,7 +249,10 @@ def test_nan_in_half_of_the_box():
     assert int(result.nonfinite) > 0 and bool(result.success)
 
 
-@pytest.mark.parametrize(("value", "updating"), [(np.nan, "deferred"), (np.inf, "immediate")])
+@pytest.mark.parametrize(
+    ("value", "updating"),
+    [(np.nan, "deferred"), pytest.param(np.inf, "immediate", marks=pytest.mark.full)],
+)
 def test_finite_nowhere(value, updating):
     """Ends after the start, and says so."""
     result = evolve_quickly(lambda x: x[0] * 0 + value, BOX, updating=updating)
@@ -258,6 +261,7 @@ def test_finite_nowhere(value, updating):
     assert "skipped" in result.polish_message
 
 
+@pytest.mark.full
 def test_finite_only_at_the_start():
     """A needle: no trial vector has a finite loss, and the first member is kept."""
     options = {"x0": [0.5, 0.5], "maxiter": 5, **PLAIN}
@@ -266,6 +270,7 @@ def test_finite_only_at_the_start():
     assert int(result.nonfinite) == 30 * 6 - 1
 
 
+@pytest.mark.full
 def test_minus_infinity_is_a_minimum():
     result = evolve_quickly(lambda x: jnp.log(x[0] * 0 + 0.0), BOX, maxiter=3, **PLAIN)
     assert result.fun == -np.inf and not result.success

@@ -85,7 +85,7 @@ EVERY = [
     pytest.param(of_global, marks=full),
     pytest.param(of_closure, marks=full),
     pytest.param(of_array_in_place, marks=full),
-    of_array_in_a_loop,
+    pytest.param(of_array_in_a_loop, marks=full),
     of_callback,
 ]
 
@@ -116,6 +116,7 @@ def test_a_changed_function_is_compiled_anew_for_lanes(polish):
             np.testing.assert_allclose(result.x, value, atol=1e-3 if polish else 0.02)
 
 
+@pytest.mark.full
 def test_a_changed_function_is_compiled_anew_under_jit():
     """Inside another program, which is traced anew, the function is, too."""
     model = Model()

@@ -26,6 +26,7 @@ def ackley(x):
     )
 
 
+@pytest.mark.full
 def test_as_many_generations_as_scipy():
     """The same rule on the same function stops both within a factor of 1.5 (medians of five
     seeds): catches a scale, crossover or tolerance that means something else here."""
@@ -86,7 +87,7 @@ def test_x0_is_taken_as_it_is():
     guess = jnp.asarray([1 / 3, 0.7654321], "float32")
     result = differential_evolution(
         lambda x: jnp.where(jnp.all(x == guess), -1.0, (x**2).sum()),
-        [(-5, 9), (0, 1)], x0=guess, maxiter=2, polish=False,
+        [(-5, 9), (0, 1)], x0=guess, maxiter=2, polish=False, updating="deferred",
     )  # fmt: skip
     assert result.x.tolist() == result.population[0].tolist() == guess.tolist()
     assert float(result.fun) == float(result.population_energies[0]) == -1.0
@@ -127,6 +128,7 @@ def test_the_polish_is_part_of_the_result():
     assert int(fine.nfev) >= int(rough.nfev) + 14  # one gradient and thirteen steps at least
 
 
+@pytest.mark.full
 def test_a_guess_on_a_bound_is_inside():
     """Bounds that float32 cannot hold are rounded inwards; a guess on them must not fall out."""
     low, high = 0.1, 0.9999999999999998
@@ -141,7 +143,9 @@ def rosenbrock(x):
 
 
 @pytest.mark.parametrize("maxfun", [1, 7, 30, 47, 60, 61, 1000])
-@pytest.mark.parametrize("updating", ["immediate", "deferred"])
+@pytest.mark.parametrize(
+    "updating", [pytest.param("immediate", marks=pytest.mark.full), "deferred"]
+)
 def test_maxfun_stops_as_in_scipy(maxfun, updating):
     """After as many evaluations, in its words: one by one it stops as soon as `maxfun` is exceeded,
     all at once when it is reached."""
@@ -209,6 +213,7 @@ def test_a_callback_that_says_nothing_changes_nothing():
     assert seen[-1] >= 1 > seen[0]  # SciPy's measure: 1 where its rule is met
 
 
+@pytest.mark.full
 def test_whole_numbers():
     """Each owns an equal share of its interval, the bounds are narrowed to whole numbers, and the
     polish moves the other parameters alone."""
@@ -233,6 +238,7 @@ def test_whole_numbers():
     assert every.x.tolist() == [2, 1, -5] and every.polish_message == "not polished"
 
 
+@pytest.mark.full
 def test_bounds_of_scipy():
     """A Bounds object means what pairs mean, with its broadcasting."""
     options = {"maxiter": 5, "polish": False}
@@ -250,6 +256,7 @@ def test_nothing_to_search_is_evaluated_once():
     assert float(result.fun) == float(sphere(jnp.asarray([2.0, 3.0])))
 
 
+@pytest.mark.full
 def test_an_added_constant_changes_nothing_under_the_absolute_rule():
     """f and f + 5000 stop within 10 % of the same generation, at the same place; by SciPy's default
     rule the latter stops at once, far away."""
@@ -297,6 +304,7 @@ def test_results_are_named_pytrees():
     assert twice.message == [result.message] * 2
 
 
+@pytest.mark.full
 def test_counts_of_values_that_are_not_finite():
     """Of the search, NaN and infinity alike: half of a box, exactly as the population tells."""
 
@@ -382,6 +390,7 @@ def uneven_bowl(x, centre):
     return ((x - centre) ** 2 * jnp.arange(1.0, 7.0)).sum()
 
 
+@pytest.mark.full
 def test_optima_on_the_bounds_are_found():
     """Exactly, from the whole engine: the free optimum lies outside the box in half of the
     coordinates."""

@@ -120,7 +120,8 @@ def test_many_quick_lanes():
     assert sum(report.result is not None for report in reports) == 80
 
 
-@pytest.mark.parametrize("width", [2, pytest.param(5, marks=pytest.mark.full)])
+@pytest.mark.full
+@pytest.mark.parametrize("width", [2, 5])
 def test_lanes_in_one_program_agree(problems, plain, width):
     """To rounding, as other shapes may compile to other code; a lane that has finished, or copies
     that fill up a program, change nothing for the rest."""

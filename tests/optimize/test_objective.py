@@ -81,9 +81,9 @@ def test_any_callable_will_do(func):
 @pytest.mark.parametrize(
     "workers",
     [
-        lambda func, xs: jax.lax.map(func, xs),
+        pytest.param(lambda func, xs: jax.lax.map(func, xs), marks=pytest.mark.full),
         pytest.param(lambda func, xs: jax.vmap(func)(xs), marks=pytest.mark.full),
-        pytest.param(map, marks=pytest.mark.full),
+        map,
     ],
     ids=["lax.map", "vmap", "map"],
 )

@@ -68,6 +68,7 @@ def test_an_array_is_clipped_and_used():
     )
 
 
+@pytest.mark.full
 def test_a_result_goes_on():
     """``init=result.population`` begins where the result ended."""
 

@@ -148,6 +148,7 @@ def test_seconds_rise(problems):
         seconds[report.lane] = report.seconds
 
 
+@pytest.mark.full
 def test_copies_share_their_data(problems):
     """By position, not identity: objectives that were copied or pickled hold equal arrays once, and
     run in the program of the originals."""
@@ -182,8 +183,8 @@ def test_arrays_of_numpy_are_data_too():
     gives all lanes the arrays of the first."""
     funcs = [Ripples(np.full(3, k / 2), np.ones(3, np.float32)) for k in range(3)]
     keys = list(jax.random.split(jax.random.key(2), 3))
-    for k, result in enumerate(ends(funcs, keys, lanes_per_program=3)):
-        np.testing.assert_allclose(result.x, k / 2, atol=1e-3)
+    for k, result in enumerate(ends(funcs, keys, lanes_per_program=3, polish=False, maxiter=80)):
+        np.testing.assert_allclose(result.x, k / 2, atol=0.1)
 
 
 def test_functions_that_cannot_share_a_program_are_not_made_to():
@@ -203,19 +204,20 @@ def test_memory_is_measured_once(problems, monkeypatch):
         count_fitting(problems[0], make_problem(BOUNDS, popsize=4), 1e6)
 
 
-@pytest.mark.parametrize("error", [TypeError])
-def test_an_error_only_in_double_precision_comes_through(error):
+@pytest.mark.full
+def test_an_error_only_in_double_precision_comes_through():
     """Only where JAX finds precisions in conflict is a run polished in single."""
 
     def fails(x):
         if x.dtype == np.float64:
-            raise error("float32 and float64 have other dtypes, says the user")
+            raise TypeError("float32 and float64 have other dtypes, says the user")
         return (x**2).sum(0)
 
-    with pytest.raises(error, match="says the user"):
+    with pytest.raises(TypeError, match="says the user"):
         ends([fails], [jax.random.key(0)])
 
 
+@pytest.mark.full
 def test_an_error_while_the_polish_runs_is_not_taken_for_one_of_precision():
     """Raised by Python as the compiled polish calls it. (Which program calls is known when it is
     traced: the thread that runs the callback may have another precision.)"""

@@ -291,7 +291,7 @@ def sphere_or_valley(x, is_valley):
 
 @pytest.mark.parametrize(
     ("name", "updating"),
-    [("best1bin", "deferred"), ("lshade", "immediate")]
+    [("best1bin", "deferred"), pytest.param("lshade", "immediate", marks=full)]
     + [pytest.param(name, "deferred", marks=full) for name in STRATEGIES if name != "best1bin"],
 )
 def test_easy_and_bent_valleys_are_solved(name, updating):

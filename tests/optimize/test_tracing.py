@@ -71,7 +71,8 @@ def test_a_lane_of_a_batch_is_the_single_run(updating, strategy, x64, polish):
                 assert np.array_equal(alone, together[lane]), name
 
 
-@pytest.mark.parametrize("polish", [False, pytest.param(True, marks=pytest.mark.full)])
+@pytest.mark.full
+@pytest.mark.parametrize("polish", [False, True])
 def test_under_jit_it_is_the_same(polish):
     """And options may be traced: tol, maxiter, mutation, recombination."""
 
@@ -94,6 +95,7 @@ def test_under_jit_it_is_the_same(polish):
             assert np.array_equal(alone, traced), name
 
 
+@pytest.mark.full
 def test_a_closure_over_a_batch():
     """A function that closes over what is mapped needs no `args`."""
     targets = jnp.asarray([[0.2, 0.4], [-0.5, 0.1]])
