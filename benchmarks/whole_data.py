@@ -440,13 +440,13 @@ TASKS = {task.__name__: task for task in (our_fit, reference_fit, reference_like
 def the_job(options: argparse.Namespace) -> Job:
     """The immediate free recall of the first subjects, as the command line asks."""
     from jaxcmr.datasets import load_bundled, load_data, select_trials
-    from jaxcmr.models.cmr import USUAL_BOUNDS
+    from jaxcmr.models import usual_bounds
 
     data = load_data(options.data) if options.data else load_bundled("peers_notask")
     if "listtype" in data:
         data = select_trials(data, data["listtype"].ravel() == -1)
     settings = {
-        "bounds": dict(USUAL_BOUNDS),
+        "bounds": usual_bounds("cmr"),
         "reference": {**HYPERPARAMETERS, **options.reference_settings},
         "reference_subjects": options.reference_subjects,
     }
