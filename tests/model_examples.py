@@ -3,8 +3,9 @@
 from typing import Any
 
 import numpy as np
+import pytest
 
-from jaxcmr.models import usual_bounds
+from jaxcmr.models import MODELS, usual_bounds
 from jaxcmr.parameters import ParameterSpace
 
 PARAMETERS = {
@@ -40,6 +41,21 @@ NOT_A_DISTRIBUTION = ("gunn_polyn_2025_context_stop",)
 
 MAY_REPEAT = ("confusable_cru",)
 """Models that may recall an item again."""
+
+COMBINATIONS = (
+    "cmr_no_stop",
+    "cru",
+    "cru_cmr_context_stop",
+    "gunn_polyn_2025",
+    "cmr3",
+    "positional_cmr",
+)
+"""Models whose parts are all in others of the catalogue: costly tests try them in full only."""
+
+MODELS_IN_FULL = [
+    pytest.param(name, marks=pytest.mark.full) if name in COMBINATIONS else name for name in MODELS
+]
+"""Every model, for `pytest.mark.parametrize`; combinations of parts with the mark "full"."""
 
 
 def parameters_of(name: str) -> dict[str, float]:

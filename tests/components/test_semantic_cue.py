@@ -125,13 +125,14 @@ def test_there_is_no_cue_before_the_first_recall(rule):
     np.testing.assert_array_equal(shares(cue, 2.0, support), plain)
 
 
+@pytest.mark.parametrize("x64", [pytest.param(False, marks=pytest.mark.full), True], indirect=True)
 def test_multiplicative_is_exact_in_range(x64):
     """Shares are as a^t C^s, computed in logarithms, for sensitivities from 1e-6 to 100 and scales
     from 0 to 100, also where an item no longer recallable is by far the most similar. Catches
     powers that underflow and leave a choice by chance."""
     rng = np.random.default_rng(1)
     recallable = np.array([False, True, True, True])
-    for _ in range(100):
+    for _ in range(50):
         scale, sensitivity = 100 * rng.random(), 10 ** (8 * rng.random() - 6)
         support, similar = 0.1 + rng.random(4), rng.random(4)
         similar[1:] *= 0.3
@@ -147,6 +148,7 @@ def test_multiplicative_is_exact_in_range(x64):
         np.testing.assert_allclose(found, expected, rtol=1e-9 if x64 else 1e-3, atol=1e-30)
 
 
+@pytest.mark.parametrize("x64", [False, pytest.param(True, marks=pytest.mark.full)], indirect=True)
 @pytest.mark.parametrize("rule", SEMANTIC_RULES)
 @pytest.mark.parametrize("choice", [PowerChoice, ExponentialChoice])
 def test_gradients_are_finite(rule, choice, x64):

@@ -1,7 +1,8 @@
 """What every model of the catalogue promises. A new model is covered by its row there.
 
 Each model is compiled once in either precision, for 32 sets of random parameters side by side, in
-one of two trials, and most tests look at the probabilities that this gives.
+one of two trials, and most tests look at the probabilities that this gives. Models that only
+combine parts of others are played in full only; their declarations are always checked.
 """
 
 import pickle
@@ -16,6 +17,7 @@ from conftest import quick_jit
 from forward import as_floats, play, play_sets
 from model_examples import (
     MAY_REPEAT,
+    MODELS_IN_FULL,
     NOT_A_DISTRIBUTION,
     example_of,
     parameters_of,
@@ -24,6 +26,7 @@ from model_examples import (
 
 from jaxcmr.models import CATALOGUE, MODELS, usual_bounds
 from jaxcmr.parameters import check_limits, names_of
+from jaxcmr.simulation import study
 from jaxcmr.typing import MemorySearch, MemorySearchFactory
 
 N_ITEMS, N_SETS = 4, 32
@@ -60,12 +63,23 @@ def random_choices(name):
     return choices
 
 
+def play_one_by_one(factory, trial, items, choices, parameters):
+    """Return what `play` does, asking the model for the probability of each outcome by itself."""
+
+    def step(model, choice):
+        one_by_one = jax.vmap(model.outcome_probability)(jnp.arange(N_ITEMS + 1))
+        return model.retrieve(choice), one_by_one
+
+    model = study(factory.create_trial_model(trial, parameters), items)
+    return jax.lax.scan(step, model, choices)[1]
+
+
 @quick_jit
 def slopes_of_sets(factory, trials, items, choices, parameters):
     """Return the log-likelihood of each set, its gradient, and all outcome probabilities."""
 
     def log_likelihood(parameters, trial, choices):
-        rows = play(factory, trial, items, choices, parameters)
+        rows = play_one_by_one(factory, trial, items, choices, parameters)
         chosen = jnp.take_along_axis(rows, choices[:, None], axis=1)
         return jnp.sum(jnp.log(chosen)), rows
 
@@ -74,7 +88,7 @@ def slopes_of_sets(factory, trials, items, choices, parameters):
     return values, slopes, rows
 
 
-@pytest.fixture(scope="module", params=MODELS)
+@pytest.fixture(scope="module", params=MODELS_IN_FULL)
 def played(request):
     name = request.param
     data, features, _ = example_of(name, N_ITEMS, 2)
@@ -112,16 +126,16 @@ def log_likelihood(rows, choices):
 
 
 def test_single_precision_is_close_to_double(played):
-    """What a fit in single precision minimizes is the model."""
+    """What a fit in single precision minimizes is the model; and `outcome_probability`, of which
+    the single precision is, agrees with `outcome_probabilities`."""
     single, double = (log_likelihood(played.rows[x64], played.choices) for x64 in (False, True))
     np.testing.assert_allclose(single, double, atol=0.05, rtol=1e-3)
 
 
-def test_models_follow_the_protocol_and_compiling_changes_nothing(played):
-    """A model played call by call, uncompiled, has the probabilities of the compiled batch; and
-    `outcome_probability` gives them one by one."""
+@pytest.mark.full
+def test_compiling_changes_nothing(played):
+    """A model played call by call, uncompiled, has the probabilities of the compiled batch."""
     model = played.factory.create_trial_model(jnp.array(TRIALS[0]), played.first)
-    assert isinstance(model, MemorySearch)
     for item in ITEMS:
         model = model.experience(jnp.array(item))
     model = model.start_retrieving()
@@ -129,9 +143,6 @@ def test_models_follow_the_protocol_and_compiling_changes_nothing(played):
     np.testing.assert_allclose(model.outcome_probabilities(), expected[0], rtol=1e-3, atol=1e-6)
     after = model.retrieve(jnp.array(first)).outcome_probabilities()
     np.testing.assert_allclose(after, expected[1], rtol=1e-3, atol=1e-6)
-    one_by_one = [model.outcome_probability(choice) for choice in jnp.arange(N_ITEMS + 1)]
-    np.testing.assert_array_equal(one_by_one, model.outcome_probabilities())
-    assert model.activations().shape == (N_ITEMS,)
 
 
 @pytest.mark.parametrize("x64", [False, True], ids=["float32", "float64"])
@@ -223,24 +234,36 @@ def test_gradients_equal_finite_differences(played):
     np.testing.assert_allclose(found, (above - below) / (2 * step), rtol=1e-5, atol=1e-6)
 
 
-# -- declarations --
+# -- contracts and declarations, of every model --
 
 
-def test_the_declared_parameters_are_those_read(played):
+def make_example(name):
+    """Return the factory of a model for lists of four items, and parameter values."""
+    data, features, values = example_of(name, N_ITEMS, 2)
+    return MODELS[name](data, features), values
+
+
+@pytest.mark.parametrize("name", CATALOGUE)
+def test_models_follow_the_protocol(name):
+    factory, values = make_example(name)
+    assert isinstance(factory, MemorySearchFactory)
+    model = jax.eval_shape(factory.create_trial_model, 0, values)
+    assert isinstance(model, MemorySearch)
+    assert jax.eval_shape(lambda model: model.activations(), model).shape == (N_ITEMS,)
+
+
+@pytest.mark.parametrize("name", CATALOGUE)
+def test_the_declared_parameters_are_those_read(name):
     """Models can be made from them alone, and from no fewer; declared before and after data."""
-    declared = names_of(MODELS[played.name].parameters)
-    assert declared == names_of(played.factory.parameters) == tuple(played.parameters)
-
-    def is_played(names):
-        values = {name: played.first[name] for name in names}
-        return jax.eval_shape(play, played.factory, 0, ITEMS, played.choices[0], values)
-
-    assert is_played(declared).shape == (N_ITEMS + 1, N_ITEMS + 1)
+    factory, values = make_example(name)
+    declared = names_of(MODELS[name].parameters)
+    assert declared == names_of(factory.parameters) == tuple(values)
+    shape = jax.eval_shape(play, factory, 0, ITEMS, np.array([2, 1, 3, 0]), values).shape
+    assert shape == (N_ITEMS, N_ITEMS + 1)
     for missing in declared:
+        rest = {name: value for name, value in values.items() if name != missing}
         with pytest.raises(KeyError, match=missing):
-            played.factory.create_trial_model(
-                jnp.array(0), {name: played.first[name] for name in declared if name != missing}
-            )
+            jax.eval_shape(factory.create_trial_model, 0, rest)
 
 
 @pytest.mark.parametrize("name", CATALOGUE)
@@ -272,12 +295,13 @@ def test_models_that_share_a_name_mean_the_same():
             assert parameter == declared.setdefault(parameter.name, parameter), name
 
 
-def test_a_factory_survives_pickling(played):
+@pytest.mark.parametrize("name", CATALOGUE)
+def test_a_factory_survives_pickling(name):
     """Equal to itself, with an equal hash, so that workers share compiled programs; and so does
-    what it makes of data."""
-    maker = MODELS[played.name]
+    the factory that it returns for data."""
+    maker, (factory, _) = MODELS[name], make_example(name)
     again = pickle.loads(pickle.dumps(maker))
     assert again == maker and hash(again) == hash(maker)
     assert sum(each == maker for each in MODELS.values()) == 1
-    copy = pickle.loads(pickle.dumps(played.factory))
-    assert jax.tree.structure(copy) == jax.tree.structure(played.factory)
+    copy = pickle.loads(pickle.dumps(factory))
+    assert jax.tree.structure(copy) == jax.tree.structure(factory)

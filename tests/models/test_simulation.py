@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from conftest import quick_jit
 from forward import as_floats, play
-from model_examples import MAY_REPEAT, NOT_A_DISTRIBUTION, example_of
+from model_examples import MAY_REPEAT, MODELS_IN_FULL, NOT_A_DISTRIBUTION, example_of
 from scipy.stats import chisquare
 
 from jaxcmr.models import MODELS
@@ -18,7 +18,7 @@ from jaxcmr.simulation import recall_freely, simulate_dataset, study
 N_ITEMS = 3
 N_SIMULATED = 8192
 ITEMS = range(1, N_ITEMS + 1)
-DISTRIBUTIONS = [name for name in MODELS if name not in NOT_A_DISTRIBUTION]
+DISTRIBUTIONS = [name for name in MODELS_IN_FULL if name not in NOT_A_DISTRIBUTION]
 
 
 def all_recalls(name):
