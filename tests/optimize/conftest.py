@@ -6,9 +6,9 @@ import jax
 import pytest
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def quick_compiler() -> Iterator[None]:
-    """Compile without optimizing, for files whose programs run for milliseconds."""
+    """Compile without optimizing, for tests whose programs run for milliseconds."""
     before = jax.config.read("jax_disable_most_optimizations")
     jax.config.update("jax_disable_most_optimizations", True)
     yield

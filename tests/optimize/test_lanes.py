@@ -60,6 +60,7 @@ def test_a_lane_equals_the_single_run(problems, plain):
         assert (result.nit, result.nfev) == (single.nit, single.nfev)
 
 
+@pytest.mark.usefixtures("quick_compiler")
 def test_a_lane_may_start_with_a_member_of_the_user(problems):
     """Of a search of no generations it is the best; lanes without one are what they were."""
     funcs, keys = problems
@@ -82,6 +83,7 @@ def test_a_member_outside_the_box_is_an_error(problems, x0):
         list(evolve_lanes(problems[0][:1], BOUNDS, problems[1][:1], x0=[x0]))
 
 
+@pytest.mark.usefixtures("quick_compiler")
 def test_the_polish_is_in_double_precision(problems):
     """Also that of a run in single precision, which does not see the gradient of this valley."""
 
@@ -93,6 +95,7 @@ def test_the_polish_is_in_double_precision(problems):
     np.testing.assert_allclose(result.x, 0.1, atol=1e-4)
 
 
+@pytest.mark.usefixtures("quick_compiler")
 def test_a_function_of_single_precision_only_is_polished_too(problems):
     """A loop that starts with a float32 total cannot end with a float64 one."""
 
@@ -111,6 +114,7 @@ def test_chunks_and_programs_change_nothing(problems, plain, options):
         assert a.population.tolist() == b.population.tolist() and a.nit == b.nit
 
 
+@pytest.mark.usefixtures("quick_compiler")
 def test_many_quick_lanes():
     """Lanes that end within their first chunk must not make the chunks of those after them ever
     longer: the 64th doubling would be more than an integer holds."""
@@ -131,6 +135,7 @@ def test_lanes_in_one_program_agree(problems, plain, width):
         assert a.success == b.success
 
 
+@pytest.mark.usefixtures("quick_compiler")
 def test_functions_of_different_structure_run_too(problems):
     """Plain functions cannot share a program, but can share a call."""
     _, keys = problems
@@ -150,6 +155,7 @@ def test_every_chunk_reports(problems):
     assert [report.result is not None for report in reports] == [False, False, False, True]
 
 
+@pytest.mark.usefixtures("quick_compiler")
 def test_leaving_early_ends_the_work(problems):
     """Closing the iterator stops the rest: it does not run to the end in the background."""
     calls = []
@@ -175,6 +181,7 @@ def test_an_error_inside_the_function_comes_through(problems):
         list(evolve_lanes([broken], BOUNDS, problems[1][:1]))
 
 
+@pytest.mark.usefixtures("quick_compiler")
 def test_double_precision_reaches_the_programs(problems):
     """The caller's precision holds in the threads that run the lanes."""
     with jax.enable_x64(True):
