@@ -30,8 +30,8 @@ in double precision too, so that no observed event is impossible."""
 
 
 LEAST = float(jnp.finfo(jnp.float32).tiny) * 1e8
-"""What counts as no support: within 1e8 of float32's smallest number, so that gradients, which may
-square it, do not underflow. In double precision it is the same, and so is the model."""
+"""The largest support that counts as zero: 1e8 times float32's smallest number, so that gradients,
+which may square it, do not underflow. Double precision uses the same, so the model is the same."""
 
 
 def safe_sqrt(x: Float[Array, "..."]) -> Float[Array, "..."]:
@@ -117,7 +117,7 @@ def exponential_stop(
 ) -> Float[Array, ""]:
     """Return the stop curve before capping: ``scale exp(growth j)`` at output position j (from 0).
 
-    The exponent is held at 80, beyond which any scale above 1e-34 exceeds every cap anyway and
+    The exponent is clipped at 80. Beyond, any scale above 1e-34 gives more than the cap of 1, and
     float32 would overflow.
     """
     return scale * jnp.exp(jnp.minimum(growth * jnp.asarray(output_position, jnp.result_type(growth)), 80.0))

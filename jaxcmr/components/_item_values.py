@@ -17,11 +17,11 @@ def item_values(dataset: RecallDataset, field: str) -> tuple[np.ndarray, np.ndar
         field: name of a field (trials, positions) that goes with ``pres_itemnos``.
 
     Returns:
-        Two arrays (trials, n_items), where n_items is the longest list's length; the values of
-        items not studied mean nothing.
+        Two arrays (trials, n_items), where n_items is the longest list's length. Items that were
+        not studied have value 0.
 
     Raises:
-        ValueError: the field is missing, its shape is another, or an item has two values.
+        ValueError: the field is missing or has another shape, or an item has two values.
     """
     if field not in dataset:
         raise ValueError(

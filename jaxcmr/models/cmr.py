@@ -275,7 +275,7 @@ def make_factory(
         mfc: creates the item-to-context memory.
         mcf: creates the context-to-item memory.
         context: creates the context.
-        termination: creates the stopping rule, or the choice alternative that stopping is.
+        termination: creates the stopping rule, or stopping as a choice alternative.
         choice: creates the choice rule.
         learn_after_context_update: associate an item with the context that it has already updated
             (False: with the context before, as in serial CRU; Logan, 2021).
@@ -289,8 +289,8 @@ def make_factory(
         ``Factory(dataset, features=None) -> CMRFactory``.
 
     Raises:
-        ValueError: a part is not one, or two do not go together; a name in `fixed` that no part
-            reads, or a value outside the limits of the model. The message says why.
+        ValueError: a part is not a declared creator, or two parts do not go together; no part
+            reads a name in `fixed`, or its value is outside the limits. The message says why.
 
     >>> from jaxcmr.components import NoTermination
     >>> factory = make_factory(termination=NoTermination.create, fixed={"learning_rate": 0.0})

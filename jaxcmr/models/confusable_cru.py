@@ -224,7 +224,7 @@ def as_distances(features: Features) -> np.ndarray:
 
 
 def check_letters(dataset: RecallDataset, name: str, n_letters: int) -> None:
-    """Raise a ValueError if field `name` holds anything but letters 1 to `n_letters` or 0."""
+    """Check that a field holds letters 1 to `n_letters`, or 0; else raise a ValueError."""
     if name not in dataset and name == "pres_itemids":
         raise ValueError(f"The data set has no field '{name}', which holds the letters studied.")
     letters = np.asarray(dataset.get(name, 0))

@@ -1,4 +1,4 @@
-"""Context Retrieval and Updating (CRU), CMR, and all between: mechanisms that are on or off.
+"""Context Retrieval and Updating (CRU), CMR, and models between: mechanisms on or off.
 
 CRU (Logan, 2021) is CMR without associations from items to the contexts they met, without
 associations that were there before study, without primacy, and with a context that returns to the
@@ -33,7 +33,7 @@ list that is less than complete; encoding drift that slows down."""
 
 
 def check_mechanisms(mechanisms: Sequence[str]) -> None:
-    """Raise a ValueError for a name that is not in `TOGGLES`."""
+    """Check that all names are in `TOGGLES`; else raise a ValueError."""
     for name in mechanisms:
         if name not in TOGGLES:
             raise ValueError(describe_unknown("mechanism", name, TOGGLES))
