@@ -120,4 +120,6 @@ def exponential_stop(
     The exponent is clipped at 80. Beyond, any scale above 1e-34 gives more than the cap of 1, and
     float32 would overflow.
     """
-    return scale * jnp.exp(jnp.minimum(growth * jnp.asarray(output_position, jnp.result_type(growth)), 80.0))
+    return scale * jnp.exp(
+        jnp.minimum(growth * jnp.asarray(output_position, jnp.result_type(growth)), 80.0)
+    )
