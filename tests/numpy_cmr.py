@@ -9,6 +9,7 @@ EPS = 2.0**-23  # float32's machine epsilon: the floor of support and of not sto
 
 
 def drift(context, context_input, rate):
+    """Return context after drift toward an input, ``rho c + b u``; a zero input changes nothing."""
     norm = np.sqrt(np.sum(context_input**2))
     if norm == 0:
         return context
@@ -19,7 +20,10 @@ def drift(context, context_input, rate):
 
 
 def event_probabilities(p, n_items, studied, recalls):
-    """Outcome probabilities before each event of one trial, stop first: (events, n_items + 1)."""
+    """Return outcome probabilities before each event of a trial, (events, n_items + 1), stop first.
+
+    Items are numbered from 1 in `studied` and `recalls`; a 0 in `recalls` is the stop.
+    """
     context = np.zeros(n_items + 1)
     context[0] = 1.0
     start = context.copy()
