@@ -8,6 +8,7 @@ from jaxcmr.fitting import DEFAULTS, FitProblem, JaxDE, make_subject_trial_masks
 from jaxcmr.fitting._trials import stack_trials
 from jaxcmr.loss import MemorySearchLikelihoodFnGenerator
 from jaxcmr.models import MODELS, usual_bounds
+from jaxcmr.parameters import bind
 from jaxcmr.typing import LossFnGenerator
 
 BOUNDS = {"encoding_drift_rate": [0.0, 1.0]}
@@ -177,9 +178,13 @@ def test_a_loss_that_is_nowhere_finite_is_reported(make, fitter_class, everyone,
 
 def test_a_parameter_that_only_the_loss_misses_is_named(make, everyone):
     """A loss of one's own may not declare what it reads; its KeyError is explained."""
-    loss = make_own(lambda x: x[0] * {}["temperature"])
+
+    class Tempered(OwnLoss):
+        def __call__(self, trial_indices, base_params, free_param_names):
+            return lambda x: x[0] * bind(base_params, free_param_names, x)["temperature"]
+
     with pytest.raises(ValueError, match="asked for parameter 'temperature'"):
-        make(loss=loss).fit(everyone)
+        make(loss=Tempered).fit(everyone)
 
 
 def test_a_loss_gives_one_number_per_candidate(make, everyone):
