@@ -109,7 +109,7 @@ def fit(
     >>> result["fits"]["learning_rate"], len(result["runs"][0])
     ([0.5], 2)
     """
-    settings = dict(locals())
+    settings = dict(locals())  # the arguments, by name
     watchers = settings.pop("watchers")
     return make_plan(**settings).run(watchers)
 
@@ -162,7 +162,7 @@ def make_plan(
     """Return the `Plan` of a fit; the arguments are those of `fit`."""
     check_switch("pooled", pooled)
     check_switch("progress", progress)
-    if fitter not in list(FITTERS):
+    if fitter not in list(FITTERS):  # also of what cannot be hashed
         raise ValueError(describe_unknown("fitter", fitter, FITTERS))
     check_not_forked()
     keep_compiled()

@@ -114,7 +114,7 @@ def primacy_gradient(
 
 def exponential_stop(
     output_position: ArrayLike, scale: Float[Array, "..."], growth: Float[Array, "..."]
-) -> Float[Array, ""]:
+) -> Float[Array, "..."]:
     """Return the stop curve before capping: ``scale exp(growth j)`` at output position j (from 0).
 
     The exponent is clipped at 80. Beyond, any scale above 1e-34 gives more than the cap of 1, and

@@ -38,8 +38,8 @@ ABOVE_0, BELOW_1 = 2.220446049250313e-16, 0.9999999999999998
 """The usual bounds of a share that may be neither 0 nor 1, as in published fits of CMR."""
 
 DECADES: Mapping[str, float] = {"linear": 0.0, "half-log": 2.0, "log": 4.0}
-"""Number of decades below the upper bound that a scale spaces logarithmically; the rest, down to
-the lower bound (which may be 0), is linear."""
+"""Factors of ten below the upper bound that a scale spaces logarithmically, 0 for a linear scale.
+The rest, down to the lower bound (which may be 0), is linear."""
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -74,7 +74,7 @@ class Parameter:
 
 
 def reads(*parameters: Parameter) -> Callable[[F], F]:
-    """Declare which parameters a function reads that creates a part of a model.
+    """Declare the parameters that a function reads when it creates a part of a model.
 
     The function gets an attribute ``parameters``, from which those of a model are collected.
 
@@ -242,8 +242,8 @@ class ParameterSpace(eqx.Module):
     - Unconstrained, for samplers: ``z = 1 / (1 + exp(-y))``.
 
     Estimates are used in the working precision, whichever precision found them. So bounds are
-    rounded inwards to numbers that it can hold, and only the end of the cube is the upper bound: to
-    float32 a learning rate of 1 - 1e-9 would be 1, at which CMR is another model.
+    rounded inwards to numbers that the working precision can hold. Only the end of the cube is the
+    upper bound: to float32 a learning rate of 1 - 1e-9 would be 1, at which CMR is another model.
 
     >>> space = ParameterSpace.make({"item_support": [0.0, 100.0]}, {"item_support": "log"})
     >>> float(space.from_unit(jnp.array([0.5]))[0].round(2))
@@ -281,7 +281,7 @@ class ParameterSpace(eqx.Module):
         share = jnp.expm1(steepness * z) / jnp.where(is_log, jnp.expm1(steepness), 1.0)
         share = jnp.where(is_log, share, z)
         inside = jnp.clip(low + (high - low) * share, low, below_high)
-        at_end = high + (high - low) * (share - 1)  # `high`, with the gradient that it has there
+        at_end = high + (high - low) * (share - 1)  # share is 1: `high`, kept differentiable
         return jnp.where(share < 1, inside, at_end)
 
     def to_unit(self, x: Sequence[float]) -> np.ndarray:
@@ -295,7 +295,7 @@ class ParameterSpace(eqx.Module):
         log_share = np.log1p(share * np.expm1(steepness)) / np.where(is_log, steepness, 1.0)
         place = np.where(is_log, log_share, share)
         one = np.ones((), jnp.result_type(float))
-        return np.where(share < 1, np.minimum(place, np.nextafter(one, one - one)), place)
+        return np.where(share < 1, np.minimum(place, np.nextafter(one, 0 * one)), place)
 
     def from_unconstrained(self, y: Float[Array, " n_params"]) -> Float[Array, " n_params"]:
         """Return the parameters of unconstrained numbers, which may be any."""

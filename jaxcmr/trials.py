@@ -299,7 +299,9 @@ def events_scored(
     n_choices = np.sum(choices > 0, axis=1)
     if until == "list length":
         ended_early = n_choices < np.sum(studied > 0, axis=1)
-    else:
+    elif until != "all items":
+        raise ValueError(f"until is 'all items' or 'list length'; got {until!r}.")
+    else:  # mark the items studied, then unmark those recalled: what is left is still to come
         to_come = np.zeros((len(studied), 1 + max(np.max(studied), np.max(choices))), bool)
         np.put_along_axis(to_come, studied.astype(int), True, axis=1)
         np.put_along_axis(to_come, choices.astype(int), False, axis=1)

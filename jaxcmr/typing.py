@@ -7,6 +7,10 @@ Conventions used everywhere:
 - A *parameter vector* ``x`` has shape ``(n_params,)``; a batch of candidates has shape
   ``(n_params, n_candidates)``, as SciPy's ``vectorized=True`` has it.
 
+From data to a model there are two steps: a *model factory* ``Factory(dataset, features)`` makes a
+`MemorySearchFactory`, which makes the `MemorySearch` of any trial. Parts of a model are made by
+creators, ``create(n_items, parameters)``; cues, which need the data, in two steps as models are.
+
 A contract with optional members is a base class that holds them with their defaults: a model
 factory derives from `MemorySearchFactory`, a loss generator from `LossFnGenerator`.
 """
@@ -70,7 +74,7 @@ LossFn = Callable[[Any], Any]
 
 @runtime_checkable
 class MemorySearch(Protocol):
-    """A model of memory search, one trial long. Every method returns; none changes `self`.
+    """The state of a model of memory search within one trial. No method changes `self`.
 
     To work compiled and batched a model is a pytree (an `equinox.Module`) whose array shapes and
     dtypes do not change from call to call.
@@ -102,7 +106,7 @@ class MemorySearch(Protocol):
 
 
 class Replay(Protocol):
-    """A model's likelihood of whole trials, by mathematics that a model played forward cannot use.
+    """A model's likelihood of whole trials in closed form, instead of event by event.
 
     It must equal the model played event by event to rounding error.
     """

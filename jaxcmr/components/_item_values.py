@@ -36,8 +36,19 @@ def item_values(dataset: RecallDataset, field: str) -> tuple[np.ndarray, np.ndar
     trials, positions = np.nonzero(items > 0)
     numbers, given = items[trials, positions] - 1, values[trials, positions]
     shape = (len(items), int(np.max(dataset["listLength"])))
+    if np.max(items, initial=0) > shape[1]:
+        raise ValueError(
+            f"'pres_itemnos' holds {np.max(items)}, above the longest 'listLength', {shape[1]}: "
+            "number the items of each list from 1."
+        )
     by_item, is_studied = np.zeros(shape, values.dtype), np.zeros(shape, bool)
     by_item[trials, numbers], is_studied[trials, numbers] = given, True
+    if values.dtype.kind == "f" and np.any(np.isnan(given)):
+        at = np.flatnonzero(np.isnan(given))[0]
+        raise ValueError(
+            f"{field!r} is NaN for item {numbers[at] + 1} of trial {trials[at]}: give every item a "
+            "value, or leave the trial out."
+        )
     clash = np.flatnonzero(by_item[trials, numbers] != given)
     if clash.size:
         at = clash[0]

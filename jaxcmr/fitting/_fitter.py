@@ -331,6 +331,8 @@ class Fitter(ABC):
         try:
             shape = jax.eval_shape(lambda x: jnp.asarray(loss(x)), x).shape
         except KeyError as error:
+            if self.problem.generator.parameters is not None:
+                raise  # the model's parameters are all given: the key is one of the loss itself
             raise ValueError(
                 f"The model asked for parameter {error}, which has neither a value in base_params "
                 f"({', '.join(self.problem.fixed)}) nor bounds ({', '.join(names)})."

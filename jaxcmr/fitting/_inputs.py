@@ -82,6 +82,8 @@ def split_options(loss: Any, options: Mapping[str, Any]) -> tuple[Loss, dict[str
 
 def as_json(value: Any) -> Any:
     """Return an option of a loss as JSON holds it; of a function, ``{"function": its name}``."""
+    if isinstance(value, np.ndarray | set | frozenset):
+        value = value.tolist() if isinstance(value, np.ndarray) else sorted(value)
     try:
         return json.loads(json.dumps(value))
     except TypeError:

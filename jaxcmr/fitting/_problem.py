@@ -1,4 +1,4 @@
-"""`FitProblem`: everything that a fit is about, but the search."""
+"""`FitProblem`: everything that a fit is about, except the search."""
 
 from __future__ import annotations
 
@@ -63,8 +63,8 @@ class FitProblem:
             be fixed with `functools.partial`.
         bounds: {parameter: [low, high]} of the parameters to fit.
         fixed: values of the other parameters by name.
-        usual: also fit the model's parameters with neither bounds nor a fixed value, within their
-            usual bounds. True by default if `bounds` is None.
+        usual: if True, also fit the parameters that have neither bounds nor a fixed value, within
+            their usual bounds. By default only if `bounds` is None.
         features: passed to the model, e.g. word vectors.
         loss_options: options of the loss by name.
 
@@ -268,7 +268,7 @@ class FitProblem:
             hashlib.sha256(pickle.dumps(thing)).hexdigest()
             for thing, name in (
                 (self.model, name_of("model", self.model)),
-                (self.loss, self._loss_name()),
+                (self.loss, name_of("loss", self.loss)),
                 (self.features, "an array" if is_numeric(self.features) else None),
                 (self.loss_options, None),
             )
@@ -282,16 +282,13 @@ class FitProblem:
         is_array = is_numeric(self.features)
         return {
             "model": name_of("model", self.model),
-            "loss": self._loss_name(),
+            "loss": name_of("loss", self.loss),
             "loss_options": {name: as_json(value) for name, value in self.loss_options.items()},
             "loss_label": self.generator.label,
             "agree_within": self.generator.agree_within,
             "data": {"n_trials": len(self.subjects), "fingerprint": self.data_fingerprint},
             "features": fingerprint({"features": self.features}) if is_array else None,
         }
-
-    def _loss_name(self) -> str | None:
-        return name_of("loss", self.loss)
 
     @classmethod
     def from_result(
@@ -365,10 +362,15 @@ def check_options(loss: Loss, make: Callable[..., LossFnGenerator], options: Par
     Raises:
         ValueError: it has no option of that name.
     """
-    takes = inspect.signature(make).parameters.values()
+    takes = list(inspect.signature(make).parameters.values())
     if any(parameter.kind is parameter.VAR_KEYWORD for parameter in takes):
         return
-    known = [parameter.name for parameter in takes if parameter.kind is parameter.KEYWORD_ONLY]
+    known = [
+        parameter.name
+        for place, parameter in enumerate(takes)
+        if parameter.kind is parameter.KEYWORD_ONLY
+        or (place > 2 and parameter.kind is parameter.POSITIONAL_OR_KEYWORD)
+    ]  # the first three are the model, the data and the features
     for name in options:
         if name not in known:
             hint = did_you_mean(name, known) if known else "It has no options."

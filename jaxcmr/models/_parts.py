@@ -57,7 +57,7 @@ ENCODING_DRIFT_DECREASE = replace(
     ENCODING_DRIFT_RATE,
     name="encoding_drift_decrease",
     symbol="λ",
-    meaning="Factor by which the encoding drift rate decreases from one study event to the next.",
+    meaning="Factor on the encoding drift rate at each further study event; 1 leaves it unchanged.",
 )
 
 OWN_PARAMETERS = (

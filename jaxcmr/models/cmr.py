@@ -49,15 +49,15 @@ class CMR(eqx.Module):
     """The state of CMR within one trial. Every method returns a new model."""
 
     context: TemporalContext
-    mfc: Any  # memories, see `jaxcmr.components`
-    mcf: Any
+    mfc: Any  # M_FC, from items to context; memories are those of `jaxcmr.components`
+    mcf: Any  # M_CF, from context to items
     choice_rule: Any
     termination: Any
     cues: tuple[Cue, ...]  # what else supports items, in this order
     parameters: dict[str, Float[Array, ""]]  # values of `OWN_PARAMETERS`
     recallable: Bool[Array, " n_items"]
     recalled: Bool[Array, " n_items"]
-    is_active: Bool[Array, ""]
+    is_active: Bool[Array, ""]  # False once recall has stopped
     study_event: Int[Array, ""]
     output_position: Int[Array, ""]
     learn_after_context_update: bool = eqx.field(static=True)
@@ -67,13 +67,13 @@ class CMR(eqx.Module):
         """Return the model after studying item `choice` (1-based; 0 is padding, no change)."""
         item = self._item_pattern(choice)
         drifted = self.context.integrate(self.mfc.probe(item), self._encoding_drift_rate())
-        learned = (drifted if self.learn_after_context_update else self.context).state
+        context_learned = (drifted if self.learn_after_context_update else self.context).state
         attention = self._attention(self.study_event)
         return replace(
             self,
             context=drifted,
-            mfc=self.mfc.associate(item, learned, self.parameters["learning_rate"]),
-            mcf=self.mcf.associate(learned, item, attention),
+            mfc=self.mfc.associate(item, context_learned, self.parameters["learning_rate"]),
+            mcf=self.mcf.associate(context_learned, item, attention),
             cues=tuple(cue.experience(item, attention) for cue in self.cues),
             recallable=self.recallable | (item > 0),
             study_event=self.study_event + (choice > 0).astype(self.study_event.dtype),
@@ -83,8 +83,9 @@ class CMR(eqx.Module):
         """Return the model ready for recall: context drifts back to the start of the list."""
         termination = self.termination
         if isinstance(termination, ContextCompetition):
-            last = self._attention(jnp.maximum(self.study_event - 1, 0))
-            termination = termination.learn(self.context.state, last)
+            # the end of the list is associated with stopping as strongly as with the last item
+            attention = self._attention(jnp.maximum(self.study_event - 1, 0))
+            termination = termination.learn(self.context.state, attention)
         return replace(
             self,
             context=self.context.return_to_start(self.parameters["start_drift_rate"]),
@@ -105,13 +106,13 @@ class CMR(eqx.Module):
         `pattern` weights the items whose contexts return. If nothing is recalled, recall stops.
         """
         goes_on = jnp.any(recalled)
-        leaving = jnp.zeros_like(recalled) if self.allow_repeated_recalls else recalled
+        used_up = jnp.zeros_like(recalled) if self.allow_repeated_recalls else recalled
         rate = self.parameters["recall_drift_rate"]
         return replace(
             self,
             context=self.context.integrate(self.mfc.probe(pattern), rate),
             cues=tuple(cue.retrieve(pattern) for cue in self.cues),
-            recallable=self.recallable & ~leaving,
+            recallable=self.recallable & ~used_up,
             recalled=self.recalled | recalled,
             is_active=self.is_active & goes_on,
             output_position=self.output_position + goes_on.astype(self.output_position.dtype),
@@ -218,7 +219,8 @@ class CMRFactory(eqx.Module, MemorySearchFactory):
         """Return CMR before the first study event; trials differ in their cues only."""
         parts, values = self.parts, self.parts.bind(parameters)
         own = [parameter.name for parameter in OWN_PARAMETERS]
-        own += [ENCODING_DRIFT_DECREASE.name] * parts.encoding_drift_decreases
+        if parts.encoding_drift_decreases:
+            own.append(ENCODING_DRIFT_DECREASE.name)
         return CMR(
             context=parts.context(self.n_items, values),
             mfc=parts.mfc(self.n_items, values),

@@ -87,4 +87,5 @@ def make_factory(*on: str, **parts: Any) -> cmr.CMRMaker:
     check_mechanisms(on)
     decreases = "drift_decrease" in on  # where it is off the parameter is not read
     held = off(*(name for name in TOGGLES if name not in (*on, "drift_decrease")))
-    return cmr.make_factory(encoding_drift_decreases=decreases, fixed=held, **parts)
+    fixed = {**held, **parts.pop("fixed", {})}
+    return cmr.make_factory(encoding_drift_decreases=decreases, fixed=fixed, **parts)
