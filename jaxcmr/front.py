@@ -21,9 +21,8 @@ from jaxcmr._cache import keep_compiled
 from jaxcmr.datasets import fingerprint, generate_trial_mask, load
 from jaxcmr.fitting import FitProblem, JaxDE, ScipyDE, Watcher, resolve_search
 from jaxcmr.fitting._fitter import Fitter
-from jaxcmr.names import describe_unknown, did_you_mean, find_named, name_of
+from jaxcmr.names import describe_unknown, find_named, name_of
 from jaxcmr.optimize import check_not_forked
-from jaxcmr.parameters import names_of
 from jaxcmr.results import FitResult
 from jaxcmr.simulation import simulate_dataset
 from jaxcmr.typing import Bounds, Features, Loss, Model, Parameters, RecallDataset, TrialMask
@@ -181,7 +180,6 @@ def make_plan(
             features=load_features(features),
             loss_options=check_mapping("loss_options", loss_options),
         )
-        check_fixed(model, problem, fixed)
         changes = resolve_search(search, polishes=problem.differentiable and fitter == "jax")
         for name, argument in OWN_ARGUMENTS.items():
             if name in changes:
@@ -277,16 +275,6 @@ def trials_to_simulate(
     fitted = result["fits"]["subject"]
     is_pooled = result.get("pooled", fitted == [-1])
     return np.ones(len(subjects), bool) if is_pooled else np.isin(subjects.astype(object), fitted)
-
-
-def check_fixed(model: Model, problem: FitProblem, fixed: Parameters) -> None:
-    """Raise a ValueError for a fixed parameter that the model does not have."""
-    declared = problem.generator.parameters
-    for name in fixed:
-        if declared is not None and name not in names_of(declared):
-            known = name_of("model", model) or "the model"
-            hint = did_you_mean(name, names_of(declared))
-            raise ValueError(f"fixed: {known} has no parameter '{name}'. {hint}")
 
 
 def check_mapping(name: str, given: Any) -> dict[str, Any]:

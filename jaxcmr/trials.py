@@ -71,9 +71,12 @@ class SelectedTrials(eqx.Module):
             trials, is_new_list = block
             first = jnp.maximum(trials[0], 0)
             model = jax.lax.cond(is_new_list, lambda: studied(first), lambda: model)
-            return model, jax.vmap(  # "no trial" is computed as row 0, then replaced by 0
-                lambda trial: jnp.where(trial >= 0, per_trial(model, jnp.maximum(trial, 0)), 0)
-            )(trials)
+
+            def of_trial(trial: Int[Array, ""]) -> Num[Array, "..."]:
+                value = per_trial(model, jnp.maximum(trial, 0))  # "no trial" is computed as row 0
+                return jnp.where(trial >= 0, value, jnp.zeros_like(value))
+
+            return model, jax.vmap(of_trial)(trials)
 
         shapes = jax.eval_shape(studied, self.blocks[0, 0])
         nothing_yet = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)

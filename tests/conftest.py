@@ -10,6 +10,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import strict
+
+strict.check_annotations()  # before the package is imported
+
+# ruff: noqa: E402
 from model_examples import PARAMETERS
 
 from jaxcmr.datasets import load_bundled
@@ -20,8 +25,11 @@ from jaxcmr.simulation import simulate_dataset
 
 
 def pytest_configure() -> None:
-    """Most of the time goes into compiling: tests, and the processes they start, share what is
-    compiled."""
+    """Forbid what NumPy broadcasts in silence, and share compiled programs.
+
+    Most of the time goes into compiling; so tests, and the processes they start, share a cache.
+    """
+    jax.config.update("jax_numpy_rank_promotion", "raise")
     cache = tempfile.mkdtemp(prefix="jaxcmr-tests-")
     os.environ["JAX_COMPILATION_CACHE_DIR"] = cache
     jax.config.update("jax_compilation_cache_dir", cache)
@@ -31,7 +39,7 @@ quick_jit = partial(
     jax.jit,
     compiler_options={"xla_backend_optimization_level": 0, "xla_cpu_use_fusion_emitters": False},
 )
-"""`jax.jit` for programs of a test that compute little: the compiler does not optimise them."""
+"""`jax.jit` for programs of a test that compute little: the compiler does not optimize them."""
 
 
 def evolve_quickly(func, bounds, **options) -> OptimizeResults:

@@ -6,7 +6,7 @@ import hashlib
 import inspect
 import json
 import pickle
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -29,7 +29,7 @@ from jaxcmr.fitting._inputs import (
 from jaxcmr.fitting._trials import to_rows
 from jaxcmr.names import describe_unknown, did_you_mean, find_named, name_of
 from jaxcmr.optimize import check_not_forked, in_double
-from jaxcmr.parameters import names_of
+from jaxcmr.parameters import Parameter, names_of
 from jaxcmr.results import FitResult
 from jaxcmr.typing import (
     Bounds,
@@ -106,6 +106,8 @@ class FitProblem:
             }
         self.bounds = check_bounds(given)
         self.free_names = list(self.bounds)
+        if usual:  # nothing is shared with other models: a name that is not read is a mistake
+            check_fixed(self.model, held, self.generator.parameters)
         self.fixed = check_parameters(held, self.bounds, self.generator.parameters)
 
     @cached_property
@@ -354,6 +356,16 @@ class FitProblem:
                 + ("." if features is not None else ": hand them in with features=...")
             )
         return problem
+
+
+def check_fixed(model: Model, fixed: Parameters, declared: Sequence[Parameter] | None) -> None:
+    """Raise a ValueError for a fixed parameter that the model does not have."""
+    known = names_of(declared or ())
+    for name in fixed:
+        if declared is not None and name not in known:
+            called = name_of("model", model) or "the model"
+            hint = did_you_mean(name, known)
+            raise ValueError(f"fixed: {called} has no parameter '{name}'. {hint}")
 
 
 def check_options(loss: Loss, make: Callable[..., LossFnGenerator], options: Parameters) -> None:

@@ -62,32 +62,43 @@ def minimize(
     box = Box.from_bounds(options["bounds"])
     bounds = np.stack([box.lower, box.upper], axis=1).astype(float)
 
+    errors: list[Exception] = []  # SciPy replaces a TypeError or ValueError by one of its own
+
     def losses_at(x: np.ndarray) -> np.ndarray:
-        values = np.asarray(_evaluate(loss, jnp.asarray(x, box.lower.dtype)), float)
+        try:
+            values = np.asarray(_evaluate(loss, jnp.asarray(x, box.lower.dtype)), float)
+        except Exception as error:
+            errors.append(error)
+            raise
         return np.where(np.isnan(values), np.inf, values)
 
     def is_flat(intermediate_result: scipy.optimize.OptimizeResult) -> bool:
         found = intermediate_result.population_energies
         return bool(np.isfinite(found).all() and np.ptp(found) <= options["fatol"])
 
-    found = scipy.optimize.differential_evolution(
-        losses_at,
-        bounds,
-        strategy=options["strategy"],
-        maxiter=options["num_steps"],
-        popsize=options["pop_size"],
-        tol=options["relative_tolerance"],
-        atol=options["absolute_tolerance"],
-        mutation=_number_or_pair(options["diff_w"]),
-        recombination=options["cross_over_rate"],
-        init=options["init"],
-        x0=start,
-        rng=rng,
-        polish=False,
-        updating="deferred",
-        vectorized=True,
-        callback=is_flat,
-    )
+    try:
+        found = scipy.optimize.differential_evolution(
+            losses_at,
+            bounds,
+            strategy=options["strategy"],
+            maxiter=options["num_steps"],
+            popsize=options["pop_size"],
+            tol=options["relative_tolerance"],
+            atol=options["absolute_tolerance"],
+            mutation=_number_or_pair(options["diff_w"]),
+            recombination=options["cross_over_rate"],
+            init=options["init"],
+            x0=start,
+            rng=rng,
+            polish=False,
+            updating="deferred",
+            vectorized=True,
+            callback=is_flat,
+        )
+    except RuntimeError:
+        if errors:
+            raise errors[0] from None
+        raise
     success = found.success or is_flat(found)
     fields: dict[str, Any] = dict(
         x=found.x,

@@ -91,7 +91,9 @@ class SummaryMse(eqx.Module):
                 lambda each: jnp.asarray(self.summary(each, fields, is_trial)).astype(dtype)
             )(experiments)
         is_finite = jnp.isfinite(values)
-        return jnp.where(is_finite, values, 0.0).sum(0) / jnp.maximum(is_finite.sum(0), 1)
+        return jnp.where(is_finite, values, 0.0).sum(0) / jnp.maximum(
+            is_finite.sum(0, dtype=dtype), 1
+        )
 
     def _simulate(
         self, model: MemorySearch, trial: Int[Array, ""]

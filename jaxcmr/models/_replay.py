@@ -166,6 +166,7 @@ class Memories(NamedTuple):
         e_i and c_(i + lead), mixed as in `input`.
         """
         own = (jnp.arange(len(self.study.powers) - 1) == i)[:, None]
+        own = own.astype(self.study.powers.dtype)
         return self.cue(
             units=self.input(own, self.study.units_in_context(i + self.study.lead)),
             contexts=self.input(

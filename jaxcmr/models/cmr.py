@@ -183,7 +183,7 @@ class CMR(eqx.Module):
 
     def _item_pattern(self, choice: Int[Array, ""]) -> Float[Array, " n_items"]:
         """Return a one-hot vector of item `choice`; all 0 for choice 0."""
-        items = jnp.arange(1, self.recallable.shape[0] + 1)
+        items = jnp.arange(1, len(self.recallable) + 1, dtype=jnp.result_type(choice))
         return (items == choice).astype(self.context.state.dtype)
 
 

@@ -77,7 +77,8 @@ class PositionalCMR(eqx.Module):
         shares = jnp.where(its_events, self.events.outcome_probabilities()[1:], 0.0)
         largest = jax.lax.stop_gradient(jnp.max(shares))
         # a recall that the model rules out has no shares: its study events weigh the same
-        weights = jnp.where(largest > 0, shares / jnp.where(largest > 0, largest, 1.0), its_events)
+        alike = its_events.astype(shares.dtype)
+        weights = jnp.where(largest > 0, shares / jnp.where(largest > 0, largest, 1.0), alike)
         pattern = weights / jnp.maximum(jnp.sum(weights), 1.0)
         return replace(self, events=self.events.reinstate(pattern, its_events))
 

@@ -1,6 +1,6 @@
 """F and CR learned from success, as in SHADE and L-SHADE.
 
-Each member draws its F and CR around an entry of a short memory. It moves towards one of the p best
+Each member draws its F and CR around an entry of a short memory. It moves toward one of the p best
 members ("p-best") instead of the best. Its last partner comes from the population or from an
 archive of members that were replaced. After each generation, one entry of the memory is replaced:
 by the mean of the F and CR of the trial vectors that won, weighted by how much they improved.

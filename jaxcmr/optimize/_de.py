@@ -15,7 +15,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
+from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, Real
 
 from jaxcmr.optimize._adaptive import Contest, Memory
 from jaxcmr.optimize._jit import Objective
@@ -237,7 +237,7 @@ def evaluate(
     return jnp.where(usable, losses, jnp.inf).astype(x.dtype), nonfinite
 
 
-def check_losses(returned: Any, x: Float[Array, "members n_params"]) -> Float[Array, " members"]:
+def check_losses(returned: Any, x: Float[Array, "members n_params"]) -> Real[Array, " members"]:
     """Return what the function of the user returned, as one real number per member."""
     losses = jnp.asarray(returned)
     if jnp.iscomplexobj(losses):
@@ -325,7 +325,7 @@ class Draws(eqx.Module):
     """The member that takes the place of the best."""
     archive_slot: Float[Array, " members"]
     """Where a full archive is overwritten, in [0, 1); the first is used."""
-    keys: PRNGKeyArray
+    keys: Array
     """One key per member, for strategies of the user."""
 
 

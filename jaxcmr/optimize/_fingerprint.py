@@ -47,7 +47,7 @@ class Fingerprinted(eqx.Module):
     objective: Objective
     fingerprint: Fingerprint = eqx.field(static=True)
 
-    def __call__(self, x: Float[Array, "n_params members"]) -> Float[Array, " members"]:
+    def __call__(self, x: Float[Array, "n_params members"]) -> Array:
         return self.objective(x)
 
 

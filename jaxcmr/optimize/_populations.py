@@ -23,7 +23,7 @@ def latin_hypercube(
         axis=0,
         independent=True,
     )
-    return (slices + place_in_slice) / members
+    return (slices.astype(place_in_slice.dtype) + place_in_slice) / members
 
 
 def uniform(key: PRNGKeyArray, members: int, n_params: int) -> Float[Array, "members n_params"]:

@@ -291,9 +291,7 @@ polish_lanes = Compiled(over_lanes(polish_lane), wide_vectors=True)
 
 
 @Compiled
-def start_lanes(
-    box: Box, settings: Settings, keys: PRNGKeyArray, population: Array | None
-) -> State:
+def start_lanes(box: Box, settings: Settings, keys: Array, population: Array | None) -> State:
     """Return the initial state of every lane, not evaluated: there is one program less."""
     return jax.vmap(lambda key: start(None, box, settings, key, None, population))(keys)
 

@@ -67,7 +67,7 @@ def differential_evolution(
     bounds: ArrayLike | scipy.optimize.Bounds,
     *,
     args: Any = (),
-    key: PRNGKeyArray | None = None,
+    key: Array | None = None,
     strategy: str | Callable[..., Any] = "best1bin",
     maxiter: int = 1000,
     maxfun: float | None = None,
@@ -386,7 +386,7 @@ class Vectorized(eqx.Module):
     func: Callable[..., Any]
     args: tuple[PyTree, ...] = ()
 
-    def __call__(self, x: Float[Array, "n_params members"]) -> Float[Array, " members"]:
+    def __call__(self, x: Float[Array, "n_params members"]) -> Array:
         return jnp.asarray(self.func(x, *self.args))
 
 
@@ -396,7 +396,7 @@ class Columns(eqx.Module):
     func: Callable[..., Any]
     args: tuple[PyTree, ...] = ()
 
-    def __call__(self, x: Float[Array, "n_params members"]) -> Float[Array, " members"]:
+    def __call__(self, x: Float[Array, "n_params members"]) -> Array:
         return jax.vmap(partial(call_one, self.func, self.args), in_axes=1)(x)
 
 
@@ -407,7 +407,7 @@ class Mapped(eqx.Module):
     args: tuple[PyTree, ...]
     workers: Callable[..., Any]
 
-    def __call__(self, x: Float[Array, "n_params members"]) -> Float[Array, " members"]:
+    def __call__(self, x: Float[Array, "n_params members"]) -> Array:
         losses = self.workers(partial(call_one, self.func, self.args), x.T)
         losses = losses if eqx.is_array(losses) else jnp.stack(list(losses))
         if losses.shape != x.shape[1:]:
@@ -424,7 +424,7 @@ class Sharded(eqx.Module):
     objective: Objective
     n_devices: int = eqx.field(static=True)
 
-    def __call__(self, x: Float[Array, "n_params members"]) -> Float[Array, " members"]:
+    def __call__(self, x: Float[Array, "n_params members"]) -> Array:
         members = x.shape[1]
         padded = jnp.pad(x, ((0, 0), (0, -members % self.n_devices)), mode="edge")
         spec = PartitionSpec
@@ -437,8 +437,8 @@ class Sharded(eqx.Module):
 
 def call_one(
     func: Callable[..., Any], args: tuple[Any, ...], x: Float[Array, " n_params"]
-) -> Float[Array, ""]:
-    """Return ``func(x, *args)``, which must be a number or an array of one."""
+) -> Array:
+    """Return ``func(x, *args)``, which must be a number or an array of one, as a scalar."""
     value = jnp.asarray(func(x, *args))
     if value.size != 1:
         raise ShapeError(f"func(x, *args) must return a scalar value; got shape {value.shape}.")

@@ -41,15 +41,12 @@ def is_double(x):
     return x.dtype == jnp.float64
 
 
-SCIPY_WRAPS = pytest.mark.xfail(reason="SciPy raises a RuntimeError of its own from the loss's")
-
-
 @pytest.mark.parametrize(
     ("is_broken", "fitter"),
     [
         (is_anything, "jax"),
         (is_searched, "jax"),
-        pytest.param(is_searched, "scipy", marks=SCIPY_WRAPS),
+        (is_searched, "scipy"),
         (is_double, "jax"),
         (is_double, "scipy"),
     ],

@@ -17,13 +17,13 @@ NOTHING = jnp.zeros(0)
 
 def curve(recalls, fields, is_trial):
     """Recall probability of six positions."""
-    recalled = jnp.any(recalls[:, None, :] == jnp.arange(1, 7)[:, None], axis=-1)
+    recalled = jnp.any(recalls[:, None, :] == jnp.arange(1, 7)[None, :, None], axis=-1)
     return recalled.sum(0) / is_trial.sum()
 
 
 def first_recall(recalls, fields, is_trial):
     """Share of the trials with a recall that begin with each of three positions."""
-    begins = recalls[:, :1] == jnp.arange(1, 4)
+    begins = recalls[:, :1] == jnp.arange(1, 4)[None]
     return begins.sum(0) / (recalls[:, 0] > 0).sum()
 
 

@@ -109,7 +109,7 @@ def reverse_only(x):
 
 
 reverse_only.defvjp(
-    lambda x: (reverse_only(x), x), lambda x, cotangent: (2 * (x - 0.3) * cotangent,)
+    lambda x: (reverse_only(x), x), lambda x, cotangent: (2 * (x - 0.3) * cotangent[None],)
 )
 
 

@@ -254,7 +254,8 @@ def test_a_trial_vector_has_a_coordinate_of_its_mutant(name, rate):
     coordinates between is that of the crossover's definition."""
     n = 5
     settings, _, draws = draws_of(name, 12, n)
-    crossed = np.asarray(settings.strategy.cross(draws.uniforms, draws.forced, jnp.array(rate)))
+    CR = jnp.full(draws.forced.shape, rate)
+    crossed = np.asarray(settings.strategy.cross(draws.uniforms, draws.forced, CR))
     counts = crossed.sum(-1)
     assert counts.min() >= 1 and set(draws.forced.ravel()) == set(range(n))
     if rate in (0.0, 1.0):
