@@ -37,7 +37,7 @@ def n_maps():
 
 
 def first_recall(recalls, fields, is_trial):
-    return (recalls[:, :1] == jnp.arange(1, 7)).sum(0) / is_trial.sum()
+    return (recalls[:, :1] == jnp.arange(1, 7)[None]).sum(0) / is_trial.sum()
 
 
 OPTIONS = {

@@ -171,9 +171,8 @@ class CMR(eqx.Module):
         rate = self.parameters["encoding_drift_rate"]
         if "encoding_drift_decrease" not in self.parameters:
             return rate
-        return rate * self.parameters["encoding_drift_decrease"] ** self.study_event.astype(
-            rate.dtype
-        )
+        # The exponent stays an integer: the gradient at 0^0 is then 0, not NaN.
+        return rate * self.parameters["encoding_drift_decrease"] ** self.study_event
 
     def _attention(self, study_event: Int[Array, ""]) -> Float[Array, ""]:
         """Return how strongly context learns to support the item of a study event (primacy)."""

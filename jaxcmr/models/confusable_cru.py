@@ -61,7 +61,8 @@ class ConfusableCRU(eqx.Module):
 
     def experience(self, choice: Int[Array, ""]) -> ConfusableCRU:
         """Return the model after studying letter `choice` (0 is padding, no change)."""
-        decrease = self.sensitivity_decrease ** self.memory.study_event.astype(self.slips.dtype)
+        # The exponent stays an integer: the gradient at 0^0 is then 0, not NaN.
+        decrease = self.sensitivity_decrease**self.memory.study_event
         sensitivity = self.sensitivity_max * decrease
         confused = jax.nn.softmax(-sensitivity * self.distances, axis=1)
         is_row = jnp.arange(1, len(self.slips) + 1) == choice

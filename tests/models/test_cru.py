@@ -1,11 +1,13 @@
 """CRU is CMR with mechanisms off, and CRU and CMR in one, with some mechanisms off, is CMR."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from forward import play_one
 from model_examples import PARAMETERS, example_of
 
+from jaxcmr.loss import MemorySearchLikelihoodFnGenerator
 from jaxcmr.models import MODELS, confusable_cru, cru, usual_bounds
 from jaxcmr.models.cmr import make_factory
 from jaxcmr.parameters import names_of
@@ -61,3 +63,19 @@ def test_cru_fixes_what_it_turns_off():
     """Its factory is CMR's with the values of `TOGGLES` fixed: nothing else tells them apart."""
     held = cru.off(*(name for name in cru.TOGGLES if name != "drift_decrease"))
     assert cru.make_factory() is make_factory(fixed=held)
+
+
+def test_a_drift_that_stops_at_once_has_a_finite_gradient():
+    """At a decrease of 0 the rate is ``rate * 0^k``: 0^0 is 1, and its derivative by 0 is 0."""
+    data = {
+        "subject": np.ones((1, 1), int),
+        "listLength": np.array([[3]]),
+        "pres_itemnos": np.array([[1, 2, 3]]),
+        "recalls": np.array([[3, 1, 0]]),
+    }
+    generator = MemorySearchLikelihoodFnGenerator(MODELS["cru_cmr"], data)
+    values = {**PARAMETERS, "encoding_drift_decrease": 0.0}
+    names = tuple(usual_bounds("cru_cmr"))
+    loss = generator(np.array([0]), {}, names)
+    gradient = jax.jit(jax.grad(loss))(jnp.array([values[name] for name in names]))
+    assert np.all(np.isfinite(gradient))
