@@ -245,6 +245,8 @@ class ParameterSpace(eqx.Module):
     rounded inwards to numbers that the working precision can hold. Only the end of the cube is the
     upper bound: to float32 a learning rate of 1 - 1e-9 would be 1, at which CMR is another model.
 
+    A space belongs to the precision it was made in: make it within ``jax.enable_x64`` for double.
+
     >>> space = ParameterSpace.make({"item_support": [0.0, 100.0]}, {"item_support": "log"})
     >>> float(space.from_unit(jnp.array([0.5]))[0].round(2))
     0.99

@@ -4,7 +4,7 @@ A projected BFGS in a trust region. Coordinates that would leave the box are hel
 a quasi-Newton step ``p = -B^-1 g``, clipped to the box and to the radius. B, the Hessian, is
 measured where the search starts, one gradient per coordinate, and updated at every step after that
 (BFGS with Powell's damping). Where no step leads down, B is measured again; the search is at rest
-only where a measured B promises no decrease. No point is accepted that is not lower, so rounding
+where a measured B promises no decrease, or where steps gain rounding error only, again and again. No point is accepted that is not lower, so rounding
 errors (float32) can end the search early but not spoil it. Sources: Bertsekas (1982), SIAM J.
 Control Optim. 20:221; Nocedal & Wright (2006), Numerical Optimization, ch. 3, 4 and 18.
 """
@@ -124,7 +124,7 @@ def polish(
 
         # No progress: the model promises -g'p - p'Bp/2 = -g'p/2, no more than rounding error; or
         # steps have shrunk to nothing; or they have led down by rounding error, again and again.
-        # That may be the fault of B. Only where B has just been measured is the search at rest.
+        # That may be the fault of B, which is measured again first, unless it has just been.
         rounding = 4 * jnp.finfo(loss.dtype).eps * jnp.abs(here.loss)
         promised = -jnp.sum(here.g * p) / 2
         is_stuck = is_step & ~accepted & ((promised <= rounding) | (length <= SHORTEST))
@@ -203,6 +203,8 @@ def quasi_newton_step(
 
     held, p = leaves(-g), -g
     for _ in range(PASSES):
+        # Rows and columns of held coordinates become those of the identity and their g becomes 0,
+        # so that one system of fixed size has p = 0 there and the shorter system's p elsewhere.
         B_free = jnp.where(held[:, None] | held[None], jnp.eye(len(held)), B)
         factor = jax.scipy.linalg.cho_factor(B_free)
         p = -jax.scipy.linalg.cho_solve(factor, jnp.where(held, 0.0, g))
