@@ -1,12 +1,13 @@
 """Bounded quasi-Newton minimization on the unit cube, for the last digits of an optimum.
 
-A projected BFGS in a trust region. Coordinates that would leave the box are held; the others take
-a quasi-Newton step ``p = -B^-1 g``, clipped to the box and to the radius. B, the Hessian, is
-measured where the search starts, one gradient per coordinate, and updated at every step after that
-(BFGS with Powell's damping). Where no step leads down, B is measured again; the search is at rest
-where a measured B promises no decrease, or where steps gain rounding error only, again and again. No point is accepted that is not lower, so rounding
-errors (float32) can end the search early but not spoil it. Sources: Bertsekas (1982), SIAM J.
-Control Optim. 20:221; Nocedal & Wright (2006), Numerical Optimization, ch. 3, 4 and 18.
+A projected BFGS in a trust region. Coordinates that would leave the box are held; the others take a
+quasi-Newton step ``p = -B^-1 g``, clipped to the box and to the radius. B, the Hessian, is measured
+where the search starts, one gradient per coordinate, and updated at every step after that (BFGS
+with Powell's damping). Where no step leads down, B is measured again; the search is at rest where a
+measured B promises no decrease, or where steps gain rounding error only, again and again. No point
+is accepted that is not lower, so rounding errors (float32) can end the search early but not spoil
+it. Sources: Bertsekas (1982), SIAM J. Control Optim. 20:221; Nocedal & Wright (2006), Numerical
+Optimization, ch. 3, 4 and 18.
 """
 
 from __future__ import annotations
