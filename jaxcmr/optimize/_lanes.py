@@ -160,12 +160,19 @@ def evolve_lanes(
                 group = [waiting.popleft() for _ in range(min(width, len(waiting)))]
                 running.add(executor.submit(program, group))
             ended, running = wait(running, return_when=FIRST_COMPLETED)
-            for lane in [lane for future in ended for lane in future.result()]:
-                if lane.result is None:
-                    waiting.appendleft(lane)
-                yield LaneReport(
-                    lane.index, lane.generation, lane.loss, lane.result, lane.state, lane.seconds
-                )
+            # Groups that failed come last, so that what ended together with them is not lost.
+            for future in sorted(ended, key=lambda each: each.exception() is not None):
+                for lane in future.result():
+                    if lane.result is None:
+                        waiting.appendleft(lane)
+                    yield LaneReport(
+                        lane.index,
+                        lane.generation,
+                        lane.loss,
+                        lane.result,
+                        lane.state,
+                        lane.seconds,
+                    )
     finally:
         wait({future for future in running if not future.cancel()})
         if pool is None:

@@ -1,5 +1,7 @@
 """Many minimizations at once are each what they would be alone."""
 
+from concurrent.futures import Executor, Future
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -206,3 +208,36 @@ def test_memory_bounds_what_is_under_way(problems, plain):
     assert few == 1 < some < many
     for small, free in zip(results(funcs, keys, polish=False, max_memory=1.0), plain, strict=True):
         assert small.x.tolist() == free.x.tolist()
+
+
+class AtOnce(Executor):
+    """Runs what it is given before `submit` returns, so that programs end together."""
+
+    def submit(self, function, *args):
+        """Return a future that is done."""
+        future = Future()
+        try:
+            future.set_result(function(*args))
+        except Exception as error:
+            future.set_exception(error)
+        return future
+
+
+@pytest.mark.parametrize("order", [[0, 1], [1, 0]])
+def test_a_lane_that_fails_takes_no_other_with_it(order):
+    """What ended together with a failing lane is reported before the error."""
+
+    def fail_when_run(x):
+        raise OSError("broken")
+
+    def fail(x):
+        return jax.pure_callback(fail_when_run, jax.ShapeDtypeStruct(x.shape[1:], x.dtype), x)
+
+    funcs = [[lambda x: (x**2).sum(0), fail][i] for i in order]
+    keys = jax.random.split(jax.random.key(0), 2)
+    options = {"pool": AtOnce(), "n_programs": 2, "polish": False, "maxiter": 2, "chunk": 9}
+    done = []
+    with pytest.raises(RuntimeError, match="broken"):
+        for report in evolve_lanes(funcs, [(-1, 1)], keys, **options):
+            done.append(report.lane)
+    assert done == [order.index(0)]
