@@ -242,12 +242,11 @@ def simulate_dataset(
 
     Returns:
         A data set with the selected trials, all of them once per copy. ``recalls`` and, if there
-        are item ids, ``rec_itemids`` are simulated, as many recalls at most as the data's arrays
-        have columns. Other fields of the observed recalls are left
-        out: those that start with ``rec_``, ``intrusions`` and ``repeats``. The rest repeats the
-        original. With several copies a field ``copy`` (trials, 1) numbers them from 1. A model
-        whose choices are item ids (letters of an alphabet) may recall an item that was not studied,
-        which is then in ``rec_itemids`` only.
+        are item ids, ``rec_itemids`` are simulated; a recall is cut off where the data's arrays
+        end. Other fields of the observed recalls are left out: those that start with ``rec_``,
+        ``intrusions`` and ``repeats``. The rest repeats the original. With several copies a field
+        ``copy`` (trials, 1) numbers them from 1. A model whose choices are item ids (letters of an
+        alphabet) may recall an item that was not studied, which is then in ``rec_itemids`` only.
 
     Raises:
         ValueError: a parameter of the model is missing or outside its limits, a subject of the data
