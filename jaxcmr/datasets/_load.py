@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -106,13 +107,15 @@ def load_bundled(name: str) -> dict[str, np.ndarray]:
     """
     if name not in BUNDLED:
         raise ValueError(describe_unknown("data set", name, BUNDLED))
-    try:
-        from psifr import fr
-    except ImportError as error:
+    import pandas as pd
+
+    # Importing psifr would take most of a second, for the plots that it can make.
+    psifr = find_spec("psifr")
+    if psifr is None or psifr.origin is None:
         raise ImportError(
             f"'{name}' comes with psifr, which is not installed. Run pip install \"jaxcmr[demo]\"."
-        ) from error
-    return from_psifr(fr.sample_data(name))
+        )
+    return from_psifr(pd.read_csv(Path(psifr.origin).parent / "data" / f"{name}.csv"))
 
 
 def _load_table(path: Path) -> dict[str, np.ndarray]:

@@ -11,7 +11,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-import scipy.optimize
+import scipy  # imports scipy.optimize when it is first used, which takes long
 
 from jaxcmr.fitting._fitter import UNIT_CUBE, Fitter, Run, words_of_id
 from jaxcmr.optimize import Box, LaneReport, OptimizeResults, in_double, works_in_double

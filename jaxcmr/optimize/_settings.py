@@ -11,7 +11,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-import scipy.optimize
+import scipy  # imports scipy.optimize when it is first used, which takes long
 from jaxtyping import Array, Float, Int
 from numpy.typing import ArrayLike
 

@@ -8,11 +8,11 @@ from typing import Any
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
-import scipy.optimize
+import scipy  # imports scipy.optimize when it is first used, which takes long
 from jaxtyping import Array, Bool, Float
 from numpy.typing import ArrayLike
 
-from jaxcmr.optimize._jit import is_traced
+from jaxcmr.optimize._jit import is_array, is_traced
 
 __all__ = ["Box"]
 
@@ -51,7 +51,8 @@ class Box(eqx.Module):
             ValueError: wrong shape, not finite, lower > upper, no whole number between them, or
                 too wide or too narrow for the working precision.
         """
-        if isinstance(bounds, scipy.optimize.Bounds):
+        is_pairs = isinstance(bounds, list | tuple) or is_array(bounds)
+        if not is_pairs and isinstance(bounds, scipy.optimize.Bounds):
             bounds = np.stack(np.broadcast_arrays(bounds.lb, bounds.ub), axis=1)
         if is_traced(bounds):
             pairs = jnp.asarray(bounds, jnp.result_type(float))
