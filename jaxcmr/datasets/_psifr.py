@@ -73,10 +73,11 @@ def from_psifr(table: pd.DataFrame) -> dict[str, np.ndarray]:
     subject, list_number, position = (
         _to_integers(table, column) for column in ("subject", "list", "position")
     )
-    # The rank of a subject fits in one array with lists: ids may be uint64, lists int64.
-    subjects, rank = np.unique(subject, return_inverse=True)
-    labels, trial = np.unique(np.column_stack([rank, list_number]), axis=0, return_inverse=True)
-    trial = trial.reshape(-1)  # NumPy 2.0 gives a column
+    subjects, subject_rank = np.unique(subject, return_inverse=True)
+    lists, list_rank = np.unique(list_number, return_inverse=True)
+    # Trials are the pairs of subject and list that occur, each numbered by its two ranks.
+    pairs, trial = np.unique(subject_rank * len(lists) + list_rank, return_inverse=True)
+    n_trials = len(pairs)
     is_study = (table["trial_type"] == "study").to_numpy()
     _check_events(table, trial, position, is_study)
     order = np.lexsort([position, trial])
@@ -90,18 +91,18 @@ def from_psifr(table: pd.DataFrame) -> dict[str, np.ndarray]:
     first_recall = correct[np.sort(np.unique(pair[correct], return_index=True)[1])]
 
     n_recalls, n_correct, n_first = (
-        np.bincount(trial[rows], minlength=len(labels))[:, None]
+        np.bincount(trial[rows], minlength=n_trials)[:, None]
         for rows in (recall, correct, first_recall)
     )
     positions = position[study].max()
     fields = {
-        "subject": subjects[labels[:, :1]],
-        "list": labels[:, 1:],
+        "subject": subjects[pairs // len(lists)][:, None],
+        "list": lists[pairs % len(lists)][:, None],
         "listLength": np.bincount(trial[study])[:, None],
-        "pres_itemnos": _pad(number, trial, study, len(labels), positions),
-        "recalls": _pad(number, trial, first_recall, len(labels), positions),
-        "pres_itemids": _pad(item_id, trial, study, len(labels), positions),
-        "rec_itemids": _pad(item_id, trial, recall, len(labels)),
+        "pres_itemnos": _pad(number, trial, study, n_trials, positions),
+        "recalls": _pad(number, trial, first_recall, n_trials, positions),
+        "pres_itemids": _pad(item_id, trial, study, n_trials, positions),
+        "rec_itemids": _pad(item_id, trial, recall, n_trials),
         "intrusions": n_recalls - n_correct,
         "repeats": n_correct - n_first,
     }
@@ -114,14 +115,18 @@ def _identify_items(table: pd.DataFrame, is_study: np.ndarray) -> tuple[np.ndarr
     Ranks count from 0. Both are -1 where the item was never studied.
     """
     is_named = all(isinstance(item, str) for item in table["item"])
-    items = table["item"].to_numpy(str) if is_named else _to_integers(table, "item")
-    if not is_named:
+    if is_named:  # there are many rows, but few strings to sort
+        row, distinct = table["item"].factorize()
+        items = np.asarray(distinct, str)
+        studied = np.unique(items[np.unique(row[is_study])])
+    else:
+        items, row = _to_integers(table, "item"), np.arange(len(table))
         message = "The studied item is {item}. Integer items are 1 or more; 0 is the padding."
         _check_rows(table, is_study & (items < 1), message)
-    studied = np.unique(items[is_study])
+        studied = np.unique(items[is_study])
     rank, is_known = _look_up(studied, items)
     item_id = rank + 1 if is_named else studied[rank]
-    return np.where(is_known, rank, -1), np.where(is_known, item_id, -1)
+    return np.where(is_known, rank, -1)[row], np.where(is_known, item_id, -1)[row]
 
 
 def _number_within_list(pair: np.ndarray, position: np.ndarray, study: np.ndarray) -> np.ndarray:
