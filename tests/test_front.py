@@ -72,6 +72,21 @@ assert not {"jax", "pandas", "equinox"} & set(sys.modules)
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
 
 
+def test_a_fit_imports_nothing_that_it_does_not_need():
+    """psifr's plots and SciPy's optimizers take a second, a third of a later process's time."""
+    pytest.importorskip("psifr")
+    code = """
+import sys
+from jaxcmr.cli import _run
+_run.make_plan("peers_notask", subjects=1)
+from jaxcmr.optimize import Box
+Box.from_bounds([(0.0, 1.0)])
+unneeded = {"psifr", "seaborn", "matplotlib", "scipy.stats", "scipy.optimize"} & set(sys.modules)
+assert not unneeded, unneeded
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
 def test_all_ways_in_give_the_same_fit(bowl, small_data, table, tmp_path):
     """A mapping, a table, a CSV file and an HDF5 file, as a path or as text."""
     save_data(small_data, tmp_path / "small.h5")
