@@ -20,7 +20,7 @@ import numpy as np
 
 from jaxcmr._result_words import count_of
 from jaxcmr.cli._config import write_config
-from jaxcmr.cli._figure import save_spc_figure
+from jaxcmr.cli._figure import FigureWarmUp, save_spc_figure
 from jaxcmr.cli._folder import claim_folder
 from jaxcmr.front import Plan, make_plan
 from jaxcmr.results import FitInterrupted, FitResult
@@ -52,8 +52,9 @@ def run(settings: Mapping[str, Any], wanted: Path | None) -> int:
             f"{count_of(plan.n_subjects, 'subject')}, {plan.trial_mask.sum()} trials of "
             f"{config['data']}."
         )
+        warm_up = FigureWarmUp(plan.problem, plan.trial_mask)
         try:
-            result = plan.run()
+            result = plan.run([warm_up])
         except FitInterrupted as interruption:
             result = interruption.result
         except Exception as error:
@@ -65,7 +66,7 @@ def run(settings: Mapping[str, Any], wanted: Path | None) -> int:
         path: Path | None = None
         try:
             path = save(result, config, out)
-            return report(plan, result, path)
+            return report(plan, result, path, warm_up)
         except KeyboardInterrupt:
             if path is None:
                 raise
@@ -119,10 +120,11 @@ def save(result: FitResult, config: Mapping[str, Any], out: Path) -> Path:
     return out / name
 
 
-def report(plan: Plan, result: FitResult, path: Path) -> int:
+def report(plan: Plan, result: FitResult, path: Path, warm_up: FigureWarmUp) -> int:
     """Print table and verdict, draw the figure, and return the exit status."""
     if result["fitness"]:
-        print(f"\n{result.to_text()}\n\n{result.verdict()}")
+        print(f"\n{result.to_text()}\n\n{result.verdict()}", flush=True)
+        warm_up.wait()
         draw(plan, result, path.parent / "spc.png")
     if result["interrupted"]:
         n_done, n_fits = len(result["fitness"]), 1 if plan.pooled else plan.n_subjects
