@@ -42,7 +42,7 @@ class Run(NamedTuple):
 
     subject: int
     number: int  # among the subject's runs
-    loss: LossFn  # on the unit cube
+    loss: UnitCubeLoss  # of runs of a subject, `loss.loss` is the same object
     start: np.ndarray | None  # a member of its first population
     state: State | None = None  # to continue
 

@@ -28,9 +28,10 @@ class JaxDE(Fitter):
         """Make the runs with `jaxcmr.optimize.evolve_lanes`."""
         options = hyperparameters
         return evolve_lanes(
-            [run.loss for run in runs],
+            [run.loss.loss for run in runs],
             UNIT_CUBE * len(options["bounds"]),
             [run_key(options["seed"], run.subject, run.number) for run in runs],
+            transforms=[run.loss.space.from_unit for run in runs],
             x0=[run.start for run in runs],
             states=[run.state for run in runs],
             pool=pool,

@@ -38,6 +38,8 @@ T = TypeVar("T")
 Objective = Callable[[Float[Array, "n_params members"]], Float[Array, " members"]]
 """A loss of many parameter vectors, one per column."""
 
+F = TypeVar("F", bound=Objective)
+
 
 # Compiled functions
 
@@ -169,9 +171,7 @@ def as_strong(array: Any) -> Any:
 # Precision
 
 
-def in_double(
-    funcs: Sequence[Objective], converted: dict[int, np.ndarray] | None = None
-) -> list[Objective]:
+def in_double(funcs: Sequence[F], converted: dict[int, np.ndarray] | None = None) -> list[F]:
     """Return the functions with their real arrays in double precision.
 
     Arrays that they share stay shared. `converted` holds arrays, by the id of the original, that

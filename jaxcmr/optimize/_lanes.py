@@ -3,7 +3,8 @@
 A lane is one run of one problem. Lanes wait in line; a program takes some of them, advances them
 by a chunk and puts the unfinished ones back at the head of the line. So lanes that have converged
 cost no more, few states are alive at a time, and the caller of `evolve_lanes` gets its turn at
-every chunk boundary: for progress bars, printing, checkpoints and Ctrl-C.
+every chunk boundary: for progress bars, printing, checkpoints and Ctrl-C. Lanes of one function,
+such as the runs of a subject, are polished together.
 
 On a CPU a program takes one lane (its population fills the vector units) and every core runs a
 program of its own; an accelerator takes many lanes at once.
@@ -12,7 +13,7 @@ program of its own; an accelerator takes many lanes at once.
 from __future__ import annotations
 
 import os
-from collections import deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import (
     FIRST_COMPLETED,
@@ -22,7 +23,7 @@ from concurrent.futures import (
     ThreadPoolExecutor,
     wait,
 )
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import jax
@@ -32,15 +33,16 @@ from jaxtyping import Array, PRNGKeyArray, PyTree
 from numpy.typing import ArrayLike
 
 from jaxcmr.optimize._de import State
-from jaxcmr.optimize._fingerprint import Fingerprint, Fingerprinted, add_fingerprint
+from jaxcmr.optimize._fingerprint import Fingerprint, fingerprint
 from jaxcmr.optimize._jit import Compiled, Objective, check_leaves, check_not_forked, is_array
-from jaxcmr.optimize._program import Form, Lane, Program, share
+from jaxcmr.optimize._program import GROUP_SIZE, Form, Lane, LaneFunction, Program, Transform, share
 from jaxcmr.optimize._result import OptimizeResults
 from jaxcmr.optimize._settings import Problem, make_problem
 from jaxcmr.optimize._space import Box
 
 __all__ = ["LaneReport", "evolve_lanes"]
 
+NOTHING = Fingerprint("", ())
 COPIES = 8  # of a population in one generation: members, trial vectors, draws
 
 
@@ -58,7 +60,7 @@ class LaneReport:
     """The result, once the lane has finished."""
     state: State | None = None
     """The population, from which `evolve_lanes(states=...)` goes on; None if the lane has finished.
-    """
+    A lane that waits for its polish has one, too."""
     seconds: float = 0.0
     """Wall time spent on the lane in this call, compiling included. Lanes that are advanced
     together share their time equally."""
@@ -69,6 +71,7 @@ def evolve_lanes(
     bounds: ArrayLike,
     keys: Sequence[PRNGKeyArray],
     *,
+    transforms: Sequence[Transform | None] | None = None,
     x0: Sequence[ArrayLike | None] | None = None,
     states: Sequence[State | None] | None = None,
     polish: bool = True,
@@ -93,12 +96,17 @@ def evolve_lanes(
         funcs: objectives ``(n_params, S) -> (S,)``, callable pytrees.
         bounds: (n_params, 2).
         keys: one random key per lane.
+        transforms: changes of coordinates ``(n_params, S) -> (n_params, S)``, column by column,
+            from each lane's box to the arguments of its function; callable pytrees, or None. So
+            lanes may search for the minimum of one function on several scales.
         x0: a member of each lane's first population, (n_params,), or None. Whole-number parameters
             are rounded.
         states: an earlier `LaneReport.state` of each lane, or None. Such a lane goes on where it
             was, to the same result, bit for bit; its key and `x0` are not used again.
         polish: finish each lane with a bounded quasi-Newton search in double precision. The
-            valleys of likelihoods are too flat for single precision to follow to their end.
+            valleys of likelihoods are too flat for single precision to follow to their end. Lanes
+            that have the same object for a function are polished together, once all of them have
+            searched; until then their reports have a state.
         chunk: generations between reports; by default about a quarter of a second's worth.
         lanes_per_program: lanes advanced together; by default 1 on a CPU, else as many as fit.
         n_programs: programs that run at a time; by default the number of threads of `pool`, or of
@@ -135,10 +143,11 @@ def evolve_lanes(
     problem = make_problem(bounds, **options)
     with jax.enable_x64(True):
         double_box = Box.from_bounds(bounds, options.get("integrality"))
-    funcs = add_fingerprints(funcs, problem)
-    one_form = len({Form.of(func) for func in funcs}) == 1
-    funcs, differs = share(funcs) if one_form else (funcs, None)
-    fits = count_fitting(funcs, problem, max_memory)
+    groups = number_groups(funcs, transforms)
+    lane_funcs = add_fingerprints(funcs, transforms, problem)
+    one_form = len({Form.of(func) for func in lane_funcs}) == 1
+    lane_funcs, differs = share(lane_funcs) if one_form else (lane_funcs, None)
+    fits = count_fitting(lane_funcs, problem, max_memory)
     width = lanes_per_program or (1 if on_cpu or not one_form else min(fits, len(funcs)))
     if width > 1 and not one_form:
         raise ValueError(
@@ -147,49 +156,109 @@ def evolve_lanes(
         )
     threads = count_threads(pool) or (count_cores() if on_cpu else 1)
     n_programs = n_programs or max(1, min(threads, fits // width))
-    doubles = double_shared_arrays(funcs[0], differs) if one_form and polish else {}
+    doubles = double_shared_arrays(lane_funcs[0], differs) if one_form and polish else {}
+    sizes = Counter(groups)
     program = Program(problem, double_box, polish, width, chunk, differs, doubles)
-    waiting = deque(make_lanes(funcs, keys, x0, states, problem))
+    waiting = deque(make_lanes(lane_funcs, groups, keys, x0, states, problem))
+    searched: dict[int, list[Lane]] = defaultdict(list)  # lanes to be polished, by group
+    complete: deque[list[Lane]] = deque()  # groups whose searches have all ended
     running: set[Future[list[Lane]]] = set()
+    warm_up: set[Future[list[Lane]]] = set()
     executor = pool or ThreadPoolExecutor(n_programs)
     try:
         if polish and n_programs > 1 and waiting:  # beside the first search, not after it
-            running.add(executor.submit(program.warm_up_polish, [waiting[0]]))
-        while waiting or running:
-            while waiting and len(running) < n_programs:
-                group = [waiting.popleft() for _ in range(min(width, len(waiting)))]
-                running.add(executor.submit(program, group))
+            warm_up = {executor.submit(program.warm_up_polish, waiting[0])}
+            running |= warm_up
+        while waiting or running or complete:
+            while (n_free := n_programs - len(running - warm_up)) > 0:
+                is_last = not waiting and len(running - warm_up) == 0
+                if len(complete) >= program.n_groups or (complete and is_last):
+                    taken = [
+                        complete.popleft() for _ in range(min(program.n_groups, len(complete)))
+                    ]
+                    n_parts = 1 if waiting or len(taken) > 1 else n_free // (1 + len(complete))
+                    for part in divide(taken, n_parts):
+                        running.add(executor.submit(program.polish_groups, part))
+                elif waiting:
+                    lanes = [waiting.popleft() for _ in range(min(width, len(waiting)))]
+                    running.add(executor.submit(program.advance, lanes))
+                else:
+                    break
             ended, running = wait(running, return_when=FIRST_COMPLETED)
             # Groups that failed come last, so that what ended together with them is not lost.
             for future in sorted(ended, key=lambda each: each.exception() is not None):
                 for lane in future.result():
                     if lane.result is None:
                         waiting.appendleft(lane)
-                    yield LaneReport(
-                        lane.index,
-                        lane.generation,
-                        lane.loss,
-                        lane.result,
-                        lane.state,
-                        lane.seconds,
-                    )
+                    elif not lane.is_final:
+                        searched[lane.group].append(lane)
+                        if len(searched[lane.group]) == sizes[lane.group]:
+                            complete.append(searched.pop(lane.group))
+                            continue  # reported when it has been polished
+                    yield report_on(lane)
     finally:
         wait({future for future in running if not future.cancel()})
         if pool is None:
             executor.shutdown()
 
 
-def add_fingerprints(funcs: Sequence[Objective], problem: Problem) -> list[Objective]:
-    """Return the functions with their fingerprints, taken once for each form."""
-    members, n_params = problem.settings.population_size, problem.box.lower.shape[0]
+def divide(groups: list[list[Lane]], n_parts: int) -> list[list[list[Lane]]]:
+    """Return a single group in up to `n_parts` parts, for programs that would stand idle."""
+    if len(groups) > 1 or n_parts <= 1:
+        return [groups]
+    [group] = groups
+    return [[group[i::n_parts]] for i in range(min(n_parts, len(group)))]
+
+
+def report_on(lane: Lane) -> LaneReport:
+    """Return the report of a lane; its result only if that will not change."""
+    return LaneReport(
+        lane.index,
+        lane.generation,
+        lane.loss,
+        lane.result if lane.is_final else None,
+        None if lane.is_final else lane.state,
+        lane.seconds,
+    )
+
+
+def number_groups(
+    funcs: Sequence[Objective], transforms: Sequence[Transform | None] | None
+) -> list[int]:
+    """Return the number of each lane's group.
+
+    Lanes of a group have the same object for a function, and transforms that differ in the values
+    of their arrays only. There are at most `GROUP_SIZE` of them.
+    """
+    known: dict[Any, int] = {}
+    sizes: Counter[Any] = Counter()
+    numbers = []
+    for func, transform in zip(funcs, transforms or [None] * len(funcs), strict=True):
+        alike = id(func), Form.of(transform)
+        key = alike, sizes[alike] // GROUP_SIZE
+        sizes[alike] += 1
+        numbers.append(known.setdefault(key, len(known)))
+    return numbers
+
+
+def add_fingerprints(
+    funcs: Sequence[Objective], transforms: Sequence[Transform | None] | None, problem: Problem
+) -> list[LaneFunction]:
+    """Return the functions of the lanes with their fingerprints, taken once for each form."""
+    x = jax.ShapeDtypeStruct(
+        (len(problem.box.lower), problem.settings.population_size), jnp.result_type(float)
+    )
     known: dict[Form, Fingerprint] = {}
-    marked: list[Objective] = []
-    for i, func in enumerate(funcs):
+    marked = []
+    transforms = transforms or [None] * len(funcs)
+    for i, (func, transform) in enumerate(zip(funcs, transforms, strict=True)):
         check_leaves(f"funcs[{i}]", func)
-        form = Form.of(func)
+        check_leaves(f"transforms[{i}]", transform)
+        lane = LaneFunction(func, transform, NOTHING)
+        form = Form.of(lane)
         if form not in known:
-            known[form] = add_fingerprint(func, n_params, members).fingerprint
-        marked.append(Fingerprinted(func, known[form]))
+            known[form] = fingerprint(lane, x)
+        marked.append(replace(lane, fingerprint=known[form]))
     return marked
 
 
@@ -204,7 +273,8 @@ def double_shared_arrays(func: Objective, differs: PyTree) -> dict[int, np.ndarr
 
 
 def make_lanes(
-    funcs: Sequence[Objective],
+    funcs: Sequence[LaneFunction],
+    groups: Sequence[int],
     keys: Sequence[PRNGKeyArray],
     x0: Sequence[ArrayLike | None] | None,
     states: Sequence[State | None] | None,
@@ -214,13 +284,14 @@ def make_lanes(
     guesses = [None] * len(funcs) if x0 is None else x0
     earlier = [None] * len(funcs) if states is None else states
     lanes = []
-    for i, (func, key, guess, state) in enumerate(zip(funcs, keys, guesses, earlier, strict=True)):
+    each = zip(funcs, groups, keys, guesses, earlier, strict=True)
+    for i, (func, group, key, guess, state) in enumerate(each):
         if state is None:
-            lanes.append(Lane(i, func, key, to_member(guess, problem.box)))
+            lanes.append(Lane(i, func, group, key, to_member(guess, problem.box)))
         else:
             check_state(f"states[{i}]", state, problem)
             generation, loss = int(state.generation), float(state.losses[0])
-            lanes.append(Lane(i, func, key, None, state, generation, loss))
+            lanes.append(Lane(i, func, group, key, None, state, generation, loss))
     return lanes
 
 

@@ -1,13 +1,16 @@
 """Bounded quasi-Newton minimization on the unit cube, for the last digits of an optimum.
 
-A projected BFGS in a trust region. Coordinates that would leave the box are held; the others take a
-quasi-Newton step ``p = -B^-1 g``, clipped to the box and to the radius. B, the Hessian, is measured
-where the search starts, one gradient per coordinate, and updated at every step after that (BFGS
-with Powell's damping). Where no step leads down, B is measured again; the search is at rest where a
-measured B promises no decrease, or where steps gain rounding error only, again and again. No point
-is accepted that is not lower, so rounding errors (float32) can end the search early but not spoil
-it. Sources: Bertsekas (1982), SIAM J. Control Optim. 20:221; Nocedal & Wright (2006), Numerical
-Optimization, ch. 3, 4 and 18.
+A projected BFGS in a trust region, from several points side by side. Coordinates that would leave
+the box are held; the others take a quasi-Newton step ``p = -B^-1 g``, clipped to the box and to the
+radius. B, the Hessian, is measured where the search starts, by a gradient beside the point along
+each coordinate, and updated at every step after that (BFGS with Powell's damping). Where no step
+leads down, B is measured again; the search is at rest where a measured B promises no decrease, or
+where steps gain rounding error only, again and again. No point is accepted that is not lower, so
+rounding errors (float32) can end the search early but not spoil it. Sources: Bertsekas (1982), SIAM
+J. Control Optim. 20:221; Nocedal & Wright (2006), Numerical Optimization, ch. 3, 4 and 18.
+
+Points never meet except in calls of the function, which takes one per column: the losses of
+different columns are independent, so the gradient of their sum holds the gradient of each.
 """
 
 from __future__ import annotations
@@ -20,35 +23,56 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jax.extend.core import jaxpr_as_fun
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Bool, Float, Int, PyTree
 
-from jaxcmr.optimize._jit import Objective, is_raised_by_jax
+from jaxcmr.optimize._jit import Objective, is_array, is_raised_by_jax
 from jaxcmr.optimize._space import Box
 
-__all__ = ["MAX_GRADIENTS", "PolishResult", "gradient_at", "polish"]
+__all__ = ["BLOCK", "MAX_GRADIENTS", "Coordinates", "PolishResult", "gradients_at", "polish"]
 
+BLOCK = 8  # columns of a call of the function: as many doubles as a 512-bit vector holds
 LONGEST = 0.2  # most that a step may move any coordinate, in widths of the box
 SHORTEST = 1e-7  # below this radius a direction is given up
 PASSES = 3  # over the coordinates, to find those that bounds hold
 GROWTH, SHRINKAGE = 2.0, 0.25  # of the radius after a step that was accepted, or was not
 DECREASE = 1e-4  # c1 of Armijo's rule
 DAMPING = 0.2  # Powell: s'r is at least this share of s'Bs
-MAX_GRADIENTS = 2000  # of one polish
+MAX_GRADIENTS = 2000  # of one point
 MAX_STALLS = 3  # steps in a row that gain no more than rounding error, until B is measured again
 NOT_DIFFERENTIABLE = re.compile("differentiation|not support JVP", re.IGNORECASE)  # JAX's words
 
 
-class PolishResult(NamedTuple):
-    """Where the polish ended."""
+class Coordinates(eqx.Module):
+    """The way from points of the unit cube to arguments of the function."""
 
-    unit: Float[Array, " n_params"]  # in the unit cube
-    loss: Float[Array, ""]
-    jac: Float[Array, " n_params"]  # in the user's units
-    hess_inv: Float[Array, "n_params n_params"]  # in the user's units
-    nfev: Int[Array, ""]
-    njev: Int[Array, ""]
-    status: Int[Array, ""]  # 1 exact gradients, 2 with central differences, 3 none was finite
-    at_rest: Bool[Array, ""]  # False if it ran out of gradients or had no finite one
+    box: Box
+    transforms: PyTree = None
+    """A function ``(n_params, k) -> (n_params, k)`` of each point, its arrays stacked on a first
+    axis: where points of the box lie for the function. None if they are its arguments."""
+
+    def to_arguments(
+        self, x: Float[Array, "k n_params"], points: Int[Array, " k"]
+    ) -> Float[Array, "k n_params"]:
+        """Return the arguments at places `x` of the box, each that of a point, given by number."""
+        if self.transforms is None:
+            return x
+        arrays, static = eqx.partition(self.transforms, is_array)
+        return jax.vmap(lambda x, own: eqx.combine(own, static)(x[:, None])[:, 0])(
+            x, jax.tree.map(lambda leaf: jnp.asarray(leaf)[points], arrays)
+        )
+
+
+class PolishResult(NamedTuple):
+    """Where the polish of a point, or of each of several, ended."""
+
+    unit: Float[Array, "... n_params"]  # in the unit cube
+    loss: Float[Array, "..."]
+    jac: Float[Array, "... n_params"]  # in the units of the box
+    hess_inv: Float[Array, "... n_params n_params"]  # in the units of the box
+    nfev: Int[Array, "..."]
+    njev: Int[Array, "..."]
+    status: Int[Array, "..."]  # 1 exact gradients, 2 with central differences, 3 none was finite
+    at_rest: Bool[Array, "..."]  # False if it ran out of gradients or had no finite one
 
 
 class Search(eqx.Module):
@@ -60,7 +84,7 @@ class Search(eqx.Module):
     g: Float[Array, " n"]  # gradient
     # replaced at every turn
     B: Float[Array, "n n"]  # Hessian, or its estimate
-    n_measured: Int[Array, ""]  # rows of B that have been measured; below n, it is being measured
+    measures: Bool[Array, ""]  # B is measured at the next turn
     B_is_measured: Bool[Array, ""]  # at this point, not updated since
     radius: Float[Array, ""]  # most that the next step may move any coordinate
     stalls: Int[Array, ""]  # steps in a row that gained rounding error only
@@ -70,109 +94,71 @@ class Search(eqx.Module):
     done: Bool[Array, ""]
 
 
+class Request(NamedTuple):
+    """Where a search wants gradients: at a place of its own, and beside its point to measure B."""
+
+    units: Float[Array, "1+n n"]
+    wanted: Bool[Array, " 1+n"]
+    p: Float[Array, " n"]  # the quasi-Newton step before it was shortened
+
+
+class Gradient(NamedTuple):
+    """Losses, their gradients, and which of these take central differences."""
+
+    loss: Float[Array, "..."]
+    value: Float[Array, "... n_params"]
+    by_differences: Bool[Array, "..."]
+
+
 def polish(
     func: Objective,
-    box: Box,
-    unit: Float[Array, " n_params"],
-    maxiter: int | Int[Array, ""] = MAX_GRADIENTS,
+    coordinates: Coordinates,
+    units: Float[Array, "k n_params"],
+    maxiter: int | Int[Array, "..."] = MAX_GRADIENTS,
     differences: bool = True,
+    block: int = BLOCK,
 ) -> PolishResult:
-    """Minimize `func` in `box` from `unit`, a point of the unit cube, by projected BFGS.
+    """Minimize `func` from each of `units`, points of the unit cube, by projected BFGS.
 
     Args:
         func: ``(n_params, k) -> (k,)``.
-        box: the bounds. Parameters that are whole numbers stay what they are.
-        unit: (n_params,) starting point. It is the result if the gradient there is not finite.
-        maxiter: most gradients taken; may be traced. With 0 nothing is evaluated.
+        coordinates: bounds of the points, and what they mean to `func`. Parameters that are whole
+            numbers stay what they are.
+        units: (k, n_params) starting points. A point is its own result if the gradient there is not
+            finite.
+        maxiter: most gradients taken from each point, one number or k; may be traced. With 0
+            nothing is evaluated.
         differences: let central differences help where a gradient is not finite. Without them there
             is less to compile, and the status says whether they are needed.
+        block: columns of each call of `func`, which are filled up with copies: the bits of a
+            result do not depend on how many points are on their way.
     """
-    n = unit.shape[0]
-    limit = jnp.asarray(maxiter, int)
+    n_points, n = units.shape
+    limits = jnp.broadcast_to(jnp.asarray(maxiter, int), (n_points,))
 
-    def take_gradient(here: Search) -> Search:
-        """Take one gradient: at the start, beside it to measure B, or after a step."""
-        is_start = here.n_gradients == 0
-        is_probe = ~is_start & (here.n_measured < n)
-        is_step = ~is_start & ~is_probe
-        h = make_probe(here.unit, here.n_measured)
-        p = quasi_newton_step(here.unit, here.g, here.B)
-        move = jnp.where(is_start, 0.0, jnp.where(is_probe, h, shorten(p, here.radius)))
-        trial = jnp.clip(here.unit + move, 0.0, 1.0)
-        loss, g, by_differences = gradient_at(func, box, trial, differences)
-        usable = jnp.isfinite(loss) & jnp.all(jnp.isfinite(g))
-        s, y = trial - here.unit, g - here.g
-
-        # Accept the step if f(x) - f(x + s) >= -c1 g's, and only if it is lower.
-        predicted = -jnp.sum(here.g * s)
-        decrease = jnp.where(usable & is_step, here.loss - loss, -jnp.inf)
-        accepted = (decrease > 0) & (decrease >= DECREASE * predicted)
-        arrives = accepted | (usable & is_start)
-
-        # B: row i is y / h_i for a probe along coordinate i; a step that is accepted updates it.
-        row = jnp.where(usable, y / jnp.sum(h), 0.0)
-        with_row = here.B.at[here.n_measured].set(row)
-        updated = update_hessian(here.B, s, y)
-        B = jnp.where(is_probe, with_row, jnp.where(accepted, updated, here.B))
-        is_complete = is_probe & (here.n_measured == n - 1)
-        B = jnp.where(is_complete, make_positive(B), B)
-        B_is_measured = is_complete | (here.B_is_measured & ~accepted)
-
-        # Trust region: twice the step if it was accepted, a quarter of it if it was not.
-        length = jnp.max(jnp.abs(s))
-        radius = jnp.where(accepted, jnp.maximum(here.radius, GROWTH * length), SHRINKAGE * length)
-        radius = jnp.where(is_step, jnp.minimum(radius, LONGEST), LONGEST)
-
-        # No progress: the model promises -g'p - p'Bp/2 = -g'p/2, no more than rounding error; or
-        # steps have shrunk to nothing; or they have led down by rounding error, again and again.
-        # That may be the fault of B, which is measured again first, unless it has just been.
-        rounding = 4 * jnp.finfo(loss.dtype).eps * jnp.abs(here.loss)
-        promised = -jnp.sum(here.g * p) / 2
-        is_stuck = is_step & ~accepted & ((promised <= rounding) | (length <= SHORTEST))
-        stalls = jnp.where(accepted, jnp.where(decrease <= rounding, here.stalls + 1, 0),
-                           here.stalls)  # fmt: skip
-        at_rest = (is_stuck & here.B_is_measured) | (stalls >= 2 * MAX_STALLS)
-        remeasures = is_stuck | (accepted & (stalls == MAX_STALLS))
-        remeasures &= ~here.B_is_measured
-        n_measured = jnp.where(is_probe, here.n_measured + 1, here.n_measured)
-        return Search(
-            unit=jnp.where(arrives, trial, here.unit),
-            loss=jnp.where(arrives, loss, here.loss),
-            g=jnp.where(arrives, g, here.g),
-            B=B,
-            n_measured=jnp.where(remeasures, 0, n_measured),
-            B_is_measured=B_is_measured,
-            radius=radius,
-            stalls=stalls,
-            at_rest=at_rest,
-            n_gradients=here.n_gradients + 1,
-            n_differences=here.n_differences + by_differences,
-            done=at_rest | (is_start & ~usable) | (here.n_gradients + 1 >= limit),
+    def take_turn(here: Search) -> Search:
+        """Take the gradients that all searches ask for, and move each."""
+        requests = jax.vmap(make_request)(here, limits)
+        found = gradients_at(func, coordinates, requests.units, requests.wanted, differences, block)
+        after, completes = jax.vmap(take_step)(here, requests, found, limits)
+        B = jax.lax.cond(
+            jnp.any(completes),
+            lambda B: jnp.where(completes[:, None, None], jax.vmap(make_positive)(B), B),
+            lambda B: B,
+            after.B,
         )
+        return eqx.tree_at(lambda search: search.B, after, B)
 
-    start = Search(
-        unit=unit,
-        loss=jnp.array(jnp.inf, unit.dtype),
-        g=jnp.zeros_like(unit),
-        B=jnp.eye(n, dtype=unit.dtype),
-        n_measured=jnp.array(0),
-        B_is_measured=jnp.array(False),
-        radius=jnp.array(LONGEST, unit.dtype),
-        stalls=jnp.array(0),
-        at_rest=jnp.array(False),
-        n_gradients=jnp.array(0),
-        n_differences=jnp.array(0),
-        done=limit <= 0,
-    )
-    end = jax.lax.while_loop(lambda here: ~here.done, take_gradient, start)
-    # From the unit cube to the user's units, x = low + w u: df/dx = df/du / w, and the inverse
+    start = jax.vmap(begin)(units, limits)
+    end = jax.lax.while_loop(lambda here: jnp.any(~here.done), take_turn, start)
+    # From the unit cube to the units of the box, x = low + w u: df/dx = df/du / w, and the inverse
     # Hessian has w_i w_j.
-    w = box.width
+    w = coordinates.box.width[None]
     return PolishResult(
         unit=end.unit,
         loss=end.loss,
         jac=end.g / jnp.where(w > 0, w, 1.0),
-        hess_inv=jnp.linalg.inv(end.B) * w[:, None] * w[None],
+        hess_inv=jnp.linalg.inv(end.B) * w[:, :, None] * w[:, None],
         nfev=end.n_gradients + 2 * n * end.n_differences,
         njev=end.n_gradients,
         status=jnp.where(jnp.isinf(end.loss), 3, jnp.where(end.n_differences > 0, 2, 1)),
@@ -180,14 +166,113 @@ def polish(
     )
 
 
-# Steps
+# One point: where it wants gradients, and what it does with them
 
 
-def make_probe(unit: Float[Array, " n"], i: Int[Array, ""]) -> Float[Array, " n"]:
-    """Return a move of ``eps^(1/3)`` along coordinate i, into the box."""
+def begin(unit: Float[Array, " n"], limit: Int[Array, ""]) -> Search:
+    """Return the search from a point, where nothing is known yet."""
     n, dtype = len(unit), unit.dtype
-    distance = jnp.where(unit > 0.5, -1.0, 1.0) * jnp.finfo(dtype).eps ** (1 / 3)
-    return jnp.where(jnp.arange(n) == i, distance, 0.0).astype(dtype)
+    return Search(
+        unit=unit,
+        loss=jnp.array(jnp.inf, dtype),
+        g=jnp.zeros_like(unit),
+        B=jnp.eye(n, dtype=dtype),
+        measures=jnp.array(True),
+        B_is_measured=jnp.array(False),
+        radius=jnp.array(LONGEST, dtype),
+        stalls=jnp.array(0),
+        at_rest=jnp.array(False),
+        n_gradients=jnp.array(0),
+        n_differences=jnp.array(0),
+        done=limit <= 0,
+    )
+
+
+def make_request(here: Search, limit: Int[Array, ""]) -> Request:
+    """Return where a search wants gradients next: none if it is done.
+
+    The first is at its point if it has just begun, else after a step. The others are beside its
+    point, at a distance of ``eps^(1/3)`` along each coordinate, into the box.
+    """
+    n = here.unit.shape[0]
+    is_start = here.n_gradients == 0
+    p = quasi_newton_step(here.unit, here.g, here.B)
+    s = jnp.where(is_start, 0.0, shorten(p, here.radius))
+    moves = jnp.concatenate([s[None], jnp.diag(probe_distances(here.unit))])
+    is_probe = jnp.arange(1 + n) > 0
+    wanted = jnp.where(is_probe, here.measures, is_start | ~here.measures) & ~here.done
+    wanted &= here.n_gradients + jnp.cumsum(wanted) <= limit
+    return Request(jnp.clip(here.unit[None] + moves, 0.0, 1.0), wanted, p)
+
+
+def take_step(
+    here: Search, request: Request, found: Gradient, limit: Int[Array, ""]
+) -> tuple[Search, Bool[Array, ""]]:
+    """Return the search after the gradients it asked for, and True if they measured B.
+
+    That B is still as measured: neither symmetric nor positive definite.
+    """
+    is_start = here.n_gradients == 0
+    is_step = ~here.measures
+    trial, loss, g = request.units[0], found.loss[0], found.value[0]
+    are_finite = jnp.isfinite(found.loss) & jnp.all(jnp.isfinite(found.value), axis=1)
+    usable = are_finite[0]
+    s, y = trial - here.unit, g - here.g
+
+    # Accept the step if f(x) - f(x + s) >= -c1 g's, and only if it is lower.
+    predicted = -jnp.sum(here.g * s)
+    decrease = jnp.where(usable & is_step, here.loss - loss, -jnp.inf)
+    accepted = (decrease > 0) & (decrease >= DECREASE * predicted)
+    arrives = accepted | (usable & is_start)
+
+    # B: row i is y / h_i of the probe along coordinate i; a step that is accepted updates it.
+    g_here = jnp.where(is_start, g, here.g)
+    rows = (found.value[1:] - g_here[None]) / probe_distances(here.unit)[:, None]
+    measured = jnp.where(are_finite[1:, None], rows, 0.0)
+    updated = update_hessian(here.B, s, y)
+    B = jnp.where(here.measures, measured, jnp.where(accepted, updated, here.B))
+    B_is_measured = here.measures | (here.B_is_measured & ~accepted)
+
+    # Trust region: twice the step if it was accepted, a quarter of it if it was not.
+    length = jnp.max(jnp.abs(s))
+    radius = jnp.where(accepted, jnp.maximum(here.radius, GROWTH * length), SHRINKAGE * length)
+    radius = jnp.where(is_step, jnp.minimum(radius, LONGEST), LONGEST)
+
+    # No progress: the model promises -g'p - p'Bp/2 = -g'p/2, no more than rounding error; or
+    # steps have shrunk to nothing; or they have led down by rounding error, again and again.
+    # That may be the fault of B, which is measured again first, unless it has just been.
+    rounding = 4 * jnp.finfo(loss.dtype).eps * jnp.abs(here.loss)
+    promised = -jnp.sum(here.g * request.p) / 2
+    is_stuck = is_step & ~accepted & ((promised <= rounding) | (length <= SHORTEST))
+    stalls = jnp.where(accepted, jnp.where(decrease <= rounding, here.stalls + 1, 0), here.stalls)
+    at_rest = (is_stuck & here.B_is_measured) | (stalls >= 2 * MAX_STALLS)
+    remeasures = is_stuck | (accepted & (stalls == MAX_STALLS))
+    n_gradients = here.n_gradients + jnp.sum(request.wanted)
+    after = Search(
+        unit=jnp.where(arrives, trial, here.unit),
+        loss=jnp.where(arrives, loss, here.loss),
+        g=jnp.where(arrives, g, here.g),
+        B=B,
+        measures=remeasures & ~here.B_is_measured,
+        B_is_measured=B_is_measured,
+        radius=radius,
+        stalls=stalls,
+        at_rest=at_rest,
+        n_gradients=n_gradients,
+        n_differences=here.n_differences + jnp.sum(found.by_differences & request.wanted),
+        done=at_rest | (is_start & ~usable) | (n_gradients >= limit),
+    )
+    after = jax.tree.map(lambda old, new: jnp.where(here.done, old, new), here, after)
+    return after, here.measures & ~here.done
+
+
+def probe_distances(unit: Float[Array, " n"]) -> Float[Array, " n"]:
+    """Return how far beside its point each gradient is taken that measures B."""
+    distance = jnp.finfo(unit.dtype).eps ** (1 / 3)
+    return jnp.where(unit > 0.5, -distance, distance).astype(unit.dtype)
+
+
+# Steps
 
 
 def quasi_newton_step(
@@ -226,7 +311,8 @@ def update_hessian(
     ``B + r r' / s'r - (Bs)(Bs)' / s'Bs`` with ``r = theta y + (1 - theta) Bs``, which keeps B
     positive definite (Nocedal & Wright, 2006, eq. 18.14 to 18.16).
     """
-    B_s, s_y = B @ s, jnp.sum(s * y)
+    # Sums, not matrix products, whose rounding depends on how many points there are.
+    B_s, s_y = jnp.sum(B * s[None], axis=1), jnp.sum(s * y)
     s_B_s = jnp.sum(s * B_s)
     # theta = 1 if s'y >= 0.2 s'Bs, else 0.8 s'Bs / (s'Bs - s'y), so that s'r = 0.2 s'Bs
     difference = jnp.where(s_B_s > s_y, s_B_s - s_y, 1.0)
@@ -250,78 +336,125 @@ def make_positive(B: Float[Array, "n n"]) -> Float[Array, "n n"]:
     size = jnp.abs(eigenvalues)
     largest = jnp.max(size)
     floor = jnp.where(largest > 0, jnp.finfo(size.dtype).eps ** 0.5 * largest, 1.0)
-    return (V * jnp.maximum(size, floor)[None]) @ V.T
+    return jnp.sum((V * jnp.maximum(size, floor)[None])[:, None] * V[None], axis=2)
 
 
-# Gradients
+# Gradients of many points, a block of columns at a time
 
 
-class Gradient(NamedTuple):
-    """A loss, its gradient, and whether the gradient takes central differences."""
+def gradients_at(
+    func: Objective,
+    coordinates: Coordinates,
+    units: Float[Array, "k m n_params"],
+    wanted: Bool[Array, "k m"],
+    differences: bool,
+    block: int,
+) -> Gradient:
+    """Return `func` and its gradient at `units`, m for each of k points, where they are wanted.
 
-    loss: Float[Array, ""]
-    value: Float[Array, " n_params"]
-    by_differences: Bool[Array, ""]
+    Those wanted come first, so that no more blocks are evaluated than needed. The last one is
+    filled up with copies. Results that are not wanted are 0.
+    """
+    n_points, m, n = units.shape
+    rows, n_rows = units.reshape(-1, n), n_points * m
+    order = jnp.argsort(~wanted.reshape(-1), stable=True)
+    order = jnp.pad(order, (0, -n_rows % block))
+    n_wanted = jnp.sum(wanted)
+
+    def evaluate_block(i: Int[Array, ""], found: Gradient) -> Gradient:
+        is_real = i * block + jnp.arange(block) < n_wanted
+        places = jax.lax.dynamic_slice_in_dim(order, i * block, block)
+        places = jnp.where(is_real, places, order[0])
+        new = gradients_of_block(func, coordinates, rows[places], places // m, differences)
+        targets = jnp.where(is_real, places, n_rows)  # copies are dropped
+        return jax.tree.map(lambda all, new: all.at[targets].set(new, mode="drop"), found, new)
+
+    nothing = Gradient(
+        jnp.zeros(n_rows, units.dtype), jnp.zeros_like(rows), jnp.zeros(n_rows, bool)
+    )
+    found = jax.lax.fori_loop(0, (n_wanted + block - 1) // block, evaluate_block, nothing)
+    return jax.tree.map(lambda leaf: leaf.reshape(n_points, m, *leaf.shape[1:]), found)
 
 
-def gradient_at(
-    func: Objective, box: Box, unit: Float[Array, " n_params"], differences: bool
+def gradients_of_block(
+    func: Objective,
+    coordinates: Coordinates,
+    units: Float[Array, "k n_params"],
+    points: Int[Array, " k"],
+    differences: bool,
 ) -> Gradient:
     """Return `func` and its gradient by the coordinates of the unit cube; 0 for whole numbers.
 
     Central differences take over where `func` cannot be differentiated and, if `differences` are
     allowed, where its gradient is not finite.
     """
-    exact = value_and_gradient(func, box, unit)
+
+    box = coordinates.box
+
+    def losses_at(x: Array) -> Array:
+        return jnp.asarray(func(coordinates.to_arguments(x, points).T)).astype(x.dtype)
+
+    def by_central_differences() -> Array:
+        return central_differences(func, coordinates, units, points)
+
+    # Not through `to_user`: where it clips, on a bound, the gradient would be halved.
+    x = box.to_user(units)
+    exact = value_and_gradient(losses_at, x)
     if exact is None:
-        loss = jnp.asarray(func(box.to_user(unit)[:, None])[0]).astype(unit.dtype)
-        value, by_differences = central_differences(func, box, unit), jnp.array(True)
+        losses, values = losses_at(x), by_central_differences()
+        by_differences = jnp.ones(len(units), bool)
     else:
-        loss, value = exact
-        by_differences = jnp.isfinite(loss) & ~jnp.all(jnp.isfinite(value))
+        losses, values = exact[0], exact[1] * box.width[None]
+        by_differences = jnp.isfinite(losses) & ~jnp.all(jnp.isfinite(values), axis=1)
     if exact is not None and differences:
         # A loop of one turn at most: of a batch, unlike `cond`, it costs only lanes that need it.
-        value, _ = jax.lax.while_loop(
+        values, _ = jax.lax.while_loop(
             lambda loop: loop[1],
-            lambda loop: (central_differences(func, box, unit), jnp.array(False)),
-            (value, by_differences),
+            lambda loop: (
+                jnp.where(by_differences[:, None], by_central_differences(), loop[0]),
+                jnp.array(False),
+            ),
+            (values, jnp.any(by_differences)),
         )
     if box.whole is not None:
-        value = jnp.where(box.whole, 0.0, value)
-    return Gradient(loss, value, by_differences)
+        values = jnp.where(box.whole[None], 0.0, values)
+    return Gradient(losses, values, by_differences)
 
 
 def value_and_gradient(
-    func: Objective, box: Box, unit: Float[Array, " n_params"]
-) -> tuple[Float[Array, ""], Float[Array, " n_params"]] | None:
-    """Return the loss and its exact gradient, or None if JAX cannot differentiate `func`.
+    losses_at: Callable[[Array], Array], x: Float[Array, "k n_params"]
+) -> tuple[Float[Array, " k"], Float[Array, "k n_params"]] | None:
+    """Return the losses and their exact gradients, or None if JAX cannot differentiate them.
 
     Reverse mode first, which costs a few evaluations however many parameters there are. It cannot
     pass through loops of unknown length; forward mode can.
 
-    Errors inside `func` are raised: it is traced once, and what is differentiated is that trace.
-    So are errors of its own derivative rules (`jax.custom_jvp`, `jax.custom_vjp`).
+    Errors inside the function are raised: it is traced once, and what is differentiated is that
+    trace. So are errors of its own derivative rules (`jax.custom_jvp`, `jax.custom_vjp`).
     """
-    x = box.to_user(unit)
-    traced = jaxpr_as_fun(
-        jax.make_jaxpr(lambda x: jnp.asarray(func(x[:, None])[0]).astype(unit.dtype))(x)
-    )
+    traced = jaxpr_as_fun(jax.make_jaxpr(losses_at)(x))
 
-    def one(x: Array) -> Array:
-        [loss] = traced(x)
-        return loss
+    def all_losses(x: Array) -> Array:
+        [losses] = traced(x)
+        return losses
+
+    def reverse(x: Array) -> tuple[Array, Array]:
+        losses, pull_back = jax.vjp(all_losses, x)
+        [gradients] = pull_back(jnp.ones_like(losses))
+        return losses, gradients
 
     def forward(x: Array) -> tuple[Array, Array]:
-        directions = jnp.eye(len(x), dtype=x.dtype)
-        return jax.vmap(lambda direction: jax.jvp(one, (x,), (direction,)), out_axes=(None, 0))(
-            directions
-        )
+        # The same direction in all columns gives one partial derivative of every loss.
+        def along(direction: Array) -> tuple[Array, Array]:
+            tangents = jnp.broadcast_to(direction[None], x.shape)
+            return jax.jvp(all_losses, (x,), (tangents,))
+
+        return jax.vmap(along, out_axes=(None, 1))(jnp.eye(x.shape[1], dtype=x.dtype))
 
     differentiate: Callable[[Array], tuple[Array, Array]]
-    for differentiate in (jax.value_and_grad(one), forward):
+    for differentiate in (reverse, forward):
         try:
-            loss, gradient = differentiate(x)
-            return loss, gradient * box.width
+            return differentiate(x)
         except (TypeError, ValueError, NotImplementedError) as error:
             if not (is_raised_by_jax(error) and NOT_DIFFERENTIABLE.search(str(error))):
                 raise
@@ -329,14 +462,22 @@ def value_and_gradient(
 
 
 def central_differences(
-    func: Objective, box: Box, unit: Float[Array, " n_params"]
-) -> Float[Array, " n_params"]:
+    func: Objective,
+    coordinates: Coordinates,
+    units: Float[Array, "k n_params"],
+    points: Int[Array, " k"],
+) -> Float[Array, "k n_params"]:
     """Return ``(f(u + h) - f(u - h)) / 2h`` for each coordinate, from 2 n_params evaluations.
 
     ``h = eps^(1/3)`` balances truncation and rounding. At a bound the difference is one-sided.
     """
-    offsets = jnp.finfo(unit.dtype).eps ** (1 / 3) * jnp.eye(len(unit), dtype=unit.dtype)
-    above = jnp.minimum(unit[None] + offsets, 1.0)
-    below = jnp.maximum(unit[None] - offsets, 0.0)
-    losses = func(box.to_user(jnp.concatenate([above, below])).T).astype(unit.dtype)
-    return (losses[: len(unit)] - losses[len(unit) :]) / jnp.diagonal(above - below)
+    k, n = units.shape
+    offsets = jnp.finfo(units.dtype).eps ** (1 / 3) * jnp.eye(n, dtype=units.dtype)[None]
+    above = jnp.minimum(units[:, None] + offsets, 1.0)
+    below = jnp.maximum(units[:, None] - offsets, 0.0)
+    sides = jnp.stack([above, below]).reshape(-1, n)  # (2 k n, n)
+    places = jnp.tile(jnp.repeat(points, n), 2)
+    x = coordinates.to_arguments(coordinates.box.to_user(sides), places)
+    losses = jnp.asarray(func(x.T)).astype(units.dtype).reshape(2, k, n)
+    distances = jnp.diagonal(above - below, axis1=1, axis2=2)
+    return (losses[0] - losses[1]) / distances

@@ -5,16 +5,17 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Int, PRNGKeyArray, PyTree
+from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, PyTree
 
 from jaxcmr.optimize._de import State
-from jaxcmr.optimize._fingerprint import to_bytes
+from jaxcmr.optimize._fingerprint import Fingerprint, to_bytes
 from jaxcmr.optimize._jit import (
     Compiled,
     Objective,
@@ -24,38 +25,74 @@ from jaxcmr.optimize._jit import (
     split,
     works_in_double,
 )
-from jaxcmr.optimize._polish import MAX_GRADIENTS
+from jaxcmr.optimize._polish import BLOCK, MAX_GRADIENTS, Coordinates
 from jaxcmr.optimize._result import OptimizeResults
-from jaxcmr.optimize._run import advance, finish, polish_result, start
+from jaxcmr.optimize._run import advance, finish, polish_results, start
 from jaxcmr.optimize._settings import Problem, Settings
 from jaxcmr.optimize._space import Box
 
-__all__ = ["Form", "Lane", "Objectives", "Program", "advance_lanes", "polish_lanes", "share"]
+__all__ = [
+    "GROUP_SIZE",
+    "Form",
+    "Lane",
+    "LaneFunction",
+    "Objectives",
+    "Program",
+    "Transform",
+    "advance_lanes",
+    "polish_lanes",
+    "share",
+]
 
 T = TypeVar("T")
+F = TypeVar("F", bound=Objective)
 CHUNK_SECONDS = 0.25
+GROUP_SIZE = 16  # lanes that are polished together: one program, so one rounding, for all numbers
 MOST = 2**31 - 1  # generations that can be counted
+
+Transform = Callable[[Float[Array, "n_params members"]], Float[Array, "n_params members"]]
+"""A change of coordinates, column by column."""
+
+
+class LaneFunction(eqx.Module):
+    """The objective of a lane, with its fingerprint.
+
+    The fingerprint is static, so `Compiled` keeps one program for each version of the function.
+    """
+
+    func: Objective
+    transform: Transform | None  # from the lane's coordinates to the arguments of `func`
+    fingerprint: Fingerprint = eqx.field(static=True)
+
+    def __call__(self, x: Float[Array, "n_params members"]) -> Array:
+        return self.func(x if self.transform is None else self.transform(x))
+
+    def without_transform(self) -> LaneFunction:
+        """Return the objective of the function's own arguments."""
+        return LaneFunction(self.func, None, self.fingerprint)
 
 
 @dataclass(frozen=True)
 class Lane:
-    """A run on its way; `state` is None before it starts and after it has ended."""
+    """A run on its way; `state` is None before it starts."""
 
     index: int
-    func: Objective
+    func: LaneFunction
+    group: int  # lanes of a group have the same function and are polished together
     key: PRNGKeyArray
     x0: Array | None = None  # in the unit cube
     state: State | None = None
     generation: int = 0
     loss: float = np.inf
     seconds: float = 0.0
-    result: OptimizeResults | None = None
+    result: OptimizeResults | None = None  # not polished before `is_final`
+    is_final: bool = False
 
 
 class Program:
-    """Advances groups of at most `width` lanes by a chunk of generations.
+    """Advances `width` lanes by a chunk of generations, or polishes `n_groups` groups of lanes.
 
-    Groups are padded to `width` with copies of their last lane, so that all use one compiled
+    What is missing to these numbers is filled up with copies, so that all calls use one compiled
     program; results of the copies are dropped.
     """
 
@@ -72,6 +109,7 @@ class Program:
         self.box, self.settings, self.population = problem
         self.double_box = double_box
         self.polish, self.width = polish, width
+        self.n_groups = max(1, width // GROUP_SIZE)
         self.differs = differs  # True for arrays that differ between lanes, if they share programs
         self.doubles = doubles  # the arrays that all lanes share, in double precision
         self.chunk = chunk
@@ -80,111 +118,121 @@ class Program:
         self.x64 = jax.config.jax_enable_x64  # type: ignore[attr-defined]
         self.device = jax.config.jax_default_device  # type: ignore[attr-defined]
 
-    def __call__(self, group: list[Lane]) -> list[Lane]:
-        """Return the lanes of a group after the next chunk; those that ended have their result."""
+    def advance(self, lanes: list[Lane]) -> list[Lane]:
+        """Return the lanes after the next chunk; those whose search has ended have a result."""
         with jax.enable_x64(self.x64), jax.default_device(self.device):
-            lanes = [lane for lane in group if lane.state is not None]
-            lanes += self._start([lane for lane in group if lane.state is None])
+            lanes = [lane if lane.state is not None else self._start(lane) for lane in lanes]
             began = time.perf_counter()
-            full = self._pad(lanes)
-            stop_at = np.array([min(lane.generation + self.chunk_length, MOST) for lane in full])
-            states, has_ended = advance_lanes(
+            full = fill_up(lanes, self.width)
+            stop_at = [min(lane.generation + self.chunk_length, MOST) for lane in full]
+            states, has_ended, results = advance_lanes(
                 Objectives.stack([lane.func for lane in full], self.differs),
                 (self.box, self.settings),
-                stack(full),
-                jnp.asarray(stop_at),
+                stack([lane.state for lane in full]),
+                stack([np.asarray(generation) for generation in stop_at]),
             )
-            generations, ended = np.asarray(states.generation), np.asarray(has_ended)
-            losses = np.asarray(states.losses)[:, 0]
+            generations = np.asarray(states.generation).reshape(-1)
             elapsed = time.perf_counter() - began
             if np.any(generations >= stop_at):  # if all lanes ended early, their time says nothing
                 self._lengthen_chunks(elapsed)
-            lanes = [
-                replace(
-                    lane,
-                    state=get_lane(states, i),
-                    generation=int(generations[i]),
-                    loss=float(losses[i]),
-                    seconds=lane.seconds + elapsed / len(lanes),
+            are_over = np.asarray(has_ended).reshape(-1)
+            results = jax.tree.map(np.asarray, results)
+            after = []
+            for i, lane in enumerate(lanes):
+                result = get_lane(results, i, self.width)
+                after.append(
+                    replace(
+                        lane,
+                        state=get_lane(states, i, self.width),
+                        generation=int(generations[i]),
+                        loss=float(result.fun),
+                        seconds=lane.seconds + elapsed / len(lanes),
+                        result=result if are_over[i] else None,
+                        is_final=bool(are_over[i]) and not self.polish,
+                    )
                 )
-                for i, lane in enumerate(lanes)
-            ]
-            going = [lane for lane, is_over in zip(lanes, ended, strict=False) if not is_over]
-            over = [lane for lane, is_over in zip(lanes, ended, strict=False) if is_over]
-            return going + self._finish(over)
+            return after
 
-    def warm_up_polish(self, lanes: list[Lane]) -> list[Lane]:
+    def polish_groups(self, groups: list[list[Lane]]) -> list[Lane]:
+        """Return the lanes of the groups, whose searches have ended, with polished results."""
+        with jax.enable_x64(self.x64), jax.default_device(self.device):
+            began = time.perf_counter()
+            polished = self._polish(groups, differences=False)
+            if any(np.any(result.polish_status != 1) for result in polished):
+                polished = self._polish(groups, differences=True)  # rare, and long to compile
+            seconds = (time.perf_counter() - began) / len(polished)
+        lanes = [lane for group in groups for lane in group]
+        return [
+            replace(
+                lane,
+                result=result,
+                loss=float(result.fun),
+                seconds=lane.seconds + seconds,
+                state=None,
+                is_final=True,
+            )
+            for lane, result in zip(lanes, polished, strict=True)
+        ]
+
+    def warm_up_polish(self, lane: Lane) -> list[Lane]:
         """Compile the polish ahead of time, by a polish without steps; return no lanes.
 
         Meanwhile a search compiles what it needs itself.
         """
         with jax.enable_x64(self.x64), jax.default_device(self.device):
-            full = self._pad(self._start(lanes))
-            results = finish_lanes(self.box, self.settings, stack(full))
-            self._polish(full, results, differences=False, maxiter=0)
+            state = jax.eval_shape(
+                partial(start, None, self.box, self.settings), lane.key, None, self.population
+            )
+            result = jax.eval_shape(partial(finish, self.box, self.settings), state)
+            result = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), result)
+            self._polish([[replace(lane, result=result)]], differences=False, maxiter=0)
         return []
 
-    def _start(self, lanes: list[Lane]) -> list[Lane]:
-        """Return lanes with their initial states."""
-        if not lanes:
-            return []
-        keys = jnp.stack([lane.key for lane in self._pad(lanes)])
-        states = start_lanes(self.box, self.settings, keys, self.population)
-        started = []
-        for i, lane in enumerate(lanes):
-            state = get_lane(states, i)
-            if lane.x0 is not None:
-                state = state._replace(population=state.population.at[0].set(lane.x0))
-            started.append(replace(lane, state=state))
-        return started
-
-    def _finish(self, lanes: list[Lane]) -> list[Lane]:
-        """Return lanes that have ended with their results, polished if that was asked for."""
-        if not lanes:
-            return []
-        began = time.perf_counter()
-        full = self._pad(lanes)
-        results = finish_lanes(self.box, self.settings, stack(full))
-        if self.polish:
-            polished = self._polish(full, results, differences=False)
-            if np.any(np.asarray(polished.polish_status) != 1):  # rare, and long to compile
-                polished = self._polish(full, results, differences=True)
-            results = polished
-        results = jax.tree.map(np.asarray, results)
-        seconds = (time.perf_counter() - began) / len(lanes)
-        return [
-            replace(
-                lane,
-                result=get_lane(results, i),
-                loss=float(results.fun[i]),
-                seconds=lane.seconds + seconds,
-                state=None,
-            )
-            for i, lane in enumerate(lanes)
-        ]
+    def _start(self, lane: Lane) -> Lane:
+        """Return the lane with its initial state, not evaluated: there is one program less."""
+        state = start_lane(self.box, self.settings, lane.key, self.population)
+        if lane.x0 is not None:
+            population = np.array(state.population)
+            population[0] = lane.x0
+            state = state._replace(population=population)  # type: ignore[arg-type]
+        return replace(lane, state=state)
 
     def _polish(
-        self,
-        lanes: list[Lane],
-        results: OptimizeResults,
-        differences: bool,
-        maxiter: int = MAX_GRADIENTS,
-    ) -> OptimizeResults:
-        """Return the results polished in double precision.
+        self, groups: list[list[Lane]], differences: bool, maxiter: int = MAX_GRADIENTS
+    ) -> list[OptimizeResults]:
+        """Return the results of the lanes of the groups, polished in double precision.
 
         Functions that do not work in double precision are polished in that of the run.
         """
-        funcs, limit = [lane.func for lane in lanes], jnp.asarray(maxiter, "int32")
-        if works_in_double(funcs[0], len(self.box.lower)):
-            with jax.enable_x64(True):
-                objectives = Objectives.stack(in_double(funcs, self.doubles), self.differs)
-                return polish_lanes(objectives, (self.double_box, differences, limit), results)
-        objectives = Objectives.stack(funcs, self.differs)
-        return polish_lanes(objectives, (self.box, differences, limit), results)
-
-    def _pad(self, lanes: list[Lane]) -> list[Lane]:
-        """Return `width` lanes: these and copies of the last."""
-        return lanes + lanes[-1:] * (self.width - len(lanes))
+        full = fill_up([fill_up(group, GROUP_SIZE) for group in groups], self.n_groups)
+        limits = np.zeros((self.n_groups, GROUP_SIZE), "int32")  # copies are not polished
+        for of_group, group in zip(limits, groups, strict=False):
+            of_group[: len(group)] = maxiter
+        as_double = works_in_double(groups[0][0].func, len(self.box.lower))
+        with jax.enable_x64(as_double or self.x64):
+            funcs, transforms, results = [], [], []
+            for group in full:
+                wholes = [lane.func for lane in group]
+                wholes = in_double(wholes, self.doubles) if as_double else wholes
+                funcs.append(wholes[0].without_transform())
+                transforms.append(stack_rows([whole.transform for whole in wholes]))
+                results.append(stack_rows([lane.result for lane in group]))
+            n_gradients = GROUP_SIZE * (1 + len(self.box.lower))
+            block = BLOCK if jax.default_backend() == "cpu" else n_gradients
+            parts = [eqx.partition(each, is_array) for each in transforms]
+            polished = polish_lanes(
+                Objectives.stack(funcs, self.differs and self.differs.without_transform()),
+                (self.double_box if as_double else self.box, parts[0][1], differences, block),
+                stack([arrays for arrays, _ in parts]),
+                stack(results),
+                stack(list(limits)),
+            )
+            polished = jax.tree.map(np.asarray, polished)
+        return [
+            jax.tree.map(lambda leaf, j=j: leaf[j], get_lane(polished, i, self.n_groups))
+            for i, group in enumerate(groups)
+            for j in range(len(group))
+        ]
 
     def _lengthen_chunks(self, seconds: float) -> None:
         """Double the chunk length until a chunk takes about `CHUNK_SECONDS` / 2.
@@ -193,6 +241,11 @@ class Program:
         """
         if self.chunk is None and seconds < CHUNK_SECONDS / 2:
             self.chunk_length *= 2
+
+
+def fill_up(items: list[T], count: int) -> list[T]:
+    """Return `count` items: these and copies of the last."""
+    return items + items[-1:] * (count - len(items))
 
 
 # Objectives of many lanes
@@ -205,13 +258,13 @@ class Form(NamedTuple):
     arrays: tuple[tuple[tuple[int, ...], Any], ...]  # shapes and dtypes
 
     @classmethod
-    def of(cls, func: Objective) -> Form:
-        """Return the form of an objective."""
+    def of(cls, func: PyTree) -> Form:
+        """Return the form of an objective, or of another pytree."""
         arrays, static = split(func)
         return cls(static, tuple((leaf.shape, leaf.dtype) for leaf in jax.tree.leaves(arrays)))
 
 
-def share(funcs: Sequence[Objective]) -> tuple[list[Objective], PyTree]:
+def share(funcs: Sequence[F]) -> tuple[list[F], PyTree]:
     """Hold arrays once that are equal in all of `funcs`, which have the same form.
 
     Arrays are matched by their position in the pytree.
@@ -258,55 +311,69 @@ class Objectives(eqx.Module):
 
 
 def over_lanes(fn: Callable[..., T]) -> Callable[..., T]:
-    """Return ``fn(objective, *common, *stacked)`` for a stack of lanes, by `jax.vmap`.
+    """Return ``fn(objective, *common, *own)`` for a stack of objectives, by `jax.vmap`.
 
-    `common` arguments are the same for all lanes. A single lane is not vmapped: its program is the
-    faster one.
+    `common` arguments are the same for all, the others are stacked. A single objective is not
+    vmapped: its program is the faster one.
     """
 
-    def call(objectives: Objectives, common: tuple[Any, ...], *stacked: PyTree) -> T:
+    def call(objectives: Objectives, common: tuple[Any, ...], *own: PyTree) -> T:
         if objectives.own is None:
-            one = fn(objectives.shared, *common, *jax.tree.map(lambda leaf: leaf[0], stacked))
-            return jax.tree.map(lambda leaf: leaf[None], one)
-        return jax.vmap(lambda own, *lane: fn(eqx.combine(own, objectives.shared), *common, *lane))(
-            objectives.own, *stacked
+            return fn(objectives.shared, *common, *own)
+        return jax.vmap(lambda func, *own: fn(eqx.combine(func, objectives.shared), *common, *own))(
+            objectives.own, *own
         )
 
     return call
 
 
-def polish_lane(
+def advance_lane(
+    func: Objective, box: Box, settings: Settings, state: State, stop_at: Int[Array, ""]
+) -> tuple[State, Bool[Array, ""], OptimizeResults]:
+    """Return a lane's next state, True if its search has ended, and its result so far."""
+    state, is_over = advance(func, box, settings, state, stop_at)
+    return state, is_over, finish(box, settings, state)
+
+
+def polish_group(
     func: Objective,
     box: Box,
+    static: PyTree,
     differences: bool,
-    maxiter: Int[Array, ""],
-    result: OptimizeResults,
+    block: int,
+    arrays: PyTree,
+    results: OptimizeResults,
+    limits: Int[Array, " lanes"],
 ) -> OptimizeResults:
-    """Return the result of a lane with its best member polished."""
-    return polish_result(func, box, result, differences=differences, maxiter=maxiter)
+    """Return the results of lanes of one function, polished.
+
+    Their transforms come as arrays and what these have in common.
+    """
+    coordinates = Coordinates(box, eqx.combine(arrays, static))
+    return polish_results(func, coordinates, differences, block, results, limits)
 
 
-advance_lanes = Compiled(over_lanes(advance), wide_vectors=True)
-polish_lanes = Compiled(over_lanes(polish_lane), wide_vectors=True)
+advance_lanes = Compiled(over_lanes(advance_lane), wide_vectors=True)
+polish_lanes = Compiled(over_lanes(polish_group), wide_vectors=True)
 
 
 @Compiled
-def start_lanes(box: Box, settings: Settings, keys: Array, population: Array | None) -> State:
-    """Return the initial state of every lane, not evaluated: there is one program less."""
-    return jax.vmap(lambda key: start(None, box, settings, key, None, population))(keys)
+def start_lane(box: Box, settings: Settings, key: Array, population: Array | None) -> State:
+    """Return the initial state of a lane, not evaluated."""
+    return start(None, box, settings, key, None, population)
 
 
-@Compiled
-def finish_lanes(box: Box, settings: Settings, states: State) -> OptimizeResults:
-    """Return the result of every lane in its present state."""
-    return jax.vmap(lambda state: finish(box, settings, state))(states)
+def stack(items: list[T]) -> T:
+    """Return pytrees of arrays as one, stacked on a first axis; a single one as it is."""
+    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *items) if len(items) > 1 else items[0]
 
 
-def stack(lanes: list[Lane]) -> State:
-    """Return the states of the lanes, stacked."""
-    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *[lane.state for lane in lanes])
+def stack_rows(items: list[T]) -> T:
+    """Return pytrees as one, their arrays stacked on a first axis, on the host."""
+    arrays, static = zip(*(eqx.partition(item, is_array) for item in items), strict=True)
+    return eqx.combine(jax.tree.map(lambda *leaves: np.stack(leaves), *arrays), static[0])
 
 
-def get_lane(stacked: Any, i: int) -> Any:
-    """Return lane i of a stacked pytree."""
-    return jax.tree.map(lambda leaf: leaf[i], stacked)
+def get_lane(stacked: T, i: int, count: int) -> T:
+    """Return item i of `count` that `stack` made one."""
+    return jax.tree.map(lambda leaf: leaf[i], stacked) if count > 1 else stacked

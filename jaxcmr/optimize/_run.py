@@ -1,4 +1,4 @@
-"""The parts of a run, `start`, `advance`, `finish` and `polish_result`; and `solve`, all of it."""
+"""The parts of a run: `start`, `advance`, `finish`, `polish_result`; and `solve`, all of it."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from jaxcmr.optimize._de import State, evaluate, is_level, sort_members, step
 from jaxcmr.optimize._jit import Objective
-from jaxcmr.optimize._polish import MAX_GRADIENTS, polish
+from jaxcmr.optimize._polish import Coordinates, PolishResult, polish
 from jaxcmr.optimize._populations import POPULATIONS
 from jaxcmr.optimize._result import OptimizeResults
 from jaxcmr.optimize._settings import Settings
 from jaxcmr.optimize._space import Box
 
-__all__ = ["advance", "finish", "has_ended", "polish_result", "solve", "start"]
+__all__ = ["advance", "finish", "has_ended", "polish_result", "polish_results", "solve", "start"]
 
 DISTINCT = 0.05  # members further apart than this in some coordinate of the unit cube are distinct
 RESTARTS = 2**32 - 1  # folded into a key before a restart's number; no generation has this number
@@ -128,42 +128,58 @@ def finish(
 
 
 def polish_result(
-    func: Objective,
-    box: Box,
-    result: OptimizeResults,
-    n_members: int = 1,
-    differences: bool = True,
-    maxiter: int | Int[Array, ""] = MAX_GRADIENTS,
+    func: Objective, box: Box, result: OptimizeResults, n_members: int = 1
 ) -> OptimizeResults:
     """Return `result` with its `n_members` best distinct members polished.
 
-    The lowest end is kept if it is lower than the best member. If the box is in a finer precision
-    than the run was, the value of the best member is taken in that precision, too.
+    The lowest end is kept if it is lower than the best member.
     """
-    unit = box.to_unit(result.population.astype(box.lower.dtype))
-    if n_members == 1:
-        best = polish(func, box, unit[0], maxiter, differences)
-        nfev, njev = best.nfev, best.njev
-    else:
-        chosen = choose_distinct(unit, result.population_energies, n_members)
-        ends = jax.vmap(lambda member: polish(func, box, member))(unit[chosen])
-        best = jax.tree.map(lambda leaf: leaf[jnp.argmin(ends.loss)], ends)
-        nfev, njev = jnp.sum(ends.nfev), jnp.sum(ends.njev)
-    is_finer = jnp.isfinite(best.loss) & (best.loss.dtype != result.fun.dtype)
-    is_kept = (best.loss < result.fun) | is_finer
-    x = jnp.where(is_kept, box.to_user(best.unit), result.x)
-    fun = jnp.where(is_kept, best.loss, result.fun)
+    unit = box.to_unit(result.population)
+    chosen = choose_distinct(unit, result.population_energies, n_members)
+    ends = polish(func, Coordinates(box), unit[chosen])
+    best = jax.tree.map(lambda leaf: leaf[jnp.argmin(ends.loss)], ends)
+    return keep_end(box, result, best._replace(nfev=jnp.sum(ends.nfev), njev=jnp.sum(ends.njev)))
+
+
+def polish_results(
+    func: Objective,
+    coordinates: Coordinates,
+    differences: bool,
+    block: int,
+    results: OptimizeResults,
+    limits: Int[Array, " runs"],
+) -> OptimizeResults:
+    """Return the results of several runs of one function, each with its best member polished.
+
+    The box may be in a finer precision than the runs were. `limits` are the most gradients that
+    each run may take; with 0 the result is what it was.
+    """
+    box = coordinates.box
+    units = box.to_unit(results.population[:, 0].astype(box.lower.dtype))
+    ends = polish(func, coordinates, units, limits, differences, block)
+    return jax.vmap(partial(keep_end, box))(results, ends)
+
+
+def keep_end(box: Box, result: OptimizeResults, end: PolishResult) -> OptimizeResults:
+    """Return the result of a run with the end of its polish, a single one, if that is lower.
+
+    If the polish was in a finer precision, its value for the best member is taken, too.
+    """
+    is_finer = jnp.isfinite(end.loss) & (end.loss.dtype != result.fun.dtype)
+    is_kept = (end.loss < result.fun) | is_finer
+    x = jnp.where(is_kept, box.to_user(end.unit), result.x)
+    fun = jnp.where(is_kept, end.loss, result.fun)
     return result._replace(
         x=x,
         fun=fun,
-        nfev=result.nfev + nfev,
-        njev=njev,
-        jac=best.jac,
-        hess_inv=best.hess_inv,
+        nfev=result.nfev + end.nfev,
+        njev=end.njev,
+        jac=end.jac,
+        hess_inv=end.hess_inv,
         population=result.population.astype(x.dtype).at[0].set(x),
         population_energies=result.population_energies.astype(fun.dtype).at[0].set(fun),
-        polish_status=best.status,
-        at_rest=best.at_rest,
+        polish_status=end.status,
+        at_rest=end.at_rest,
     )
 
 

@@ -8,7 +8,7 @@ import scipy.optimize
 from conftest import evolve_quickly, quick_jit
 
 from jaxcmr.optimize import Box
-from jaxcmr.optimize._polish import MAX_GRADIENTS, central_differences, polish
+from jaxcmr.optimize._polish import MAX_GRADIENTS, Coordinates, central_differences, polish
 
 
 def rosenbrock(x):
@@ -16,11 +16,14 @@ def rosenbrock(x):
 
 
 def compiled_polish(func):
-    """A polish of `func`, compiled once for all boxes, starts and numbers of gradients."""
-    compiled = quick_jit(lambda box, unit, limit: polish(func, box, unit, limit))
+    """A polish of `func` from one point, compiled once for all boxes, starts and limits."""
+    compiled = quick_jit(
+        lambda box, unit, limit: polish(func, Coordinates(box), unit[None], limit, block=1)
+    )
 
     def run(box, unit, limit=MAX_GRADIENTS):
-        return compiled(box, jnp.asarray(unit, box.lower.dtype), limit)
+        ends = compiled(box, jnp.asarray(unit, box.lower.dtype), limit)
+        return jax.tree.map(lambda leaf: leaf[0], ends)
 
     return run
 
@@ -151,8 +154,10 @@ def test_the_gradient_comes_from_the_best_mode_there_is(func, status, batch):
     box = Box.from_bounds([(-1.0, 2.0)] * 2)
     start = jnp.full(2, 0.5)
     if batch:
-        both = quick_jit(jax.vmap(lambda unit: polish(func, box, unit)))(jnp.stack([start, start]))
-        result = jax.tree.map(lambda leaf: leaf[1], both)
+        both = quick_jit(jax.vmap(lambda units: polish(func, Coordinates(box), units, block=1)))(
+            jnp.stack([start, start])[:, None]
+        )
+        result = jax.tree.map(lambda leaf: leaf[1, 0], both)
     else:
         result = run(func, box, start)
     assert int(result.status) == status
@@ -184,8 +189,9 @@ def test_differences_stay_in_the_box():
         inside = jnp.all((x >= 0) & (x <= 1), axis=0)
         return jnp.where(inside, ((x - jnp.asarray([[0.0], [2.0]])) ** 2).sum(0), jnp.nan)
 
-    at_corner = central_differences(func, box, jnp.asarray([0.0, 1.0], box.lower.dtype))
-    np.testing.assert_allclose(at_corner, [0.0, -2.0], atol=0.01)
+    units = jnp.asarray([[0.0, 1.0], [0.25, 0.5]], box.lower.dtype)
+    gradients = central_differences(func, Coordinates(box), units, jnp.arange(2))
+    np.testing.assert_allclose(gradients, [[0.0, -2.0], [0.5, -3.0]], atol=0.01)
 
 
 def test_where_it_came_to_rest():
@@ -238,4 +244,4 @@ def rule_of_another_shape(primals, tangents):
 def test_errors_of_the_function_are_raised(func, message):
     """Also those of its derivative rules: they are no reason to take differences instead."""
     with pytest.raises(TypeError, match=message):
-        polish(func, Box.from_bounds([(0.0, 1.0)]), jnp.array([0.5]))
+        polish(func, Coordinates(Box.from_bounds([(0.0, 1.0)])), jnp.array([[0.5]]))
