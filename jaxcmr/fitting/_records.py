@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array
 
 from jaxcmr.fitting._trials import to_ranges
 from jaxcmr.optimize import LaneReport
@@ -52,7 +54,7 @@ def record_run(
     assert found is not None and found.fun_search is not None
     z = np.asarray(found.x)
     with jax.enable_x64(z.dtype == np.float64):
-        x = np.asarray(space.from_unit(jnp.asarray(z)), float)
+        x = np.asarray(from_unit(space, z), float)
     return {
         "run": number,
         "origin": origin,
@@ -69,6 +71,12 @@ def record_run(
         "at_bound": find_bounds_reached(scales, space.to_unit(x.tolist())),
         "seconds": round(float(lane.seconds), 6),
     }
+
+
+@eqx.filter_jit
+def from_unit(space: ParameterSpace, z: np.ndarray) -> Array:
+    """Return the parameters at `z`, in one program in place of one per operation."""
+    return space.from_unit(jnp.asarray(z))
 
 
 def name_gradient(names: Iterable[str], jac: Any) -> dict[str, float | None] | None:

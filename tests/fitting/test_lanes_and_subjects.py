@@ -77,6 +77,21 @@ def test_more_restarts_keep_the_first_ones(small_data, polish, together, everyon
     assert all(a <= b for a, b in zip(more["fitness"], together["fitness"], strict=True))
 
 
+@pytest.mark.full
+def test_runs_are_polished_together_as_alone(small_data, everyone):
+    """Bit for bit: the first runs of a fit are those of a fit with fewer, on either scale. Catches
+    a likelihood whose rounding depends on its number of columns, or on a run's place in them."""
+
+    def runs(best_of):
+        settings = {"best_of": best_of, "scale": "alternate"}
+        found = make_cmr(small_data, True, **settings).fit_subjects(everyone)["runs"]
+        return [[{**run, "seconds": 0} for run in of_fit] for of_fit in found]
+
+    many = runs(12)
+    for best_of in (1, 3):
+        assert runs(best_of) == [of_fit[:best_of] for of_fit in many]
+
+
 def test_seed_matters(small_data, polish, together, everyone):
     """Another seed is another search: catches a seed that is not passed on."""
     assert make_cmr(small_data, polish, seed=1).fit_subjects(everyone)["fits"] != together["fits"]

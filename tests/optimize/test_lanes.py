@@ -41,7 +41,7 @@ def plain(problems):
 
 
 def results(funcs, keys, **options):
-    reports = evolve_lanes(funcs, BOUNDS, keys, **OPTIONS, **options)
+    reports = evolve_lanes(funcs, BOUNDS, keys, **{**OPTIONS, **options})
     found = {report.lane: report.result for report in reports if report.result is not None}
     return [found[lane] for lane in range(len(funcs))]
 
@@ -107,6 +107,64 @@ def test_a_function_of_single_precision_only_is_polished_too(problems):
 
     [result] = results([single], problems[1][:1])
     np.testing.assert_allclose(result.x, 1, atol=1e-3)
+
+
+class Power(eqx.Module):
+    """A scale: the box holds roots of the arguments."""
+
+    exponent: jax.Array
+
+    def __call__(self, x):
+        return jnp.sign(x) * jnp.abs(x) ** self.exponent
+
+
+def ridge(x):
+    """A loss of exponentials and logarithms, whose vector code rounds in ways of its own."""
+    return jnp.log(jnp.exp(x - 1).sum(0) + jnp.exp(-2 * x).sum(0)) + 0.1 * jnp.sin(3 * x[0] * x[1])
+
+
+def test_a_lane_is_polished_alone_as_in_a_group():
+    """Bit for bit, in a group of 1, 3 or 18 (more than one program takes), on a scale of its own,
+    with other lanes before it, and with a group divided among programs. Catches rounding that
+    depends on how many columns the function has, or on which of them is the lane's."""
+    keys = list(jax.random.split(jax.random.key(4), 18))
+    transforms = [Power(jnp.asarray(1.0 + lane % 2)) for lane in range(18)]
+
+    def ends(lanes, **options):
+        found = results(
+            [ridge] * len(lanes),
+            [keys[lane] for lane in lanes],
+            transforms=[transforms[lane] for lane in lanes],
+            **options,
+        )
+        return {lane: result for lane, result in zip(lanes, found, strict=True)}
+
+    whole = ends(range(18), n_programs=1)
+    assert len({int(result.njev) for result in whole.values()}) > 1
+    for part in (ends([0], n_programs=1), ends([17, 3, 6]), ends(range(7), n_programs=3)):
+        for lane, result in part.items():
+            for one, other in zip(result, whole[lane], strict=True):
+                np.testing.assert_array_equal(one, other)
+    for lane, result in whole.items():
+        arguments = transforms[lane](jnp.asarray(result.x))
+        np.testing.assert_allclose(ridge(arguments[:, None]), result.fun, rtol=1e-5)
+
+
+@pytest.mark.usefixtures("quick_compiler")
+def test_a_lane_that_waits_for_its_group_keeps_its_state():
+    """A search that has ended reports its state, not a result, until all of its group have; from
+    these states the group goes on to the same end."""
+    keys = list(jax.random.split(jax.random.key(4), 3))
+    box = [(-3.0, 3.0)] * 3
+    options = {**OPTIONS, "tol": 0.05, "chunk": 2, "n_programs": 1}
+    reports = list(evolve_lanes([ridge] * 3, box, keys, **options))
+    final = {report.lane: report.result for report in reports if report.result is not None}
+    assert [report.lane for report in reports[-3:]] == list(final) and len(final) == 3
+    assert all((report.result is None) == (report.state is not None) for report in reports)
+    last = {report.lane: report.state for report in reports[:-3]}
+    again = results([ridge] * 3, keys, states=[last.get(lane) for lane in range(3)], tol=0.05)
+    for lane, result in enumerate(again):
+        assert result.x.tolist() == final[lane].x.tolist() and result.fun == final[lane].fun
 
 
 @pytest.mark.parametrize("options", [{"chunk": 1}, {"chunk": 7}, {"n_programs": 1}])
