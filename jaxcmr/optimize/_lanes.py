@@ -158,7 +158,8 @@ def evolve_lanes(
     n_programs = n_programs or max(1, min(threads, fits // width))
     doubles = double_shared_arrays(lane_funcs[0], differs) if one_form and polish else {}
     sizes = Counter(groups)
-    program = Program(problem, double_box, polish, width, chunk, differs, doubles)
+    group_size = max(sizes.values(), default=1)
+    program = Program(problem, double_box, polish, width, group_size, chunk, differs, doubles)
     waiting = deque(make_lanes(lane_funcs, groups, keys, x0, states, problem))
     searched: dict[int, list[Lane]] = defaultdict(list)  # lanes to be polished, by group
     complete: deque[list[Lane]] = deque()  # groups whose searches have all ended

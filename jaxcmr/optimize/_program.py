@@ -47,7 +47,7 @@ __all__ = [
 T = TypeVar("T")
 F = TypeVar("F", bound=Objective)
 CHUNK_SECONDS = 0.25
-GROUP_SIZE = 16  # lanes that are polished together: one program, so one rounding, for all numbers
+GROUP_SIZE = 16  # most lanes polished together; on a CPU one program, so one rounding, for all
 MOST = 2**31 - 1  # generations that can be counted
 
 Transform = Callable[[Float[Array, "n_params members"]], Float[Array, "n_params members"]]
@@ -102,6 +102,7 @@ class Program:
         double_box: Box,
         polish: bool,
         width: int,
+        group_size: int,
         chunk: int | None,
         differs: PyTree,
         doubles: dict[int, np.ndarray],
@@ -109,7 +110,11 @@ class Program:
         self.box, self.settings, self.population = problem
         self.double_box = double_box
         self.polish, self.width = polish, width
-        self.n_groups = max(1, width // GROUP_SIZE)
+        on_cpu = jax.default_backend() == "cpu"
+        self.group_size = GROUP_SIZE if on_cpu else group_size
+        self.n_groups = max(1, width // self.group_size)
+        n_columns = self.group_size * (1 + len(self.box.lower))  # most that are wanted at a time
+        self.block = BLOCK if on_cpu else n_columns
         self.differs = differs  # True for arrays that differ between lanes, if they share programs
         self.doubles = doubles  # the arrays that all lanes share, in double precision
         self.chunk = chunk
@@ -204,8 +209,8 @@ class Program:
 
         Functions that do not work in double precision are polished in that of the run.
         """
-        full = fill_up([fill_up(group, GROUP_SIZE) for group in groups], self.n_groups)
-        limits = np.zeros((self.n_groups, GROUP_SIZE), "int32")  # copies are not polished
+        full = fill_up([fill_up(group, self.group_size) for group in groups], self.n_groups)
+        limits = np.zeros((self.n_groups, self.group_size), "int32")  # copies are not polished
         for of_group, group in zip(limits, groups, strict=False):
             of_group[: len(group)] = maxiter
         as_double = works_in_double(groups[0][0].func, len(self.box.lower))
@@ -217,12 +222,10 @@ class Program:
                 funcs.append(wholes[0].without_transform())
                 transforms.append(stack_rows([whole.transform for whole in wholes]))
                 results.append(stack_rows([lane.result for lane in group]))
-            n_gradients = GROUP_SIZE * (1 + len(self.box.lower))
-            block = BLOCK if jax.default_backend() == "cpu" else n_gradients
             parts = [eqx.partition(each, is_array) for each in transforms]
             polished = polish_lanes(
                 Objectives.stack(funcs, self.differs and self.differs.without_transform()),
-                (self.double_box if as_double else self.box, parts[0][1], differences, block),
+                (self.double_box if as_double else self.box, parts[0][1], differences, self.block),
                 stack([arrays for arrays, _ in parts]),
                 stack(results),
                 stack(list(limits)),

@@ -150,6 +150,19 @@ def test_a_lane_is_polished_alone_as_in_a_group():
         np.testing.assert_allclose(ridge(arguments[:, None]), result.fun, rtol=1e-5)
 
 
+@pytest.mark.full
+def test_groups_in_one_program_agree():
+    """To rounding, as where an accelerator polishes groups of several functions side by side."""
+    centres = [0.2, 0.2, 0.2, 0.5, 0.5, 0.9]
+    known = {centre: Ripples(jnp.full(3, centre), jnp.ones(3)) for centre in centres}
+    keys = list(jax.random.split(jax.random.key(4), 6))
+    for width in (1, 32):
+        found = results([known[centre] for centre in centres], keys, lanes_per_program=width)
+        for centre, result in zip(centres, found, strict=True):
+            np.testing.assert_allclose(result.x, centre, atol=1e-6)
+            assert result.at_rest
+
+
 @pytest.mark.usefixtures("quick_compiler")
 def test_a_lane_that_waits_for_its_group_keeps_its_state():
     """A search that has ended reports its state, not a result, until all of its group have; from
