@@ -1,25 +1,40 @@
 """Formulas that models share. Each is finite in value and gradient everywhere it is used.
 
+Items or units are on the first axis; further axes hold candidates (parameter sets), or simulations
+of each. Sums and maxima over the first axis are written as chains, ``x[0] + x[1] + ...``: the
+compiler turns these into loops over candidates that fill the vector units of a processor, but a
+reduction into a loop over one number at a time, ten times slower.
+
 JAX differentiates both sides of a `where`, so a side that is not taken must still be finite: hence
 the pattern ``where(ok, f(where(ok, x, safe)), other)``.
 """
 
 from __future__ import annotations
 
+from functools import reduce
+
+import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Int, Num, Shaped
 
 __all__ = [
     "FLOOR",
     "LEAST",
+    "append_axes",
+    "combine_rows",
     "exponential_stop",
+    "highest",
+    "is_any",
+    "is_unit",
     "log_relative_strength",
     "nearly_unit_length",
+    "one_hot",
     "primacy_gradient",
     "safe_log",
     "safe_sqrt",
     "scaled_power",
+    "total",
     "unit_length",
     "with_item_axis",
 ]
@@ -34,6 +49,81 @@ LEAST = float(jnp.finfo(jnp.float32).tiny) * 1e8
 which may square it, do not underflow. Double precision uses the same, so the model is the same."""
 
 
+@jax.custom_vjp
+def total(x: Num[Array, "n ..."]) -> Num[Array, "..."]:
+    """Return the sum over the first axis, from first to last: zeros in between change no bit."""
+    return reduce(jnp.add, x)
+
+
+total.defvjp(
+    lambda x: (total(x), x),
+    lambda x, cotangent: (jnp.broadcast_to(cotangent[None], x.shape),),
+)
+
+
+def highest(x: Num[Array, "n ..."]) -> Num[Array, "..."]:
+    """Return the maximum over the first axis."""
+    return reduce(jnp.maximum, x)
+
+
+def is_any(x: Bool[Array, "n ..."]) -> Bool[Array, "..."]:
+    """Return whether any is True along the first axis."""
+    return reduce(jnp.logical_or, x)
+
+
+@jax.custom_vjp
+def combine_rows(
+    weights: Float[Array, "n ..."], rows: Float[Array, "n m ..."]
+) -> Float[Array, "m ..."]:
+    """Return ``sum_k weights[k] rows[k]``, for every candidate.
+
+    Axes of candidates are broadcast. JAX's own gradient of the chain would pad each of its terms to
+    the shape of `rows`; this one is an outer product and a chain over the other axis.
+    """
+    return reduce(jnp.add, (w[None] * row for w, row in zip(weights, rows, strict=True)))
+
+
+def _combine_rows_backward(
+    given: tuple[Array, Array], cotangent: Float[Array, "m ..."]
+) -> tuple[Array, Array]:
+    weights, rows = given
+    columns = jnp.swapaxes(rows, 0, 1)
+    to_weights = combine_rows(cotangent, columns)
+    to_rows = weights[:, None] * cotangent[None]
+    return _sum_to_shape(to_weights, weights.shape), _sum_to_shape(to_rows, rows.shape)
+
+
+combine_rows.defvjp(
+    lambda weights, rows: (combine_rows(weights, rows), (weights, rows)), _combine_rows_backward
+)
+
+
+def _sum_to_shape(x: Array, shape: tuple[int, ...]) -> Array:
+    """Return `x` summed over the axes that were broadcast from `shape`."""
+    axes = tuple(i for i, size in enumerate(shape) if size == 1 and x.shape[i] != 1)
+    return jnp.sum(x, axes, keepdims=True) if axes else x
+
+
+def append_axes(x: ArrayLike, rank: int) -> Array:
+    """Return `x` with `rank` axes of length 1 at the end, for candidates."""
+    x = jnp.asarray(x)
+    return x.reshape(x.shape + (1,) * rank)
+
+
+def is_unit(choice: Int[Array, "..."], n: int, rank: int) -> Bool[Array, "n ..."]:
+    """Return whether each of `n` units, numbered from 1, is `choice`: none is, if that is 0.
+
+    `rank` is the number of axes of candidates; `choice` is one for all of them, or one for each.
+    """
+    numbers = append_axes(jnp.arange(1, n + 1, dtype=jnp.result_type(choice)), rank)
+    return numbers == with_item_axis(choice)
+
+
+def one_hot(choice: Int[Array, "..."], n: int, rank: int) -> Float[Array, "n ..."]:
+    """Return weights of units that are 1 where `is_unit`, and 0 elsewhere."""
+    return is_unit(choice, n, rank).astype(float)
+
+
 def safe_sqrt(x: Float[Array, "..."]) -> Float[Array, "..."]:
     """Return the square root for ``x >= 0`` whose gradient at 0 is 0 (not infinite)."""
     positive = x > 0
@@ -45,19 +135,20 @@ def safe_log(x: Float[Array, "..."], where: ArrayLike = True) -> Float[Array, ".
     return jnp.where(where, jnp.log(jnp.where(where, x, 1.0)), 0.0)
 
 
-def unit_length(vector: Float[Array, " n"]) -> Float[Array, " n"]:
+def unit_length(vector: Float[Array, "n ..."]) -> Float[Array, "n ..."]:
     """Return `vector` scaled to unit length; a zero vector stays zero."""
-    squared = jnp.sum(vector * vector)
+    squared = total(vector * vector)
     positive = squared > 0
-    return vector * jnp.where(positive, 1.0 / jnp.sqrt(jnp.where(positive, squared, 1.0)), 0.0)
+    scale = jnp.where(positive, 1.0 / jnp.sqrt(jnp.where(positive, squared, 1.0)), 0.0)
+    return vector * with_item_axis(scale)
 
 
-def nearly_unit_length(vector: Float[Array, " n"]) -> Float[Array, " n"]:
+def nearly_unit_length(vector: Float[Array, "n ..."]) -> Float[Array, "n ..."]:
     """Return ``v / sqrt(v . v + eps)`` with float32's epsilon, as some programs compute it."""
-    return vector / jnp.sqrt(jnp.sum(vector * vector) + FLOOR)
+    return vector * with_item_axis(1.0 / jnp.sqrt(total(vector * vector) + FLOOR))
 
 
-def with_item_axis(value: Float[Array, "..."]) -> Float[Array, "..."]:
+def with_item_axis(value: Shaped[Array, "..."]) -> Shaped[Array, "..."]:
     """Return `value` of several candidates with an axis for items in front; a scalar unchanged."""
     return value[None] if jnp.ndim(value) else value
 
@@ -76,7 +167,7 @@ def scaled_power(
     underflows. Entries up to `LEAST` count as zero for the same reason.
     """
     log_x = jnp.log(jnp.maximum(x, LEAST))
-    log_ratio = log_x - jnp.log(jnp.maximum(jnp.max(x, axis=0), LEAST))[None]
+    log_ratio = log_x - with_item_axis(jnp.log(jnp.maximum(highest(x), LEAST)))
     if log_weights is None:
         return jnp.where(x <= LEAST, 0.0, jnp.exp(with_item_axis(exponent) * log_ratio))
     log_strength = with_item_axis(exponent) * log_ratio
@@ -95,9 +186,9 @@ def log_relative_strength(
     """
     is_zero = is_zero | jnp.isneginf(log_weights)
     weighted = log_strength + jnp.where(is_zero, 0.0, log_weights)
-    best = jnp.max(jnp.where(is_zero, -jnp.inf, weighted), axis=0)
+    best = highest(jnp.where(is_zero, -jnp.inf, weighted))
     best = jnp.where(jnp.isneginf(best), 0.0, best)
-    return jnp.minimum(weighted - best[None], 0.0), is_zero
+    return jnp.minimum(weighted - with_item_axis(best), 0.0), is_zero
 
 
 def primacy_gradient(
@@ -105,11 +196,9 @@ def primacy_gradient(
 ) -> Float[Array, "..."]:
     """Return attention to study event k (from 0), ``scale exp(-decay k) + 1``.
 
-    Source: Sederberg, Howard & Kahana (2008). One number each, or events (n, 1) and parameters of
-    several candidates, (candidates,).
+    Source: Sederberg, Howard & Kahana (2008).
     """
-    fading = jnp.exp(with_item_axis(-decay) * jnp.asarray(study_event, jnp.result_type(decay)))
-    return with_item_axis(scale) * fading + 1.0
+    return scale * jnp.exp(-decay * jnp.asarray(study_event, jnp.result_type(decay))) + 1.0
 
 
 def exponential_stop(

@@ -22,11 +22,12 @@ __all__ = [
     "DECADES",
     "Parameter",
     "ParameterSpace",
-    "as_scalars",
+    "as_candidates",
     "bind",
     "check_given",
     "check_limits",
     "check_names",
+    "count_axes",
     "declared_by",
     "merge",
     "names_of",
@@ -73,10 +74,20 @@ class Parameter:
         return [self.low, self.high]
 
 
-def reads(*parameters: Parameter) -> Callable[[F], F]:
+def reads(*parameters: Parameter, vectorized: bool = False) -> Callable[[F], F]:
     """Declare the parameters that a function reads when it creates a part of a model.
 
-    The function gets an attribute ``parameters``, from which those of a model are collected.
+    The function gets an attribute ``parameters``, from which those of a model are collected, and an
+    attribute ``vectorized``.
+
+    Args:
+        parameters: what it reads.
+        vectorized: whether the part can be created with the parameters of many candidates,
+            (n_candidates,) each, and then keeps candidates on the last axis of all that it takes
+            and returns, after items or units. Each candidate must come out as it does by itself.
+            A model is played for a whole population at once, which is much faster, only if this
+            holds for all of its parts. Broadcasting does most of it; what must be avoided are sums
+            over all axes.
 
     >>> @reads(Parameter("threshold", 0.0, 1.0, "θ", "Support below which recall stops."))
     ... def create(n_items, parameters):
@@ -87,6 +98,7 @@ def reads(*parameters: Parameter) -> Callable[[F], F]:
 
     def declare(create: F) -> F:
         create.parameters = parameters  # type: ignore[attr-defined]
+        create.vectorized = vectorized  # type: ignore[attr-defined]
         return create
 
     return declare
@@ -156,16 +168,33 @@ def to_double(parameters: Parameters) -> dict[str, np.ndarray]:
     return {name: np.asarray(value, np.float64) for name, value in parameters.items()}
 
 
-def as_scalars(parameters: Parameters) -> dict[str, Float[Array, ""]]:
-    """Return parameters as scalar arrays of the working precision.
+def as_candidates(parameters: Parameters) -> dict[str, Float[Array, "..."]]:
+    """Return parameters as arrays of the working precision with equally many axes.
 
-    A model then has the same dtypes before and after its first step.
+    They are all scalars, or one is of several candidates; numbers that hold for all candidates then
+    have length 1. A model has the same dtypes before and after its first step.
 
-    >>> as_scalars({"learning_rate": 1})
+    >>> as_candidates({"learning_rate": 1})
     {'learning_rate': Array(1., dtype=float32)}
+    >>> as_candidates({"learning_rate": 0, "item_support": jnp.array([1.0, 2.0])})["learning_rate"]
+    Array([0.], dtype=float32)
     """
     dtype = jnp.result_type(float)
-    return {name: jnp.asarray(value, dtype) for name, value in parameters.items()}
+    values = {name: jnp.asarray(value, dtype) for name, value in parameters.items()}
+    rank = count_axes(values)
+    return {
+        name: value.reshape((1,) * rank) if value.ndim == 0 else value
+        for name, value in values.items()
+    }
+
+
+def count_axes(parameters: Parameters) -> int:
+    """Return the number of axes of candidates: 0 if all parameters are scalars.
+
+    >>> count_axes({"learning_rate": 0.5, "item_support": jnp.array([1.0, 2.0])})
+    1
+    """
+    return max((jnp.ndim(value) for value in parameters.values()), default=0)
 
 
 def check_given(parameters: Parameters, declared: Iterable[Parameter]) -> None:

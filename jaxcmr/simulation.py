@@ -13,7 +13,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
+from jaxcmr._scan import scan_model
 from jaxcmr.datasets import check_mask
+from jaxcmr.math import total, with_item_axis
 from jaxcmr.names import find_named
 from jaxcmr.optimize import check_not_forked
 from jaxcmr.parameters import check_given, check_limits
@@ -34,6 +36,7 @@ __all__ = [
     "items_at",
     "make_model_factory",
     "positions_of",
+    "recall_by_draws",
     "recall_freely",
     "simulate_dataset",
     "study",
@@ -44,7 +47,7 @@ T = TypeVar("T")
 
 LARGEST_SEED = 2**32 - 1  # seeds of JAX have 32 bits
 OF_THE_RECALLS = ("intrusions", "repeats")  # fields that count observed recalls
-BATCH = 1024  # trials simulated at once; bounds memory
+BATCH = 256  # trials simulated at once; more do not fit into the fast memory of a core
 
 
 def compiled_once(function: Callable[P, T]) -> Callable[P, T]:
@@ -138,12 +141,13 @@ def make_model_factory(
 
 
 @compiled_once
-def study(model: MemorySearch, items: Int[Array, " positions"]) -> MemorySearch:
+def study(model: MemorySearch, items: Int[Array, "positions ..."]) -> MemorySearch:
     """Return the model after studying `items`, ready for its first recall.
 
     Args:
         model: before its first study event.
-        items: 1-based item numbers in order of study; 0 is padding.
+        items: 1-based item numbers in order of study; 0 is padding. With more axes, the items of
+            each candidate.
 
     Examples:
         >>> from jaxcmr.models import usual_bounds
@@ -153,7 +157,7 @@ def study(model: MemorySearch, items: Int[Array, " positions"]) -> MemorySearch:
         >>> study(model, jnp.array([1, 2, 3])).recallable.tolist()
         [True, True, True]
     """
-    studied, _ = jax.lax.scan(lambda m, item: (m.experience(item), None), model, items)
+    studied, _ = scan_model(lambda m, item: (m.experience(item), None), model, items)
     return studied.start_retrieving()
 
 
@@ -179,14 +183,30 @@ def recall_freely(model: MemorySearch, key: PRNGKeyArray, n_outputs: int) -> Int
         [1, 2, 3]
     """
 
-    def recall(model: MemorySearch, output: Int[Array, ""]) -> tuple[Any, Int[Array, ""]]:
-        # The first choice whose cumulative probability exceeds a uniform draw.
-        cumulative = jnp.cumsum(model.outcome_probabilities())
-        threshold = jax.random.uniform(jax.random.fold_in(key, output)) * cumulative[-1]
-        choice = jnp.argmax(cumulative > threshold)
+    outputs = jnp.arange(n_outputs)
+    draws = jax.vmap(lambda output: jax.random.uniform(jax.random.fold_in(key, output)))(outputs)
+    return recall_by_draws(model, draws)
+
+
+def recall_by_draws(
+    model: MemorySearch, draws: Float[Array, "outputs ..."]
+) -> Int[Array, "outputs ..."]:
+    """Return simulated choices, given a number from 0 to 1 for each output.
+
+    A choice is the first whose cumulative probability exceeds that share of the sum.
+    """
+
+    def recall(model: Any, draw: Float[Array, "..."]) -> tuple[Any, Int[Array, "..."]]:
+        probabilities = model.outcome_probabilities()
+        threshold = draw * total(probabilities)
+        choice, cumulative = jnp.zeros(threshold.shape, int), 0.0
+        for probability in probabilities:
+            cumulative = cumulative + probability
+            choice = choice + (cumulative <= threshold).astype(choice.dtype)
+        choice = jnp.where(choice < len(probabilities), choice, 0)
         return model.retrieve(choice), choice
 
-    return jax.lax.scan(recall, model, jnp.arange(n_outputs))[1]
+    return scan_model(recall, model, draws)[1]
 
 
 def items_at(
@@ -202,18 +222,21 @@ def items_at(
 
 
 def positions_of(
-    items: Int[Array, " positions"], choices: Int[Array, " outputs"]
-) -> Int[Array, " outputs"]:
+    items: Int[Array, "positions ..."], choices: Int[Array, "outputs ..."]
+) -> Int[Array, "outputs ..."]:
     """Return the study positions of choices in the list `items`; 0 if they are not in it.
 
-    A repeated item has its first position.
+    A repeated item has its first position. Further axes hold further recalls, of one list or of a
+    list each.
 
     Examples:
         >>> positions_of(jnp.array([3, 1, 2, 1]), jnp.array([2, 1, 0])).tolist()
         [3, 2, 0]
     """
-    is_there = (items[None, :] == choices[:, None]) & (choices[:, None] > 0)
-    return jnp.where(is_there.any(1), jnp.argmax(is_there, axis=1) + 1, 0)
+    positions = jnp.zeros_like(choices)
+    for k in reversed(range(len(items))):
+        positions = jnp.where(choices == with_item_axis(items[k]), k + 1, positions)
+    return jnp.where(choices > 0, positions, 0)
 
 
 def simulate_dataset(
@@ -362,11 +385,34 @@ def _simulate_trials(
 ) -> tuple[Int[Array, "trials outputs"], Int[Array, "trials outputs"]]:
     """Return the choices of each trial, and their study positions."""
 
-    def one(case: tuple[Any, Any, Any]) -> Int[Array, " outputs"]:
-        parameters, trial, copy = case
-        model = study(factory.create_trial_model(trial, parameters), studied[trial])
-        trial_key = jax.random.fold_in(jax.random.fold_in(key, copy), trial)
-        return recall_freely(model, trial_key, n_outputs)
+    def play(
+        parameters: dict[str, Float[Array, "..."]],
+        trial: Int[Array, "..."],
+        items: Int[Array, "positions ..."],
+        draws: Float[Array, "outputs ..."],
+    ) -> Int[Array, "outputs ..."]:
+        return recall_by_draws(study(factory.create_trial_model(trial, parameters), items), draws)
 
-    choices = jax.lax.map(one, (parameters, trials, copies), batch_size=BATCH)
-    return choices, jax.vmap(positions_of)(studied[trials], choices)
+    def draw(copy: Int[Array, ""], trial: Int[Array, ""]) -> Float[Array, " outputs"]:
+        trial_key = jax.random.fold_in(jax.random.fold_in(key, copy), trial)
+        keys = jax.vmap(lambda output: jax.random.fold_in(trial_key, output))(outputs)
+        return jax.vmap(jax.random.uniform)(keys)
+
+    def of_batch(batch: tuple[Any, Any, Any]) -> tuple[Array, Array]:
+        """Return choices and positions of simulations, which are on the last axis."""
+        parameters, trials, copies = batch
+        items, draws = studied[trials].T, jax.vmap(draw, out_axes=-1)(copies, trials)
+        simulate = play
+        if not factory.vectorized:
+            simulate = jax.vmap(play, in_axes=(0, 0, -1, -1), out_axes=-1)
+        choices = simulate(parameters, trials, items, draws)
+        return choices.T, positions_of(items, choices).T
+
+    outputs, n_cases = jnp.arange(n_outputs), len(trials)
+    width = min(BATCH, n_cases)
+    cases = (parameters, trials, copies)
+    filled = jax.tree.map(lambda rows: jnp.pad(rows, (0, -n_cases % width), mode="edge"), cases)
+    batches = jax.tree.map(lambda rows: rows.reshape(-1, width), filled)
+    return jax.tree.map(
+        lambda rows: rows.reshape(-1, n_outputs)[:n_cases], jax.lax.map(of_batch, batches)
+    )

@@ -1,19 +1,20 @@
-"""Trials as losses visit them: in blocks of fixed size, with each study list studied once.
+"""Trials as losses visit them: in blocks of fixed size, each of one study list.
 
-A block is one study list and up to `MOST_WIDTH` trials that studied it. Blocks keep memory the same
-for any number of trials, and give every trial the same arithmetic in the same order: padding the
-trials with -1 changes no bit of a result.
+A block is a study list and up to `MOST_WIDTH` trials that studied it, which is played once for all
+of them. Blocks keep memory the same for any number of trials, and give every trial the same
+arithmetic in the same order: padding the trials with -1 changes no bit of a result.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int, Num
+from jaxtyping import Array, Bool, Float, Int, Num, PyTree
 
 from jaxcmr.parameters import bind, to_double
 from jaxcmr.simulation import items_at, make_model_factory, study
@@ -32,10 +33,36 @@ __all__ = [
     "as_rows",
     "check_after_stop",
     "events_scored",
+    "map_rows",
     "ordered_sum",
 ]
 
-MOST_WIDTH = 4  # wide enough to keep vector units busy; a wider block wastes more on padding
+MOST_WIDTH = 32  # trials of a block; of a longer list, the study of each block is a small share
+SIDE_BY_SIDE = 32  # trials that an accelerator plays at a time
+
+T = TypeVar("T")
+
+
+def map_rows(
+    function: Callable[[T], PyTree], rows: T, is_present: Bool[Array, " n"], at_once: int
+) -> PyTree:
+    """Return the values of `function` for each row, stacked; 0 for rows that are not present.
+
+    On a CPU, whose vector units the candidates keep busy, one row comes after the other, and rows
+    that are not present take no time. An accelerator computes `at_once` rows side by side.
+    """
+    first = jax.tree.map(lambda leaf: leaf[0], rows)
+    shapes = jax.eval_shape(function, first)
+
+    def nothing(row: T) -> PyTree:
+        return jax.tree.map(lambda value: jnp.zeros(value.shape, value.dtype), shapes)
+
+    def of_row(row_and_flag: tuple[T, Bool[Array, ""]]) -> PyTree:
+        row, is_there = row_and_flag
+        return jax.lax.cond(is_there, function, nothing, row)
+
+    batch_size = None if jax.default_backend() == "cpu" else at_once
+    return jax.lax.map(of_row, (rows, is_present), batch_size=batch_size)
 
 
 class SelectedTrials(eqx.Module):
@@ -45,42 +72,34 @@ class SelectedTrials(eqx.Module):
     pres_itemnos: Int[Array, "all_trials positions"]
     choices: Int[Array, "all_trials outputs"]  # recalls as item numbers
     blocks: Int[Array, "blocks width"]  # rows of the data set; -1 is "no trial"
-    is_new_list: Bool[Array, " blocks"]  # False: the list of the block before
     base_params: dict[str, Float[np.ndarray, ""]]  # in double precision
     free_param_names: tuple[str, ...] = eqx.field(static=True)
 
     def visit(
         self,
-        x: Float[Array, " n_params"],
+        x: Float[Array, "n_params ..."],
         per_trial: Callable[[MemorySearch, Int[Array, ""]], Num[Array, "..."]],
     ) -> Num[Array, "blocks width ..."]:
         """Return ``per_trial(model, trial)`` of every trial, 0 where a block has no trial.
 
         The model has the free parameters `x`, has studied the trial's list, and is ready for its
-        first recall; `trial` is the row in the data set.
+        first recall; `trial` is the row in the data set. Axes of `x` after the first are those of
+        candidates, which only models that are `vectorized` can have.
         """
         parameters = bind(self.base_params, self.free_param_names, x)
 
-        def studied(trial: Int[Array, ""]) -> MemorySearch:
-            model = self.factory.create_trial_model(trial, parameters)
-            return study(model, self.pres_itemnos[trial])
-
-        def of_block(
-            model: MemorySearch, block: tuple[Int[Array, " width"], Bool[Array, ""]]
-        ) -> tuple[MemorySearch, Num[Array, "width ..."]]:
-            trials, is_new_list = block
-            first = jnp.maximum(trials[0], 0)
-            model = jax.lax.cond(is_new_list, lambda: studied(first), lambda: model)
+        def of_block(trials: Int[Array, " width"]) -> Num[Array, "width ..."]:
+            first = trials[0]
+            model = self.factory.create_trial_model(first, parameters)
+            model = study(model, self.pres_itemnos[first])
 
             def of_trial(trial: Int[Array, ""]) -> Num[Array, "..."]:
-                value = per_trial(model, jnp.maximum(trial, 0))  # "no trial" is computed as row 0
-                return jnp.where(trial >= 0, value, jnp.zeros_like(value))
+                return per_trial(self.factory.move_to_trial(model, trial), trial)
 
-            return model, jax.vmap(of_trial)(trials)
+            return map_rows(of_trial, trials, trials >= 0, self.blocks.shape[1])
 
-        shapes = jax.eval_shape(studied, self.blocks[0, 0])
-        nothing_yet = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
-        return jax.lax.scan(of_block, nothing_yet, (self.blocks, self.is_new_list))[1]
+        blocks_at_once = max(1, SIDE_BY_SIDE // self.blocks.shape[1])
+        return map_rows(of_block, self.blocks, self.blocks[:, 0] >= 0, blocks_at_once)
 
     def places_of(self, trial_indices: np.ndarray) -> Int[np.ndarray, " trials"]:
         """Return the place of each trial in ``blocks.reshape(-1)``; of -1, one without a trial.
@@ -152,13 +171,12 @@ class ModelData:
         Selections of equally many trials have the same structure and share the arrays of the data,
         so that one compiled program serves them all.
         """
-        blocks, is_new_list = self._arrange(as_rows(trial_indices, self.n_trials))
+        blocks = self._arrange(as_rows(trial_indices, self.n_trials))
         return SelectedTrials(
             self.factory,
             self.pres_itemnos,
             self.choices,
             jnp.asarray(blocks),
-            jnp.asarray(is_new_list),
             to_double(base_params),
             tuple(free_param_names),
         )
@@ -178,26 +196,24 @@ class ModelData:
 
     def _arrange(
         self, trial_indices: Int[np.ndarray, " trials"]
-    ) -> tuple[Int[np.ndarray, "blocks width"], Bool[np.ndarray, " blocks"]]:
-        """Return the trials in blocks, sorted by list; and which blocks begin another list.
+    ) -> Int[np.ndarray, "blocks width"]:
+        """Return the trials in blocks, sorted by list.
 
-        Their number depends on how many trials are asked for alone: it is the most that can be
-        needed, as each list may end in an unfilled block.
+        The number of blocks depends on how many trials are asked for alone: it is the most that can
+        be needed, as each list may end in an unfilled block.
         """
         unfilled = min(self.n_lists, len(trial_indices))
         n_blocks = max(1, (len(trial_indices) - unfilled) // self.width + unfilled)
         blocks = np.full((n_blocks, self.width), -1, np.int32)
-        is_new_list = np.zeros(n_blocks, bool)
         present = trial_indices[trial_indices >= 0]
         present = present[np.argsort(self.lists[present], kind="stable")]
         row = 0
         for same_list in np.split(present, np.flatnonzero(np.diff(self.lists[present])) + 1):
-            is_new_list[row] = True
             for start in range(0, len(same_list), self.width):
                 members = same_list[start : start + self.width]
                 blocks[row, : len(members)] = members
                 row += 1
-        return blocks, is_new_list
+        return blocks
 
 
 def check_recalls(dataset: RecallDataset) -> None:

@@ -43,9 +43,11 @@ __all__ = [
     "Model",
     "Parameters",
     "PartCreator",
+    "Pattern",
     "RecallDataset",
     "Replay",
     "TrialMask",
+    "Vectorized",
 ]
 
 RecallDataset = Mapping[str, np.ndarray]
@@ -121,8 +123,19 @@ class Replay(Protocol):
 PartCreator: TypeAlias = Callable[[int, Parameters], Any]
 """Creates a part of a model for a list: ``(n_items, parameters) -> part``, a pytree.
 
-It is `Declared`: `jaxcmr.parameters.reads` says which parameters it reads.
+It is `Declared`: `jaxcmr.parameters.reads` says which parameters it reads, and whether they may be
+those of many candidates.
 """
+
+
+@runtime_checkable
+class Vectorized(Protocol):
+    """Something that says whether it works for many candidates at once."""
+
+    @property
+    def vectorized(self) -> bool:
+        """Return whether parameters may be (n_candidates,) each."""
+        ...
 
 
 @runtime_checkable
@@ -135,28 +148,32 @@ class Declared(Protocol):
         ...
 
 
+Pattern: TypeAlias = Float[Array, "_ ..."] | Int[Array, "..."]
+"""Which units are active: their weights, or the number of a single one from 1, with 0 for none."""
+
+
 class Cue(Protocol):
     """What supports items beside temporal context; it goes through a trial with the model."""
 
-    def experience(self, item: Float[Array, " n_items"], attention: Float[Array, ""]) -> Cue:
-        """Return the cue after study of `item` (one-hot; all 0 is padding, no change)."""
+    def experience(self, item: Pattern, attention: Float[Array, "..."]) -> Cue:
+        """Return the cue after study of `item` (0 is padding, no change)."""
         ...
 
     def start_retrieving(self) -> Cue:
         """Return the cue ready for the first recall."""
         ...
 
-    def retrieve(self, pattern: Float[Array, " n_items"]) -> Cue:
-        """Return the cue after recall of the items of `pattern`, by their weights."""
+    def retrieve(self, pattern: Pattern) -> Cue:
+        """Return the cue after recall of an item, or of items by their weights."""
         ...
 
     def __call__(
-        self, support: Float[Array, " n_items"], context: Float[Array, " units"]
-    ) -> Float[Array, " n_items"]:
+        self, support: Float[Array, "n_items ..."], context: Float[Array, "units ..."]
+    ) -> Float[Array, "n_items ..."]:
         """Return the support of items, given that of the parts before."""
         ...
 
-    def log_weights(self) -> Float[Array, " n_items"] | None:
+    def log_weights(self) -> Float[Array, "n_items ..."] | None:
         """Return log weights that multiply the items' choice strength, or None."""
         ...
 
@@ -175,12 +192,23 @@ class CueMaker(Protocol):
         ...
 
 
-class CueCreator(Protocol):
-    """Creates the cue of a trial; a pytree."""
+class CueCreator(ABC):
+    """Base class of what creates the cue of each trial. Derive from `equinox.Module` as well."""
 
-    def __call__(self, trial_index: Int[Array, ""], parameters: Parameters) -> Cue:
-        """Return the cue of trial `trial_index` (0-based row), before its first study event."""
-        ...
+    @abstractmethod
+    def __call__(self, trial_index: Int[Array, "..."], parameters: Parameters) -> Any:
+        """Return the `Cue` of trial `trial_index` (0-based row), before its first study event."""
+
+    def study_lists(self) -> np.ndarray | None:
+        """Return an id per trial, equal where the cue is the same after study of equal lists.
+
+        None, the default: every trial is studied by itself.
+        """
+        return None
+
+    def move_to_trial(self, cue: Any, trial_index: Int[Array, "..."]) -> Any:
+        """Return the cue of a studied trial as that of another with the same id."""
+        return cue
 
 
 class MemorySearchFactory(ABC):
@@ -205,6 +233,19 @@ class MemorySearchFactory(ABC):
         return None
 
     @property
+    def vectorized(self) -> bool:
+        """Return whether its models can be made with the parameters of many candidates at once.
+
+        Parameters may then be (n_candidates,) each, and the last axis of all that a model holds and
+        returns is that of candidates, after items: `outcome_probabilities` is (outcomes,
+        n_candidates), `outcome_probability` (n_candidates,). A choice is one for all candidates, or
+        one for each. Axes of candidates may have length 1 where all have the same.
+
+        False, the default: models are made with scalars, and mapped over candidates, which is slow.
+        """
+        return False
+
+    @property
     def allows_repeats(self) -> bool:
         """Return whether its models may recall again what was recalled."""
         return False
@@ -224,6 +265,13 @@ class MemorySearchFactory(ABC):
         trial is studied by itself.
         """
         return np.arange(len(dataset["pres_itemnos"]))
+
+    def move_to_trial(self, model: Any, trial_index: Int[Array, "..."]) -> Any:
+        """Return the model that has studied a trial as that of another with the same list id.
+
+        By default it is the same.
+        """
+        return model
 
     def replay(self, dataset: RecallDataset) -> Replay | None:
         """Return a `Replay` of the trials; None (the default) if the model is played by events."""

@@ -5,17 +5,22 @@ import jax.numpy as jnp
 import numpy as np
 from conftest import quick_jit
 
+from jaxcmr._scan import scan_model
 from jaxcmr.simulation import study
 
 
 def play(factory, trial, items, choices, parameters):
-    """Return the outcome probabilities before each choice, (choices, outcomes), stopping first."""
+    """Return the outcome probabilities before each choice, (choices, outcomes), stopping first.
+
+    Candidates, if parameters have several values, come last; so they do in `items` and `choices`
+    that differ between them.
+    """
 
     def step(model, choice):
         return model.retrieve(choice), model.outcome_probabilities()
 
     model = study(factory.create_trial_model(trial, parameters), items)
-    return jax.lax.scan(step, model, choices)[1]
+    return scan_model(step, model, choices)[1]
 
 
 def compiled(*axes):

@@ -92,7 +92,7 @@ SURFACE = {
     "typing": "Bounds Cue CueCreator CueMaker Declared DeclaredModel Features Loss LossFn "
     "LossFnGenerator MemorySearch MemorySearchFactory Model Parameters PartCreator RecallDataset "
     "Replay TrialMask",
-    "parameters": "ABOVE_0 BELOW_1 DECADES Parameter ParameterSpace as_scalars bind check_given "
+    "parameters": "ABOVE_0 BELOW_1 DECADES Parameter ParameterSpace as_candidates bind check_given "
     "check_limits check_names declared_by merge names_of reads to_double",
     "results": "POOLED SCHEMA FitInterrupted FitResult",
 }

@@ -13,7 +13,7 @@ from jaxcmr.parameters import (
     DECADES,
     Parameter,
     ParameterSpace,
-    as_scalars,
+    as_candidates,
     bind,
     check_given,
     check_limits,
@@ -84,7 +84,7 @@ def test_bind_sets_free_parameters_in_order():
 
 def test_scalars_have_the_working_precision(x64):
     """Numbers, NumPy scalars and arrays alike, so that a model keeps its dtypes."""
-    arrays = as_scalars({"a": 1, "b": np.float64(0.5), "c": jnp.array(2)})
+    arrays = as_candidates({"a": 1, "b": np.float64(0.5), "c": jnp.array(2)})
     assert {(value.dtype, value.shape) for value in arrays.values()} == {(jnp.zeros(()).dtype, ())}
     assert not any(value.weak_type for value in arrays.values())
 

@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
+import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Int, Shaped
 
+from jaxcmr.math import append_axes
 from jaxcmr.typing import RecallDataset
 
-__all__ = ["item_values"]
+__all__ = ["entries_of_trial", "item_values"]
+
+
+def entries_of_trial(
+    table: Shaped[Array, "trials ..."], trial_index: Int[Array, "..."], rank: int
+) -> Shaped[Array, "..."]:
+    """Return the entries of one trial with `rank` axes of candidates at the end.
+
+    Given a trial for each candidate, (n_candidates,), each has the entries of its own.
+    """
+    entries = table[trial_index]
+    return jnp.moveaxis(entries, 0, -1) if jnp.ndim(trial_index) else append_axes(entries, rank)
 
 
 def item_values(dataset: RecallDataset, field: str) -> tuple[np.ndarray, np.ndarray]:

@@ -13,7 +13,15 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
-from jaxcmr.math import FLOOR, LEAST, log_relative_strength, scaled_power, with_item_axis
+from jaxcmr.math import (
+    FLOOR,
+    LEAST,
+    highest,
+    log_relative_strength,
+    scaled_power,
+    total,
+    with_item_axis,
+)
 from jaxcmr.parameters import ABOVE_0, Parameter, reads
 from jaxcmr.typing import Parameters
 
@@ -44,8 +52,8 @@ FARTHEST = -61.0  # log of the least strength in an exponential choice, against 
 
 def shares(strength: Float[Array, "n_items ..."]) -> Float[Array, "n_items ..."]:
     """Return `strength` divided by its sum over items; all zero where the sum is zero."""
-    total = jnp.sum(strength, axis=0)
-    return strength / jnp.where(total > 0, total, 1.0)[None]
+    of_all = total(strength)
+    return strength / with_item_axis(jnp.where(of_all > 0, of_all, 1.0))
 
 
 class PowerChoice(eqx.Module):
@@ -67,7 +75,7 @@ class PowerChoice(eqx.Module):
     scaled_by_all: bool = eqx.field(static=True, default=False)
 
     @classmethod
-    @reads(CHOICE_SENSITIVITY)
+    @reads(CHOICE_SENSITIVITY, vectorized=True)
     def create(cls, n_items: int, parameters: Parameters) -> PowerChoice:
         """Return the rule with the sensitivity of `parameters`."""
         return cls(parameters["choice_sensitivity"])
@@ -84,7 +92,7 @@ class PowerChoice(eqx.Module):
         return shares(jnp.where(recallable, strength + FLOOR, 0.0))
 
 
-@reads(CHOICE_SENSITIVITY)
+@reads(CHOICE_SENSITIVITY, vectorized=True)
 def power_choice_scaled_by_all(n_items: int, parameters: Parameters) -> PowerChoice:
     """Return `PowerChoice` as in Gunn & Polyn (2025): divided by the largest support of all.
 
@@ -111,7 +119,7 @@ class ExponentialChoice(eqx.Module):
     temperature: Float[Array, "..."]
 
     @classmethod
-    @reads(CHOICE_TEMPERATURE)
+    @reads(CHOICE_TEMPERATURE, vectorized=True)
     def create(cls, n_items: int, parameters: Parameters) -> ExponentialChoice:
         """Return the rule with the temperature of `parameters`."""
         return cls(parameters["choice_temperature"])
@@ -124,7 +132,7 @@ class ExponentialChoice(eqx.Module):
     ) -> Float[Array, "n_items ..."]:
         """Return the shares of the choice."""
         rivals = jnp.where(recallable, support, -jnp.inf)
-        difference = jnp.where(recallable, support - jnp.max(rivals, axis=0)[None], 0.0)
+        difference = jnp.where(recallable, support - with_item_axis(highest(rivals)), 0.0)
         exponent = 2.0 * difference / with_item_axis(jnp.maximum(self.temperature, LEAST))
         if log_weights is not None:
             exponent, is_zero = log_relative_strength(exponent, log_weights, ~recallable)

@@ -11,10 +11,17 @@ from dataclasses import replace
 
 import equinox as eqx
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
-from jaxcmr.math import nearly_unit_length, safe_sqrt, unit_length
-from jaxcmr.parameters import ABOVE_0, BELOW_1, Parameter, reads
+from jaxcmr.math import (
+    append_axes,
+    nearly_unit_length,
+    safe_sqrt,
+    total,
+    unit_length,
+    with_item_axis,
+)
+from jaxcmr.parameters import ABOVE_0, BELOW_1, Parameter, count_axes, reads
 from jaxcmr.typing import Parameters
 
 __all__ = ["TemporalContext", "drift", "drift_by_unit", "per_unit_context", "retained"]
@@ -56,64 +63,74 @@ def retained(overlap: Float[Array, "..."], rate: Float[Array, "..."]) -> Float[A
 
 
 def drift(
-    context: Float[Array, " units"], context_input: Float[Array, " units"], rate: Float[Array, ""]
-) -> Float[Array, " units"]:
+    context: Float[Array, "units ..."],
+    context_input: Float[Array, "units ..."],
+    rate: Float[Array, "..."],
+) -> Float[Array, "units ..."]:
     """Return context after integrating an input at drift rate b: ``c' = rho c + b u``.
 
     u is the input at unit length, rho the share `retained`. A zero input changes nothing.
     """
     u = unit_length(context_input)
-    rho = retained(jnp.sum(context * u), rate)
-    return jnp.where(jnp.any(context_input != 0), rho * context + rate * u, context)
+    rho = retained(total(context * u), rate)
+    drifted = with_item_axis(rho) * context + with_item_axis(rate) * u
+    return jnp.where(with_item_axis(has_length(context_input)), drifted, context)
 
 
 def drift_by_unit(
-    context: Float[Array, " units"], context_input: Float[Array, " units"], rate: Float[Array, ""]
-) -> Float[Array, " units"]:
+    context: Float[Array, "units ..."],
+    context_input: Float[Array, "units ..."],
+    rate: Float[Array, "..."],
+) -> Float[Array, "units ..."]:
     """Return context after the drift of Gunn & Polyn (2025): ``c'_k = rho_k c_k + b u_k``.
 
     rho_k is the share `retained` given ``c_k u_k``, the overlap in unit k alone; the result is
     scaled to unit length again.
     """
-    u = nearly_unit_length(context_input)
-    moved = retained(context * u, rate) * context + rate * u
-    return jnp.where(jnp.any(context_input != 0), nearly_unit_length(moved), context)
+    u, b = nearly_unit_length(context_input), with_item_axis(rate)
+    moved = retained(context * u, b) * context + b * u
+    return jnp.where(with_item_axis(has_length(context_input)), nearly_unit_length(moved), context)
+
+
+def has_length(vector: Float[Array, "units ..."]) -> Bool[Array, "..."]:
+    """Return whether `vector` is not zero; shorter than float32 can square, it counts as zero."""
+    return total(vector * vector) > 0
 
 
 Drift = Callable[[Array, Array, Array], Array]
 
 
 class TemporalContext(eqx.Module):
-    """Context over ``n_items + 1`` units: unit 0 is start-of-list, unit i + 1 is item i's own.
+    """Context over ``n_items + 1`` units: unit 0 is start-of-list, unit i is that of item i.
 
     >>> context = TemporalContext.create(2, {})
     >>> context.integrate(jnp.array([0.0, 1.0, 0.0]), 0.6).state.round(2).tolist()
     [0.8, 0.6, 0.0]
     """
 
-    state: Float[Array, " units"]
-    start: Float[Array, " units"]
+    state: Float[Array, "units ..."]
+    start: Float[Array, "units ..."]
     drift: Drift = eqx.field(static=True, default=drift)
 
     @classmethod
-    @reads()
+    @reads(vectorized=True)
     def create(cls, n_items: int, parameters: Parameters) -> TemporalContext:
         """Return context at the start of a list of `n_items` items."""
-        start = jnp.zeros(n_items + 1).at[0].set(1.0)
+        start = append_axes(jnp.zeros(n_items + 1).at[0].set(1.0), count_axes(parameters))
         return cls(state=start, start=start)
 
     def integrate(
-        self, context_input: Float[Array, " units"], rate: Float[Array, ""]
+        self, context_input: Float[Array, "units ..."], rate: Float[Array, "..."]
     ) -> TemporalContext:
         """Return context drifted toward `context_input` at `rate` (in [0, 1])."""
         return replace(self, state=self.drift(self.state, context_input, rate))
 
-    def return_to_start(self, rate: Float[Array, ""]) -> TemporalContext:
+    def return_to_start(self, rate: Float[Array, "..."]) -> TemporalContext:
         """Return context drifted toward the start of the list at `rate` (in [0, 1])."""
         return self.integrate(self.start, rate)
 
 
-@reads()
+@reads(vectorized=True)
 def per_unit_context(n_items: int, parameters: Parameters) -> TemporalContext:
     """Return context with the drift of Gunn & Polyn (2025), unit by unit.
 

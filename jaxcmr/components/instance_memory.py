@@ -15,11 +15,14 @@ from jaxcmr.components.linear_memory import (
     ITEM_SUPPORT,
     LEARNING_RATE,
     SHARED_SUPPORT,
+    as_weights,
     context_to_item,
     item_to_context,
+    probe_rows,
 )
+from jaxcmr.math import append_axes, combine_rows, is_any, with_item_axis
 from jaxcmr.parameters import ABOVE_0, Parameter, reads
-from jaxcmr.typing import Parameters
+from jaxcmr.typing import Parameters, Pattern
 
 __all__ = ["InstanceMemory", "instance_context_to_item", "instance_item_to_context"]
 
@@ -41,7 +44,7 @@ MCF_TRACE_SENSITIVITY = Parameter(
 )
 
 
-def signed_power(x: Float[Array, " n"], exponent: Float[Array, ""]) -> Float[Array, " n"]:
+def signed_power(x: Float[Array, "n ..."], exponent: Float[Array, "..."]) -> Float[Array, "n ..."]:
     """Return ``sign(x) |x| ** exponent``; 0 stays 0 at every exponent, with a gradient of 0.
 
     Entries within 1e8 of the smallest float count as zero, so that gradients stay finite below
@@ -49,7 +52,8 @@ def signed_power(x: Float[Array, " n"], exponent: Float[Array, ""]) -> Float[Arr
     """
     size = jnp.abs(x)
     positive = size > jnp.finfo(x.dtype).tiny * 1e8
-    return jnp.where(positive, jnp.sign(x) * jnp.where(positive, size, 1.0) ** exponent, 0.0)
+    log_size = jnp.log(jnp.where(positive, size, 1.0))
+    return jnp.where(positive, jnp.sign(x) * jnp.exp(with_item_axis(exponent) * log_size), 0.0)
 
 
 class InstanceMemory(eqx.Module):
@@ -59,14 +63,14 @@ class InstanceMemory(eqx.Module):
     stay the same while it learns; rows from `count` on are zero.
     """
 
-    in_traces: Float[Array, "room n_in"]
-    out_traces: Float[Array, "room n_out"]
-    count: Int[Array, ""]  # traces in use
-    sensitivity: Float[Array, ""]
+    in_traces: Float[Array, "room n_in ..."]
+    out_traces: Float[Array, "room n_out ..."]
+    count: Int[Array, "..."]  # traces in use
+    sensitivity: Float[Array, "..."]
 
     @classmethod
     def from_rows(
-        cls, rows: Float[Array, "n_in n_out"], room: int, sensitivity: Float[Array, ""]
+        cls, rows: Float[Array, "n_in n_out ..."], room: int, sensitivity: Float[Array, "..."]
     ) -> InstanceMemory:
         """Return a memory in which in-unit i points to ``rows[i]``, one trace per unit.
 
@@ -76,47 +80,51 @@ class InstanceMemory(eqx.Module):
             sensitivity: exponent of a trace's similarity to the probe; 1 is a linear memory, more
                 leaves dissimilar traces silent.
         """
-        n_in = len(rows)
+        n_in, rank = len(rows), rows.ndim - 2
+        in_traces = append_axes(jnp.eye(n_in, dtype=rows.dtype), rank)
+        as_room = ((0, room), *[(0, 0)] * (rank + 1))
         return cls(
-            in_traces=jnp.pad(jnp.eye(n_in, dtype=rows.dtype), ((0, room), (0, 0))),
-            out_traces=jnp.pad(rows, ((0, room), (0, 0))),
-            count=jnp.full((), n_in, int),
+            in_traces=jnp.pad(in_traces, as_room),
+            out_traces=jnp.pad(rows, as_room),
+            count=jnp.full((1,) * rank, n_in, int),
             sensitivity=sensitivity,
         )
 
     def associate(
-        self,
-        in_pattern: Float[Array, " n_in"],
-        out_pattern: Float[Array, " n_out"],
-        rate: Float[Array, ""],
+        self, in_pattern: Pattern, out_pattern: Pattern, rate: Float[Array, "..."]
     ) -> InstanceMemory:
         """Return the memory with a further trace, ``(in_pattern, rate * out_pattern)``.
 
         If either pattern is all zero (padding) nothing changes and no room is taken. When the room
         is used up, a further trace makes the memory NaN: dropping it would be another model.
         """
-        is_trace = jnp.any(in_pattern != 0) & jnp.any(out_pattern != 0)
-        room = len(self.in_traces)
-        is_row = (is_trace & (jnp.arange(room) == self.count))[:, None]
-        out_traces = jnp.where(is_row, rate * out_pattern[None, :], self.out_traces)
+        room, n_in, *candidates = self.in_traces.shape
+        rank = len(candidates)
+        in_weights = as_weights(in_pattern, n_in, rank)
+        out_weights = as_weights(out_pattern, self.out_traces.shape[1], rank)
+        is_trace = is_any(in_weights != 0) & is_any(out_weights != 0)
+        rows = append_axes(jnp.arange(room), rank)
+        is_row = (with_item_axis(is_trace) & (rows == with_item_axis(self.count)))[:, None]
+        is_full = with_item_axis(with_item_axis(is_trace & (self.count >= room)))
+        out_row = (with_item_axis(rate) * out_weights)[None]
+        out_traces = jnp.where(is_row, out_row, self.out_traces)
         return InstanceMemory(
-            in_traces=jnp.where(is_row, in_pattern[None, :], self.in_traces),
-            out_traces=jnp.where(is_trace & (self.count >= room), jnp.nan, out_traces),
+            in_traces=jnp.where(is_row, in_weights[None], self.in_traces),
+            out_traces=jnp.where(is_full, jnp.nan, out_traces),
             count=self.count + is_trace.astype(self.count.dtype),
             sensitivity=self.sensitivity,
         )
 
-    def probe(self, in_pattern: Float[Array, " n_in"]) -> Float[Array, " n_out"]:
+    def probe(self, in_pattern: Pattern) -> Float[Array, "n_out ..."]:
         """Return what `in_pattern` retrieves: ``sum_t (in_t . in_pattern)^v out_t``.
 
         v is the trace sensitivity; a negative similarity keeps its sign, as in MINERVA 2.
         """
-        similarity = jnp.sum(self.in_traces * in_pattern[None, :], axis=1)
-        weights = signed_power(similarity, self.sensitivity)
-        return jnp.sum(weights[:, None] * self.out_traces, axis=0)
+        similarity = probe_rows(jnp.swapaxes(self.in_traces, 0, 1), in_pattern)
+        return combine_rows(signed_power(similarity, self.sensitivity), self.out_traces)
 
 
-@reads(LEARNING_RATE, MFC_TRACE_SENSITIVITY)
+@reads(LEARNING_RATE, MFC_TRACE_SENSITIVITY, vectorized=True)
 def instance_item_to_context(n_items: int, parameters: Parameters) -> InstanceMemory:
     """Return M_FC of traces, before study as in `item_to_context`, with room for `n_items` events.
 
@@ -131,7 +139,7 @@ def instance_item_to_context(n_items: int, parameters: Parameters) -> InstanceMe
     return InstanceMemory.from_rows(before_study, n_items, parameters["mfc_trace_sensitivity"])
 
 
-@reads(SHARED_SUPPORT, ITEM_SUPPORT, MCF_TRACE_SENSITIVITY)
+@reads(SHARED_SUPPORT, ITEM_SUPPORT, MCF_TRACE_SENSITIVITY, vectorized=True)
 def instance_context_to_item(n_items: int, parameters: Parameters) -> InstanceMemory:
     """Return M_CF of traces, before study as in `context_to_item`, with room for `n_items` events.
 

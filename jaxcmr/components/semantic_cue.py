@@ -13,10 +13,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from jaxcmr.components._item_values import item_values
-from jaxcmr.math import safe_log
-from jaxcmr.parameters import Parameter
-from jaxcmr.typing import Features, Parameters, RecallDataset
+from jaxcmr.components._item_values import entries_of_trial, item_values
+from jaxcmr.components.linear_memory import as_weights
+from jaxcmr.math import combine_rows, is_any, safe_log, with_item_axis
+from jaxcmr.parameters import Parameter, count_axes
+from jaxcmr.typing import CueCreator, Features, Parameters, Pattern, RecallDataset
 
 __all__ = ["SEMANTIC_RULES", "SemanticCue", "SemanticCueMaker", "similarities"]
 
@@ -50,14 +51,12 @@ class SemanticCue(eqx.Module):
     Before the first recall (except by the associative rule), and at scale 0, it changes nothing.
     """
 
-    similarity: Float[Array, "n_items n_items"]  # 0 on the diagonal
-    last: Float[Array, " n_items"]  # weights of the items just recalled; all 0 before
-    scale: Float[Array, ""]
+    similarity: Float[Array, "n_items n_items ..."]  # 0 on the diagonal
+    last: Float[Array, "n_items ..."]  # weights of the items just recalled; all 0 before
+    scale: Float[Array, "..."]
     rule: str = eqx.field(static=True)
 
-    def experience(
-        self, item: Float[Array, " n_items"], attention: Float[Array, ""]
-    ) -> SemanticCue:
+    def experience(self, item: Pattern, attention: Float[Array, "..."]) -> SemanticCue:
         """Return the cue after a study event: unchanged, as meanings are known."""
         return self
 
@@ -65,48 +64,56 @@ class SemanticCue(eqx.Module):
         """Return the cue ready for the first recall."""
         return self
 
-    def retrieve(self, pattern: Float[Array, " n_items"]) -> SemanticCue:
+    def retrieve(self, pattern: Pattern) -> SemanticCue:
         """Return the cue after recall of the items of `pattern`."""
-        return replace(self, last=pattern)
+        return replace(self, last=as_weights(pattern, len(self.last), self.last.ndim - 1))
 
     def __call__(
-        self, support: Float[Array, " n_items"], context: Float[Array, " units"]
-    ) -> Float[Array, " n_items"]:
+        self, support: Float[Array, "n_items ..."], context: Float[Array, "units ..."]
+    ) -> Float[Array, "n_items ..."]:
         """Return `support` plus that of similarity, unless the rule is to multiply."""
         if self.rule == "multiplicative":
             return support
         about = self.last if self.rule == "additive" else context[1 : len(support) + 1]
-        return support + self.scale * self.similar_to(about)
+        return support + with_item_axis(self.scale) * combine_rows(about, self.similarity)
 
-    def log_weights(self) -> Float[Array, " n_items"] | None:
+    def log_weights(self) -> Float[Array, "n_items ..."] | None:
         """Return ``s log C[last, i]``, -inf for a weight of 0, if the rule is to multiply."""
         if self.rule != "multiplicative":
             return None
-        similar = self.similar_to(self.last)
-        of_others = jnp.where(self.scale > 0, -jnp.inf, 0.0)
-        weights = jnp.where(similar > 0, self.scale * safe_log(similar, similar > 0), of_others)
-        return jnp.where(jnp.any(self.last > 0), weights, 0.0)
-
-    def similar_to(self, pattern: Float[Array, " n_items"]) -> Float[Array, " n_items"]:
-        """Return the similarity of each item to those of `pattern`, by their weights."""
-        return jnp.sum(pattern[:, None] * self.similarity, axis=0)
+        scale = with_item_axis(self.scale)
+        similar = combine_rows(self.last, self.similarity)
+        of_others = jnp.where(scale > 0, -jnp.inf, 0.0)
+        weights = jnp.where(similar > 0, scale * safe_log(similar, similar > 0), of_others)
+        return jnp.where(with_item_axis(is_any(self.last > 0)), weights, 0.0)
 
 
-class SemanticCueCreator(eqx.Module):
+class SemanticCueCreator(eqx.Module, CueCreator):
     """Creates the semantic cue of each trial."""
 
     similarity: np.ndarray  # (trials, n_items, n_items), in double precision
     rule: str = eqx.field(static=True)
 
-    def __call__(self, trial_index: Int[Array, ""], parameters: Parameters) -> SemanticCue:
+    def __call__(self, trial_index: Int[Array, "..."], parameters: Parameters) -> SemanticCue:
         """Return the cue of trial `trial_index` (0-based row), before its first study event."""
-        similarity = jnp.asarray(self.similarity, jnp.result_type(float))[trial_index]
+        similarity = self._of_trial(trial_index, count_axes(parameters))
         return SemanticCue(
             similarity=similarity,
             last=jnp.zeros_like(similarity[0]),
             scale=parameters["semantic_scale"],
             rule=self.rule,
         )
+
+    def study_lists(self) -> np.ndarray:
+        """Return equal ids: study is the same in all trials, as meanings play no part in it."""
+        return np.zeros(len(self.similarity), int)
+
+    def move_to_trial(self, cue: SemanticCue, trial_index: Int[Array, "..."]) -> SemanticCue:
+        """Return the cue with the similarities of another trial."""
+        return replace(cue, similarity=self._of_trial(trial_index, cue.last.ndim - 1))
+
+    def _of_trial(self, trial_index: Int[Array, "..."], rank: int) -> Array:
+        return entries_of_trial(jnp.asarray(self.similarity, float), trial_index, rank)
 
 
 @dataclass(frozen=True)
@@ -129,6 +136,7 @@ class SemanticCueMaker:
     field: str = "pres_itemids"
 
     parameters: ClassVar[tuple[Parameter, ...]] = (SEMANTIC_SCALE,)
+    vectorized: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if self.rule not in SEMANTIC_RULES:

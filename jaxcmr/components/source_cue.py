@@ -14,11 +14,12 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
-from jaxcmr.components._item_values import item_values
+from jaxcmr.components._item_values import entries_of_trial, item_values
 from jaxcmr.components.context import START_DRIFT_RATE, TemporalContext
-from jaxcmr.components.linear_memory import LinearMemory
-from jaxcmr.parameters import ABOVE_0, BELOW_1, Parameter
-from jaxcmr.typing import Features, Parameters, RecallDataset
+from jaxcmr.components.linear_memory import LinearMemory, probe_rows
+from jaxcmr.math import append_axes, with_item_axis
+from jaxcmr.parameters import ABOVE_0, BELOW_1, Parameter, count_axes
+from jaxcmr.typing import CueCreator, Features, Parameters, Pattern, RecallDataset
 
 __all__ = ["SourceCue", "SourceCueMaker"]
 
@@ -55,60 +56,64 @@ class SourceCue(eqx.Module):
 
     context: TemporalContext  # over 1 + n_sources units
     memory: LinearMemory  # from sources to items
-    inputs: Float[Array, "n_items units"]  # the source of each item; all 0 for none
-    emphasis: Float[Array, " n_items"]  # of learning
-    drift_rate: Float[Array, ""]
-    start_drift_rate: Float[Array, ""]
+    inputs: Float[Array, "n_items units ..."]  # the source of each item; all 0 for none
+    emphasis: Float[Array, "n_items ..."]  # of learning
+    drift_rate: Float[Array, "..."]
+    start_drift_rate: Float[Array, "..."]
 
-    def experience(self, item: Float[Array, " n_items"], attention: Float[Array, ""]) -> SourceCue:
-        """Return the cue after study of `item` (one-hot; all 0 is padding, no change)."""
-        drifted = self.drift(item)
-        rate = attention * jnp.sum(item * self.emphasis)
-        memory = self.memory.associate(drifted.context.state, item, rate)
+    def experience(self, item: Pattern, attention: Float[Array, "..."]) -> SourceCue:
+        """Return the cue after study of `item`."""
+        drifted = self.retrieve(item)
+        emphasis = probe_rows(self.emphasis[:, None], item)[0]
+        memory = self.memory.associate(drifted.context.state, item, attention * emphasis)
         return replace(drifted, memory=memory)
 
     def start_retrieving(self) -> SourceCue:
         """Return the cue ready for the first recall."""
         return replace(self, context=self.context.return_to_start(self.start_drift_rate))
 
-    def retrieve(self, pattern: Float[Array, " n_items"]) -> SourceCue:
-        """Return the cue after recall of the items of `pattern`."""
-        return self.drift(pattern)
+    def retrieve(self, pattern: Pattern) -> SourceCue:
+        """Return the cue after its context has drifted toward the sources of `pattern`."""
+        sources = probe_rows(self.inputs, pattern)
+        return replace(self, context=self.context.integrate(sources, self.drift_rate))
 
     def __call__(
-        self, support: Float[Array, " n_items"], context: Float[Array, " units"]
-    ) -> Float[Array, " n_items"]:
+        self, support: Float[Array, "n_items ..."], context: Float[Array, "units ..."]
+    ) -> Float[Array, "n_items ..."]:
         """Return `support` plus that of source context."""
         return support + self.memory.probe(self.context.state)
 
     def log_weights(self) -> None:
         """Return None: it does not weight the choice."""
 
-    def drift(self, pattern: Float[Array, " n_items"]) -> SourceCue:
-        """Return the cue after its context has drifted toward the sources of `pattern`."""
-        sources = jnp.sum(pattern[:, None] * self.inputs, axis=0)
-        return replace(self, context=self.context.integrate(sources, self.drift_rate))
 
-
-class SourceCueCreator(eqx.Module):
+class SourceCueCreator(eqx.Module, CueCreator):
     """Creates the source cue of each trial."""
 
     is_source: Bool[np.ndarray, "trials n_items units"]
     is_emotional: Bool[np.ndarray, "trials n_items"]
 
-    def __call__(self, trial_index: Int[Array, ""], parameters: Parameters) -> SourceCue:
+    def __call__(self, trial_index: Int[Array, "..."], parameters: Parameters) -> SourceCue:
         """Return the cue of trial `trial_index` (0-based row), before its first study event."""
-        inputs = jnp.asarray(self.is_source)[trial_index].astype(jnp.result_type(float))
-        n_items, n_units = inputs.shape
-        is_emotional = jnp.asarray(self.is_emotional)[trial_index]
+        rank = count_axes(parameters)
+        _, n_items, n_units = self.is_source.shape
+        is_source, is_emotional = (
+            entries_of_trial(jnp.asarray(table), trial_index, rank)
+            for table in (self.is_source, self.is_emotional)
+        )
         return SourceCue(
             context=TemporalContext.create(n_units - 1, parameters),
-            memory=LinearMemory(jnp.zeros((n_units, n_items))),
-            inputs=inputs,
-            emphasis=jnp.where(is_emotional, parameters["emotion_scale"], 1.0),
+            memory=LinearMemory(append_axes(jnp.zeros((n_units, n_items)), rank)),
+            inputs=is_source.astype(float),
+            emphasis=jnp.where(is_emotional, with_item_axis(parameters["emotion_scale"]), 1.0),
             drift_rate=parameters["source_drift_rate"],
             start_drift_rate=parameters["start_drift_rate"],
         )
+
+    def study_lists(self) -> np.ndarray:
+        """Return ids that are equal where the sources and emotions of all items are."""
+        both = np.concatenate([self.is_source, self.is_emotional[..., None]], axis=2)
+        return np.unique(both.reshape(len(both), -1), axis=0, return_inverse=True)[1].reshape(-1)
 
 
 @dataclass(frozen=True)
@@ -138,6 +143,7 @@ class SourceCueMaker:
         START_DRIFT_RATE,
         EMOTION_SCALE,
     )
+    vectorized: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if len(set(self.codes)) < len(self.codes):

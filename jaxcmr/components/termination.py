@@ -15,8 +15,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
 from jaxcmr.components.linear_memory import SHARED_SUPPORT
-from jaxcmr.math import FLOOR, exponential_stop
-from jaxcmr.parameters import ABOVE_0, BELOW_1, Parameter, reads
+from jaxcmr.math import FLOOR, append_axes, exponential_stop, total, with_item_axis
+from jaxcmr.parameters import ABOVE_0, BELOW_1, Parameter, count_axes, reads
 from jaxcmr.typing import Parameters
 
 __all__ = [
@@ -63,9 +63,9 @@ class RecallState(NamedTuple):
     support: Float[Array, "n_items ..."] | None = None  # of all items; None where not needed
 
 
-def highest(recallable: Bool[Array, "n_items ..."]) -> Float[Array, "..."]:
+def cap(recallable: Bool[Array, "n_items ..."]) -> Float[Array, "..."]:
     """Return the highest stop probability: each recallable item keeps a chance of epsilon."""
-    return 1.0 - FLOOR * jnp.sum(recallable, axis=0, dtype=float)
+    return 1.0 - FLOOR * total(recallable.astype(float))
 
 
 class PositionalTermination(eqx.Module):
@@ -84,7 +84,7 @@ class PositionalTermination(eqx.Module):
     growth: Float[Array, "..."]
 
     @classmethod
-    @reads(STOP_PROBABILITY_SCALE, STOP_PROBABILITY_GROWTH)
+    @reads(STOP_PROBABILITY_SCALE, STOP_PROBABILITY_GROWTH, vectorized=True)
     def create(cls, n_items: int, parameters: Parameters) -> PositionalTermination:
         """Return the rule with the scale and growth of `parameters`."""
         return cls(parameters["stop_probability_scale"], parameters["stop_probability_growth"])
@@ -92,7 +92,7 @@ class PositionalTermination(eqx.Module):
     def __call__(self, state: RecallState) -> Float[Array, "..."]:
         """Return the stop probability."""
         curve = exponential_stop(state.output_position, self.scale, self.growth)
-        return jnp.minimum(curve, highest(state.recallable))
+        return jnp.minimum(curve, cap(state.recallable))
 
 
 class NoTermination(eqx.Module):
@@ -105,7 +105,7 @@ class NoTermination(eqx.Module):
     """
 
     @classmethod
-    @reads()
+    @reads(vectorized=True)
     def create(cls, n_items: int, parameters: Parameters) -> NoTermination:
         """Return the rule."""
         return cls()
@@ -133,7 +133,7 @@ class SupportRatioTermination(eqx.Module):
     growth: Float[Array, "..."]
 
     @classmethod
-    @reads(STOP_RATIO_SCALE, STOP_RATIO_GROWTH)
+    @reads(STOP_RATIO_SCALE, STOP_RATIO_GROWTH, vectorized=True)
     def create(cls, n_items: int, parameters: Parameters) -> SupportRatioTermination:
         """Return the rule with the scale and growth of `parameters`."""
         return cls(parameters["stop_probability_scale"], parameters["stop_probability_growth"])
@@ -141,11 +141,11 @@ class SupportRatioTermination(eqx.Module):
     def __call__(self, state: RecallState) -> Float[Array, "..."]:
         """Return the stop probability."""
         assert state.support is not None and state.recalled is not None
-        to_come = jnp.sum(jnp.where(state.recallable, state.support, 0.0), axis=0)
-        recalled = jnp.sum(jnp.where(state.recalled, state.support, 0.0), axis=0)
+        to_come = total(jnp.where(state.recallable, state.support, 0.0))
+        recalled = total(jnp.where(state.recalled, state.support, 0.0))
         ratio = to_come / jnp.where(recalled > 0, recalled, 1.0)
         fading = jnp.where(recalled > 0, jnp.exp(-self.growth * ratio), 0.0)
-        return jnp.minimum(self.scale + fading, highest(state.recallable))
+        return jnp.minimum(self.scale + fading, cap(state.recallable))
 
 
 class ContextCompetition(eqx.Module):
@@ -162,27 +162,28 @@ class ContextCompetition(eqx.Module):
     2.0
     """
 
-    trace: Float[Array, " units"]  # support for stopping from each unit of context
+    trace: Float[Array, "units ..."]  # support for stopping from each unit of context
     discounts_twice: bool = eqx.field(static=True, default=False)
 
     @classmethod
-    @reads(SHARED_SUPPORT)
+    @reads(SHARED_SUPPORT, vectorized=True)
     def create(cls, n_items: int, parameters: Parameters) -> ContextCompetition:
         """Return the alternative before study, supported by the units of the list."""
-        return cls(parameters["shared_support"] * jnp.ones(n_items + 1).at[0].set(0.0))
+        of_list = append_axes(jnp.ones(n_items + 1).at[0].set(0.0), count_axes(parameters))
+        return cls(with_item_axis(parameters["shared_support"]) * of_list)
 
     def learn(
-        self, context: Float[Array, " units"], attention: Float[Array, ""]
+        self, context: Float[Array, "units ..."], attention: Float[Array, "..."]
     ) -> ContextCompetition:
         """Return the alternative once the list has ended in `context`."""
-        return replace(self, trace=self.trace + attention * context)
+        return replace(self, trace=self.trace + with_item_axis(attention) * context)
 
-    def support(self, context: Float[Array, " units"]) -> Float[Array, ""]:
+    def support(self, context: Float[Array, "units ..."]) -> Float[Array, "..."]:
         """Return the support of `context` for stopping."""
-        return jnp.sum(context * self.trace)
+        return total(context * self.trace)
 
 
-@reads(SHARED_SUPPORT)
+@reads(SHARED_SUPPORT, vectorized=True)
 def published_context_competition(n_items: int, parameters: Parameters) -> ContextCompetition:
     """Return `ContextCompetition` as published, which discounts items twice.
 

@@ -12,15 +12,17 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
+from jaxcmr.math import total
 from jaxcmr.optimize import check_not_forked
 from jaxcmr.parameters import Parameter, check_given, check_limits, to_double
 from jaxcmr.simulation import compiled_once
 from jaxcmr.trials import ModelData, SelectedTrials, as_rows, ordered_sum
 from jaxcmr.typing import LossFn, LossFnGenerator, MemorySearch, Parameters
 
-__all__ = ["EventLikelihood", "LikelihoodGenerator"]
+__all__ = ["EventLikelihood", "LikelihoodGenerator", "fill_vectors"]
 
 PRECISIONS = ("float64", "float32")
+VECTOR_BYTES = 64  # in the longest vectors of today's processors
 SETS_AT_ONCE = 16  # parameter sets scored side by side; bounds memory
 
 
@@ -30,7 +32,9 @@ class EventLikelihood(eqx.Module):
     trials: eqx.AbstractVar[SelectedTrials]
 
     @abstractmethod
-    def nll_of_trial(self, model: MemorySearch, trial: Int[Array, ""]) -> Float[Array, " events"]:
+    def nll_of_trial(
+        self, model: MemorySearch, trial: Int[Array, ""]
+    ) -> Float[Array, "events ..."]:
         """Return ``-log P`` of the events of a trial, 0 where there is no event.
 
         `model` has studied the list of the trial.
@@ -39,10 +43,27 @@ class EventLikelihood(eqx.Module):
     @compiled_once
     def __call__(self, x: Float[Array, "n_params ..."]) -> Float[Array, "..."]:
         """Return the loss of parameter vector(s) `x`, whose rows are the free parameters."""
-        if jnp.ndim(x) == 2:
+        if jnp.ndim(x) == 2 and not self.trials.factory.vectorized:
             return jax.vmap(self, in_axes=1)(x)
-        by_trial = self.trials.visit(x, lambda *of_trial: jnp.sum(self.nll_of_trial(*of_trial)))
-        return ordered_sum(by_trial.reshape(-1))
+
+        def loss_of_trial(model: MemorySearch, trial: Int[Array, ""]) -> Float[Array, "..."]:
+            return jnp.broadcast_to(total(self.nll_of_trial(model, trial)), columns.shape[1:])
+
+        columns = fill_vectors(x)
+        by_trial = self.trials.visit(columns, loss_of_trial)
+        losses = ordered_sum(by_trial.reshape(-1, *columns.shape[1:]))
+        return losses if jnp.ndim(x) == 1 else losses[: x.shape[1]]
+
+
+def fill_vectors(x: Float[Array, "n_params ..."]) -> Float[Array, "n_params ..."]:
+    """Return candidates filled up to whole vectors of the processor, with copies of the last.
+
+    What does not fill a vector is computed one number at a time.
+    """
+    if jnp.ndim(x) == 1 or x.shape[1] == 1:
+        return x
+    per_vector = VECTOR_BYTES // x.dtype.itemsize
+    return jnp.pad(x, ((0, 0), (0, -x.shape[1] % per_vector)), mode="edge")
 
 
 class LikelihoodGenerator(LossFnGenerator):
@@ -167,8 +188,13 @@ def _nll_of_events(
 ) -> Float[Array, "... trials events"]:
     """Return ``-log P`` of every event under one parameter vector or many, trials at `places`."""
 
-    def under(x: Float[Array, " n_params"]) -> Float[Array, "trials events"]:
+    def under(x: Float[Array, "n_params ..."]) -> Float[Array, "trials events ..."]:
         by_block = likelihood.trials.visit(x, likelihood.nll_of_trial)
-        return by_block.reshape(-1, by_block.shape[-1])[places]
+        return by_block.reshape(-1, *by_block.shape[2:])[places]
 
-    return under(x) if x.ndim == 1 else jax.vmap(under, in_axes=1)(x)
+    if x.ndim == 1:
+        return under(x)
+    if not likelihood.trials.factory.vectorized:
+        return jax.vmap(under, in_axes=1)(x)
+    found = under(x)
+    return jnp.moveaxis(jnp.broadcast_to(found, (*found.shape[:2], x.shape[1])), -1, 0)

@@ -7,6 +7,7 @@ the stop that ends them, of the probability that the model gives each event afte
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -14,8 +15,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
-from jaxcmr.loss._likelihood import EventLikelihood, LikelihoodGenerator
-from jaxcmr.math import safe_log
+from jaxcmr._scan import scan_model
+from jaxcmr.loss._likelihood import EventLikelihood, LikelihoodGenerator, fill_vectors
+from jaxcmr.math import append_axes, safe_log
 from jaxcmr.parameters import bind, to_double
 from jaxcmr.simulation import compiled_once
 from jaxcmr.trials import ModelData, SelectedTrials, as_rows, ordered_sum
@@ -30,7 +32,6 @@ __all__ = [
 ]
 
 MOST_AT_ONCE = 32  # trials replayed side by side; more keep no core busier and take more memory
-VECTOR = 16  # numbers of single precision in the longest vectors of today's processors
 
 EVENTS: Mapping[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
     "all": lambda position, choices: position >= 0,
@@ -47,7 +48,7 @@ def event_nll(
     model: MemorySearch,
     choices: Int[Array, " events"],
     is_scored: Bool[Array, " events"] | bool = True,
-) -> Float[Array, " events"]:
+) -> Float[Array, "events ..."]:
     """Return ``-log P`` (nats) of each recall event, given those before it.
 
     Args:
@@ -69,13 +70,13 @@ def event_nll(
         >>> bool(first > 0), bool(second < 1e-5)  # the last item is all that is left
         (True, True)
     """
-    _, probabilities = jax.lax.scan(
-        lambda model, choice: (model.retrieve(choice), model.outcome_probability(choice)),
-        model,
-        choices,
-    )
-    happened = jnp.concatenate([jnp.array([True]), choices[:-1] > 0])  # recall had not stopped
-    return -safe_log(probabilities, happened & is_scored)
+    happens = jnp.concatenate([jnp.array([True]), choices[:-1] > 0])  # recall had not stopped
+
+    def step(model: Any, choice: Int[Array, ""]) -> tuple[Any, Float[Array, "..."]]:
+        return model.retrieve(choice), model.outcome_probability(choice)
+
+    _, probabilities = scan_model(step, model, choices, happens)
+    return -safe_log(probabilities, append_axes(happens & is_scored, probabilities.ndim - 1))
 
 
 class SequenceLikelihood(EventLikelihood):
@@ -84,7 +85,9 @@ class SequenceLikelihood(EventLikelihood):
     trials: SelectedTrials
     is_scored: Bool[Array, "all_trials events"] | None = None  # None: all events
 
-    def nll_of_trial(self, model: MemorySearch, trial: Int[Array, ""]) -> Float[Array, " events"]:
+    def nll_of_trial(
+        self, model: MemorySearch, trial: Int[Array, ""]
+    ) -> Float[Array, "events ..."]:
         """Return ``-log P`` of each event of a trial that is scored, 0 for the others."""
         is_scored = True if self.is_scored is None else self.is_scored[trial]
         return event_nll(model, self.trials.choices[trial], is_scored)
@@ -101,10 +104,7 @@ class ReplayedLikelihood(eqx.Module):
     @compiled_once
     def __call__(self, x: Float[Array, "n_params ..."]) -> Float[Array, "..."]:
         """Return the loss of parameter vector(s) `x`, whose rows are the free parameters."""
-        columns = x[:, None] if jnp.ndim(x) == 1 else x
-        n_candidates = columns.shape[1]
-        if n_candidates > VECTOR:  # whole vectors: the rest would be computed one by one
-            columns = jnp.pad(columns, ((0, 0), (0, -n_candidates % VECTOR)), mode="edge")
+        columns = fill_vectors(x[:, None] if jnp.ndim(x) == 1 else x)
         parameters = {
             name: jnp.broadcast_to(jnp.asarray(value, jnp.result_type(float)), columns.shape[1:])
             for name, value in bind(self.base_params, self.free_param_names, columns).items()
@@ -115,8 +115,8 @@ class ReplayedLikelihood(eqx.Module):
             ),
             self.blocks,
         )
-        losses = ordered_sum(jnp.concatenate(nll))[:n_candidates]
-        return losses[0] if jnp.ndim(x) == 1 else losses
+        losses = ordered_sum(jnp.concatenate(nll))
+        return losses[0] if jnp.ndim(x) == 1 else losses[: x.shape[1]]
 
 
 class MemorySearchLikelihoodFnGenerator(LikelihoodGenerator):

@@ -19,8 +19,9 @@ from jaxtyping import Array, Bool, Float, Int
 
 from jaxcmr.loss._likelihood import EventLikelihood, LikelihoodGenerator
 from jaxcmr.loss.sequence_likelihood import event_nll
+from jaxcmr.math import append_axes, total
 from jaxcmr.simulation import check_count, check_seed
-from jaxcmr.trials import ModelData, SelectedTrials
+from jaxcmr.trials import ModelData, SelectedTrials, map_rows
 from jaxcmr.typing import Features, MemorySearch, Model, Parameters, RecallDataset
 
 __all__ = ["MemorySearchSetLikelihoodFnGenerator", "SetLikelihood"]
@@ -41,17 +42,21 @@ class SetLikelihood(EventLikelihood):
     trials: SelectedTrials
     orders: Orders
 
-    def nll_of_trial(self, model: MemorySearch, trial: Int[Array, ""]) -> Float[Array, " 1"]:
+    def nll_of_trial(self, model: MemorySearch, trial: Int[Array, ""]) -> Float[Array, "1 ..."]:
         """Return ``-log P`` of the set recalled in a trial, which is one event.
 
         ``log P = log (orders / used) + log sum over used orders of P(order)``.
         """
+        choices, is_used = self.orders.choices[trial], self.orders.is_used[trial]
         is_scored = self.orders.is_scored[trial]
-        by_order = jax.vmap(lambda choices: -jnp.sum(event_nll(model, choices, is_scored)))(
-            self.orders.choices[trial]
-        )
-        total = jax.nn.logsumexp(by_order, where=self.orders.is_used[trial])
-        return -(total + jnp.asarray(self.orders.log_weight)[trial])[None]
+
+        def log_probability(choices: Int[Array, " outputs"]) -> Float[Array, "..."]:
+            return -total(event_nll(model, choices, is_scored))
+
+        by_order = map_rows(log_probability, choices, is_used, len(choices))
+        used = append_axes(is_used, by_order.ndim - 1)
+        of_all = jax.nn.logsumexp(by_order, axis=0, where=used)
+        return -(of_all + jnp.asarray(self.orders.log_weight)[trial])[None]
 
 
 class MemorySearchSetLikelihoodFnGenerator(LikelihoodGenerator):

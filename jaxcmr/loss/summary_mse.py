@@ -11,9 +11,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, Shaped
 
+from jaxcmr.math import append_axes
 from jaxcmr.optimize import program_fingerprint
 from jaxcmr.parameters import Parameter
-from jaxcmr.simulation import check_count, check_seed, compiled_once, positions_of, recall_freely
+from jaxcmr.simulation import check_count, check_seed, compiled_once, positions_of, recall_by_draws
 from jaxcmr.trials import ModelData, SelectedTrials, as_rows
 from jaxcmr.typing import (
     Features,
@@ -69,16 +70,38 @@ class SummaryMse(eqx.Module):
     @compiled_once
     def __call__(self, x: Float[Array, "n_params ..."]) -> Float[Array, "..."]:
         """Return the loss of parameter vector(s) `x`, whose rows are the free parameters."""
-        if jnp.ndim(x) == 2:
+        if jnp.ndim(x) == 2 and not self.trials.factory.vectorized:
             return jax.vmap(self, in_axes=1)(x)
-        counted = jnp.isfinite(self.observed)
-        difference = jnp.where(counted, self.simulated_summary(x) - self.observed, 0.0)
-        return jnp.sum(difference**2) / jnp.maximum(jnp.sum(counted), 1)
+        recalls = self._recalls(x)
+        if jnp.ndim(x) == 2:
+            return jax.vmap(self._difference, in_axes=-1)(recalls)
+        return self._difference(recalls[..., 0])
 
     def simulated_summary(self, x: Float[Array, " n_params"]) -> Float[Array, "..."]:
         """Return the mean over experiments of their finite values, or 0 without any."""
-        by_block = self.trials.visit(x, self._simulate)
-        recalls = by_block.reshape(-1, *by_block.shape[2:])[self.places].astype(int)
+        return self._summarize(self._recalls(x)[..., 0])
+
+    def _recalls(
+        self, x: Float[Array, "n_params ..."]
+    ) -> Int[Array, "trials outputs simulations candidates"]:
+        """Return simulated recalls of all trials, in the order asked for."""
+        columns = x[:, None] if jnp.ndim(x) == 1 else x
+        if self.trials.factory.vectorized:  # candidates come after simulations
+            by_block = self.trials.visit(columns[:, None], self._simulate)
+        else:
+            by_block = self.trials.visit(x, self._simulate)[..., None]
+        recalls = by_block.reshape(-1, *by_block.shape[2:])[self.places]
+        return jnp.broadcast_to(recalls, (*recalls.shape[:3], columns.shape[1]))
+
+    def _difference(self, recalls: Int[Array, "trials outputs simulations"]) -> Float[Array, ""]:
+        """Return the mean squared difference between the summaries of simulated and observed."""
+        counted = jnp.isfinite(self.observed)
+        difference = jnp.where(counted, self._summarize(recalls) - self.observed, 0.0)
+        return jnp.sum(difference**2) / jnp.maximum(jnp.sum(counted), 1)
+
+    def _summarize(self, recalls: Int[Array, "trials outputs simulations"]) -> Float[Array, "..."]:
+        """Return the mean over experiments of their finite values, or 0 without any."""
+        recalls = jnp.moveaxis(recalls, 2, 1).astype(int)
         experiments, fields, is_trial = jnp.moveaxis(recalls, 1, 0), self.fields, self.is_trial
         if self.pooled:
             experiments = recalls.reshape(1, -1, recalls.shape[-1])
@@ -97,19 +120,24 @@ class SummaryMse(eqx.Module):
 
     def _simulate(
         self, model: MemorySearch, trial: Int[Array, ""]
-    ) -> Int[Array, "simulations outputs"]:
+    ) -> Int[Array, "outputs simulations ..."]:
         """Return simulated recalls of a trial: study positions from 1, 0 for none."""
         n_outputs = self.trials.choices.shape[1]
         n_observed = jnp.sum(self.trials.choices[trial] > 0)
-        is_kept = jnp.arange(n_outputs) < n_observed
 
-        def simulate(simulation: Int[Array, ""]) -> Int[Array, " outputs"]:
+        def draw(simulation: Int[Array, ""], output: Int[Array, ""]) -> Float[Array, ""]:
             key = jax.random.fold_in(jax.random.fold_in(self.key, trial), simulation)
-            choices = recall_freely(model, key, n_outputs)
-            recalls = jnp.where(is_kept, positions_of(self.trials.pres_itemnos[trial], choices), 0)
-            return recalls.astype(jnp.int16)  # half the memory of all simulations
+            return jax.random.uniform(jax.random.fold_in(key, output))
 
-        return jax.vmap(simulate)(jnp.arange(self.n_simulations))
+        simulations, outputs = jnp.arange(self.n_simulations), jnp.arange(n_outputs)
+        draws = jax.vmap(jax.vmap(draw, in_axes=(0, None)), in_axes=(None, 0))(simulations, outputs)
+        if self.trials.factory.vectorized:
+            choices = recall_by_draws(model, draws[..., None])
+        else:
+            choices = jax.vmap(lambda draws: recall_by_draws(model, draws), 1, 1)(draws)
+        recalls = positions_of(self.trials.pres_itemnos[trial], choices)
+        is_kept = append_axes(outputs < n_observed, recalls.ndim - 1)
+        return jnp.where(is_kept, recalls, 0).astype(jnp.int16)  # half the memory of all trials
 
 
 class SimulatedMseGenerator(LossFnGenerator):

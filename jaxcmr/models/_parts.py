@@ -31,8 +31,8 @@ from jaxcmr.components.context import (
     START_DRIFT_RATE,
 )
 from jaxcmr.components.linear_memory import LEARNING_RATE
-from jaxcmr.parameters import ABOVE_0, Parameter, as_scalars, declared_by, merge
-from jaxcmr.typing import CueMaker, Parameters, PartCreator
+from jaxcmr.parameters import ABOVE_0, Parameter, as_candidates, declared_by, merge
+from jaxcmr.typing import CueMaker, Parameters, PartCreator, Vectorized
 
 __all__ = ["ENCODING_DRIFT_DECREASE", "OWN_PARAMETERS", "Parts"]
 
@@ -109,9 +109,14 @@ class Parts(NamedTuple):
         textbook = [p for name in TEXTBOOK_ORDER for p in read if p.name == name]
         return (*textbook, *(p for p in read if p.name not in TEXTBOOK_ORDER))
 
-    def bind(self, parameters: Parameters) -> dict[str, Float[Array, ""]]:
-        """Return `parameters` as scalar arrays, fixed values in place of any given."""
-        return as_scalars({**parameters, **dict(self.fixed)})
+    def bind(self, parameters: Parameters) -> dict[str, Float[Array, "..."]]:
+        """Return `parameters` as arrays, fixed values in place of any given."""
+        return as_candidates({**parameters, **dict(self.fixed)})
+
+    def are_vectorized(self, cues: Sequence[CueMaker]) -> bool:
+        """Return whether all parts and cues work for many candidates at once."""
+        creators = (self.mfc, self.mcf, self.context, self.choice, self.termination, *cues)
+        return all(isinstance(each, Vectorized) and each.vectorized for each in creators)
 
     def have_closed_form(self) -> bool:
         """Return whether `Replay` holds: linear memories and the drift of the textbook."""

@@ -140,7 +140,7 @@ class Memories(NamedTuple):
         p = self.parameters
         others, own = p["shared_support"], p["item_support"] - p["shared_support"]
         attention = primacy_gradient(
-            jnp.arange(len(units))[:, None], p["primacy_scale"], p["primacy_decay"]
+            jnp.arange(len(units))[:, None], p["primacy_scale"][None], p["primacy_decay"][None]
         )
         from_others, from_own = others * jnp.sum(units, axis=0), own[None] * units
         return Cue(

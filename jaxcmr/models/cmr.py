@@ -9,7 +9,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, reduce
 from typing import Any
 
 import equinox as eqx
@@ -27,10 +27,18 @@ from jaxcmr.components import (
     context_to_item,
     item_to_context,
 )
-from jaxcmr.math import primacy_gradient
+from jaxcmr.math import (
+    append_axes,
+    is_any,
+    is_unit,
+    one_hot,
+    primacy_gradient,
+    total,
+    with_item_axis,
+)
 from jaxcmr.models._parts import ENCODING_DRIFT_DECREASE, OWN_PARAMETERS, Parts
 from jaxcmr.models._replay import Replay, as_trials
-from jaxcmr.parameters import Parameter, check_limits, check_names, to_double
+from jaxcmr.parameters import Parameter, check_limits, check_names, count_axes, to_double
 from jaxcmr.typing import (
     Cue,
     CueCreator,
@@ -39,6 +47,7 @@ from jaxcmr.typing import (
     MemorySearchFactory,
     Parameters,
     PartCreator,
+    Pattern,
     RecallDataset,
 )
 
@@ -54,28 +63,27 @@ class CMR(eqx.Module):
     choice_rule: Any
     termination: Any
     cues: tuple[Cue, ...]  # what else supports items, in this order
-    parameters: dict[str, Float[Array, ""]]  # values of `OWN_PARAMETERS`
-    recallable: Bool[Array, " n_items"]
-    recalled: Bool[Array, " n_items"]
-    is_active: Bool[Array, ""]  # False once recall has stopped
-    study_event: Int[Array, ""]
-    output_position: Int[Array, ""]
+    parameters: dict[str, Float[Array, "..."]]  # values of `OWN_PARAMETERS`
+    recallable: Bool[Array, "n_items ..."]
+    recalled: Bool[Array, "n_items ..."]
+    is_active: Bool[Array, "..."]  # False once recall has stopped
+    study_event: Int[Array, "..."]
+    output_position: Int[Array, "..."]
     learn_after_context_update: bool = eqx.field(static=True)
     allow_repeated_recalls: bool = eqx.field(static=True)
 
-    def experience(self, choice: Int[Array, ""]) -> CMR:
+    def experience(self, choice: Int[Array, "..."]) -> CMR:
         """Return the model after studying item `choice` (1-based; 0 is padding, no change)."""
-        item = self._item_pattern(choice)
-        drifted = self.context.integrate(self.mfc.probe(item), self._encoding_drift_rate())
+        drifted = self.context.integrate(self.mfc.probe(choice), self._encoding_drift_rate())
         context_learned = (drifted if self.learn_after_context_update else self.context).state
         attention = self._attention(self.study_event)
         return replace(
             self,
             context=drifted,
-            mfc=self.mfc.associate(item, context_learned, self.parameters["learning_rate"]),
-            mcf=self.mcf.associate(context_learned, item, attention),
-            cues=tuple(cue.experience(item, attention) for cue in self.cues),
-            recallable=self.recallable | (item > 0),
+            mfc=self.mfc.associate(choice, context_learned, self.parameters["learning_rate"]),
+            mcf=self.mcf.associate(context_learned, choice, attention),
+            cues=tuple(cue.experience(choice, attention) for cue in self.cues),
+            recallable=self.recallable | self._is_item(choice),
             study_event=self.study_event + (choice > 0).astype(self.study_event.dtype),
         )
 
@@ -93,19 +101,18 @@ class CMR(eqx.Module):
             cues=tuple(cue.start_retrieving() for cue in self.cues),
         )
 
-    def retrieve(self, choice: Int[Array, ""]) -> CMR:
+    def retrieve(self, choice: Int[Array, "..."]) -> CMR:
         """Return the model after recalling item `choice` (1-based), or after stopping (0)."""
-        item = self._item_pattern(choice)
-        return self.reinstate(item, item > 0)
+        return self.reinstate(choice, self._is_item(choice), choice > 0)
 
     def reinstate(
-        self, pattern: Float[Array, " n_items"], recalled: Bool[Array, " n_items"]
+        self, pattern: Pattern, recalled: Bool[Array, "n_items ..."], goes_on: Bool[Array, "..."]
     ) -> CMR:
         """Return the model after recall of `recalled`, which reinstates the contexts of `pattern`.
 
-        `pattern` weights the items whose contexts return. If nothing is recalled, recall stops.
+        `pattern` is an item, or weights of the items whose contexts return. Recall stops unless it
+        `goes_on`, that is, unless something is recalled.
         """
-        goes_on = jnp.any(recalled)
         used_up = jnp.zeros_like(recalled) if self.allow_repeated_recalls else recalled
         rate = self.parameters["recall_drift_rate"]
         return replace(
@@ -118,55 +125,65 @@ class CMR(eqx.Module):
             output_position=self.output_position + goes_on.astype(self.output_position.dtype),
         )
 
-    def activations(self) -> Float[Array, " n_items"]:
+    def activations(self) -> Float[Array, "n_items ..."]:
         """Return the support for each item, recalled ones included: ``c M_CF``, then cues."""
         support = self.mcf.probe(self.context.state)
         for cue in self.cues:
             support = cue(support, self.context.state)
         return support
 
-    def stop_probability(self) -> Float[Array, ""]:
-        """Return the stop probability; 1 if recall has stopped or nothing is recallable."""
-        return self.outcome_probabilities()[0]
-
-    def outcome_probabilities(self) -> Float[Array, " outcomes"]:
+    def outcome_probabilities(self) -> Float[Array, "outcomes ..."]:
         """Return the probabilities of all outcomes, stopping first; they sum to one."""
+        stop, items = self.stop_and_items()
+        return jnp.concatenate([jnp.broadcast_to(stop, items.shape[1:])[None], items])
+
+    def outcome_probability(self, choice: Int[Array, "..."]) -> Float[Array, "..."]:
+        """Return the probability that the next event is recall of `choice`, or stopping (0)."""
+        stop, items = self.stop_and_items()
+        return jnp.where(choice > 0, probability_of(choice, items), stop)
+
+    def stop_and_items(self) -> tuple[Float[Array, "..."], Float[Array, "n_items ..."]]:
+        """Return the probabilities of stopping, and of the recall of each item.
+
+        Stopping is certain if recall has stopped or nothing is recallable.
+        """
         support = jnp.where(self.recallable | self.recalled, self.activations(), 0.0)
         if isinstance(self.termination, ContextCompetition):
             stop, items = self._stop_as_alternative(support)
         else:
             where = RecallState(self.output_position, self.recallable, self.recalled, support)
             stop = self.termination(where)
-            items = (1.0 - stop) * self._shares(support, self.recallable)
-        can_go_on = self.is_active & jnp.any(self.recallable)
-        outcomes = jnp.concatenate([stop[None], items])
-        return jnp.where(can_go_on, outcomes, jnp.zeros_like(outcomes).at[0].set(1.0))
-
-    def outcome_probability(self, choice: Int[Array, ""]) -> Float[Array, ""]:
-        """Return the probability that the next event is recall of `choice`, or stopping (0)."""
-        return self.outcome_probabilities()[choice]
+            items = with_item_axis(1.0 - stop) * self._shares(support, self.recallable)
+        can_go_on = self.is_active & is_any(self.recallable)
+        stop = jnp.where(can_go_on, stop, 1.0)
+        return stop, jnp.where(with_item_axis(can_go_on), items, 0.0)
 
     def _stop_as_alternative(
-        self, support: Float[Array, " n_items"]
-    ) -> tuple[Float[Array, ""], Float[Array, " n_items"]]:
+        self, support: Float[Array, "n_items ..."]
+    ) -> tuple[Float[Array, "..."], Float[Array, "n_items ..."]]:
         """Return stop and item probabilities where stopping is an extra choice alternative."""
         rival = self.termination.support(self.context.state)
-        shares = self._shares(jnp.append(support, rival), jnp.append(self.recallable, True))
+        can_stop = jnp.ones_like(self.recallable[:1])
+        shares = self._shares(
+            jnp.concatenate([support, rival[None]]), jnp.concatenate([self.recallable, can_stop])
+        )
         stop, items = shares[-1], shares[:-1]
-        return stop, items * (1.0 - stop) if self.termination.discounts_twice else items
+        if self.termination.discounts_twice:
+            items = items * with_item_axis(1.0 - stop)
+        return stop, items
 
     def _shares(
-        self, support: Float[Array, " rivals"], recallable: Bool[Array, " rivals"]
-    ) -> Float[Array, " rivals"]:
+        self, support: Float[Array, "rivals ..."], recallable: Bool[Array, "rivals ..."]
+    ) -> Float[Array, "rivals ..."]:
         """Return the shares of the choice, weighted by cues; stopping has weight 1."""
         weights = [weight for cue in self.cues if (weight := cue.log_weights()) is not None]
         if not weights:
             return self.choice_rule(support, recallable)
-        of_items = jnp.sum(jnp.stack(weights), axis=0)
-        n_others = len(support) - len(of_items)
-        return self.choice_rule(support, recallable, jnp.pad(of_items, (0, n_others)))
+        of_items = reduce(jnp.add, weights)
+        of_others = jnp.zeros_like(of_items[: len(support) - len(of_items)])
+        return self.choice_rule(support, recallable, jnp.concatenate([of_items, of_others]))
 
-    def _encoding_drift_rate(self) -> Float[Array, ""]:
+    def _encoding_drift_rate(self) -> Float[Array, "..."]:
         """Return the drift rate of this study event, which may decrease from one to the next."""
         rate = self.parameters["encoding_drift_rate"]
         if "encoding_drift_decrease" not in self.parameters:
@@ -174,16 +191,24 @@ class CMR(eqx.Module):
         # The exponent stays an integer: the gradient at 0^0 is then 0, not NaN.
         return rate * self.parameters["encoding_drift_decrease"] ** self.study_event
 
-    def _attention(self, study_event: Int[Array, ""]) -> Float[Array, ""]:
+    def _attention(self, study_event: Int[Array, "..."]) -> Float[Array, "..."]:
         """Return how strongly context learns to support the item of a study event (primacy)."""
         return primacy_gradient(
             study_event, self.parameters["primacy_scale"], self.parameters["primacy_decay"]
         )
 
-    def _item_pattern(self, choice: Int[Array, ""]) -> Float[Array, " n_items"]:
-        """Return a one-hot vector of item `choice`; all 0 for choice 0."""
-        items = jnp.arange(1, len(self.recallable) + 1, dtype=jnp.result_type(choice))
-        return (items == choice).astype(self.context.state.dtype)
+    def _is_item(self, choice: Int[Array, "..."]) -> Bool[Array, "n_items ..."]:
+        """Return whether each item is `choice`; False for all if that is 0."""
+        return is_unit(choice, len(self.recallable), self.recallable.ndim - 1)
+
+
+def probability_of(
+    choice: Int[Array, "..."], of_items: Float[Array, "n_items ..."]
+) -> Float[Array, "..."]:
+    """Return the probability of item `choice`, one for all candidates or one for each."""
+    if jnp.ndim(choice) == 0:
+        return of_items[choice - 1]
+    return total(one_hot(choice, len(of_items), of_items.ndim - 1) * of_items)
 
 
 class CMRFactory(eqx.Module, MemorySearchFactory):
@@ -193,6 +218,12 @@ class CMRFactory(eqx.Module, MemorySearchFactory):
     n_items: int = eqx.field(static=True)
     cues: tuple[CueCreator, ...] = ()
     declared: tuple[Parameter, ...] = eqx.field(static=True, default=())
+    is_vectorized: bool = eqx.field(static=True, default=False)
+
+    @property
+    def vectorized(self) -> bool:
+        """Return whether parameters may be (n_candidates,) each: whether all parts allow it."""
+        return self.is_vectorized
 
     @property
     def parameters(self) -> tuple[Parameter, ...]:
@@ -207,19 +238,30 @@ class CMRFactory(eqx.Module, MemorySearchFactory):
     def study_lists(self, dataset: RecallDataset) -> np.ndarray:
         """Return the study-list id of each trial.
 
-        Trials with equal `pres_itemnos` share an id and are studied once. With cues, which may
-        differ between them, every trial has an id of its own.
+        Trials share an id, and are studied once, if their `pres_itemnos` are equal and no cue
+        differs between them after study.
         """
-        if self.cues:
-            return np.arange(len(dataset["pres_itemnos"]))
-        return np.unique(dataset["pres_itemnos"], axis=0, return_inverse=True)[1].reshape(-1)
+        of_cues = [cue.study_lists() for cue in self.cues]
+        items = np.asarray(dataset["pres_itemnos"])
+        if any(ids is None for ids in of_cues):
+            return np.arange(len(items))
+        same = np.column_stack([items, *of_cues])
+        return np.unique(same, axis=0, return_inverse=True)[1].reshape(-1)
 
-    def create_trial_model(self, trial_index: Int[Array, ""], parameters: Parameters) -> CMR:
+    def move_to_trial(self, model: CMR, trial_index: Int[Array, "..."]) -> CMR:
+        """Return the model that has studied a trial, with the cues of another."""
+        cues = zip(self.cues, model.cues, strict=True)
+        return replace(
+            model, cues=tuple(creator.move_to_trial(cue, trial_index) for creator, cue in cues)
+        )
+
+    def create_trial_model(self, trial_index: Int[Array, "..."], parameters: Parameters) -> CMR:
         """Return CMR before the first study event; trials differ in their cues only."""
         parts, values = self.parts, self.parts.bind(parameters)
         own = [parameter.name for parameter in OWN_PARAMETERS]
         if parts.encoding_drift_decreases:
             own.append(ENCODING_DRIFT_DECREASE.name)
+        nothing = append_axes(jnp.zeros(self.n_items, bool), count_axes(values))
         return CMR(
             context=parts.context(self.n_items, values),
             mfc=parts.mfc(self.n_items, values),
@@ -228,8 +270,8 @@ class CMRFactory(eqx.Module, MemorySearchFactory):
             termination=parts.termination(self.n_items, values),
             cues=tuple(create(trial_index, values) for create in self.cues),
             parameters={name: values[name] for name in own},
-            recallable=jnp.zeros(self.n_items, bool),
-            recalled=jnp.zeros(self.n_items, bool),
+            recallable=nothing,
+            recalled=nothing,
             is_active=jnp.array(True),
             study_event=jnp.zeros((), int),
             output_position=jnp.zeros((), int),
@@ -345,7 +387,8 @@ class CMRMaker:
             )
         n_items = int(np.max(dataset["listLength"]))
         cues = tuple(cue(dataset, features) for cue in self.cues)
-        return CMRFactory(self.parts, n_items, cues, self.parameters)
+        is_vectorized = self.parts.are_vectorized(self.cues)
+        return CMRFactory(self.parts, n_items, cues, self.parameters, is_vectorized)
 
 
 make_maker = lru_cache(CMRMaker)

@@ -12,13 +12,14 @@ from functools import lru_cache
 from typing import Any
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
+from jaxcmr.components.linear_memory import probe_rows
+from jaxcmr.math import append_axes, combine_rows, is_unit, total, with_item_axis
 from jaxcmr.models import cmr, cru
-from jaxcmr.parameters import ABOVE_0, Parameter, as_scalars
+from jaxcmr.parameters import ABOVE_0, Parameter, as_candidates, count_axes
 from jaxcmr.typing import Features, MemorySearchFactory, Parameters, RecallDataset
 
 __all__ = ["ConfusableCRU", "ConfusableCRUFactory", "make_factory"]
@@ -54,51 +55,57 @@ class ConfusableCRU(eqx.Module):
     """
 
     memory: cmr.CMR
-    slips: Float[Array, "letters letters"]  # Z: row i sums to one
-    distances: Float[Array, "letters letters"]
-    sensitivity_max: Float[Array, ""]
-    sensitivity_decrease: Float[Array, ""]
+    slips: Float[Array, "letters letters ..."]  # Z: row i sums to one
+    distances: Float[Array, "letters letters ..."]
+    sensitivity_max: Float[Array, "..."]
+    sensitivity_decrease: Float[Array, "..."]
 
-    def experience(self, choice: Int[Array, ""]) -> ConfusableCRU:
+    def experience(self, choice: Int[Array, "..."]) -> ConfusableCRU:
         """Return the model after studying letter `choice` (0 is padding, no change)."""
         # The exponent stays an integer: the gradient at 0^0 is then 0, not NaN.
         decrease = self.sensitivity_decrease**self.memory.study_event
-        sensitivity = self.sensitivity_max * decrease
-        confused = jax.nn.softmax(-sensitivity * self.distances, axis=1)
-        is_row = jnp.arange(1, len(self.slips) + 1) == choice
+        sensitivity = with_item_axis(self.sensitivity_max * decrease)
+        alike = jnp.exp(-sensitivity * probe_rows(self.distances, choice))  # 1 for the letter
+        confused = alike / with_item_axis(total(alike))
+        is_row = is_unit(choice, len(self.slips), self.slips.ndim - 2)[:, None]
         return replace(
             self,
             memory=self.memory.experience(choice),
-            slips=jnp.where(is_row[:, None], confused, self.slips),
+            slips=jnp.where(is_row, confused[None], self.slips),
         )
 
     def start_retrieving(self) -> ConfusableCRU:
         """Return the model ready for its first recall."""
         return replace(self, memory=self.memory.start_retrieving())
 
-    def retrieve(self, choice: Int[Array, ""]) -> ConfusableCRU:
+    def retrieve(self, choice: Int[Array, "..."]) -> ConfusableCRU:
         """Return the model after typing letter `choice`, or after stopping (0)."""
         meant = jnp.where(choice > 0, self.most_probably_meant(choice), 0)
         return replace(self, memory=self.memory.retrieve(meant))
 
-    def most_probably_meant(self, choice: Int[Array, ""]) -> Int[Array, ""]:
+    def most_probably_meant(self, choice: Int[Array, "..."]) -> Int[Array, "..."]:
         """Return the letter that most probably was meant, given that `choice` is typed."""
-        to_choice = self.slips[:, jnp.maximum(choice - 1, 0)]
-        return jnp.argmax(self.memory.outcome_probabilities()[1:] * to_choice) + 1
+        meant = self.memory.stop_and_items()[1]
+        return jnp.argmax(meant * self._slips_into(choice), axis=0) + 1
 
-    def activations(self) -> Float[Array, " letters"]:
+    def activations(self) -> Float[Array, "letters ..."]:
         """Return the support of context for each letter, before any slip."""
         return self.memory.activations()
 
-    def outcome_probabilities(self) -> Float[Array, " outcomes"]:
+    def outcome_probabilities(self) -> Float[Array, "outcomes ..."]:
         """Return the probabilities of all outcomes, stopping first; they sum to one."""
-        outcomes = self.memory.outcome_probabilities()
-        typed = jnp.sum(outcomes[1:, None] * self.slips, axis=0)
-        return jnp.concatenate([outcomes[:1], typed])
+        stop, meant = self.memory.stop_and_items()
+        typed = combine_rows(meant, self.slips)
+        return jnp.concatenate([jnp.broadcast_to(stop, typed.shape[1:])[None], typed])
 
-    def outcome_probability(self, choice: Int[Array, ""]) -> Float[Array, ""]:
+    def outcome_probability(self, choice: Int[Array, "..."]) -> Float[Array, "..."]:
         """Return the probability that the next event is typing `choice`, or stopping (0)."""
-        return self.outcome_probabilities()[choice]
+        stop, meant = self.memory.stop_and_items()
+        return jnp.where(choice > 0, total(meant * self._slips_into(choice)), stop)
+
+    def _slips_into(self, choice: Int[Array, "..."]) -> Float[Array, "letters ..."]:
+        """Return the probability that each letter slips into letter `choice`."""
+        return probe_rows(jnp.swapaxes(self.slips, 0, 1), choice)
 
 
 class ConfusableCRUFactory(eqx.Module, MemorySearchFactory):
@@ -111,6 +118,11 @@ class ConfusableCRUFactory(eqx.Module, MemorySearchFactory):
     def parameters(self) -> tuple[Parameter, ...]:
         """Return the parameters of the memory and of the slips."""
         return (*self.memory.parameters, ITEM_SENSITIVITY_MAX, ITEM_SENSITIVITY_DECREASE)
+
+    @property
+    def vectorized(self) -> bool:
+        """Return whether the memory works for many candidates at once."""
+        return self.memory.vectorized
 
     @property
     def choices_are_ids(self) -> bool:
@@ -137,15 +149,16 @@ class ConfusableCRUFactory(eqx.Module, MemorySearchFactory):
         return self.memory.study_lists(dataset)
 
     def create_trial_model(
-        self, trial_index: Int[Array, ""], parameters: Parameters
+        self, trial_index: Int[Array, "..."], parameters: Parameters
     ) -> ConfusableCRU:
         """Return the model before its first study event, able to type every letter."""
-        parameters = as_scalars(parameters)
+        parameters = as_candidates(parameters)
+        rank = count_axes(parameters)
         memory = self.memory.create_trial_model(trial_index, parameters)
         return ConfusableCRU(
             memory=replace(memory, recallable=jnp.ones_like(memory.recallable)),
-            slips=jnp.eye(len(self.distances)),
-            distances=jnp.asarray(self.distances, jnp.result_type(float)),
+            slips=append_axes(jnp.eye(len(self.distances)), rank),
+            distances=append_axes(jnp.asarray(self.distances, float), rank),
             sensitivity_max=parameters["item_sensitivity_max"],
             sensitivity_decrease=parameters["item_sensitivity_decrease"],
         )

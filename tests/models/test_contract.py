@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from conftest import quick_jit
-from forward import as_floats, play, play_sets
+from forward import as_floats, play, play_one, play_sets
 from model_examples import (
     MAY_REPEAT,
     MODELS_IN_FULL,
@@ -130,6 +130,20 @@ def test_single_precision_is_close_to_double(played):
     the single precision is, agrees with `outcome_probabilities`."""
     single, double = (log_likelihood(played.rows[x64], played.choices) for x64 in (False, True))
     np.testing.assert_allclose(single, double, atol=0.05, rtol=1e-3)
+
+
+@pytest.mark.parametrize("each", [False, True], ids=["one recall", "a recall each"])
+def test_many_candidates_at_once_equal_as_many_calls(played, each):
+    """One text of a model serves a single parameter set and a whole population on the last axis;
+    also where every candidate recalls other items, as in simulations."""
+    trial, choices = TRIALS[0], played.choices if each else np.tile(played.choices[0], (N_SETS, 1))
+    assert played.factory.vectorized
+    with jax.enable_x64(True):
+        expected = play_sets(played.factory, 0 * TRIALS, ITEMS, choices, played.parameters)
+        together = choices.T if each else choices[0]
+        with jax.numpy_rank_promotion("raise"):
+            found = play_one(played.factory, trial, ITEMS, together, played.parameters)
+    np.testing.assert_allclose(np.moveaxis(found, -1, 0), expected, rtol=1e-12, atol=1e-14)
 
 
 @pytest.mark.full
