@@ -52,7 +52,7 @@ which may square it, do not underflow. Double precision uses the same, so the mo
 @jax.custom_vjp
 def total(x: Num[Array, "n ..."]) -> Num[Array, "..."]:
     """Return the sum over the first axis, from first to last: zeros in between change no bit."""
-    return reduce(jnp.add, x)
+    return jnp.sum(x, axis=0) if x.ndim > 2 else reduce(jnp.add, x)
 
 
 total.defvjp(
@@ -63,7 +63,7 @@ total.defvjp(
 
 def highest(x: Num[Array, "n ..."]) -> Num[Array, "..."]:
     """Return the maximum over the first axis."""
-    return reduce(jnp.maximum, x)
+    return jnp.max(x, axis=0) if x.ndim > 2 else reduce(jnp.maximum, x)
 
 
 def is_any(x: Bool[Array, "n ..."]) -> Bool[Array, "..."]:

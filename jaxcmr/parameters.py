@@ -168,11 +168,17 @@ def to_double(parameters: Parameters) -> dict[str, np.ndarray]:
     return {name: np.asarray(value, np.float64) for name, value in parameters.items()}
 
 
-def as_candidates(parameters: Parameters) -> dict[str, Float[Array, "..."]]:
+def as_candidates(
+    parameters: Parameters, rank: int | None = None
+) -> dict[str, Float[Array, "..."]]:
     """Return parameters as arrays of the working precision with equally many axes.
 
-    They are all scalars, or one is of several candidates; numbers that hold for all candidates then
-    have length 1. A model has the same dtypes before and after its first step.
+    Numbers that hold for all candidates have axes of length 1. A model has the same dtypes before
+    and after its first step.
+
+    Args:
+        parameters: values by name, scalars or of several candidates.
+        rank: number of axes of candidates; by default the most that a value has.
 
     >>> as_candidates({"learning_rate": 1})
     {'learning_rate': Array(1., dtype=float32)}
@@ -181,7 +187,7 @@ def as_candidates(parameters: Parameters) -> dict[str, Float[Array, "..."]]:
     """
     dtype = jnp.result_type(float)
     values = {name: jnp.asarray(value, dtype) for name, value in parameters.items()}
-    rank = count_axes(values)
+    rank = count_axes(values) if rank is None else rank
     return {
         name: value.reshape((1,) * rank) if value.ndim == 0 else value
         for name, value in values.items()

@@ -7,6 +7,7 @@ arithmetic in the same order: padding the trials with -1 changes no bit of a res
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
@@ -16,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Num, PyTree
 
-from jaxcmr.parameters import bind, to_double
+from jaxcmr.parameters import as_candidates, bind, to_double
 from jaxcmr.simulation import items_at, make_model_factory, study
 from jaxcmr.typing import (
     Features,
@@ -30,8 +31,10 @@ from jaxcmr.typing import (
 __all__ = [
     "ModelData",
     "SelectedTrials",
+    "arrange",
     "as_rows",
     "check_after_stop",
+    "choose_width",
     "events_scored",
     "map_rows",
     "ordered_sum",
@@ -87,6 +90,8 @@ class SelectedTrials(eqx.Module):
         candidates, which only models that are `vectorized` can have.
         """
         parameters = bind(self.base_params, self.free_param_names, x)
+        if self.factory.vectorized:
+            parameters = as_candidates(parameters, jnp.ndim(x) - 1)
 
         def of_block(trials: Int[Array, " width"]) -> Num[Array, "width ..."]:
             first = trials[0]
@@ -152,11 +157,7 @@ class ModelData:
             self.choices = jnp.asarray(choices)
 
         self.lists = np.asarray(self.factory.study_lists(dataset))
-        self.n_lists = len(np.unique(self.lists))
-        ids = np.asarray(dataset["subject"]).reshape(self.n_trials)
-        subjects = np.unique(ids, return_inverse=True)[1]
-        n_pairs = len(np.unique(np.column_stack([subjects, self.lists]), axis=0))
-        self.width = min(MOST_WIDTH, max(1, self.n_trials // n_pairs))
+        self.width = choose_width(dataset, self.lists)
 
     @property
     def n_trials(self) -> int:
@@ -171,7 +172,7 @@ class ModelData:
         Selections of equally many trials have the same structure and share the arrays of the data,
         so that one compiled program serves them all.
         """
-        blocks = self._arrange(as_rows(trial_indices, self.n_trials))
+        blocks = arrange(as_rows(trial_indices, self.n_trials), self.lists, self.width)
         return SelectedTrials(
             self.factory,
             self.pres_itemnos,
@@ -194,26 +195,41 @@ class ModelData:
             return is_event
         return is_event[:, :-1]
 
-    def _arrange(
-        self, trial_indices: Int[np.ndarray, " trials"]
-    ) -> Int[np.ndarray, "blocks width"]:
-        """Return the trials in blocks, sorted by list.
 
-        The number of blocks depends on how many trials are asked for alone: it is the most that can
-        be needed, as each list may end in an unfilled block.
-        """
-        unfilled = min(self.n_lists, len(trial_indices))
-        n_blocks = max(1, (len(trial_indices) - unfilled) // self.width + unfilled)
-        blocks = np.full((n_blocks, self.width), -1, np.int32)
-        present = trial_indices[trial_indices >= 0]
-        present = present[np.argsort(self.lists[present], kind="stable")]
-        row = 0
-        for same_list in np.split(present, np.flatnonzero(np.diff(self.lists[present])) + 1):
-            for start in range(0, len(same_list), self.width):
-                members = same_list[start : start + self.width]
-                blocks[row, : len(members)] = members
-                row += 1
-        return blocks
+def choose_width(dataset: RecallDataset, lists: Int[np.ndarray, " all_trials"]) -> int:
+    """Return the number of trials of a block: what a list of a subject has on average.
+
+    Args:
+        dataset: recall data.
+        lists: the study-list id of each trial.
+    """
+    ids = np.asarray(dataset["subject"]).reshape(len(lists))
+    subjects = np.unique(ids, return_inverse=True)[1]
+    n_pairs = len(np.unique(np.column_stack([subjects, lists]), axis=0))
+    mean = len(lists) / n_pairs
+    return max(1, math.ceil(mean / math.ceil(mean / MOST_WIDTH)))
+
+
+def arrange(
+    trial_indices: Int[np.ndarray, " trials"], lists: Int[np.ndarray, " all_trials"], width: int
+) -> Int[np.ndarray, "blocks width"]:
+    """Return trials in blocks, each of one list, filled up with -1.
+
+    The number of blocks depends on how many trials are asked for alone: it is the most that can be
+    needed, as each list may end in an unfilled block.
+    """
+    unfilled = min(len(np.unique(lists)), len(trial_indices))
+    n_blocks = max(1, (len(trial_indices) - unfilled) // width + unfilled)
+    blocks = np.full((n_blocks, width), -1, np.int32)
+    present = trial_indices[trial_indices >= 0]
+    present = present[np.argsort(lists[present], kind="stable")]
+    row = 0
+    for same_list in np.split(present, np.flatnonzero(np.diff(lists[present])) + 1):
+        for start in range(0, len(same_list), width):
+            members = same_list[start : start + width]
+            blocks[row, : len(members)] = members
+            row += 1
+    return blocks
 
 
 def check_recalls(dataset: RecallDataset) -> None:

@@ -108,15 +108,23 @@ class MemorySearch(Protocol):
 
 
 class Replay(Protocol):
-    """A model's likelihood of whole trials in closed form, instead of event by event.
+    """A model's likelihood of whole trials, instead of event by event.
 
     It must equal the model played event by event to rounding error.
     """
 
+    @property
+    def study_lists(self) -> np.ndarray:
+        """Return an id per trial; trials with the same id are scored together."""
+        ...
+
     def nll(
         self, parameters: Mapping[str, Float[Array, " candidates"]], rows: Int[Array, " trials"]
     ) -> Float[Array, "trials candidates"]:
-        """Return ``-log P`` (nats) of the recalls of trials `rows`, for each candidate."""
+        """Return ``-log P`` (nats) of the recalls of trials `rows`, for each candidate.
+
+        The trials have the same list id. Parameters that all candidates share are (1,).
+        """
         ...
 
 

@@ -6,7 +6,6 @@ Gunn & Polyn (2025) computes rho for each unit by itself, which is another model
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 
 import equinox as eqx
@@ -97,9 +96,6 @@ def has_length(vector: Float[Array, "units ..."]) -> Bool[Array, "..."]:
     return total(vector * vector) > 0
 
 
-Drift = Callable[[Array, Array, Array], Array]
-
-
 class TemporalContext(eqx.Module):
     """Context over ``n_items + 1`` units: unit 0 is start-of-list, unit i is that of item i.
 
@@ -110,7 +106,7 @@ class TemporalContext(eqx.Module):
 
     state: Float[Array, "units ..."]
     start: Float[Array, "units ..."]
-    drift: Drift = eqx.field(static=True, default=drift)
+    by_unit: bool = eqx.field(static=True, default=False)  # drift as Gunn & Polyn (2025) have it
 
     @classmethod
     @reads(vectorized=True)
@@ -123,7 +119,8 @@ class TemporalContext(eqx.Module):
         self, context_input: Float[Array, "units ..."], rate: Float[Array, "..."]
     ) -> TemporalContext:
         """Return context drifted toward `context_input` at `rate` (in [0, 1])."""
-        return replace(self, state=self.drift(self.state, context_input, rate))
+        drift_of_all = drift_by_unit if self.by_unit else drift
+        return replace(self, state=drift_of_all(self.state, context_input, rate))
 
     def return_to_start(self, rate: Float[Array, "..."]) -> TemporalContext:
         """Return context drifted toward the start of the list at `rate` (in [0, 1])."""
@@ -137,4 +134,4 @@ def per_unit_context(n_items: int, parameters: Parameters) -> TemporalContext:
     >>> per_unit_context(2, {}).integrate(jnp.array([0.0, 1.0, 0.0]), 0.6).state.round(2).tolist()
     [0.8, 0.6, 0.0]
     """
-    return replace(TemporalContext.create(n_items, parameters), drift=drift_by_unit)
+    return replace(TemporalContext.create(n_items, parameters), by_unit=True)

@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
@@ -18,9 +17,17 @@ from jaxtyping import Array, Bool, Float, Int
 from jaxcmr._scan import scan_model
 from jaxcmr.loss._likelihood import EventLikelihood, LikelihoodGenerator, fill_vectors
 from jaxcmr.math import append_axes, safe_log
-from jaxcmr.parameters import bind, to_double
+from jaxcmr.parameters import as_candidates, bind, to_double
 from jaxcmr.simulation import compiled_once
-from jaxcmr.trials import ModelData, SelectedTrials, as_rows, ordered_sum
+from jaxcmr.trials import (
+    ModelData,
+    SelectedTrials,
+    arrange,
+    as_rows,
+    choose_width,
+    map_rows,
+    ordered_sum,
+)
 from jaxcmr.typing import Features, MemorySearch, Model, Parameters, RecallDataset, Replay
 
 __all__ = [
@@ -31,7 +38,6 @@ __all__ = [
     "event_nll",
 ]
 
-MOST_AT_ONCE = 32  # trials replayed side by side; more keep no core busier and take more memory
 
 EVENTS: Mapping[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
     "all": lambda position, choices: position >= 0,
@@ -105,17 +111,15 @@ class ReplayedLikelihood(eqx.Module):
     def __call__(self, x: Float[Array, "n_params ..."]) -> Float[Array, "..."]:
         """Return the loss of parameter vector(s) `x`, whose rows are the free parameters."""
         columns = fill_vectors(x[:, None] if jnp.ndim(x) == 1 else x)
-        parameters = {
-            name: jnp.broadcast_to(jnp.asarray(value, jnp.result_type(float)), columns.shape[1:])
-            for name, value in bind(self.base_params, self.free_param_names, columns).items()
-        }
-        nll = jax.lax.map(  # "no trial" is computed as row 0, then replaced by 0
-            lambda trials: jnp.where(
-                trials[:, None] >= 0, self.replay.nll(parameters, jnp.maximum(trials, 0)), 0.0
-            ),
-            self.blocks,
-        )
-        losses = ordered_sum(jnp.concatenate(nll))
+        parameters = as_candidates(bind(self.base_params, self.free_param_names, columns), rank=1)
+
+        def nll_of_block(trials: Int[Array, " width"]) -> Float[Array, "width candidates"]:
+            # "no trial" is computed as the first one, then replaced by 0
+            nats = self.replay.nll(parameters, jnp.where(trials >= 0, trials, trials[0]))
+            return jnp.where(trials[:, None] >= 0, nats, 0.0)
+
+        nll = map_rows(nll_of_block, self.blocks, self.blocks[:, 0] >= 0, at_once=1)
+        losses = ordered_sum(nll.reshape(-1, columns.shape[1]))
         return losses[0] if jnp.ndim(x) == 1 else losses[: x.shape[1]]
 
 
@@ -161,8 +165,9 @@ class MemorySearchLikelihoodFnGenerator(LikelihoodGenerator):
         self.data = ModelData(model_factory, dataset, features)
         until = "list length" if self.data.factory.choices_are_ids else "all items"
         self.n_events, self.is_scored = score_events(self.data, events, until)
-        self.width = width_of_blocks(np.asarray(dataset["subject"]), MOST_AT_ONCE)
         self.replay = self.data.factory.replay(dataset) if events == "all" else None
+        if self.replay is not None:
+            self.width = choose_width(dataset, self.replay.study_lists)
 
     def __call__(
         self, trial_indices: np.ndarray, base_params: Parameters, free_param_names: Sequence[str]
@@ -171,11 +176,9 @@ class MemorySearchLikelihoodFnGenerator(LikelihoodGenerator):
         if self.replay is None:
             return self.by_event(trial_indices, base_params, free_param_names)
         rows = as_rows(trial_indices, self.data.n_trials)
-        n_blocks = max(1, -(-len(rows) // self.width))
-        filled_up = np.pad(rows, (0, n_blocks * self.width - len(rows)), constant_values=-1)
         return ReplayedLikelihood(
             self.replay,
-            jnp.asarray(filled_up.reshape(n_blocks, self.width)),
+            jnp.asarray(arrange(rows, self.replay.study_lists, self.width)),
             to_double(base_params),
             tuple(free_param_names),
         )
@@ -209,17 +212,3 @@ def score_events(
     happened = np.pad(choices[:, :-1] > 0, ((0, 0), (1, 0)), constant_values=True)
     are_all = np.array_equal(is_scored, happened)
     return is_scored.sum(axis=1), None if are_all else jnp.asarray(is_scored)
-
-
-def width_of_blocks(subjects: np.ndarray, most: int) -> int:
-    """Return the number of trials per block, at most `most`, that suits the largest subject.
-
-    It depends on the data set and not on the trials asked for, because gradients are sums over a
-    block: those of a subject are then the same bit for bit if its trials are padded.
-
-    Examples:
-        >>> width_of_blocks(np.repeat([1, 2], [36, 9]), 32)  # two blocks of 18
-        18
-    """
-    largest = int(np.max(np.unique(subjects, return_counts=True)[1]))
-    return -(-largest // -(-largest // most))

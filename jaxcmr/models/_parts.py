@@ -12,17 +12,11 @@ from jaxtyping import Array, Float
 
 from jaxcmr.components import (
     ContextCompetition,
-    ExponentialChoice,
-    NoTermination,
-    PositionalTermination,
-    PowerChoice,
     SemanticCueMaker,
     SourceCueMaker,
     SupportRatioTermination,
-    TemporalContext,
     context_to_item,
     instance_context_to_item,
-    item_to_context,
     published_context_competition,
 )
 from jaxcmr.components.context import (
@@ -117,17 +111,6 @@ class Parts(NamedTuple):
         """Return whether all parts and cues work for many candidates at once."""
         creators = (self.mfc, self.mcf, self.context, self.choice, self.termination, *cues)
         return all(isinstance(each, Vectorized) and each.vectorized for each in creators)
-
-    def have_closed_form(self) -> bool:
-        """Return whether `Replay` holds: linear memories and the drift of the textbook."""
-        return (
-            (self.mfc, self.mcf) == (item_to_context, context_to_item)
-            and self.context == TemporalContext.create
-            and self.termination in (PositionalTermination.create, NoTermination.create)
-            and self.choice in (PowerChoice.create, ExponentialChoice.create)
-            and not self.allow_repeated_recalls
-            and not self.encoding_drift_decreases
-        )
 
     def check_types(self, cues: Sequence[CueMaker]) -> None:
         """Check that every part is a declared creator of a part, and `cues` a list of cues.

@@ -1,15 +1,10 @@
-"""CMR's likelihood of whole trials, without a context vector: exact, and an order faster.
+"""CMR's likelihood of whole trials without a context vector, in linear memories: exact, and faster.
 
-Recall needs two numbers per item of a context c: the support ``(c M_CF)_i``, and the overlap
-``c . u_i`` with the item's input u_i, which is row i of M_FC at unit length. In linear memories
-both are sums over what was studied, so they follow from the overlaps of c with the units e_i of the
-items and with the contexts of study c_k (c_0 is the start of the list, c_k follows the k-th item).
-
-Both are linear in c. So the drift ``c' = rho c + b u_i`` acts on them as on c: recalling item i
-adds b times row i of a table, which holds the support and overlaps of u_i; there is no matrix
-product. The contexts of study have a closed form. The unit of each item is new to context when the
-item is studied, so its overlap with the input is 0, and ``rho = r = sqrt(1 - b^2)``, where b is the
-encoding drift rate. Hence ``c_k . c_m = r^|k - m|``.
+Recall needs two numbers per item of a context c: its support ``(c M_CF)_i``, and the overlap
+``c . u_i`` with the item's input u_i, which is row i of M_FC at unit length. Both are linear in c.
+So the drift ``c' = rho c + b u_i`` acts on them as on c: recalling item i adds b times row i of a
+table, which holds the support and overlaps of u_i. The tables are made once per list, from the
+model that has studied it; recall then takes no matrix product, and no step over units.
 
 Items stand in the order of their recall, items that are never recalled last. The next recall is
 then always the first item, and after it the others move up by one place. Candidates (parameter
@@ -18,8 +13,8 @@ sets) are on the last axis, along which the arithmetic is vectorized.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import equinox as eqx
 import jax
@@ -27,15 +22,49 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from jaxcmr.components.context import retained
-from jaxcmr.components.termination import RecallState
-from jaxcmr.math import primacy_gradient, safe_log, safe_sqrt
-from jaxcmr.typing import Parameters, RecallDataset
+from jaxcmr.components import (
+    ExponentialChoice,
+    LinearMemory,
+    NoTermination,
+    PositionalTermination,
+    PowerChoice,
+    RecallState,
+    TemporalContext,
+)
+from jaxcmr.components.context import has_length, retained
+from jaxcmr.math import combine_rows, safe_log, unit_length
+from jaxcmr.simulation import study
+from jaxcmr.typing import MemorySearchFactory, RecallDataset
 
-__all__ = ["Replay", "Trials", "as_trials"]
+if TYPE_CHECKING:
+    from jaxcmr.models.cmr import CMR
+
+__all__ = ["Replay", "Trials", "recalls_linearly"]
 
 STRIDE = 4  # outputs between two cuts of the arrays to the items that are left
-FEW = 32  # up to so many candidates the arrays are not cut: compiling more loops would cost more
+FEW = 8  # up to so many candidates the arrays are not cut: compiling more loops would cost more
+
+
+def recalls_linearly(model: CMR) -> bool:
+    """Return whether a model can be replayed: whether all of its parts are of known classes.
+
+    Its memories and the drift of its context must be linear, and neither choice nor stopping may
+    look at items that were recalled. What creates the parts does not matter.
+    """
+    return (
+        type(model.mfc) is type(model.mcf) is LinearMemory
+        and type(model.context) is TemporalContext
+        and not model.context.by_unit
+        and (type(model.choice_rule) is ExponentialChoice or is_plain_power(model.choice_rule))
+        and type(model.termination) in (PositionalTermination, NoTermination)
+        and not model.cues
+        and not model.allow_repeated_recalls
+    )
+
+
+def is_plain_power(choice_rule: Any) -> bool:
+    """Return whether a rule is `PowerChoice` scaled by the items that are left."""
+    return type(choice_rule) is PowerChoice and not choice_rule.scaled_by_all
 
 
 class Trials(eqx.Module):
@@ -46,214 +75,125 @@ class Trials(eqx.Module):
     n_recalled: Int[Array, " trials"]
     stops: Int[Array, " trials"]  # output position at which recall ends early; -1 if it does not
 
-
-def as_trials(dataset: RecallDataset, n_items: int) -> Trials | None:
-    """Return the trials of a data set; None where the closed form does not hold.
-
-    It holds if every trial studies different items and recalls none of them twice.
-    """
-    studied, recalls = np.asarray(dataset["pres_itemnos"]), np.asarray(dataset["recalls"])
-    place = np.cumsum(studied > 0, axis=1) - 1  # of each study position, padding not counted
-    n_recalled = np.sum(recalls > 0, axis=1)
-    order = np.empty((len(recalls), n_items), np.int32)
-    for row, count in enumerate(n_recalled):
-        at = recalls[row, :count] - 1
-        items, recalled = studied[row], place[row, at]
-        others = np.setdiff1d(np.arange(n_items), recalled)
-        in_a_row = np.all(recalls[row, :count] > 0) and np.all(items[at] > 0)
-        all_differ = len(np.unique(items[items > 0])) == np.sum(items > 0)
-        if not (in_a_row and all_differ and len(others) == n_items - count):
-            return None
-        order[row] = np.concatenate([recalled, others])
-    list_length = np.sum(studied > 0, axis=1)
-    return Trials(
-        jnp.asarray(order),
-        jnp.asarray(list_length),
-        jnp.asarray(n_recalled),
-        jnp.asarray(np.where(n_recalled < list_length, n_recalled, -1)),
-    )
-
-
-class Study(NamedTuple):
-    """The contexts of study, by their overlaps, (items, candidates).
-
-    c_k is the context after k items. Item i, from 0, is associated with ``c_(i + lead)``.
-    """
-
-    drift_rate: Float[Array, " candidates"]  # b
-    powers: Float[Array, "items+1 candidates"]  # r^0, r^1, ...
-    lead: int  # 1: associated with the context that the item has updated; 0: with the one before
-
     @classmethod
-    def of(cls, n_items: int, parameters: Parameters, lead: int) -> Study:
-        """Return the contexts of lists of up to `n_items` items."""
-        # At learning rate 1 items point to nothing before study: their input is 0, and b = 0 here.
-        rate = jnp.where(parameters["learning_rate"] < 1, parameters["encoding_drift_rate"], 0.0)
-        r = safe_sqrt(1.0 - rate**2)
-        powers = jnp.cumprod(jnp.stack([jnp.ones_like(r)] + [r] * n_items), axis=0)
-        return cls(rate, powers, lead)
+    def of(cls, dataset: RecallDataset, n_items: int) -> Trials | None:
+        """Return the trials of a data set; None where they cannot be replayed.
 
-    def units_in_context(self, k: Int[Array, "..."]) -> Float[Array, "items candidates"]:
-        """Return ``c_k . e_i = b r^(k - 1 - i)``: what is left of item i's unit in context k."""
-        return self._remains(k - 1 - self._items())
-
-    def contexts_in_context(self, k: Int[Array, ""] | int) -> Float[Array, "items candidates"]:
-        """Return ``c_k . c_(i + lead) = r^|k - i - lead|``, for the context learned with item i."""
-        return self.powers[jnp.abs(k - self._items() - self.lead)]
-
-    def contexts_in_unit(self, i: Int[Array, ""]) -> Float[Array, "items candidates"]:
-        """Return ``e_i . c_(j + lead)``: item i's unit in the context learned with each item j."""
-        return self._remains(self._items() + self.lead - 1 - i)
-
-    def _remains(self, lag: Int[Array, " items"]) -> Float[Array, "items candidates"]:
-        """Return ``b r^lag``, what is left of a unit `lag` items later; 0 before, for lag < 0."""
-        is_there = (lag >= 0)[:, None]
-        powers = self.powers[jnp.abs(lag)]
-        return jnp.where(is_there, self.drift_rate[None] * powers, 0.0)
-
-    def _items(self) -> Int[Array, " items"]:
-        """Return the items, 0 to n - 1."""
-        return jnp.arange(len(self.powers) - 1)
+        They can if every trial studies different items and recalls none of them twice.
+        """
+        studied, recalls = np.asarray(dataset["pres_itemnos"]), np.asarray(dataset["recalls"])
+        place = np.cumsum(studied > 0, axis=1) - 1  # of each study position, padding not counted
+        n_recalled = np.sum(recalls > 0, axis=1)
+        order = np.empty((len(recalls), n_items), np.int32)
+        for row, count in enumerate(n_recalled):
+            at = recalls[row, :count] - 1
+            items, recalled = studied[row], place[row, at]
+            others = np.setdiff1d(np.arange(n_items), recalled)
+            in_a_row = np.all(recalls[row, :count] > 0) and np.all(items[at] > 0)
+            all_differ = len(np.unique(items[items > 0])) == np.sum(items > 0)
+            if not (in_a_row and all_differ and len(others) == n_items - count):
+                return None
+            order[row] = np.concatenate([recalled, others])
+        list_length = np.sum(studied > 0, axis=1)
+        return cls(
+            jnp.asarray(order),
+            jnp.asarray(list_length),
+            jnp.asarray(n_recalled),
+            jnp.asarray(np.where(n_recalled < list_length, n_recalled, -1)),
+        )
 
 
-class Cue(NamedTuple):
-    """The support and overlaps of a vector x, such as context or an input. Both are linear in x."""
+class Effects(NamedTuple):
+    """What recall needs to know of a vector x, such as context or an input; linear in x."""
 
     support: Float[Array, "items ..."]  # (x M_CF)_i
     overlap: Float[Array, "items ..."]  # x . u_i
 
 
-class Memories(NamedTuple):
-    """M_FC and M_CF after study, as functions of the overlaps of a vector x."""
-
-    parameters: Parameters
-    study: Study
-
-    def cue(
-        self, units: Float[Array, "items candidates"], contexts: Float[Array, "items candidates"]
-    ) -> Cue:
-        """Return the cue of x, given ``units = x . e_i`` and ``contexts = x . c_(i + lead)``.
-
-        With alpha the shared support, delta the item support and phi_i the attention to item i,
-        ``(x M_CF)_i = alpha sum_j x . e_j + (delta - alpha) x . e_i + phi_i x . c_(i + lead)``.
-        """
-        p = self.parameters
-        others, own = p["shared_support"], p["item_support"] - p["shared_support"]
-        attention = primacy_gradient(
-            jnp.arange(len(units))[:, None], p["primacy_scale"][None], p["primacy_decay"][None]
-        )
-        from_others, from_own = others * jnp.sum(units, axis=0), own[None] * units
-        return Cue(
-            support=from_others[None] + from_own + attention * contexts,
-            overlap=self.input(units, contexts),
-        )
-
-    def input(self, units: Any, contexts: Any) -> Any:
-        """Return ``x . u_i``, where u_i is ``(1 - g) e_i + g c_(i + lead)`` at unit length.
-
-        g is the learning rate. The squared length is
-        ``(1 - g)^2 + g^2 + 2 g (1 - g) e_i . c_(i + lead)``, whose last factor is b at lead 1 (the
-        item has just moved its context) and 0 at lead 0 (it has not yet).
-        """
-        g, met = self.parameters["learning_rate"], self.study.drift_rate * self.study.lead
-        length = jnp.sqrt((1.0 - g) ** 2 + g**2 + 2.0 * g * (1.0 - g) * met)
-        return ((1.0 - g)[None] * units + g[None] * contexts) / length[None]
-
-    def of_item(self, i: Int[Array, ""]) -> Cue:
-        """Return the cue of the input u_i: the row of item i in the table that recall adds.
-
-        ``units = u_i . e_j`` and ``contexts = u_i . c_(j + lead)`` are those of its two terms,
-        e_i and c_(i + lead), mixed as in `input`.
-        """
-        own = (jnp.arange(len(self.study.powers) - 1) == i)[:, None]
-        own = own.astype(self.study.powers.dtype)
-        return self.cue(
-            units=self.input(own, self.study.units_in_context(i + self.study.lead)),
-            contexts=self.input(
-                self.study.contexts_in_unit(i), self.study.contexts_in_context(i + self.study.lead)
-            ),
-        )
-
-    def of_start(self, list_length: Int[Array, ""]) -> Cue:
-        """Return the cue of the context in which recall starts.
-
-        It is ``rho c_n + b c_0``, the end of the list drifted to the start: n is the list length,
-        b the start drift rate, and ``c_n . c_0 = r^n`` gives rho. No item's unit is in c_0.
-        """
-        rate = self.parameters["start_drift_rate"]
-        keep = retained(self.study.powers[list_length], rate)
-        end, start = self.study.contexts_in_context(list_length), self.study.contexts_in_context(0)
-        units = self.study.units_in_context(list_length)
-        return self.cue(keep[None] * units, keep[None] * end + rate[None] * start)
-
-
 class Replay(eqx.Module):
-    """The likelihood of whole trials under many parameter sets: a `jaxcmr.typing.Replay`."""
+    """The likelihood of whole trials under many parameter sets: a `jaxcmr.typing.Replay`.
 
+    Trials stand between items and candidates: arrays are (items, trials, candidates).
+    """
+
+    factory: MemorySearchFactory
     trials: Trials
-    list_lengths: Int[Array, " lengths"]  # that occur, in ascending order
-    fixed: dict[str, np.ndarray]  # parameters with a fixed value
-    choice: Callable[..., Any] = eqx.field(static=True)
-    termination: Callable[..., Any] = eqx.field(static=True)
-    lead: int = eqx.field(static=True)  # of `Study`
+
+    @property
+    def study_lists(self) -> np.ndarray:
+        """Return the study-list id of each trial: as items are their places, the list length."""
+        return np.asarray(self.trials.list_length)
 
     def nll(
         self, parameters: Mapping[str, Float[Array, " candidates"]], rows: Int[Array, " trials"]
     ) -> Float[Array, "trials candidates"]:
-        """Return ``-log P`` (nats) of the trials `rows` under each parameter set."""
-        like = next(iter(parameters.values()))
-        fixed = {name: jnp.full_like(like, value) for name, value in self.fixed.items()}
-        parameters = {**parameters, **fixed}
-        n_items = self.trials.order.shape[1]
-        memories = Memories(parameters, Study.of(n_items, parameters, self.lead))
-        # Tables: by_item.support[i, j] is (u_i M_CF)_j, by_item.overlap[i, j] is u_i . u_j.
-        by_item = jax.lax.map(memories.of_item, jnp.arange(n_items))
-        by_length = jax.lax.map(memories.of_start, self.list_lengths)
-        choose = self.choice(n_items, parameters)
-        stop = self.termination(n_items, parameters)
-        rate = parameters["recall_drift_rate"]
-        stride = n_items if len(rate) <= FEW else STRIDE
+        """Return ``-log P`` (nats) of the trials `rows`, of one list, under each parameter set."""
+        places = jnp.arange(1, self.trials.order.shape[1] + 1)
+        list_length = self.trials.list_length[rows[0]]
+        items = jnp.where(places <= list_length, places, 0)
+        of_all_trials = {name: value[None] for name, value in parameters.items()}
+        model = study(self.factory.create_trial_model(rows[0], of_all_trials), items)
+        return nll_of_trials(model, jax.tree.map(lambda field: field[rows], self.trials))
 
-        def of_trial(trial: Trials) -> Float[Array, " candidates"]:
-            """Return the nats of one trial."""
-            start = jnp.searchsorted(self.list_lengths, trial.list_length)
-            cue = jax.tree.map(lambda table: table[start][trial.order], by_length)
-            nats = jnp.zeros_like(rate)
-            order = jnp.pad(trial.order, (0, n_items))  # so that slices past the end stay in range
 
-            def event(state: tuple[Cue, Array], j: Int[Array, ""]) -> tuple[Any, None]:
-                """Score the event at output position j, then advance the cue by the recall."""
-                cue, nats = state
-                n_left = len(cue.support)
-                # j items are gone. The rest of the list stands first, items not in the list last.
-                recallable = (jnp.arange(n_left) < trial.list_length - j)[:, None]
-                share = choose(cue.support, recallable)[0]
-                # Nothing is recallable once the list is exhausted: stopping is then certain.
-                stopping = jnp.where(recallable[0], stop(RecallState(j, recallable)), 1.0)
-                # Events are the recalls and the stop that ends them; later positions score 0 nats.
-                recalls, stops = j < trial.n_recalled, j == trial.stops
-                probability = jnp.where(recalls, (1.0 - stopping) * share, stopping)
-                nats -= safe_log(probability, recalls | stops)
+def nll_of_trials(model: Any, trials: Trials) -> Float[Array, "trials candidates"]:
+    """Return ``-log P`` (nats) of the recalls of trials after the list that `model` has studied."""
+    now, by_item, rates = tabulate(model)
+    n_trials, n_items = trials.order.shape
+    n_candidates = jnp.broadcast_shapes(now.support.shape, by_item.support.shape[1:])[-1]
+    stride = n_items if n_candidates <= FEW else STRIDE
+    order = jnp.pad(trials.order.T, ((0, n_items), (0, 0)))  # slices past the end stay in range
+    shape = (n_items, n_trials, n_candidates)
+    now = jax.tree.map(lambda of_item: jnp.broadcast_to(of_item[:, 0][trials.order.T], shape), now)
+    nats = jnp.zeros(shape[1:], now.support.dtype)
 
-                # c' = rho c + b u_i for recalled item i = order[j], on support and overlap alike.
-                others = jax.lax.dynamic_slice_in_dim(order, j + 1, n_left)
-                keep = retained(cue.overlap[0], rate)
+    def event(state: tuple[Effects, Array], j: Int[Array, ""]) -> tuple[Any, None]:
+        """Score the events at output position j, then advance by the recalls."""
+        now, nats = state
+        n_left = len(now.support)
+        # j items are gone. The rest of the list stands first, items not in the list last.
+        recallable = (jnp.arange(n_left) < trials.list_length[0] - j)[:, None, None]
+        share = model.choice_rule(now.support, recallable)[0]
+        # Nothing is recallable once the list is exhausted: stopping is then certain.
+        stopping = jnp.where(recallable[0], model.termination(RecallState(j, recallable)), 1.0)
+        # Events are the recalls and the stop that ends them; later positions score 0 nats.
+        recalls, stops = (j < trials.n_recalled)[:, None], (j == trials.stops)[:, None]
+        probability = jnp.where(recalls, (1.0 - stopping) * share, stopping)
+        nats -= safe_log(probability, recalls | stops)
 
-                def advance(now: Array, table: Array) -> Array:
-                    """Return support or overlaps of the items that are left, moved up by one."""
-                    moved = jnp.pad(now[1:], ((0, 1), (0, 0)))
-                    kept = keep[None] * moved
-                    rows = table.at[order[j], others].get(mode="promise_in_bounds")
-                    return kept + rate[None] * rows
+        # c' = rho c + b u_i for recalled item i = order[j], on support and overlap alike.
+        others = jax.lax.dynamic_slice_in_dim(order, j + 1, n_left)
+        b = rates[:, 0][order[j]]
+        rho = retained(now.overlap[0], b)
 
-                cue = jax.tree.map(advance, cue, by_item)
-                return (cue, nats), None
+        def advance(now: Array, table: Array) -> Array:
+            """Return support or overlaps of the items that are left, moved up by one."""
+            moved = jnp.pad(now[1:], ((0, 1), (0, 0), (0, 0)))
+            row = table[:, :, 0].at[order[j][None], others].get(mode="promise_in_bounds")
+            return rho[None] * moved + b[None] * row
 
-            # Every `stride` outputs so many items are gone: the places at the end are cut off.
-            for first in range(0, n_items, stride):
-                outputs = jnp.arange(first, min(first + stride, n_items))
-                (cue, nats), _ = jax.lax.scan(event, (cue, nats), outputs)
-                cue = jax.tree.map(lambda now: now[: len(now) - stride], cue)
-            return nats
+        return (jax.tree.map(advance, now, by_item), nats), None
 
-        return jax.vmap(of_trial)(jax.tree.map(lambda field: field[rows], self.trials))
+    # Every `stride` outputs so many items are gone: the places at the end are cut off.
+    for first in range(0, n_items, stride):
+        outputs = jnp.arange(first, min(first + stride, n_items))
+        (now, nats), _ = jax.lax.scan(event, (now, nats), outputs)
+        now = jax.tree.map(lambda left: left[: len(left) - stride], now)
+    return nats
+
+
+def tabulate(model: CMR) -> tuple[Effects, Effects, Float[Array, "items ..."]]:
+    """Return the effects of context and of each item's input, and the drift rate of each input.
+
+    ``by_item.support[i, j]`` is ``(u_i M_CF)_j``, ``by_item.overlap[i, j]`` is ``u_i . u_j``. An
+    item that reinstates nothing has an input of 0, and a rate of 0.
+    """
+    inputs = model.mfc.state
+    u = jax.vmap(unit_length)(inputs)
+
+    def effects(x: Float[Array, "units ..."]) -> Effects:
+        return Effects(model.mcf.probe(x), combine_rows(x, jnp.swapaxes(u, 0, 1)))
+
+    rate = model.parameters["recall_drift_rate"]
+    rates = jnp.where(jax.vmap(has_length)(inputs), rate[None], 0.0)
+    return effects(model.context.state), jax.lax.map(effects, u), rates

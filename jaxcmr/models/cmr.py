@@ -13,6 +13,7 @@ from functools import cached_property, lru_cache, reduce
 from typing import Any
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
@@ -37,8 +38,8 @@ from jaxcmr.math import (
     with_item_axis,
 )
 from jaxcmr.models._parts import ENCODING_DRIFT_DECREASE, OWN_PARAMETERS, Parts
-from jaxcmr.models._replay import Replay, as_trials
-from jaxcmr.parameters import Parameter, check_limits, check_names, count_axes, to_double
+from jaxcmr.models._replay import Replay, Trials, recalls_linearly
+from jaxcmr.parameters import Parameter, check_limits, check_names, count_axes
 from jaxcmr.typing import (
     Cue,
     CueCreator,
@@ -280,20 +281,13 @@ class CMRFactory(eqx.Module, MemorySearchFactory):
         )
 
     def replay(self, dataset: RecallDataset) -> Replay | None:
-        """Return the closed form of whole trials; None where parts or data have none."""
-        if self.cues or not self.parts.have_closed_form():
+        """Return the likelihood of whole trials; None where parts or data do not allow it."""
+        values = {parameter.name: 0.5 for parameter in self.declared}
+        model = jax.eval_shape(self.create_trial_model, 0, values)
+        if not (self.vectorized and recalls_linearly(model)):
             return None
-        trials = as_trials(dataset, self.n_items)
-        if trials is None:
-            return None
-        return Replay(
-            trials,
-            jnp.asarray(np.unique(trials.list_length)),
-            to_double(dict(self.parts.fixed)),
-            self.parts.choice,
-            self.parts.termination,
-            lead=int(self.parts.learn_after_context_update),
-        )
+        trials = Trials.of(dataset, self.n_items)
+        return None if trials is None else Replay(self, trials)
 
 
 def make_factory(
