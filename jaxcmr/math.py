@@ -49,16 +49,9 @@ LEAST = float(jnp.finfo(jnp.float32).tiny) * 1e8
 which may square it, do not underflow. Double precision uses the same, so the model is the same."""
 
 
-@jax.custom_vjp
 def total(x: Num[Array, "n ..."]) -> Num[Array, "..."]:
     """Return the sum over the first axis, from first to last: zeros in between change no bit."""
     return jnp.sum(x, axis=0) if x.ndim > 2 else reduce(jnp.add, x)
-
-
-total.defvjp(
-    lambda x: (total(x), x),
-    lambda x, cotangent: (jnp.broadcast_to(cotangent[None], x.shape),),
-)
 
 
 def highest(x: Num[Array, "n ..."]) -> Num[Array, "..."]:
