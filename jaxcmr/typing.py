@@ -301,6 +301,15 @@ class LossFnGenerator(ABC):
     differentiable: ClassVar[bool] = True
     """Whether the loss has a gradient; False if it is piecewise constant. Fits polish only then."""
 
+    @property
+    def gradients(self) -> str:
+        """Return how a polish takes gradients: "exact" (the default), or "differences".
+
+        Forward differences take n_params + 1 evaluations in double precision, all in one call. They
+        suit losses whose exact gradient takes more than that.
+        """
+        return "exact"
+
     @abstractmethod
     def __call__(
         self,

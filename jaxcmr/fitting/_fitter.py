@@ -95,7 +95,7 @@ class Fitter(ABC):
     def search(
         runs: Sequence[Run],
         hyperparameters: Mapping[str, Any],
-        polishes: bool,
+        polish: str | None,
         pool: Executor | None,
     ) -> Iterator[LaneReport]:
         """Search the unit cube in each run, and report on the way.
@@ -103,7 +103,7 @@ class Fitter(ABC):
         Args:
             runs: the runs of all fits.
             hyperparameters: complete hyperparameters.
-            polishes: True if each run ends with a gradient-based polish.
+            polish: how the polish that ends each run takes gradients; None for no polish.
             pool: threads to run in, or None.
         """
 
@@ -243,6 +243,7 @@ class Fitter(ABC):
         n_runs = len(runs) // len(fits)
         records: list[dict[str, Any] | None] = [None] * len(runs)
         polishes = self.hyperparameters["polish"] and self.problem.differentiable
+        polish = self.problem.generator.gradients if polishes else None
 
         def result_so_far() -> FitResult:
             of_fits = [records[i * n_runs : (i + 1) * n_runs] for i in range(len(fits))]
@@ -262,7 +263,7 @@ class Fitter(ABC):
                 following = [*default_watchers(self.hyperparameters, len(fits)), *watchers]
                 for watcher in following:
                     stack.callback(watcher.close)
-                for lane in self.search(runs, self.hyperparameters, polishes, pool):
+                for lane in self.search(runs, self.hyperparameters, polish, pool):
                     run = runs[lane.lane]
                     if not np.isfinite(lane.loss):
                         raise ValueError(message_nowhere_finite(run.subject))

@@ -22,7 +22,7 @@ class JaxDE(Fitter):
     def search(
         runs: Sequence[Run],
         hyperparameters: Mapping[str, Any],
-        polishes: bool,
+        polish: str | None,
         pool: Executor | None,
     ) -> Iterator[LaneReport]:
         """Make the runs with `jaxcmr.optimize.evolve_lanes`."""
@@ -36,7 +36,7 @@ class JaxDE(Fitter):
             states=[run.state for run in runs],
             pool=pool,
             maxiter=options["num_steps"],
-            polish=polishes,
+            polish=polish or False,
             max_memory=options["max_memory"] or None,
             popsize=options["pop_size"],
             strategy=options["strategy"],

@@ -34,7 +34,7 @@ STOPPED = {
 }
 """Why a search ended, by the status of the optimizer's result."""
 
-POLISHES = {1: "gradient", 2: "central differences", 3: "no finite gradient"}
+POLISHES = {1: "gradient", 2: "finite differences", 3: "no finite gradient"}
 """How the polish went, by its status; a status without an entry means no polish."""
 
 

@@ -27,7 +27,7 @@ class ScipyDE(Fitter):
     def search(
         runs: Sequence[Run],
         hyperparameters: Mapping[str, Any],
-        polishes: bool,
+        polish: str | None,
         pool: Executor | None,
     ) -> Iterator[LaneReport]:
         """Make the runs one after the other; a pool is not used, nor is a state to go on with."""
@@ -39,8 +39,8 @@ class ScipyDE(Fitter):
             words = [hyperparameters["seed"], *words_of_id(run.subject), run.number]
             options = {**hyperparameters, "bounds": bounds}
             result = minimize(run.loss, np.random.default_rng(words), options, run.start)
-            if polishes:
-                result = polish(run.loss, bounds, result)
+            if polish:
+                result = polish_run(run.loss, bounds, result)
             seconds = time.perf_counter() - began
             yield LaneReport(lane, int(result.nit), float(result.fun), result, None, seconds)
 
@@ -114,7 +114,7 @@ def minimize(
     return OptimizeResults(**fields)
 
 
-def polish(
+def polish_run(
     loss: LossFn, bounds: Sequence[tuple[float, float]], result: OptimizeResults
 ) -> OptimizeResults:
     """Return `result` after SciPy's L-BFGS-B with JAX's gradient, in double precision if it can be.

@@ -88,6 +88,11 @@ class LikelihoodGenerator(LossFnGenerator):
         return self.by_event(trial_indices, base_params, free_param_names)
 
     @property
+    def gradients(self) -> str:
+        """Return "differences": played event by event, a model is sooner evaluated than derived."""
+        return "differences"
+
+    @property
     def parameters(self) -> Sequence[Parameter] | None:
         """Return the parameters that the model reads; None if it does not say."""
         return self.data.factory.parameters

@@ -169,6 +169,11 @@ class MemorySearchLikelihoodFnGenerator(LikelihoodGenerator):
         if self.replay is not None:
             self.width = choose_width(dataset, self.replay.study_lists)
 
+    @property
+    def gradients(self) -> str:
+        """Return "exact" for a model that is replayed, else "differences"."""
+        return "differences" if self.replay is None else "exact"
+
     def __call__(
         self, trial_indices: np.ndarray, base_params: Parameters, free_param_names: Sequence[str]
     ) -> SequenceLikelihood | ReplayedLikelihood:

@@ -35,6 +35,7 @@ from numpy.typing import ArrayLike
 from jaxcmr.optimize._de import State
 from jaxcmr.optimize._fingerprint import Fingerprint, fingerprint
 from jaxcmr.optimize._jit import Compiled, Objective, check_leaves, check_not_forked, is_array
+from jaxcmr.optimize._polish import DIFFERENCES, EXACT
 from jaxcmr.optimize._program import GROUP_SIZE, Form, Lane, LaneFunction, Program, Transform, share
 from jaxcmr.optimize._result import OptimizeResults
 from jaxcmr.optimize._settings import Problem, make_problem
@@ -74,7 +75,7 @@ def evolve_lanes(
     transforms: Sequence[Transform | None] | None = None,
     x0: Sequence[ArrayLike | None] | None = None,
     states: Sequence[State | None] | None = None,
-    polish: bool = True,
+    polish: bool | str = True,
     chunk: int | None = None,
     lanes_per_program: int | None = None,
     n_programs: int | None = None,
@@ -104,7 +105,10 @@ def evolve_lanes(
         states: an earlier `LaneReport.state` of each lane, or None. Such a lane goes on where it
             was, to the same result, bit for bit; its key and `x0` are not used again.
         polish: finish each lane with a bounded quasi-Newton search in double precision. The
-            valleys of likelihoods are too flat for single precision to follow to their end. Lanes
+            valleys of likelihoods are too flat for single precision to follow to their end. Its
+            gradients are those of JAX (True or "exact"); or forward differences ("differences"),
+            of n_params + 1 evaluations in one call, which is less to compile, and sooner for
+            functions whose exact gradient takes more than that. Lanes
             that have the same object for a function are polished together, once all of them have
             searched; until then their reports have a state.
         chunk: generations between reports; by default about a quarter of a second's worth.
@@ -137,6 +141,7 @@ def evolve_lanes(
         >>> sorted(report.lane for report in reports if report.result is not None)
         [0, 1]
     """
+    way = as_way(polish)
     check_not_forked()
     on_cpu = jax.default_backend() == "cpu"
     options = {"updating": "deferred", **options}
@@ -156,10 +161,10 @@ def evolve_lanes(
         )
     threads = count_threads(pool) or (count_cores() if on_cpu else 1)
     n_programs = n_programs or max(1, min(threads, fits // width))
-    doubles = double_shared_arrays(lane_funcs[0], differs) if one_form and polish else {}
+    doubles = double_shared_arrays(lane_funcs[0], differs) if one_form and way else {}
     sizes = Counter(groups)
     group_size = max(sizes.values(), default=1)
-    program = Program(problem, double_box, polish, width, group_size, chunk, differs, doubles)
+    program = Program(problem, double_box, way, width, group_size, chunk, differs, doubles)
     waiting = deque(make_lanes(lane_funcs, groups, keys, x0, states, problem))
     searched: dict[int, list[Lane]] = defaultdict(list)  # lanes to be polished, by group
     complete: deque[list[Lane]] = deque()  # groups whose searches have all ended
@@ -167,7 +172,7 @@ def evolve_lanes(
     warm_up: set[Future[list[Lane]]] = set()
     executor = pool or ThreadPoolExecutor(n_programs)
     try:
-        if polish and n_programs > 1 and waiting:  # beside the first search, not after it
+        if way and n_programs > 1 and waiting:  # beside the first search, not after it
             warm_up = {executor.submit(program.warm_up_polish, waiting[0])}
             running |= warm_up
         while waiting or running or complete:
@@ -240,6 +245,20 @@ def number_groups(
         sizes[alike] += 1
         numbers.append(known.setdefault(key, len(known)))
     return numbers
+
+
+def as_way(polish: bool | str) -> str | None:
+    """Return the way in which the polish takes gradients; None if there is no polish.
+
+    Raises:
+        ValueError: it is an unknown word.
+    """
+    if isinstance(polish, str) and polish not in (EXACT, DIFFERENCES):
+        raise ValueError(
+            f"polish is True, False, {EXACT!r} or {DIFFERENCES!r}, the ways to take gradients; got "
+            f"{polish!r}."
+        )
+    return polish if isinstance(polish, str) else EXACT if polish else None
 
 
 def add_fingerprints(

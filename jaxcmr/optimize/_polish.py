@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import equinox as eqx
@@ -28,17 +29,30 @@ from jaxtyping import Array, Bool, Float, Int, PyTree
 from jaxcmr.optimize._jit import Objective, is_array, is_raised_by_jax
 from jaxcmr.optimize._space import Box
 
-__all__ = ["BLOCK", "MAX_GRADIENTS", "Coordinates", "PolishResult", "gradients_at", "polish"]
+__all__ = [
+    "DIFFERENCES",
+    "EXACT",
+    "HELPED",
+    "MAX_GRADIENTS",
+    "Coordinates",
+    "PolishResult",
+    "gradients_at",
+    "points_per_call",
+    "polish",
+]
 
-BLOCK = 8  # columns of a call of the function: as many doubles as a 512-bit vector holds
+BLOCK = 8  # columns of a call for exact gradients: as many doubles as a 512-bit vector holds
+COLUMNS = 64  # about as many of a call for differences: more do not make a column cheaper
 LONGEST = 0.2  # most that a step may move any coordinate, in widths of the box
 SHORTEST = 1e-7  # below this radius a direction is given up
+FAR = 1e-3  # of a probe beside its point, if gradients are differences
 PASSES = 3  # over the coordinates, to find those that bounds hold
 GROWTH, SHRINKAGE = 2.0, 0.25  # of the radius after a step that was accepted, or was not
 DECREASE = 1e-4  # c1 of Armijo's rule
 DAMPING = 0.2  # Powell: s'r is at least this share of s'Bs
 MAX_GRADIENTS = 2000  # of one point
 MAX_STALLS = 3  # steps in a row that gain no more than rounding error, until B is measured again
+EXACT, HELPED, DIFFERENCES = "exact", "helped", "differences"  # ways to take gradients
 NOT_DIFFERENTIABLE = re.compile("differentiation|not support JVP", re.IGNORECASE)  # JAX's words
 
 
@@ -71,7 +85,7 @@ class PolishResult(NamedTuple):
     hess_inv: Float[Array, "... n_params n_params"]  # in the units of the box
     nfev: Int[Array, "..."]
     njev: Int[Array, "..."]
-    status: Int[Array, "..."]  # 1 exact gradients, 2 with central differences, 3 none was finite
+    status: Int[Array, "..."]  # 1 exact gradients, 2 with finite differences, 3 none was finite
     at_rest: Bool[Array, "..."]  # False if it ran out of gradients or had no finite one
 
 
@@ -90,7 +104,7 @@ class Search(eqx.Module):
     stalls: Int[Array, ""]  # steps in a row that gained rounding error only
     at_rest: Bool[Array, ""]
     n_gradients: Int[Array, ""]
-    n_differences: Int[Array, ""]  # gradients that took central differences
+    n_differences: Int[Array, ""]  # gradients that took finite differences
     done: Bool[Array, ""]
 
 
@@ -103,7 +117,7 @@ class Request(NamedTuple):
 
 
 class Gradient(NamedTuple):
-    """Losses, their gradients, and which of these take central differences."""
+    """Losses, their gradients, and which of these take finite differences."""
 
     loss: Float[Array, "..."]
     value: Float[Array, "... n_params"]
@@ -115,7 +129,7 @@ def polish(
     coordinates: Coordinates,
     units: Float[Array, "k n_params"],
     maxiter: int | Int[Array, "..."] = MAX_GRADIENTS,
-    differences: bool = True,
+    way: str = HELPED,
     block: int = BLOCK,
 ) -> PolishResult:
     """Minimize `func` from each of `units`, points of the unit cube, by projected BFGS.
@@ -128,19 +142,23 @@ def polish(
             finite.
         maxiter: most gradients taken from each point, one number or k; may be traced. With 0
             nothing is evaluated.
-        differences: let central differences help where a gradient is not finite. Without them there
-            is less to compile, and the status says whether they are needed.
-        block: columns of each call of `func`, which are filled up with copies: the bits of a
-            result do not depend on how many points are on their way.
+        way: how gradients are taken. "exact": by JAX; "helped": by JAX, and by central differences
+            where that is not finite, which is more to compile; "differences": by forward
+            differences, which are accurate in double precision, and sooner than "exact" if that
+            takes more than n_params + 1 evaluations. The status says which were taken.
+        block: points whose gradients one call of `func` serves; it is filled up with copies: the
+            bits of a result do not depend on how many points are on their way.
     """
     n_points, n = units.shape
     limits = jnp.broadcast_to(jnp.asarray(maxiter, int), (n_points,))
+    # What a probe measures is a difference of differences: it needs more room than rounding takes.
+    probe = FAR if way == DIFFERENCES else float(jnp.finfo(units.dtype).eps) ** (1 / 3)
 
     def take_turn(here: Search) -> Search:
         """Take the gradients that all searches ask for, and move each."""
-        requests = jax.vmap(make_request)(here, limits)
-        found = gradients_at(func, coordinates, requests.units, requests.wanted, differences, block)
-        after, completes = jax.vmap(take_step)(here, requests, found, limits)
+        requests = jax.vmap(partial(make_request, probe))(here, limits)
+        found = gradients_at(func, coordinates, requests.units, requests.wanted, way, block)
+        after, completes = jax.vmap(partial(take_step, probe))(here, requests, found, limits)
         B = jax.lax.cond(
             jnp.any(completes),
             lambda B: jnp.where(completes[:, None, None], jax.vmap(make_positive)(B), B),
@@ -159,7 +177,7 @@ def polish(
         loss=end.loss,
         jac=end.g / jnp.where(w > 0, w, 1.0),
         hess_inv=jnp.linalg.inv(end.B) * w[:, :, None] * w[:, None],
-        nfev=end.n_gradients + 2 * n * end.n_differences,
+        nfev=end.n_gradients + (n if way == DIFFERENCES else 2 * n) * end.n_differences,
         njev=end.n_gradients,
         status=jnp.where(jnp.isinf(end.loss), 3, jnp.where(end.n_differences > 0, 2, 1)),
         at_rest=end.at_rest,
@@ -188,17 +206,17 @@ def begin(unit: Float[Array, " n"], limit: Int[Array, ""]) -> Search:
     )
 
 
-def make_request(here: Search, limit: Int[Array, ""]) -> Request:
+def make_request(probe: float, here: Search, limit: Int[Array, ""]) -> Request:
     """Return where a search wants gradients next: none if it is done.
 
     The first is at its point if it has just begun, else after a step. The others are beside its
-    point, at a distance of ``eps^(1/3)`` along each coordinate, into the box.
+    point, at a distance of `probe` along each coordinate, into the box.
     """
     n = here.unit.shape[0]
     is_start = here.n_gradients == 0
     p = quasi_newton_step(here.unit, here.g, here.B)
     s = jnp.where(is_start, 0.0, shorten(p, here.radius))
-    moves = jnp.concatenate([s[None], jnp.diag(probe_distances(here.unit))])
+    moves = jnp.concatenate([s[None], jnp.diag(into_box(here.unit, probe))])
     is_probe = jnp.arange(1 + n) > 0
     wanted = jnp.where(is_probe, here.measures, is_start | ~here.measures) & ~here.done
     wanted &= here.n_gradients + jnp.cumsum(wanted) <= limit
@@ -206,7 +224,7 @@ def make_request(here: Search, limit: Int[Array, ""]) -> Request:
 
 
 def take_step(
-    here: Search, request: Request, found: Gradient, limit: Int[Array, ""]
+    probe: float, here: Search, request: Request, found: Gradient, limit: Int[Array, ""]
 ) -> tuple[Search, Bool[Array, ""]]:
     """Return the search after the gradients it asked for, and True if they measured B.
 
@@ -227,7 +245,7 @@ def take_step(
 
     # B: row i is y / h_i of the probe along coordinate i; a step that is accepted updates it.
     g_here = jnp.where(is_start, g, here.g)
-    rows = (found.value[1:] - g_here[None]) / probe_distances(here.unit)[:, None]
+    rows = (found.value[1:] - g_here[None]) / into_box(here.unit, probe)[:, None]
     measured = jnp.where(are_finite[1:, None], rows, 0.0)
     updated = update_hessian(here.B, s, y)
     B = jnp.where(here.measures, measured, jnp.where(accepted, updated, here.B))
@@ -266,9 +284,8 @@ def take_step(
     return after, here.measures & ~here.done
 
 
-def probe_distances(unit: Float[Array, " n"]) -> Float[Array, " n"]:
-    """Return how far beside its point each gradient is taken that measures B."""
-    distance = jnp.finfo(unit.dtype).eps ** (1 / 3)
+def into_box(unit: Float[Array, "... n"], distance: float) -> Float[Array, "... n"]:
+    """Return moves of `distance` along each coordinate, away from the nearer bound."""
     return jnp.where(unit > 0.5, -distance, distance).astype(unit.dtype)
 
 
@@ -347,7 +364,7 @@ def gradients_at(
     coordinates: Coordinates,
     units: Float[Array, "k m n_params"],
     wanted: Bool[Array, "k m"],
-    differences: bool,
+    way: str,
     block: int,
 ) -> Gradient:
     """Return `func` and its gradient at `units`, m for each of k points, where they are wanted.
@@ -365,7 +382,7 @@ def gradients_at(
         is_real = i * block + jnp.arange(block) < n_wanted
         places = jax.lax.dynamic_slice_in_dim(order, i * block, block)
         places = jnp.where(is_real, places, order[0])
-        new = gradients_of_block(func, coordinates, rows[places], places // m, differences)
+        new = gradients_of_block(func, coordinates, rows[places], places // m, way)
         targets = jnp.where(is_real, places, n_rows)  # copies are dropped
         return jax.tree.map(lambda all, new: all.at[targets].set(new, mode="drop"), found, new)
 
@@ -381,14 +398,15 @@ def gradients_of_block(
     coordinates: Coordinates,
     units: Float[Array, "k n_params"],
     points: Int[Array, " k"],
-    differences: bool,
+    way: str,
 ) -> Gradient:
     """Return `func` and its gradient by the coordinates of the unit cube; 0 for whole numbers.
 
-    Central differences take over where `func` cannot be differentiated and, if `differences` are
-    allowed, where its gradient is not finite.
+    Central differences take over where `func` cannot be differentiated and, if `way` is "helped",
+    where its gradient is not finite.
     """
-
+    if way == DIFFERENCES:
+        return forward_differences(func, coordinates, units, points)
     box = coordinates.box
 
     def losses_at(x: Array) -> Array:
@@ -406,7 +424,7 @@ def gradients_of_block(
     else:
         losses, values = exact[0], exact[1] * box.width[None]
         by_differences = jnp.isfinite(losses) & ~jnp.all(jnp.isfinite(values), axis=1)
-    if exact is not None and differences:
+    if exact is not None and way == HELPED:
         # A loop of one turn at most: of a batch, unlike `cond`, it costs only lanes that need it.
         values, _ = jax.lax.while_loop(
             lambda loop: loop[1],
@@ -481,3 +499,33 @@ def central_differences(
     losses = jnp.asarray(func(x.T)).astype(units.dtype).reshape(2, k, n)
     distances = jnp.diagonal(above - below, axis1=1, axis2=2)
     return (losses[0] - losses[1]) / distances
+
+
+def forward_differences(
+    func: Objective,
+    coordinates: Coordinates,
+    units: Float[Array, "k n_params"],
+    points: Int[Array, " k"],
+) -> Gradient:
+    """Return `func` and ``(f(u + h) - f(u)) / h`` for each coordinate, all in one call.
+
+    ``h = eps^(1/2)``, into the box, balances truncation and rounding.
+    """
+    k, n = units.shape
+    h = into_box(units, float(jnp.finfo(units.dtype).eps) ** 0.5)
+    beside = units[:, None] + h[:, :, None] * jnp.eye(n, dtype=units.dtype)[None]
+    all_units = jnp.concatenate([units[:, None], beside], axis=1).reshape(-1, n)
+    x = coordinates.to_arguments(
+        coordinates.box.to_user(all_units),
+        jnp.repeat(points, n + 1, total_repeat_length=len(all_units)),
+    )
+    losses = jnp.asarray(func(x.T)).astype(units.dtype).reshape(k, n + 1)
+    values = (losses[:, 1:] - losses[:, :1]) / h
+    if coordinates.box.whole is not None:
+        values = jnp.where(coordinates.box.whole[None], 0.0, values)
+    return Gradient(losses[:, 0], values, jnp.ones(k, bool))
+
+
+def points_per_call(n_params: int, way: str) -> int:
+    """Return how many points a call of the function serves on a CPU."""
+    return max(1, COLUMNS // (n_params + 1)) if way == DIFFERENCES else BLOCK

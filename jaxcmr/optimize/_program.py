@@ -25,7 +25,14 @@ from jaxcmr.optimize._jit import (
     split,
     works_in_double,
 )
-from jaxcmr.optimize._polish import BLOCK, MAX_GRADIENTS, Coordinates
+from jaxcmr.optimize._polish import (
+    DIFFERENCES,
+    EXACT,
+    HELPED,
+    MAX_GRADIENTS,
+    Coordinates,
+    points_per_call,
+)
 from jaxcmr.optimize._result import OptimizeResults
 from jaxcmr.optimize._run import advance, finish, polish_results, start
 from jaxcmr.optimize._settings import Problem, Settings
@@ -100,7 +107,7 @@ class Program:
         self,
         problem: Problem,
         double_box: Box,
-        polish: bool,
+        polish: str | None,
         width: int,
         group_size: int,
         chunk: int | None,
@@ -109,12 +116,11 @@ class Program:
     ) -> None:
         self.box, self.settings, self.population = problem
         self.double_box = double_box
-        self.polish, self.width = polish, width
+        self.polish, self.width = polish, width  # the way to take gradients; None: no polish
         on_cpu = jax.default_backend() == "cpu"
         self.group_size = GROUP_SIZE if on_cpu else group_size
         self.n_groups = max(1, width // self.group_size)
-        n_columns = self.group_size * (1 + len(self.box.lower))  # most that are wanted at a time
-        self.block = BLOCK if on_cpu else n_columns
+        self.on_cpu = on_cpu
         self.differs = differs  # True for arrays that differ between lanes, if they share programs
         self.doubles = doubles  # the arrays that all lanes share, in double precision
         self.chunk = chunk
@@ -153,7 +159,7 @@ class Program:
                         loss=float(result.fun),
                         seconds=lane.seconds + elapsed / len(lanes),
                         result=result if are_over[i] else None,
-                        is_final=bool(are_over[i]) and not self.polish,
+                        is_final=bool(are_over[i]) and self.polish is None,
                     )
                 )
             return after
@@ -162,9 +168,14 @@ class Program:
         """Return the lanes of the groups, whose searches have ended, with polished results."""
         with jax.enable_x64(self.x64), jax.default_device(self.device):
             began = time.perf_counter()
-            polished = self._polish(groups, differences=False)
-            if any(np.any(result.polish_status != 1) for result in polished):
-                polished = self._polish(groups, differences=True)  # rare, and long to compile
+            polished = self._polish(groups, self.polish)
+            failed = [needs_help(result, self.polish) for result in polished]
+            if any(failed):  # rare, and long to compile
+                helped = self._polish(groups, HELPED)
+                polished = [
+                    new if has_failed else old
+                    for old, new, has_failed in zip(polished, helped, failed, strict=True)
+                ]
             seconds = (time.perf_counter() - began) / len(polished)
         lanes = [lane for group in groups for lane in group]
         return [
@@ -190,7 +201,7 @@ class Program:
             )
             result = jax.eval_shape(partial(finish, self.box, self.settings), state)
             result = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), result)
-            self._polish([[replace(lane, result=result)]], differences=False, maxiter=0)
+            self._polish([[replace(lane, result=result)]], self.polish, maxiter=0)
         return []
 
     def _start(self, lane: Lane) -> Lane:
@@ -203,17 +214,22 @@ class Program:
         return replace(lane, state=state)
 
     def _polish(
-        self, groups: list[list[Lane]], differences: bool, maxiter: int = MAX_GRADIENTS
+        self, groups: list[list[Lane]], way: str | None, maxiter: int = MAX_GRADIENTS
     ) -> list[OptimizeResults]:
         """Return the results of the lanes of the groups, polished in double precision.
 
-        Functions that do not work in double precision are polished in that of the run.
+        Functions that do not work in double precision are polished in that of the run, which is too
+        coarse for forward differences.
         """
         full = fill_up([fill_up(group, self.group_size) for group in groups], self.n_groups)
         limits = np.zeros((self.n_groups, self.group_size), "int32")  # copies are not polished
         for of_group, group in zip(limits, groups, strict=False):
             of_group[: len(group)] = maxiter
-        as_double = works_in_double(groups[0][0].func, len(self.box.lower))
+        n_params = len(self.box.lower)
+        as_double = works_in_double(groups[0][0].func, n_params)
+        way = EXACT if way is None or (way == DIFFERENCES and not (as_double or self.x64)) else way
+        # On an accelerator all that are wanted at a time, at most a Hessian of each lane.
+        block = points_per_call(n_params, way) if self.on_cpu else self.group_size * (1 + n_params)
         with jax.enable_x64(as_double or self.x64):
             funcs, transforms, results = [], [], []
             for group in full:
@@ -225,7 +241,7 @@ class Program:
             parts = [eqx.partition(each, is_array) for each in transforms]
             polished = polish_lanes(
                 Objectives.stack(funcs, self.differs and self.differs.without_transform()),
-                (self.double_box if as_double else self.box, parts[0][1], differences, self.block),
+                (self.double_box if as_double else self.box, parts[0][1], way, block),
                 stack([arrays for arrays, _ in parts]),
                 stack(results),
                 stack(list(limits)),
@@ -244,6 +260,12 @@ class Program:
         """
         if self.chunk is None and seconds < CHUNK_SECONDS / 2:
             self.chunk_length *= 2
+
+
+def needs_help(result: OptimizeResults, way: str | None) -> bool:
+    """Return whether a polish met a gradient that was not finite."""
+    status = int(result.polish_status)
+    return status == 3 if way == DIFFERENCES else status != 1
 
 
 def fill_up(items: list[T], count: int) -> list[T]:
@@ -342,7 +364,7 @@ def polish_group(
     func: Objective,
     box: Box,
     static: PyTree,
-    differences: bool,
+    way: str,
     block: int,
     arrays: PyTree,
     results: OptimizeResults,
@@ -353,7 +375,7 @@ def polish_group(
     Their transforms come as arrays and what these have in common.
     """
     coordinates = Coordinates(box, eqx.combine(arrays, static))
-    return polish_results(func, coordinates, differences, block, results, limits)
+    return polish_results(func, coordinates, way, block, results, limits)
 
 
 advance_lanes = Compiled(over_lanes(advance_lane), wide_vectors=True)

@@ -22,8 +22,8 @@ MESSAGES: Mapping[int, str] = {
 POLISH_MESSAGES: Mapping[int, str] = {
     0: "not polished",
     1: "polished along the gradient",
-    2: "polished along central differences, because no gradient was finite",
-    3: "polish skipped: no finite value, gradient or central differences to start from",
+    2: "polished along finite differences",
+    3: "polish skipped: no finite value, gradient or finite differences to start from",
     4: "polished by the function given",
     5: "polished by the function given, whose end was not lower or not inside the bounds",
 }

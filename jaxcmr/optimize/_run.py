@@ -144,7 +144,7 @@ def polish_result(
 def polish_results(
     func: Objective,
     coordinates: Coordinates,
-    differences: bool,
+    way: str,
     block: int,
     results: OptimizeResults,
     limits: Int[Array, " runs"],
@@ -156,7 +156,7 @@ def polish_results(
     """
     box = coordinates.box
     units = box.to_unit(results.population[:, 0].astype(box.lower.dtype))
-    ends = polish(func, coordinates, units, limits, differences, block)
+    ends = polish(func, coordinates, units, limits, way, block)
     return jax.vmap(partial(keep_end, box))(results, ends)
 
 
