@@ -35,6 +35,7 @@ docs: .venv/docs
 REFERENCE ?=
 bench: .venv/bench
 	$(BIN)/python benchmarks/engine_speed.py
+	$(BIN)/python benchmarks/catalogue.py loss growth
 	$(BIN)/python benchmarks/whole_data.py $(if $(REFERENCE),--reference $(REFERENCE))
 
 clean:

@@ -1,4 +1,4 @@
-"""Fitting the PEERS data, 126 subjects, next to the program that jaxcmr's names come from.
+"""Fits of the PEERS data, 126 subjects, next to the program that jaxcmr's names come from.
 
 The reference is ``jaxcmr`` 0.1.1 on the Python package index, which has our name: it lives in an
 environment of its own and is only ever run there, in processes that this file starts. It fits by
@@ -74,10 +74,10 @@ SETTINGS: dict[str, dict[str, Any]] = {
 BEST_KNOWN = Path(__file__).with_name("best_known.json")
 REFERENCE_VERSION = "0.1.1"
 CALLS = 10  # that one time of a likelihood is the mean of
-NEAR = 0.05  # nats from the best fit known
+NEAR = 0.05  # nats from the best known fit
 FIELDS = ("subject", "listLength", "pres_itemnos", "recalls")
 OURS, BY_EVENT = "ours", "ours, event by event"
-SEARCHING = "ours, as in a search: generations in a loop, a program a core"
+SEARCHING = "ours, as in a search: generations in a loop, a program per core"
 GENERATIONS = 50
 STUDY_MODES = {
     "reference, lists studied once": "base_predict_trials_loss",
@@ -88,14 +88,14 @@ Call = Callable[[], Any]
 
 
 class Timing(NamedTuple):
-    """Seconds of the first call, and microseconds a candidate of the repetitions after it."""
+    """Seconds of the first call, and microseconds per candidate of the repetitions."""
 
     first: float | None
     rest: list[float]
 
     @property
     def microseconds(self) -> float:
-        """The median."""
+        """Return the median."""
         return float(np.median(self.rest))
 
 
@@ -107,47 +107,47 @@ class Job(NamedTuple):
 
     @property
     def subjects(self) -> np.ndarray:
-        """Their numbers."""
+        """Return their numbers."""
         return np.unique(self.data["subject"])
 
     def of_subjects(self, n: int) -> Job:
-        """The job for the first subjects only."""
+        """Return the job for the first subjects only."""
         chosen = np.isin(self.data["subject"].ravel(), self.subjects[:n])
         return self._replace(data={name: field[chosen] for name, field in self.data.items()})
 
     def with_settings(self, **changes: Any) -> Job:
-        """The job with other settings."""
+        """Return the job with other settings."""
         return self._replace(settings={**self.settings, **changes})
 
     def with_candidates(self) -> Job:
-        """The job with a generation of candidates, drawn uniformly within the bounds."""
+        """Return the job with a generation of candidates, drawn uniformly within the bounds."""
         low, high = np.array(list(self.settings["bounds"].values())).T[:, :, None]
         size = (len(low), len(low) * HYPERPARAMETERS["pop_size"])
         candidates = np.random.default_rng(0).uniform(low, high, size)
         return self.with_settings(candidates=candidates.tolist())
 
     def write(self, folder: Path) -> None:
-        """Puts the job where a process that is started finds it."""
+        """Write the job into a folder, for another process."""
         fields: dict[str, Any] = self.data
         np.savez(folder / "data.npz", **fields)
         (folder / "settings.json").write_text(json.dumps(self.settings))
 
     @classmethod
     def read(cls, folder: Path) -> Job:
-        """The job in a folder."""
+        """Return the job in a folder."""
         with np.load(folder / "data.npz") as fields:
             return cls(dict(fields), json.loads((folder / "settings.json").read_text()))
 
 
 def theirs() -> tuple[Any, Any, Any]:
-    """What the reference fits, where that is what has the name: model, likelihood and fitter."""
+    """Return the model, likelihood and fitter of the reference, in an environment that has it."""
     assert version("jaxcmr") == REFERENCE_VERSION, "This Python does not have the reference."
     model, loss, fit = map(import_module, ("jaxcmr.cmr", "jaxcmr.likelihood", "jaxcmr.fitting"))
     return model.CMRFactory, loss.MemorySearchLikelihoodFnGenerator, fit.ScipyDE
 
 
 def reference_likelihood(folder: Path) -> None:
-    """Prints versions, then answers questions from standard input: what of which loss."""
+    """Print versions, then answers to questions on standard input about times and values."""
     factory, generator, _ = theirs()
     data, settings = Job.read(folder)
     losses = generator(factory, data, None)
@@ -169,7 +169,7 @@ def reference_likelihood(folder: Path) -> None:
 
 
 def reference_fit(folder: Path) -> None:
-    """Prints seconds of the set-up and of a run of each of some subjects, and their losses."""
+    """Print seconds of the set-up and of a run of each of some subjects, and their losses."""
     factory, generator, scipy_de = theirs()
     np.random.seed(0)  # it passes SciPy no seed
     job = Job.read(folder)
@@ -186,17 +186,17 @@ def reference_fit(folder: Path) -> None:
 
 
 def ask(process: subprocess.Popen[str], *question: str) -> Any:
-    """What the process of the reference's likelihoods answers; without a question, what it says."""
+    """Return the next answer of the reference's likelihoods, to a question if there is one."""
     assert process.stdin and process.stdout
     if question:
         print(json.dumps(question), file=process.stdin, flush=True)
     if not (line := process.stdout.readline()):
-        raise RuntimeError("The reference stopped; what it said is above.")
+        raise RuntimeError("The reference stopped; its error is above.")
     return json.loads(line)
 
 
 def our_fit(folder: Path) -> None:
-    """Prints seconds of the fits of all subjects, their losses, and evaluations a subject."""
+    """Print seconds of the fits of all subjects, their losses, and evaluations per subject."""
     from jaxcmr.fitting import JaxDE
     from jaxcmr.loss.sequence_likelihood import MemorySearchLikelihoodFnGenerator
     from jaxcmr.models.cmr import make_factory
@@ -212,7 +212,7 @@ def our_fit(folder: Path) -> None:
 
 
 def our_likelihoods(job: Job) -> dict[str, Call]:
-    """Calls of the fast and of the generic loss."""
+    """Return calls of the loss as it is, and of the model played event by event."""
     import equinox as eqx
 
     from jaxcmr.loss.sequence_likelihood import MemorySearchLikelihoodFnGenerator
@@ -230,8 +230,10 @@ def our_likelihoods(job: Job) -> dict[str, Call]:
 
 
 def our_search(job: Job) -> Call:
-    """Calls of the fast loss as searches make them: one generation after another in one program,
-    whose loops use the longest vectors of the processor."""
+    """Return a call of the loss as searches make it: one generation after another in one program.
+
+    Its loops use the longest vectors of the processor.
+    """
     generator = import_module("jaxcmr.loss").MemorySearchLikelihoodFnGenerator
     make_factory = import_module("jaxcmr.models.cmr").make_factory
     trials = np.arange(len(job.data["recalls"]))
@@ -245,14 +247,14 @@ def our_search(job: Job) -> Call:
 
 
 def seconds_of(call: Call) -> float:
-    """Of one call; the first one compiles."""
+    """Return the seconds of one call; the first one compiles."""
     began = time.perf_counter()
     jax.block_until_ready(call())
     return time.perf_counter() - began
 
 
 def microseconds(call: Call, n_threads: int = 1) -> float:
-    """For each candidate; of several threads, what all of them get done together counts."""
+    """Return the time per candidate; of several threads, that of all candidates together."""
 
     def some(thread: int) -> int:
         values = [jax.block_until_ready(call()) for _ in range(CALLS)]
@@ -265,14 +267,14 @@ def microseconds(call: Call, n_threads: int = 1) -> float:
 
 
 def start(python: str, task: str, folder: Path) -> tuple[list[str], dict[str, str]]:
-    """Command and environment: no programs from before, and for the reference nothing of ours."""
+    """Return a command and its environment, without a compile cache or other packages' paths."""
     isolated = ["-I"] if task.startswith("reference") else []
     env = {name: value for name, value in os.environ.items() if "COMPILATION_CACHE" not in name}
     return [python, *isolated, os.path.abspath(__file__), "--task", task, str(folder)], env
 
 
 def run_afresh(python: str, task: str, job: Job) -> dict[str, Any]:
-    """What a process of its own prints, with the seconds from its start to its end."""
+    """Return what a process of its own prints, with the seconds from its start to its end."""
     with tempfile.TemporaryDirectory() as folder:
         job.write(Path(folder))
         command, env = start(python, task, Path(folder))
@@ -283,7 +285,7 @@ def run_afresh(python: str, task: str, job: Job) -> dict[str, Any]:
 
 
 def time_likelihood(job: Job, options: argparse.Namespace) -> dict[str, Any]:
-    """Likelihoods of one subject."""
+    """Return times and values of the likelihoods of one subject."""
     job = job.of_subjects(1).with_candidates()
     with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
         folder = Path(name)
@@ -320,7 +322,7 @@ def time_likelihood(job: Job, options: argparse.Namespace) -> dict[str, Any]:
 
 
 def time_fit(job: Job, options: argparse.Namespace) -> dict[str, Any]:
-    """Whole work, ours in full and the reference's in part."""
+    """Return the times of all fits of ours, and of some of the reference."""
     settings = {"as told": options.settings} if options.settings else SETTINGS
     best = json.loads(options.best.read_text()) if options.best else {}
     ours = {}
@@ -328,10 +330,10 @@ def time_fit(job: Job, options: argparse.Namespace) -> dict[str, Any]:
         as_set = job.with_settings(ours={**HYPERPARAMETERS, **changes})
         print(name, end="\033[K\r", file=sys.stderr)
         one = run_afresh(sys.executable, "our_fit", as_set.of_subjects(1))
-        everyone = run_afresh(sys.executable, "our_fit", as_set)
-        fits = everyone["losses"]
+        all_subjects = run_afresh(sys.executable, "our_fit", as_set)
+        fits = all_subjects["losses"]
         gaps = {subject: fits[subject] - best[subject] for subject in fits if subject in best}
-        ours[name] = {**everyone, "first": one["seconds"], "gaps": gaps}
+        ours[name] = {**all_subjects, "first": one["seconds"], "gaps": gaps}
     print(end="\033[K", file=sys.stderr)
     result = {"settings": job.settings, "n_subjects": len(job.subjects), "ours": ours}
     if options.reference:
@@ -340,7 +342,7 @@ def time_fit(job: Job, options: argparse.Namespace) -> dict[str, Any]:
 
 
 def time_growth(job: Job, options: argparse.Namespace) -> dict[str, Any]:
-    """Fits of 1, 2, 4, ... subjects and all, and likelihoods of all their trials."""
+    """Return the times of fits of 1, 2, 4, ... subjects and all, and of their pooled likelihood."""
     numbers = [*(2**i for i in range(8) if 2**i < len(job.subjects)), len(job.subjects)]
     short = job.with_settings(ours={**HYPERPARAMETERS, **SHORT})
     growth = []
@@ -359,14 +361,14 @@ def time_growth(job: Job, options: argparse.Namespace) -> dict[str, Any]:
     return {"growth": growth}
 
 
-def table(header: list[str], rows: list[list[str]]) -> str:
-    """A table in Markdown."""
+def format_table(header: list[str], rows: list[list[str]]) -> str:
+    """Return a table in Markdown."""
     lines = [header, ["---"] * len(header), *rows]
     return "\n".join("| " + " | ".join(cells) + " |" for cells in lines) + "\n"
 
 
 def likelihood_table(result: dict[str, Any]) -> str:
-    """Times, their ratios to ours, and whether the values are the same."""
+    """Return times, their ratios to ours, and whether the values are the same."""
     timings = {name: Timing(**one) for name, one in result["timings"].items()}
     values = {name: np.array(some) for name, some in result["values"].items()}
     rows = []
@@ -376,22 +378,22 @@ def likelihood_table(result: dict[str, Any]) -> str:
         apart = np.abs(values[name] / values[OURS] - 1) if name in values else None
         differs = "" if apart is None else f"{np.median(apart):.1e}, {np.max(apart):.1e}"
         rows.append([name, f"{timing.microseconds:.2f}", ratio, first, differs])
-    header = ["", "µs a candidate", "ratio to ours", "first call, s"]
+    header = ["", "µs per candidate", "ratio to ours", "first call, s"]
     header += ["values: relative difference from ours, median and largest"]
     text = ""
     if result["versions"]:
         once, anew = (values[name] for name in STUDY_MODES)
         text = (
             f"Values of the reference's two modes differ by {np.max(np.abs(anew / once - 1)):.1e} "
-            "at most, relatively. They need not equal ours: its context reckons what it keeps for "
-            "each of its units where ours does for the whole, and its choice divides support by "
-            "the largest of all items, recalled ones included, before it adds the same floor.\n"
+            "at most, relatively. They need not equal ours: its context computes the share "
+            "it keeps for each unit by itself, ours for the whole, and its choice divides support "
+            "by the largest of all items, recalled ones included, before it adds the same floor.\n"
         )
-    return f"{table(header, rows)}\n{text}"
+    return f"{format_table(header, rows)}\n{text}"
 
 
 def fit_table(result: dict[str, Any]) -> str:
-    """Seconds, the reference's reckoned from a part of its work, and distances from the best."""
+    """Return seconds, those of the reference extrapolated, and distances from the best fits."""
     whole, text = None, ""
     if "reference" in result:
         n_runs = result["n_subjects"] * result["settings"]["reference"]["best_of"]
@@ -401,7 +403,7 @@ def fit_table(result: dict[str, Any]) -> str:
         each = ", ".join(f"{one:.2f}" for one in runs)
         text = (
             f"The reference's whole work, {whole:.0f} s, is extrapolated from runs of {each} s, "
-            f"one a subject: {once:.2f} s once, and {n_runs} times {a_run:.2f} s.\n"
+            f"one per subject: {once:.2f} s once, and {n_runs} times {a_run:.2f} s.\n"
         )
     rows = []
     for name, ours in result["ours"].items():
@@ -410,16 +412,16 @@ def fit_table(result: dict[str, Any]) -> str:
         gaps = np.array(list(ours["gaps"].values()))
         near = [f"{gaps.mean():.3f}", f"{np.mean(gaps <= NEAR):.1%}", f"{gaps.max():.2f}"]
         rows.append(row + (near if gaps.size else [""] * 3))
-    header = ["", "evaluations a subject", "one subject, s", "all, s", "reference : ours"]
+    header = ["", "evaluations per subject", "one subject, s", "all, s", "reference : ours"]
     header += ["mean gap, nats", f"within {NEAR}", "worst"]
-    return f"{table(header, rows)}\n{text}"
+    return f"{format_table(header, rows)}\n{text}"
 
 
 def growth_table(result: dict[str, Any]) -> str:
-    """A row a number of subjects."""
+    """Return a row per number of subjects."""
     header = ["subjects", "fit, s", "trials", "their likelihood, ms", "cores busy"]
     formats = ["{:d}", "{:.1f}", "{:d}", "{:.1f}", "{:.1f}"]
-    return table(
+    return format_table(
         header,
         [
             [form.format(value) for form, value in zip(formats, row, strict=True)]
@@ -438,7 +440,7 @@ TASKS = {task.__name__: task for task in (our_fit, reference_fit, reference_like
 
 
 def the_job(options: argparse.Namespace) -> Job:
-    """The immediate free recall of the first subjects, as the command line asks."""
+    """Return the immediate free recall of the first subjects, as the options ask."""
     from jaxcmr.datasets import load_bundled, load_data, select_trials
     from jaxcmr.models import usual_bounds
 
@@ -455,7 +457,7 @@ def the_job(options: argparse.Namespace) -> Job:
 
 
 def main() -> None:
-    """The command line."""
+    """Measure the parts that are asked for."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("parts", nargs="*", help=f"of {', '.join(PARTS)}; all by default")
     parser.add_argument("--reference", metavar="PYTHON", help="one that has the reference")
