@@ -11,6 +11,7 @@ the pattern ``where(ok, f(where(ok, x, safe)), other)``.
 
 from __future__ import annotations
 
+import math
 from functools import reduce
 
 import jax
@@ -47,6 +48,9 @@ in double precision too, so that no observed event is impossible."""
 LEAST = float(jnp.finfo(jnp.float32).tiny) * 1e8
 """The largest support that counts as zero: 1e8 times float32's smallest number, so that gradients,
 which may square it, do not underflow. Double precision uses the same, so the model is the same."""
+
+LOG_LEAST = math.log(LEAST) * (1 - 1e-6)
+"""What its logarithm may be rounded to, at most."""
 
 
 def total(x: Num[Array, "n ..."]) -> Num[Array, "..."]:
@@ -157,14 +161,14 @@ def scaled_power(
     ``x >= 0``.
 
     Written with logarithms because the gradient of a quotient squares its denominator, which
-    underflows. Entries up to `LEAST` count as zero for the same reason.
+    underflows. Entries up to `LEAST` count as zero for the same reason. (`x` is used once, in the
+    logarithm: the compiler would compute cheap arithmetic, such as that of support, at every use.)
     """
     log_x = jnp.log(jnp.maximum(x, LEAST))
-    log_ratio = log_x - with_item_axis(jnp.log(jnp.maximum(highest(x), LEAST)))
-    if log_weights is None:
-        return jnp.where(x <= LEAST, 0.0, jnp.exp(with_item_axis(exponent) * log_ratio))
-    log_strength = with_item_axis(exponent) * log_ratio
-    log_strength, is_zero = log_relative_strength(log_strength, log_weights, x <= LEAST)
+    is_zero = log_x <= LOG_LEAST
+    log_strength = with_item_axis(exponent) * (log_x - with_item_axis(highest(log_x)))
+    if log_weights is not None:
+        log_strength, is_zero = log_relative_strength(log_strength, log_weights, is_zero)
     return jnp.where(is_zero, 0.0, jnp.exp(log_strength))
 
 

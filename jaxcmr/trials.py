@@ -8,6 +8,7 @@ arithmetic in the same order: padding the trials with -1 changes no bit of a res
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
@@ -42,6 +43,13 @@ __all__ = [
 
 MOST_WIDTH = 32  # trials of a block; of a longer list, the study of each block is a small share
 SIDE_BY_SIDE = 32  # trials that an accelerator plays at a time
+
+SLOW = (
+    "This model takes one parameter set at a time, so that a fit calls it for each member of its "
+    "population: several times slower than a model that takes all at once. See 'Many candidates at "
+    "once' in the documentation of MemorySearchFactory.vectorized: declare parts with "
+    "@reads(..., vectorized=True), or give the factory vectorized = True, once that holds."
+)
 
 T = TypeVar("T")
 
@@ -150,6 +158,8 @@ class ModelData:
         if choices is None:
             check_recalls(dataset)
         self.factory = make_model_factory(model_factory, dataset, features)
+        if not self.factory.vectorized:
+            warnings.warn(SLOW, stacklevel=4)
         self.pres_itemnos = jnp.asarray(dataset["pres_itemnos"])
         if choices is None:
             self.choices = items_at(self.pres_itemnos, jnp.asarray(dataset["recalls"]))

@@ -70,10 +70,13 @@ def drift(
 
     u is the input at unit length, rho the share `retained`. A zero input changes nothing.
     """
-    u = unit_length(context_input)
-    rho = retained(total(context * u), rate)
-    drifted = with_item_axis(rho) * context + with_item_axis(rate) * u
-    return jnp.where(with_item_axis(has_length(context_input)), drifted, context)
+    squared = total(context_input * context_input)
+    is_there = squared > 0
+    length = jnp.sqrt(jnp.where(is_there, squared, 1.0))
+    overlap = total(context * context_input) / length
+    u = context_input * with_item_axis(1.0 / length)
+    drifted = with_item_axis(retained(overlap, rate)) * context + with_item_axis(rate) * u
+    return jnp.where(with_item_axis(is_there), drifted, context)
 
 
 def drift_by_unit(

@@ -40,7 +40,7 @@ class ScipyDE(Fitter):
             options = {**hyperparameters, "bounds": bounds}
             result = minimize(run.loss, np.random.default_rng(words), options, run.start)
             if polish:
-                result = polish_run(run.loss, bounds, result)
+                result = polish_run(run.loss, bounds, result, polish)
             seconds = time.perf_counter() - began
             yield LaneReport(lane, int(result.nit), float(result.fun), result, None, seconds)
 
@@ -115,33 +115,40 @@ def minimize(
 
 
 def polish_run(
-    loss: LossFn, bounds: Sequence[tuple[float, float]], result: OptimizeResults
+    loss: LossFn, bounds: Sequence[tuple[float, float]], result: OptimizeResults, way: str
 ) -> OptimizeResults:
-    """Return `result` after SciPy's L-BFGS-B with JAX's gradient, in double precision if it can be.
+    """Return `result` after SciPy's L-BFGS-B, in double precision if `loss` works there.
 
-    SciPy's own polish takes finite differences, which float32 cannot resolve.
+    `way` is how gradients are taken, "exact" or "differences". SciPy's own differences would call
+    the loss once for each.
     """
     if works_in_double(lambda x: jnp.atleast_1d(loss(x[:, 0])), len(bounds)):
         with jax.enable_x64(True):
-            end = minimize_locally(in_double([loss])[0], bounds, result.x)
-    else:
-        end = minimize_locally(loss, bounds, result.x)
+            end = minimize_locally(in_double([loss])[0], bounds, result.x, way)
+    else:  # too coarse for differences
+        way = "exact"
+        end = minimize_locally(loss, bounds, result.x, way)
     if not np.isfinite(end.fun):
         return result._replace(polish_status=3)
     return result._replace(
         x=end.x,
         fun=end.fun,
         jac=end.jac,
-        nfev=result.nfev + end.nfev,
-        polish_status=1,
+        nfev=result.nfev + end.nfev * (len(bounds) + 1 if way == "differences" else 1),
+        polish_status=2 if way == "differences" else 1,
         at_rest=bool(end.success),
     )
 
 
-def minimize_locally(loss: LossFn, bounds: Sequence[tuple[float, float]], x: Any) -> Any:
+def minimize_locally(loss: LossFn, bounds: Sequence[tuple[float, float]], x: Any, way: str) -> Any:
     """Return SciPy's result of L-BFGS-B from `x`."""
 
     def value_and_gradient(x: np.ndarray) -> tuple[float, np.ndarray]:
+        if way == "differences":
+            h = np.where(x > 0.5, -1.0, 1.0) * np.finfo(np.float64).eps ** 0.5  # into the box
+            columns = np.concatenate([x[:, None], x[:, None] + np.diag(h)], axis=1)
+            value, *beside = np.asarray(_evaluate(loss, jnp.asarray(columns)))
+            return float(value), (np.array(beside) - value) / h
         value, gradient = _value_and_gradient(loss, jnp.asarray(x, jnp.result_type(float)))
         return float(value), np.asarray(gradient, np.float64)
 

@@ -65,8 +65,8 @@ class CMR(eqx.Module):
     termination: Any
     cues: tuple[Cue, ...]  # what else supports items, in this order
     parameters: dict[str, Float[Array, "..."]]  # values of `OWN_PARAMETERS`
+    in_list: Bool[Array, "n_items ..."]  # studied so far
     recallable: Bool[Array, "n_items ..."]
-    recalled: Bool[Array, "n_items ..."]
     is_active: Bool[Array, "..."]  # False once recall has stopped
     study_event: Int[Array, "..."]
     output_position: Int[Array, "..."]
@@ -84,6 +84,7 @@ class CMR(eqx.Module):
             mfc=self.mfc.associate(choice, context_learned, self.parameters["learning_rate"]),
             mcf=self.mcf.associate(context_learned, choice, attention),
             cues=tuple(cue.experience(choice, attention) for cue in self.cues),
+            in_list=self.in_list | self._is_item(choice),
             recallable=self.recallable | self._is_item(choice),
             study_event=self.study_event + (choice > 0).astype(self.study_event.dtype),
         )
@@ -121,7 +122,6 @@ class CMR(eqx.Module):
             context=self.context.integrate(self.mfc.probe(pattern), rate),
             cues=tuple(cue.retrieve(pattern) for cue in self.cues),
             recallable=self.recallable & ~used_up,
-            recalled=self.recalled | recalled,
             is_active=self.is_active & goes_on,
             output_position=self.output_position + goes_on.astype(self.output_position.dtype),
         )
@@ -148,11 +148,12 @@ class CMR(eqx.Module):
 
         Stopping is certain if recall has stopped or nothing is recallable.
         """
-        support = jnp.where(self.recallable | self.recalled, self.activations(), 0.0)
+        support = jnp.where(self.in_list, self.activations(), 0.0)
         if isinstance(self.termination, ContextCompetition):
             stop, items = self._stop_as_alternative(support)
         else:
-            where = RecallState(self.output_position, self.recallable, self.recalled, support)
+            recalled = self.in_list & ~self.recallable
+            where = RecallState(self.output_position, self.recallable, recalled, support)
             stop = self.termination(where)
             items = with_item_axis(1.0 - stop) * self._shares(support, self.recallable)
         can_go_on = self.is_active & is_any(self.recallable)
@@ -271,8 +272,8 @@ class CMRFactory(eqx.Module, MemorySearchFactory):
             termination=parts.termination(self.n_items, values),
             cues=tuple(create(trial_index, values) for create in self.cues),
             parameters={name: values[name] for name in own},
+            in_list=nothing,
             recallable=nothing,
-            recalled=nothing,
             is_active=jnp.array(True),
             study_event=jnp.zeros((), int),
             output_position=jnp.zeros((), int),

@@ -155,8 +155,9 @@ class ConfusableCRUFactory(eqx.Module, MemorySearchFactory):
         parameters = as_candidates(parameters)
         rank = count_axes(parameters)
         memory = self.memory.create_trial_model(trial_index, parameters)
+        every_letter = jnp.ones_like(memory.recallable)
         return ConfusableCRU(
-            memory=replace(memory, recallable=jnp.ones_like(memory.recallable)),
+            memory=replace(memory, in_list=every_letter, recallable=every_letter),
             slips=append_axes(jnp.eye(len(self.distances)), rank),
             distances=append_axes(jnp.asarray(self.distances, float), rank),
             sensitivity_max=parameters["item_sensitivity_max"],
