@@ -45,10 +45,10 @@ MOST_WIDTH = 32  # trials of a block; of a longer list, the study of each block 
 SIDE_BY_SIDE = 32  # trials that an accelerator plays at a time
 
 SLOW = (
-    "This model takes one parameter set at a time, so that a fit calls it for each member of its "
-    "population: several times slower than a model that takes all at once. See 'Many candidates at "
-    "once' in the documentation of MemorySearchFactory.vectorized: declare parts with "
-    "@reads(..., vectorized=True), or give the factory vectorized = True, once that holds."
+    "This model takes one parameter set at a time, so that a fit calls it for each member of the "
+    "population: several times slower than a model that takes all of them at once. If the model "
+    "does, declare it: vectorized = True in the factory, @reads(..., vectorized=True) for parts; "
+    "see jaxcmr.typing.MemorySearchFactory.vectorized."
 )
 
 T = TypeVar("T")
