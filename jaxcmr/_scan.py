@@ -35,6 +35,7 @@ def scan_model(
         events: arrays with one row per event.
         happens: which events happen; all by default.
     """
+    structure: Any
     leaves, structure = jax.tree.flatten(model)
     leaves = [jnp.asarray(leaf) for leaf in leaves]
     changes = [False] * len(leaves)

@@ -243,12 +243,14 @@ class CMRFactory(eqx.Module, MemorySearchFactory):
         Trials share an id, and are studied once, if their `pres_itemnos` are equal and no cue
         differs between them after study.
         """
-        of_cues = [cue.study_lists() for cue in self.cues]
         items = np.asarray(dataset["pres_itemnos"])
-        if any(ids is None for ids in of_cues):
-            return np.arange(len(items))
-        same = np.column_stack([items, *of_cues])
-        return np.unique(same, axis=0, return_inverse=True)[1].reshape(-1)
+        same = [items]
+        for cue in self.cues:
+            ids = cue.study_lists()
+            if ids is None:
+                return np.arange(len(items))
+            same.append(ids)
+        return np.unique(np.column_stack(same), axis=0, return_inverse=True)[1].reshape(-1)
 
     def move_to_trial(self, model: CMR, trial_index: Int[Array, "..."]) -> CMR:
         """Return the model that has studied a trial, with the cues of another."""

@@ -228,8 +228,8 @@ class Program:
         n_params = len(self.box.lower)
         as_double = works_in_double(groups[0][0].func, n_params)
         way = EXACT if way is None or (way == DIFFERENCES and not (as_double or self.x64)) else way
-        # On an accelerator all that are wanted at a time, at most a Hessian of each lane.
-        block = points_per_call(n_params, way) if self.on_cpu else self.group_size * (1 + n_params)
+        # On an accelerator, which takes all groups at a time, one point of each lane.
+        block = points_per_call(n_params, way) if self.on_cpu else self.group_size
         with jax.enable_x64(as_double or self.x64):
             funcs, transforms, results = [], [], []
             for group in full:

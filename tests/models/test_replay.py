@@ -1,4 +1,4 @@
-"""Whole trials in closed form: what the model gives event by event, for every list and part."""
+"""Whole trials, replayed: what the model gives event by event, for every list and part."""
 
 import jax
 import jax.numpy as jnp
@@ -6,6 +6,13 @@ import numpy as np
 import pytest
 from conftest import quick_jit
 
+from jaxcmr.components import (
+    ContextCompetition,
+    SupportRatioTermination,
+    instance_context_to_item,
+    per_unit_context,
+    power_choice_scaled_by_all,
+)
 from jaxcmr.loss import MemorySearchLikelihoodFnGenerator
 from jaxcmr.loss.sequence_likelihood import ReplayedLikelihood
 from jaxcmr.models import MODELS, usual_bounds
@@ -120,12 +127,49 @@ def test_lists_and_recalls_with_repetitions_are_played_forward(change):
     assert type(fast) is type(plain)
 
 
-@pytest.mark.parametrize("part", ["mfc", "mcf", "context", "termination", "choice"])
-def test_other_parts_are_played_forward(part):
-    """A part that the equations do not know, even one that does the same."""
+PARTS = ["mfc", "mcf", "context", "termination", "choice"]
+
+
+def wrapped(part, vectorized):
+    """Return a creator of one's own of what is by default the part of that name."""
     known = getattr(make_factory()(EVERY_SHAPE, None).parts, part)
-    own = reads(*declared_by(known))(lambda n_items, parameters: known(n_items, parameters))
-    fast, plain = both(EVERY_SHAPE, **{part: own})
+    declare = reads(*declared_by(known), vectorized=vectorized)
+    return declare(lambda n_items, parameters: known(n_items, parameters))
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_a_wrapped_part_is_replayed_as_well(part):
+    """What counts is the part, not the function that creates it."""
+    fast, plain = both(EVERY_SHAPE, **{part: wrapped(part, vectorized=True)})
+    assert isinstance(fast, ReplayedLikelihood)
+    x = candidates(3, 0.0)
+    np.testing.assert_allclose(evaluate(fast, x), evaluate(plain, x), rtol=1e-4)
+
+
+def test_a_part_for_one_candidate_at_a_time_is_mapped_and_says_so():
+    """The same losses, by a model that is called for each candidate."""
+    part = wrapped("termination", vectorized=False)
+    with pytest.warns(UserWarning, match="takes one parameter set at a time"):
+        fast, plain = both(EVERY_SHAPE, termination=part)
+    assert type(fast) is type(plain) and not fast.trials.factory.vectorized
+    x = candidates(3, 0.0)
+    np.testing.assert_allclose(evaluate(fast, x), evaluate(both(EVERY_SHAPE)[1], x), rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        {"context": per_unit_context},
+        {"choice": power_choice_scaled_by_all},
+        {"termination": SupportRatioTermination.create},
+        {"termination": ContextCompetition.create},
+        {"mcf": instance_context_to_item},
+    ],
+    ids=["drift", "choice", "ratio", "competition", "memory"],
+)
+def test_parts_that_need_more_are_played_forward(parts):
+    """The drift of single units, recalled items, stopping as an item, traces."""
+    fast, plain = both(EVERY_SHAPE, **parts)
     assert type(fast) is type(plain)
 
 

@@ -98,6 +98,22 @@ def test_the_polish_is_in_double_precision(problems):
 
 
 @pytest.mark.usefixtures("quick_compiler")
+def test_the_polish_may_take_differences(problems):
+    """Forward differences in double precision end where exact gradients do; a word that names no
+    way to take gradients is an error."""
+    options = {"popsize": 5, "maxiter": 3}
+    funcs, keys = problems
+    ends = []
+    for way in ("exact", "differences"):
+        reports = evolve_lanes(funcs[:2], BOUNDS, keys[:2], polish=way, **options)
+        found = {each.lane: each.result for each in reports if each.result is not None}
+        ends.append([float(found[lane].fun) for lane in range(2)])
+        assert {int(result.polish_status) for result in found.values()} == {1 + len(ends) // 2}
+    np.testing.assert_allclose(*ends, atol=1e-6)
+    with pytest.raises(ValueError, match="polish is True, False, 'exact' or 'differences'"):
+        next(evolve_lanes(funcs, BOUNDS, keys, polish="gradient"))
+
+
 def test_a_function_of_single_precision_only_is_polished_too(problems):
     """A loop that starts with a float32 total cannot end with a float64 one."""
 
