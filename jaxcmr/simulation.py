@@ -194,6 +194,22 @@ def recall_by_draws(
     """Return simulated choices, given a number from 0 to 1 for each output.
 
     A choice is the first whose cumulative probability exceeds that share of the sum.
+
+    Args:
+        model: has studied a list (`study`).
+        draws: (outputs,) for a recall; with further axes, those of candidates, for a recall each.
+
+    Returns:
+        1-based choices in the shape of `draws`; 0 from where recall stopped.
+
+    Examples:
+        >>> from jaxcmr.models import usual_bounds
+        >>> data = {"listLength": np.array([[3]]), "pres_itemnos": np.array([[1, 2, 3]])}
+        >>> parameters = {**dict.fromkeys(usual_bounds("cmr"), 0.5), "stop_probability_scale": 0.0}
+        >>> model = make_model_factory("cmr", data).create_trial_model(jnp.array(0), parameters)
+        >>> studied = study(model, jnp.array([1, 2, 3]))
+        >>> sorted(recall_by_draws(studied, jnp.array([0.2, 0.9, 0.5])).tolist())
+        [1, 2, 3]
     """
 
     def recall(model: Any, draw: Float[Array, "..."]) -> tuple[Any, Int[Array, "..."]]:

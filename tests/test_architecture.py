@@ -24,12 +24,22 @@ MAY_IMPORT = {
     "results": {"_result_words", "files"},
     "_result_words": {"results"},
     "datasets": {"files", "names", "typing"},
-    "simulation": {"datasets", "names", "optimize", "parameters", "typing"},
+    "_scan": {"typing"},
+    "simulation": {"_scan", "datasets", "math", "names", "optimize", "parameters", "typing"},
     "trials": {"names", "parameters", "simulation", "typing"},
     "components": {"math", "parameters", "typing"},
-    "models": {"components", "math", "names", "parameters", "typing"},
+    "models": {"components", "math", "names", "parameters", "simulation", "typing"},
     "analyses": {"typing"},
-    "loss": {"analyses", "math", "optimize", "parameters", "simulation", "trials", "typing"},
+    "loss": {
+        "_scan",
+        "analyses",
+        "math",
+        "optimize",
+        "parameters",
+        "simulation",
+        "trials",
+        "typing",
+    },
     "optimize": set(),
     "fitting": {"datasets", "names", "optimize", "parameters", "results", "typing"},
     "_cache": set(),
@@ -85,15 +95,15 @@ SURFACE = {
     "MemorySearchLikelihoodFnGenerator MemorySearchSetLikelihoodFnGenerator "
     "MemorySearchSpcMseFnGenerator MemorySearchSummaryMseFnGenerator",
     "simulation": "check_count check_seed compiled_once items_at make_model_factory positions_of "
-    "recall_freely simulate_dataset study",
+    "recall_by_draws recall_freely simulate_dataset study",
     "analyses": "recalled_positions serial_position_curve",
     "optimize": "POPULATIONS STRATEGIES Box LaneReport OptimizeResults State check_not_forked "
     "differential_evolution evolve_lanes in_double program_fingerprint works_in_double",
     "typing": "Bounds Cue CueCreator CueMaker Declared DeclaredModel Features Loss LossFn "
-    "LossFnGenerator MemorySearch MemorySearchFactory Model Parameters PartCreator RecallDataset "
-    "Replay TrialMask",
+    "LossFnGenerator MemorySearch MemorySearchFactory Model Parameters PartCreator Pattern "
+    "RecallDataset Replay TrialMask Vectorized",
     "parameters": "ABOVE_0 BELOW_1 DECADES Parameter ParameterSpace as_candidates bind check_given "
-    "check_limits check_names declared_by merge names_of reads to_double",
+    "check_limits check_names count_axes declared_by merge names_of reads to_double",
     "results": "POOLED SCHEMA FitInterrupted FitResult",
 }
 """Every public name of a room. A name that is not here is private, or has been forgotten here."""

@@ -82,7 +82,7 @@ def test_each_list_is_studied_once():
 
 
 @pytest.mark.parametrize(
-    ("lists", "shape"), [([0] * 28, (1, 28)), (list(range(28)), (28, 1)), ([0] * 70, (3, 32))]
+    ("lists", "shape"), [([0] * 28, (1, 28)), (list(range(28)), (28, 1)), ([0] * 70, (3, 24))]
 )
 def test_blocks_waste_little_on_the_usual_designs(lists, shape):
     """One list for all trials, or one per trial: no more blocks than needed."""

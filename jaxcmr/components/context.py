@@ -17,7 +17,6 @@ from jaxcmr.math import (
     nearly_unit_length,
     safe_sqrt,
     total,
-    unit_length,
     with_item_axis,
 )
 from jaxcmr.parameters import ABOVE_0, BELOW_1, Parameter, count_axes, reads
