@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MethodType
 from typing import Any, TypeVar
 
 import equinox as eqx
@@ -113,12 +114,21 @@ def declared_by(create: object) -> tuple[Parameter, ...]:
     >>> declared_by(reads()(lambda n_items, parameters: None))
     ()
     """
-    if not isinstance(create, Declared):
+    function = function_of(create)
+    if not isinstance(function, Declared):
         raise ValueError(
             f"{create!r} does not say which parameters it reads: declare them with "
             "@jaxcmr.parameters.reads(...), which may be empty."
         )
-    return tuple(create.parameters)
+    return tuple(function.parameters)
+
+
+def function_of(create: object) -> object:
+    """Return the function of a bound method, which is what holds its declarations.
+
+    From Python 3.12 on, `isinstance` of a protocol does not look there by itself.
+    """
+    return create.__func__ if isinstance(create, MethodType) else create
 
 
 def merge(*groups: Iterable[Parameter]) -> tuple[Parameter, ...]:

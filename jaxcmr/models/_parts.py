@@ -25,7 +25,7 @@ from jaxcmr.components.context import (
     START_DRIFT_RATE,
 )
 from jaxcmr.components.linear_memory import LEARNING_RATE
-from jaxcmr.parameters import ABOVE_0, Parameter, as_candidates, declared_by, merge
+from jaxcmr.parameters import ABOVE_0, Parameter, as_candidates, declared_by, function_of, merge
 from jaxcmr.typing import CueMaker, Parameters, PartCreator, Vectorized
 
 __all__ = ["ENCODING_DRIFT_DECREASE", "OWN_PARAMETERS", "Parts"]
@@ -110,7 +110,9 @@ class Parts(NamedTuple):
     def are_vectorized(self, cues: Sequence[CueMaker]) -> bool:
         """Return whether all parts and cues work for many candidates at once."""
         creators = (self.mfc, self.mcf, self.context, self.choice, self.termination, *cues)
-        return all(isinstance(each, Vectorized) and each.vectorized for each in creators)
+        return all(
+            isinstance(each, Vectorized) and each.vectorized for each in map(function_of, creators)
+        )
 
     def check_types(self, cues: Sequence[CueMaker]) -> None:
         """Check that every part is a declared creator of a part, and `cues` a list of cues.

@@ -132,7 +132,7 @@ class Program:
     def advance(self, lanes: list[Lane]) -> list[Lane]:
         """Return the lanes after the next chunk; those whose search has ended have a result."""
         with jax.enable_x64(self.x64), jax.default_device(self.device):
-            lanes = [lane if lane.state is not None else self._start(lane) for lane in lanes]
+            lanes = self._start(lanes)
             began = time.perf_counter()
             full = fill_up(lanes, self.width)
             stop_at = [min(lane.generation + self.chunk_length, MOST) for lane in full]
@@ -148,13 +148,14 @@ class Program:
                 self._lengthen_chunks(elapsed)
             are_over = np.asarray(has_ended).reshape(-1)
             results = jax.tree.map(np.asarray, results)
+            rows = states_of_lanes(states, full)
             after = []
             for i, lane in enumerate(lanes):
                 result = get_lane(results, i, self.width)
                 after.append(
                     replace(
                         lane,
-                        state=get_lane(states, i, self.width),
+                        state=rows[i],
                         generation=int(generations[i]),
                         loss=float(result.fun),
                         seconds=lane.seconds + elapsed / len(lanes),
@@ -168,8 +169,9 @@ class Program:
         """Return the lanes of the groups, whose searches have ended, with polished results."""
         with jax.enable_x64(self.x64), jax.default_device(self.device):
             began = time.perf_counter()
-            polished = self._polish(groups, self.polish)
-            failed = [needs_help(result, self.polish) for result in polished]
+            way = self._choose_way(groups[0][0])
+            polished = self._polish(groups, way)
+            failed = [needs_help(result, way) for result in polished]
             if any(failed):  # rare, and long to compile
                 helped = self._polish(groups, HELPED)
                 polished = [
@@ -201,25 +203,39 @@ class Program:
             )
             result = jax.eval_shape(partial(finish, self.box, self.settings), state)
             result = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), result)
-            self._polish([[replace(lane, result=result)]], self.polish, maxiter=0)
+            self._polish([[replace(lane, result=result)]], self._choose_way(lane), maxiter=0)
         return []
 
-    def _start(self, lane: Lane) -> Lane:
-        """Return the lane with its initial state, not evaluated: there is one program less."""
-        state = start_lane(self.box, self.settings, lane.key, self.population)
-        if lane.x0 is not None:
-            population = np.array(state.population)
-            population[0] = lane.x0
-            state = state._replace(population=population)  # type: ignore[arg-type]
-        return replace(lane, state=state)
+    def _start(self, lanes: list[Lane]) -> list[Lane]:
+        """Return the lanes with their initial states, not evaluated: there is one program less."""
+        new = [lane for lane in lanes if lane.state is None]
+        if not new:
+            return lanes
+        full = fill_up(new, self.width)
+        keys = stack([lane.key for lane in full])
+        states = start_lanes(self.box, self.settings, keys, self.population, self.width)
+        of_new = iter(states_of_lanes(states, full))
+        return [
+            lane if lane.state is not None else replace(lane, state=with_member(next(of_new), lane))
+            for lane in lanes
+        ]
+
+    def _choose_way(self, lane: Lane) -> str:
+        """Return how gradients of the lane's function are taken.
+
+        Single precision is too coarse for differences. An accelerator takes them where it can: it
+        has columns to spare, and is slow at adding gradients up.
+        """
+        in_double = self.x64 or works_in_double(lane.func, len(self.box.lower))
+        wanted = self.polish if self.on_cpu else DIFFERENCES
+        return DIFFERENCES if in_double and wanted == DIFFERENCES else EXACT
 
     def _polish(
-        self, groups: list[list[Lane]], way: str | None, maxiter: int = MAX_GRADIENTS
+        self, groups: list[list[Lane]], way: str, maxiter: int = MAX_GRADIENTS
     ) -> list[OptimizeResults]:
         """Return the results of the lanes of the groups, polished in double precision.
 
-        Functions that do not work in double precision are polished in that of the run, which is too
-        coarse for forward differences.
+        Functions that do not work in double precision are polished in that of the run.
         """
         full = fill_up([fill_up(group, self.group_size) for group in groups], self.n_groups)
         limits = np.zeros((self.n_groups, self.group_size), "int32")  # copies are not polished
@@ -227,8 +243,6 @@ class Program:
             of_group[: len(group)] = maxiter
         n_params = len(self.box.lower)
         as_double = works_in_double(groups[0][0].func, n_params)
-        way = EXACT if way is None or (way == DIFFERENCES and not (as_double or self.x64)) else way
-        # On an accelerator, which takes all groups at a time, one point of each lane.
         block = points_per_call(n_params, way) if self.on_cpu else self.group_size
         with jax.enable_x64(as_double or self.x64):
             funcs, transforms, results = [], [], []
@@ -262,7 +276,31 @@ class Program:
             self.chunk_length *= 2
 
 
-def needs_help(result: OptimizeResults, way: str | None) -> bool:
+def states_of_lanes(states: State, lanes: list[Lane]) -> list[State]:
+    """Return the state of each lane, given those of all; of several, as arrays of the host.
+
+    The keys are those that the lanes have: a search never changes its own.
+    """
+    if len(lanes) == 1:
+        return [states]
+    keys = [lane.key if lane.state is None else lane.state.key for lane in lanes]
+    on_host = jax.tree.map(np.asarray, states._replace(key=states.generation))
+    return [
+        jax.tree.map(lambda leaf, i=i: leaf[i], on_host)._replace(key=key)
+        for i, key in enumerate(keys)
+    ]
+
+
+def with_member(state: State, lane: Lane) -> State:
+    """Return a lane's initial state with the member that it is to start from, if any."""
+    if lane.x0 is None:
+        return state
+    population = np.array(state.population)
+    population[0] = lane.x0
+    return state._replace(population=population)  # type: ignore[arg-type]
+
+
+def needs_help(result: OptimizeResults, way: str) -> bool:
     """Return whether a polish met a gradient that was not finite."""
     status = int(result.polish_status)
     return status == 3 if way == DIFFERENCES else status != 1
@@ -295,14 +333,17 @@ def share(funcs: Sequence[F]) -> tuple[list[F], PyTree]:
     Arrays are matched by their position in the pytree.
 
     Returns:
-        The functions, with such arrays replaced by those of the first; and a pytree like one of
-        them, True for arrays that differ.
+        The functions, with such arrays replaced by those of the first, and others on the host; and
+        a pytree like one of them, True for arrays that differ.
     """
     structure: Any = jax.tree.structure(funcs[0])
     rows = [jax.tree.leaves(func) for func in funcs]
     differs = [is_array(leaves[0]) and not are_equal(leaves) for leaves in zip(*rows, strict=True)]
     merged = [
-        [own if is_own else first for own, first, is_own in zip(row, rows[0], differs, strict=True)]
+        [
+            np.asarray(own) if is_own else first
+            for own, first, is_own in zip(row, rows[0], differs, strict=True)
+        ]
         for row in rows
     ]
     return [structure.unflatten(row) for row in merged], structure.unflatten(differs)
@@ -329,7 +370,7 @@ class Objectives(eqx.Module):
         if len(funcs) == 1:
             return cls(funcs[0], None)
         own, shared = zip(*(eqx.partition(func, differs) for func in funcs), strict=True)
-        return cls(shared[0], jax.tree.map(lambda *leaves: jnp.stack(leaves), *own))
+        return cls(shared[0], jax.tree.map(stack_arrays, *own))
 
 
 # The parts of a run over many lanes at once
@@ -383,14 +424,24 @@ polish_lanes = Compiled(over_lanes(polish_group), wide_vectors=True)
 
 
 @Compiled
-def start_lane(box: Box, settings: Settings, key: Array, population: Array | None) -> State:
-    """Return the initial state of a lane, not evaluated."""
-    return start(None, box, settings, key, None, population)
+def start_lanes(
+    box: Box, settings: Settings, keys: Array, population: Array | None, count: int
+) -> State:
+    """Return the initial states of `count` lanes, not evaluated."""
+    if count == 1:
+        return start(None, box, settings, keys, None, population)
+    return jax.vmap(lambda key: start(None, box, settings, key, None, population))(keys)
 
 
 def stack(items: list[T]) -> T:
     """Return pytrees of arrays as one, stacked on a first axis; a single one as it is."""
-    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *items) if len(items) > 1 else items[0]
+    return jax.tree.map(stack_arrays, *items) if len(items) > 1 else items[0]
+
+
+def stack_arrays(*arrays: Any) -> Any:
+    """Return arrays stacked: on the host, if they are there, to be sent in one piece."""
+    on_host = all(isinstance(array, np.ndarray | np.generic) for array in arrays)
+    return np.stack(arrays) if on_host else jnp.stack(arrays)
 
 
 def stack_rows(items: list[T]) -> T:
