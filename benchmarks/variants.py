@@ -1,10 +1,11 @@
 """The 36 published variants of CRU and CMR, each fitted from those that are nested in it.
 
 The variants of Gunn & Polyn (2025) are fitted from the smallest to the largest. Each fit makes a
-few random runs, and one run from each of the largest variants that are nested in it, i.e. from
-those with one mechanism less. A pair of variants of which one is nested in the other is broken if
-the larger one's negative log-likelihood is more than 0.05 nats above the smaller one's for any
-subject. To repeat, in one process or in several that share the subjects::
+few random runs, one run from each of the largest variants that are nested in it, i.e. from those
+with one mechanism less, and one run from each of `CORNERS`. A pair of variants of which one is
+nested in the other is broken if the larger one's negative log-likelihood is more than 0.05 nats
+above the smaller one's for any subject. To repeat, in one process or in several that share the
+subjects::
 
     python benchmarks/variants.py --out build/variants
     python benchmarks/variants.py --subjects 0:63 --out build/first & \\
@@ -36,7 +37,7 @@ from jaxcmr.fitting import JaxDE
 from jaxcmr.loss import MemorySearchLikelihoodFnGenerator
 from jaxcmr.models import MODELS
 from jaxcmr.models.gunn_polyn_2025 import PUBLISHED, VARIANTS
-from jaxcmr.results import FitResult
+from jaxcmr.results import POOLED, FitResult
 
 SHORT = {"num_steps": 50, "pop_size": 8, "scale": "alternate", "progress_bar": False}
 NEAR = 0.05  # nats: losses that differ by less count as equal
@@ -49,6 +50,33 @@ MECHANISMS = {
     for stop, name in zip(STOPS, (positional, competing), strict=True)
 }
 """How a variant stops and which mechanisms are on, by its name."""
+CORNERS: tuple[dict[str, float], ...] = tuple(
+    {
+        "encoding_drift_rate": encoding_drift_rate,
+        "recall_drift_rate": recall_drift_rate,
+        "learning_rate": 0.98,
+        "choice_sensitivity": choice_sensitivity,
+        "start_drift_rate": 0.9,
+        "shared_support": 1.0,
+        "item_support": 1.0,
+        "primacy_scale": 1.0,
+        "primacy_decay": 1.0,
+        "stop_probability_scale": 0.005,
+        "stop_probability_growth": 0.35,
+        "encoding_drift_decrease": 0.95,
+    }
+    for encoding_drift_rate, recall_drift_rate, choice_sensitivity in (
+        (0.98, 0.985, 0.035),
+        (0.9, 0.98, 0.06),
+        (0.8, 0.985, 0.05),
+        (0.9, 0.9995, 0.15),
+        (0.35, 0.9998, 1.0),
+        (0.3, 0.99998, 4.0),
+        (0.08, 0.9999, 40.0),
+    )
+)
+"""Parameters near optima of the smallest variants. For many subjects these lie in a corner, with a
+recall drift rate of almost 1, that random populations miss: most end on a plateau beside it."""
 
 
 class Losses(NamedTuple):
@@ -125,9 +153,13 @@ def fit_variants(options: argparse.Namespace) -> Iterator[FitResult]:
     of_trials = np.asarray(data["subject"]).reshape(-1)
     mask = np.isin(of_trials, np.unique(of_trials)[slice(*options.subjects)])
     fits: dict[str, FitResult] = {}
+    corners = [
+        FitResult(fits={"subject": [POOLED], **{name: [value] for name, value in corner.items()}})
+        for corner in CORNERS
+    ]
     for name in options.variants:
         variant = VARIANTS[name]
-        starts = [] if options.alone else [fits[less] for less in largest_nested(name, list(fits))]
+        starts = [fits[less] for less in largest_nested(name, list(fits))] + corners
         fitter = JaxDE(
             data,
             None,
@@ -136,7 +168,7 @@ def fit_variants(options: argparse.Namespace) -> Iterator[FitResult]:
             MemorySearchLikelihoodFnGenerator,
             {**SHORT, "bounds": variant.free, "best_of": options.best_of, "seed": options.seed},
         )
-        fits[name] = fitter.fit_subjects(mask, start_from=starts)
+        fits[name] = fitter.fit_subjects(mask, start_from=[] if options.alone else starts)
         fits[name]["name"] = name
         yield fits[name]
 
