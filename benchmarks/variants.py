@@ -184,7 +184,10 @@ def broken_pairs(losses: Losses) -> dict[tuple[str, str], float]:
 
 
 def table(losses: Losses, published: Losses, seconds: Mapping[str, float]) -> str:
-    """Return the Markdown table: a row per variant, and a line on the nested pairs."""
+    """Return the Markdown table: a row per variant, and a line on the nested pairs.
+
+    Seconds are those of the variants that have been fitted just now.
+    """
     broken = broken_pairs(losses)
     rows = [
         "| variant | free | s | mean NLL | above the published | worst, nats | worse than nested |",
@@ -195,8 +198,9 @@ def table(losses: Losses, published: Losses, seconds: Mapping[str, float]) -> st
         above = above[~np.isnan(above)]
         worst = f"{above.max():.2f}" if len(above) else ""
         worse = sum(excess > NEAR for (big, _), excess in broken.items() if big == name)
+        took = f"{seconds[name]:.1f}" if name in seconds else ""
         rows.append(
-            f"| {name} | {len(VARIANTS[name].free)} | {seconds.get(name, np.nan):.1f} "
+            f"| {name} | {len(VARIANTS[name].free)} | {took} "
             f"| {np.nanmean(values):.3f} | {np.sum(above > NEAR)} of {len(above)} | {worst} "
             f"| {worse} |"
         )
