@@ -2,10 +2,10 @@
 
 The variants of Gunn & Polyn (2025) are fitted from the smallest to the largest. Each fit makes a
 few random runs, one run from each of the largest variants that are nested in it, i.e. from those
-with one mechanism less, and one run from each of `CORNERS`. A pair of variants of which one is
-nested in the other is broken if the larger one's negative log-likelihood is more than 0.05 nats
-above the smaller one's for any subject. To repeat, in one process or in several that share the
-subjects::
+with one mechanism less; the smallest also make one from each of `CORNERS`. A pair of variants of
+which one is nested in the other is broken if the larger one's negative log-likelihood is more than
+0.05 nats above the smaller one's for any subject. To repeat, in one process or in several that
+share the subjects::
 
     python benchmarks/variants.py --out build/variants
     python benchmarks/variants.py --subjects 0:63 --out build/first & \\
@@ -159,7 +159,8 @@ def fit_variants(options: argparse.Namespace) -> Iterator[FitResult]:
     ]
     for name in options.variants:
         variant = VARIANTS[name]
-        starts = [fits[less] for less in largest_nested(name, list(fits))] + corners
+        starts = [fits[less] for less in largest_nested(name, list(fits))]
+        starts += corners if len(MECHANISMS[name][1]) <= options.corners else []
         fitter = JaxDE(
             data,
             None,
@@ -226,6 +227,8 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     add("--best-of", type=int, default=2, help="random runs of each fit")
     add("--seed", type=int, default=0)
     add("--alone", action="store_true", help="start from no other fits")
+    add("--corners", type=int, default=1, metavar="N",
+        help="start from CORNERS, too, where at most N mechanisms are on")  # fmt: skip
     add("--first", type=int, default=0, help="of each size, begin with this variant: several "
         "processes that share a compile cache then compile different programs")  # fmt: skip
     add("--data", default="peers_notask", help="name or file of the data")
