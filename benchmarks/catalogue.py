@@ -8,8 +8,8 @@ To repeat, in an environment that has jaxcmr and psifr::
 
 - ``loss``: one generation's loss of one PEERS subject (28 lists of 16), 8 candidates per parameter,
   in one thread. It is compiled as a search is, with some generations in one compiled loop. CMR and
-  the model take turns; times and ratios are medians of five. The first call, listed apart, traces
-  and compiles. Searches run in single precision, polishes in double.
+  the model take turns; CPU times and ratios are medians of five. The first call, listed apart, is
+  wall time: it traces and compiles. Searches run in single precision, polishes in double.
 - ``growth``: the same in single precision, for longer lists (made up, 12 items recalled), more of
   the subject's lists, more candidates, and the lists of more subjects in one pooled loss.
 - ``fit``: ``jc.fit`` with the default search of 12 short runs, from the start of a fresh process to
@@ -55,7 +55,7 @@ CMR, BY_EVENT = "cmr", "cmr, by event"
 VALENCES = {"ecmr": (0, 1), "cmr3": (-1, 0, 1)}
 ALL_SUBJECTS = 126
 PER_PARAMETER = 8  # candidates, as many as a search has
-GENERATIONS = 20  # in one compiled loop
+GENERATIONS, FEW = 20, 2  # in one compiled loop; where lists or candidates are many
 TURNS = 5
 LEAST_SECONDS = 0.1  # of one time, so that other work on the machine evens out
 
@@ -140,7 +140,11 @@ def loss_name(model: str) -> str:
 
 
 def make_call(
-    model: str, data: RecallDataset, precision: str = "float32", n_candidates: int | None = None
+    model: str,
+    data: RecallDataset,
+    precision: str = "float32",
+    n_candidates: int | None = None,
+    generations: int = FEW,
 ) -> Call:
     """Return a call of the loss of all lists, with candidates drawn as a search draws its first.
 
@@ -157,15 +161,15 @@ def make_call(
         [loss] = in_double([loss])
     bounds = {name: each.bounds for name, each in declared.items()}
     space = ParameterSpace.make(bounds, {name: each.scale for name, each in declared.items()})
-    size = GENERATIONS, len(declared), n_candidates or PER_PARAMETER * len(declared)
+    size = generations, len(declared), n_candidates or PER_PARAMETER * len(declared)
     places = jnp.asarray(np.random.default_rng(0).random(size), precision)
     return partial(losses_of_generations, loss, jax.vmap(space.from_unit)(places))
 
 
 def microseconds(call: Call) -> float:
-    """Return the time of one candidate's loss."""
-    n_losses, began = 0, time.perf_counter()
-    while (seconds := time.perf_counter() - began) < LEAST_SECONDS:
+    """Return the CPU time of one candidate's loss, which other work changes less than wall time."""
+    n_losses, began = 0, time.process_time()
+    while (seconds := time.process_time() - began) < LEAST_SECONDS:
         n_losses += len(jax.block_until_ready(call()))
     return seconds / n_losses * 1e6
 
@@ -176,11 +180,11 @@ def time_loss(models: Sequence[str]) -> dict[str, Any]:
     found: dict[str, dict[str, dict[str, float]]] = {}
     for precision in ("float32", "float64"):
         with jax.enable_x64(precision == "float64"):
-            cmr, found[precision] = make_call(CMR, data, precision), {}
+            cmr, found[precision] = make_call(CMR, data, precision, generations=GENERATIONS), {}
             first_of_cmr = seconds_of(cmr)
             for model in models or [CMR, BY_EVENT, *(name for name in jc.MODELS if name != CMR)]:
                 show_progress(precision, model)
-                call = make_call(model, data, precision)
+                call = make_call(model, data, precision, generations=GENERATIONS)
                 first = first_of_cmr if model == CMR else seconds_of(call)
                 turns = [(microseconds(cmr), microseconds(call)) for _ in range(TURNS)]
                 found[precision][model] = {

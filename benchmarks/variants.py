@@ -1,10 +1,11 @@
 """The 36 published variants of CRU and CMR, each fitted from those that are nested in it.
 
 The variants of Gunn & Polyn (2025) are fitted from the smallest to the largest. Each fit makes a
-few random runs, and one run from each of the largest variants that are nested in it, i.e. from
-those with one mechanism less. A pair of variants of which one is nested in the other is broken if
-the larger one's negative log-likelihood is more than 0.05 nats above the smaller one's for any
-subject. To repeat, in one process or in several that share the subjects::
+few random runs, one run from each of the largest variants that are nested in it, i.e. from those
+with one mechanism less; the smallest also make one from each of `CORNERS`. A pair of variants of
+which one is nested in the other is broken if the larger one's negative log-likelihood is more than
+0.05 nats above the smaller one's for any subject. To repeat, in one process or in several that
+share the subjects::
 
     python benchmarks/variants.py --out build/variants
     python benchmarks/variants.py --subjects 0:63 --out build/first & \\
@@ -36,7 +37,7 @@ from jaxcmr.fitting import JaxDE
 from jaxcmr.loss import MemorySearchLikelihoodFnGenerator
 from jaxcmr.models import MODELS
 from jaxcmr.models.gunn_polyn_2025 import PUBLISHED, VARIANTS
-from jaxcmr.results import FitResult
+from jaxcmr.results import POOLED, FitResult
 
 SHORT = {"num_steps": 50, "pop_size": 8, "scale": "alternate", "progress_bar": False}
 NEAR = 0.05  # nats: losses that differ by less count as equal
@@ -49,6 +50,33 @@ MECHANISMS = {
     for stop, name in zip(STOPS, (positional, competing), strict=True)
 }
 """How a variant stops and which mechanisms are on, by its name."""
+CORNERS: tuple[dict[str, float], ...] = tuple(
+    {
+        "encoding_drift_rate": encoding_drift_rate,
+        "recall_drift_rate": recall_drift_rate,
+        "learning_rate": 0.98,
+        "choice_sensitivity": choice_sensitivity,
+        "start_drift_rate": 0.9,
+        "shared_support": 1.0,
+        "item_support": 1.0,
+        "primacy_scale": 1.0,
+        "primacy_decay": 1.0,
+        "stop_probability_scale": 0.005,
+        "stop_probability_growth": 0.35,
+        "encoding_drift_decrease": 0.95,
+    }
+    for encoding_drift_rate, recall_drift_rate, choice_sensitivity in (
+        (0.98, 0.985, 0.035),
+        (0.9, 0.98, 0.06),
+        (0.8, 0.985, 0.05),
+        (0.9, 0.9995, 0.15),
+        (0.35, 0.9998, 1.0),
+        (0.3, 0.99998, 4.0),
+        (0.08, 0.9999, 40.0),
+    )
+)
+"""Parameters near optima of the smallest variants. For many subjects these lie in a corner, with a
+recall drift rate of almost 1, that random populations miss: most end on a plateau beside it."""
 
 
 class Losses(NamedTuple):
@@ -125,9 +153,14 @@ def fit_variants(options: argparse.Namespace) -> Iterator[FitResult]:
     of_trials = np.asarray(data["subject"]).reshape(-1)
     mask = np.isin(of_trials, np.unique(of_trials)[slice(*options.subjects)])
     fits: dict[str, FitResult] = {}
+    corners = [
+        FitResult(fits={"subject": [POOLED], **{name: [value] for name, value in corner.items()}})
+        for corner in CORNERS
+    ]
     for name in options.variants:
         variant = VARIANTS[name]
-        starts = [] if options.alone else [fits[less] for less in largest_nested(name, list(fits))]
+        starts = [fits[less] for less in largest_nested(name, list(fits))]
+        starts += corners if len(MECHANISMS[name][1]) <= options.corners else []
         fitter = JaxDE(
             data,
             None,
@@ -136,7 +169,7 @@ def fit_variants(options: argparse.Namespace) -> Iterator[FitResult]:
             MemorySearchLikelihoodFnGenerator,
             {**SHORT, "bounds": variant.free, "best_of": options.best_of, "seed": options.seed},
         )
-        fits[name] = fitter.fit_subjects(mask, start_from=starts)
+        fits[name] = fitter.fit_subjects(mask, start_from=[] if options.alone else starts)
         fits[name]["name"] = name
         yield fits[name]
 
@@ -152,7 +185,10 @@ def broken_pairs(losses: Losses) -> dict[tuple[str, str], float]:
 
 
 def table(losses: Losses, published: Losses, seconds: Mapping[str, float]) -> str:
-    """Return the Markdown table: a row per variant, and a line on the nested pairs."""
+    """Return the Markdown table: a row per variant, and a line on the nested pairs.
+
+    Seconds are those of the variants that have been fitted just now.
+    """
     broken = broken_pairs(losses)
     rows = [
         "| variant | free | s | mean NLL | above the published | worst, nats | worse than nested |",
@@ -163,8 +199,9 @@ def table(losses: Losses, published: Losses, seconds: Mapping[str, float]) -> st
         above = above[~np.isnan(above)]
         worst = f"{above.max():.2f}" if len(above) else ""
         worse = sum(excess > NEAR for (big, _), excess in broken.items() if big == name)
+        took = f"{seconds[name]:.1f}" if name in seconds else ""
         rows.append(
-            f"| {name} | {len(VARIANTS[name].free)} | {seconds.get(name, np.nan):.1f} "
+            f"| {name} | {len(VARIANTS[name].free)} | {took} "
             f"| {np.nanmean(values):.3f} | {np.sum(above > NEAR)} of {len(above)} | {worst} "
             f"| {worse} |"
         )
@@ -190,6 +227,8 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     add("--best-of", type=int, default=2, help="random runs of each fit")
     add("--seed", type=int, default=0)
     add("--alone", action="store_true", help="start from no other fits")
+    add("--corners", type=int, default=1, metavar="N",
+        help="start from CORNERS, too, where at most N mechanisms are on")  # fmt: skip
     add("--first", type=int, default=0, help="of each size, begin with this variant: several "
         "processes that share a compile cache then compile different programs")  # fmt: skip
     add("--data", default="peers_notask", help="name or file of the data")
