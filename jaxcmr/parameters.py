@@ -30,6 +30,7 @@ __all__ = [
     "check_names",
     "count_axes",
     "declared_by",
+    "function_of",
     "merge",
     "names_of",
     "reads",
@@ -127,6 +128,9 @@ def function_of(create: object) -> object:
     """Return the function of a bound method, which is what holds its declarations.
 
     From Python 3.12 on, `isinstance` of a protocol does not look there by itself.
+
+    >>> function_of("".join) == "".join  # a method of a built-in class has none
+    True
     """
     return create.__func__ if isinstance(create, MethodType) else create
 

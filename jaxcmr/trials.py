@@ -46,9 +46,9 @@ SIDE_BY_SIDE = 32  # trials that an accelerator plays at a time
 
 SLOW = (
     "This model takes one parameter set at a time, so that a fit calls it for each member of the "
-    "population: several times slower than a model that takes all of them at once. If the model "
-    "does, declare it: vectorized = True in the factory, @reads(..., vectorized=True) for parts; "
-    "see jaxcmr.typing.MemorySearchFactory.vectorized."
+    "population, which is slow: CMR would take two to four times as long. If the model takes all "
+    "of them at once, declare it: vectorized = True in the factory, @reads(..., vectorized=True) "
+    "for parts; see jaxcmr.typing.MemorySearchFactory.vectorized."
 )
 
 T = TypeVar("T")

@@ -103,7 +103,7 @@ SURFACE = {
     "LossFnGenerator MemorySearch MemorySearchFactory Model Parameters PartCreator Pattern "
     "RecallDataset Replay TrialMask Vectorized",
     "parameters": "ABOVE_0 BELOW_1 DECADES Parameter ParameterSpace as_candidates bind check_given "
-    "check_limits check_names count_axes declared_by merge names_of reads to_double",
+    "check_limits check_names count_axes declared_by function_of merge names_of reads to_double",
     "results": "POOLED SCHEMA FitInterrupted FitResult",
 }
 """Every public name of a room. A name that is not here is private, or has been forgotten here."""

@@ -1,5 +1,6 @@
 """Declarations of parameters, checks of their values, and the spaces that searches move in."""
 
+import inspect
 from decimal import Decimal, localcontext
 
 import jax
@@ -19,6 +20,7 @@ from jaxcmr.parameters import (
     check_limits,
     check_names,
     declared_by,
+    function_of,
     merge,
     names_of,
     reads,
@@ -72,6 +74,13 @@ def test_parts_may_share_a_parameter():
 def test_parts_that_declare_a_name_differently_are_an_error(other):
     with pytest.raises(ValueError, match="declare the parameter 'rate' differently"):
         merge([SHIFT, RATE], [other])
+
+
+def test_declarations_of_a_class_method_are_found_where_python_3_12_looks():
+    """From 3.12 on `isinstance` of a protocol sees what an object holds itself, and a bound method
+    holds nothing: without a way around, no part of the catalogue would be declared."""
+    held = inspect.getattr_static(function_of(PowerChoice.create), "parameters")
+    assert held == declared_by(PowerChoice.create) == PowerChoice.create.parameters
 
 
 # -- values --

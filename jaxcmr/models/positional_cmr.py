@@ -217,7 +217,7 @@ class PositionalCMRFactory(eqx.Module, MemorySearchFactory):
         return PositionalCMR(events, jnp.zeros(events.recallable.shape, int))
 
     def replay(self, dataset: RecallDataset) -> Replay | None:
-        """Return the closed form of CMR, equal where no trial repeats an item; else None."""
+        """Return the replay of CMR, equal where no trial repeats an item; else None."""
         return self.events.replay(dataset)
 
 
