@@ -16,7 +16,10 @@ share the subjects::
 Prints a Markdown table. Writes the estimates, and after every variant the lowest negative
 log-likelihood of each subject (nats) that this or an earlier run into the same folder has found:
 ``OUT/best_known_variants.json``. ``published_variants.json`` has the same form, and the published
-values of the first 20 subjects.
+values of the first 20 subjects. ``best_known_variants.json`` beside it has the lowest of both; null
+where no fit has been made yet. Merge new results into it::
+
+    python benchmarks/variants.py --out benchmarks --merge build/best_known_variants.json
 """
 
 from __future__ import annotations
