@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import equinox as eqx
 import jax
@@ -30,12 +30,11 @@ from jaxcmr.typing import (
 )
 
 __all__ = [
+    "Blocks",
     "ModelData",
     "SelectedTrials",
-    "arrange",
     "as_rows",
     "check_after_stop",
-    "choose_width",
     "events_scored",
     "map_rows",
     "ordered_sum",
@@ -166,8 +165,7 @@ class ModelData:
         else:
             self.choices = jnp.asarray(choices)
 
-        self.lists = np.asarray(self.factory.study_lists(dataset))
-        self.width = choose_width(dataset, self.lists)
+        self.blocks = Blocks.of(dataset, np.asarray(self.factory.study_lists(dataset)))
 
     @property
     def n_trials(self) -> int:
@@ -182,7 +180,7 @@ class ModelData:
         Selections of equally many trials have the same structure and share the arrays of the data,
         so that one compiled program serves them all.
         """
-        blocks = arrange(as_rows(trial_indices, self.n_trials), self.lists, self.width)
+        blocks = self.blocks.arrange(as_rows(trial_indices, self.n_trials))
         return SelectedTrials(
             self.factory,
             self.pres_itemnos,
@@ -206,40 +204,41 @@ class ModelData:
         return is_event[:, :-1]
 
 
-def choose_width(dataset: RecallDataset, lists: Int[np.ndarray, " all_trials"]) -> int:
-    """Return the number of trials of a block: what a list of a subject has on average.
+class Blocks(NamedTuple):
+    """How trials are put into blocks, each of one study list."""
 
-    Args:
-        dataset: recall data.
-        lists: the study-list id of each trial.
-    """
-    ids = np.asarray(dataset["subject"]).reshape(len(lists))
-    subjects = np.unique(ids, return_inverse=True)[1]
-    n_pairs = len(np.unique(np.column_stack([subjects, lists]), axis=0))
-    mean = len(lists) / n_pairs
-    return max(1, math.ceil(mean / math.ceil(mean / MOST_WIDTH)))
+    lists: Int[np.ndarray, " all_trials"]  # the study-list id of each trial
+    n_lists: int
+    width: int  # trials of a block
 
+    @classmethod
+    def of(cls, dataset: RecallDataset, lists: Int[np.ndarray, " all_trials"]) -> Blocks:
+        """Return blocks as wide as a list of a subject has trials, on average."""
+        ids = np.asarray(dataset["subject"]).reshape(len(lists))
+        subjects = np.unique(ids, return_inverse=True)[1]
+        n_pairs = len(np.unique(np.column_stack([subjects, lists]), axis=0))
+        mean = len(lists) / n_pairs
+        width = max(1, math.ceil(mean / math.ceil(mean / MOST_WIDTH)))
+        return cls(lists, len(np.unique(lists)), width)
 
-def arrange(
-    trial_indices: Int[np.ndarray, " trials"], lists: Int[np.ndarray, " all_trials"], width: int
-) -> Int[np.ndarray, "blocks width"]:
-    """Return trials in blocks, each of one list, filled up with -1.
+    def arrange(self, trial_indices: Int[np.ndarray, " trials"]) -> Int[np.ndarray, "blocks width"]:
+        """Return trials in blocks, filled up with -1.
 
-    The number of blocks depends on how many trials are asked for alone: it is the most that can be
-    needed, as each list may end in an unfilled block.
-    """
-    unfilled = min(len(np.unique(lists)), len(trial_indices))
-    n_blocks = max(1, (len(trial_indices) - unfilled) // width + unfilled)
-    blocks = np.full((n_blocks, width), -1, np.int32)
-    present = trial_indices[trial_indices >= 0]
-    present = present[np.argsort(lists[present], kind="stable")]
-    row = 0
-    for same_list in np.split(present, np.flatnonzero(np.diff(lists[present])) + 1):
-        for start in range(0, len(same_list), width):
-            members = same_list[start : start + width]
-            blocks[row, : len(members)] = members
-            row += 1
-    return blocks
+        The number of blocks depends on how many trials are asked for alone: it is the most that can
+        be needed, as each list may end in an unfilled block.
+        """
+        unfilled = min(self.n_lists, len(trial_indices))
+        n_blocks = max(1, (len(trial_indices) - unfilled) // self.width + unfilled)
+        blocks = np.full((n_blocks, self.width), -1, np.int32)
+        present = trial_indices[trial_indices >= 0]
+        present = present[np.argsort(self.lists[present], kind="stable")]
+        row = 0
+        for same_list in np.split(present, np.flatnonzero(np.diff(self.lists[present])) + 1):
+            for start in range(0, len(same_list), self.width):
+                members = same_list[start : start + self.width]
+                blocks[row, : len(members)] = members
+                row += 1
+        return blocks
 
 
 def check_recalls(dataset: RecallDataset) -> None:

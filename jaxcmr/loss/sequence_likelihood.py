@@ -19,15 +19,7 @@ from jaxcmr.loss._likelihood import EventLikelihood, LikelihoodGenerator, fill_v
 from jaxcmr.math import append_axes, safe_log
 from jaxcmr.parameters import as_candidates, bind, to_double
 from jaxcmr.simulation import compiled_once
-from jaxcmr.trials import (
-    ModelData,
-    SelectedTrials,
-    arrange,
-    as_rows,
-    choose_width,
-    map_rows,
-    ordered_sum,
-)
+from jaxcmr.trials import Blocks, ModelData, SelectedTrials, as_rows, map_rows, ordered_sum
 from jaxcmr.typing import Features, MemorySearch, Model, Parameters, RecallDataset, Replay
 
 __all__ = [
@@ -167,7 +159,7 @@ class MemorySearchLikelihoodFnGenerator(LikelihoodGenerator):
         self.n_events, self.is_scored = score_events(self.data, events, until)
         self.replay = self.data.factory.replay(dataset) if events == "all" else None
         if self.replay is not None:
-            self.width = choose_width(dataset, self.replay.study_lists)
+            self.blocks = Blocks.of(dataset, self.replay.study_lists)
 
     @property
     def gradients(self) -> str:
@@ -183,7 +175,7 @@ class MemorySearchLikelihoodFnGenerator(LikelihoodGenerator):
         rows = as_rows(trial_indices, self.data.n_trials)
         return ReplayedLikelihood(
             self.replay,
-            jnp.asarray(arrange(rows, self.replay.study_lists, self.width)),
+            jnp.asarray(self.blocks.arrange(rows)),
             to_double(base_params),
             tuple(free_param_names),
         )
