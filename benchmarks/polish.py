@@ -5,7 +5,7 @@ every way starts from where they ended, in double precision and one thread:
 
 - ``exact, together``: projected BFGS, all runs of a subject at once, gradients from one pass;
 - ``exact, alone``: the same, one run after another;
-- ``differences, together``: the same, with central differences, each a population;
+- ``differences, together``: with forward differences, those of several runs in one call;
 - ``L-BFGS-B, exact``: SciPy's, one run after another, with gradients of JAX;
 - ``L-BFGS-B, 2-point``: SciPy's, with differences of its own.
 
@@ -24,8 +24,7 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
@@ -40,7 +39,14 @@ from jaxcmr.fitting._search_space import UnitCubeLoss
 from jaxcmr.models import usual_bounds
 from jaxcmr.optimize import Box, _polish, in_double
 from jaxcmr.optimize._jit import Compiled
-from jaxcmr.optimize._polish import BLOCK, MAX_GRADIENTS, Coordinates, polish
+from jaxcmr.optimize._polish import (
+    DIFFERENCES,
+    EXACT,
+    MAX_GRADIENTS,
+    Coordinates,
+    points_per_call,
+    polish,
+)
 from jaxcmr.optimize._program import GROUP_SIZE, stack_rows
 
 REPEATS = 3  # of each way, after a first time; the shortest counts
@@ -83,31 +89,26 @@ def search(model: str, n_subjects: int) -> list[Starts]:
 
 
 def polish_block(
-    loss: Callable[..., Array], transforms: object, units: Array, limits: Array, block: int
+    loss: Callable[..., Array],
+    transforms: object,
+    units: Array,
+    limits: Array,
+    way: str,
+    block: int,
 ) -> _polish.PolishResult:
     """Return the ends of the package's own polish."""
     box = Box.from_bounds([(0.0, 1.0)] * units.shape[1])
-    return polish(loss, Coordinates(box, transforms), units, limits, block=block)
+    return polish(loss, Coordinates(box, transforms), units, limits, way, block)
 
 
-exact = Compiled(polish_block, wide_vectors=True)
-by_differences = Compiled(polish_block, wide_vectors=True)
+compiled_polish = Compiled(polish_block, wide_vectors=True)
 value = Compiled(lambda loss, x: loss(x[:, None])[0], wide_vectors=True)
 value_and_gradient = Compiled(
     lambda loss, x: jax.value_and_grad(lambda x: loss(x[:, None])[0])(x), wide_vectors=True
 )
 
 
-@contextmanager
-def without_derivatives() -> Iterator[None]:
-    """Let nothing be differentiable."""
-    before = _polish.value_and_gradient
-    _polish.value_and_gradient = lambda *args: None
-    yield
-    _polish.value_and_gradient = before
-
-
-def own(run: Callable[..., _polish.PolishResult], starts: Starts, together: bool) -> Ends:
+def own(way: str, starts: Starts, together: bool) -> Ends:
     """Return the ends of the package's own polish."""
     count, size = len(starts.units), GROUP_SIZE if together else 1
     results = []
@@ -115,8 +116,10 @@ def own(run: Callable[..., _polish.PolishResult], starts: Starts, together: bool
         places = np.minimum(first + np.arange(size), count - 1)
         limits = np.where(first + np.arange(size) < count, MAX_GRADIENTS, 0)
         transforms = stack_rows([starts.losses[place].space.from_unit for place in places])
-        block = min(BLOCK, size)
-        found = run(starts.losses[0].loss, transforms, starts.units[places], limits, block)
+        block = min(points_per_call(starts.units.shape[1], way), size)
+        found = compiled_polish(
+            starts.losses[0].loss, transforms, starts.units[places], limits, way, block
+        )
         results.append(
             jax.tree.map(lambda leaf, limits=limits: np.asarray(leaf)[limits > 0], found)
         )
@@ -148,9 +151,9 @@ def of_scipy(starts: Starts, has_gradient: bool) -> Ends:
 
 
 WAYS: dict[str, Callable[[Starts], Ends]] = {
-    "exact, together": lambda starts: own(exact, starts, together=True),
-    "exact, alone": lambda starts: own(exact, starts, together=False),
-    "differences, together": lambda starts: own(by_differences, starts, together=True),
+    "exact, together": lambda starts: own(EXACT, starts, together=True),
+    "exact, alone": lambda starts: own(EXACT, starts, together=False),
+    "differences, together": lambda starts: own(DIFFERENCES, starts, together=True),
     "L-BFGS-B, exact": lambda starts: of_scipy(starts, has_gradient=True),
     "L-BFGS-B, 2-point": lambda starts: of_scipy(starts, has_gradient=False),
 }
@@ -167,11 +170,7 @@ def compare(model: str, n_subjects: int, ways: list[str]) -> None:
                 times, go = [], WAYS[way]
                 for _ in range(1 + REPEATS):
                     began = time.process_time()
-                    if way.startswith("differences"):
-                        with without_derivatives():
-                            found = go(starts)
-                    else:
-                        found = go(starts)
+                    found = go(starts)
                     times.append(time.process_time() - began)
                 ends[way].append(found._replace(seconds=min(times[1:])))
     lowest = [np.min([ends[way][i].losses for way in ways], axis=0) for i in range(len(all_starts))]
