@@ -294,11 +294,13 @@ class Program:
         ]
 
     def _lengthen_chunks(self, seconds: float, elapsed: float) -> None:
-        """Double the chunk length if a chunk was short, or took less than what is done around it.
+        """Double the chunk length until a chunk takes about `CHUNK_SECONDS` / 2.
 
-        A slow first chunk, which compiles, leaves it unchanged.
+        Or up to twice that, if what is done around the chunk takes even longer. A slow first
+        chunk, which compiles, leaves the length unchanged.
         """
-        if self.chunk is None and seconds < max(CHUNK_SECONDS / 2, elapsed - seconds):
+        around = min(elapsed - seconds, CHUNK_SECONDS)
+        if self.chunk is None and seconds < max(CHUNK_SECONDS / 2, around):
             self.chunk_length *= 2
 
 
