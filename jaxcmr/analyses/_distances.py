@@ -77,16 +77,17 @@ def _rows_by_label(
         )
     labels: np.ndarray = known
     if rows.inferred_type == "string":
-        words = field_of(data, "pres_items")[:, : is_studied.shape[1]][is_studied]
-        labels = words[first]
-    places = rows.get_indexer(pd.Index(labels))
-    if (places < 0).any():
-        lacking = labels[places < 0]
+        words = field_of(data, "pres_items")[:, : is_studied.shape[1]]
+        trials, places = np.divmod(np.flatnonzero(is_studied)[first], is_studied.shape[1])
+        labels = words[trials, places]
+    found = rows.get_indexer(pd.Index(labels))
+    if (found < 0).any():
+        lacking = labels[found < 0]
         raise ValueError(
             f"distances lack {len(lacking)} of the {len(labels)} items that were studied, such as "
             f"'{lacking[0]}'."
         )
-    return places
+    return found
 
 
 def pair_values(
