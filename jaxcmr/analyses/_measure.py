@@ -109,6 +109,13 @@ def to_ratio(
 
     Returns:
         (\\*bins) numbers in double precision; NaN where nothing was possible.
+
+    Examples:
+        >>> from jaxcmr.analyses import first_recall
+        >>> data = {"listLength": [[2], [2]], "pres_itemnos": [[1, 2]] * 2,
+        ...         "recalls": [[1, 2], [2, 0]]}
+        >>> to_ratio(first_recall, data, None)
+        array([0.5, 0.5])
     """
     check_is_data(data)
     n_trials = len(field_of(data, "listLength"))
