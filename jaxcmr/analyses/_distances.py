@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int, Shaped
 
 from jaxcmr.analyses._measure import Fields, n_positions_of
-from jaxcmr.analyses._sequences import field_of
+from jaxcmr.analyses._sequences import field_of, integers_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,7 +34,7 @@ def match_distances(
         ValueError: a field is missing, an item has no distances, or one of them is NaN.
     """
     is_studied = np.arange(n_positions_of(data))[None] < field_of(data, "listLength")
-    ids = field_of(data, "pres_itemids")[:, : is_studied.shape[1]][is_studied]
+    ids = integers_of(data, "pres_itemids")[:, : is_studied.shape[1]][is_studied]
     known, first = np.unique(ids, return_index=True)
     distances = np.asarray(distances) if isinstance(distances, list) else distances
     matrix = np.asarray(distances, float)
@@ -107,4 +107,4 @@ def pair_values(
 
 def item_ids(data: RecallDataset) -> Mapping[str, np.ndarray]:
     """Return the field with the id of each studied item."""
-    return {"pres_itemids": field_of(data, "pres_itemids")[:, : n_positions_of(data)]}
+    return {"pres_itemids": integers_of(data, "pres_itemids")[:, : n_positions_of(data)]}

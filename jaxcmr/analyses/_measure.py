@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Array, Int, Shaped
 from numpy.typing import ArrayLike
 
-from jaxcmr.analyses._sequences import check_is_data, field_of, recall_positions
+from jaxcmr.analyses._sequences import check_is_data, field_of, integers_of, recall_positions
 from jaxcmr.datasets import check_mask
 
 if TYPE_CHECKING:
@@ -235,11 +235,11 @@ def with_defaults(measure: Measure[...], options: Options) -> dict[str, Any]:
 
 def fields_of(data: RecallDataset) -> dict[str, np.ndarray]:
     """Return the fields that every measure may read, cut to the longest list."""
-    lengths = field_of(data, "listLength").reshape(-1, 1)
-    items = field_of(data, "pres_itemnos")[:, : n_positions_of(data)]
+    lengths = integers_of(data, "listLength")
+    items = integers_of(data, "pres_itemnos")[:, : n_positions_of(data)]
     return {"listLength": lengths.astype(np.int32), "pres_itemnos": items.astype(np.int32)}
 
 
 def n_positions_of(data: RecallDataset) -> int:
     """Return the length of the longest list of a data set."""
-    return int(field_of(data, "listLength").max())
+    return int(integers_of(data, "listLength").max())
