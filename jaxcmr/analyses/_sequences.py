@@ -73,14 +73,15 @@ def integers_of(data: RecallDataset, name: str) -> Int[np.ndarray, "trials colum
         ValueError: the data set lacks it, or it holds other values.
     """
     values = field_of(data, name)
-    if values.dtype.kind in "iu":
-        return values
-    if values.dtype.kind not in "bf" or (values != np.round(values)).any():
+    is_whole = values.dtype.kind in "iub" or (
+        values.dtype.kind == "f" and bool((values == np.round(values)).all())
+    )
+    if not is_whole:
         raise ValueError(
             f"Field {name!r} must hold whole numbers; it holds {values.dtype}, with NaN or other "
             "values between. jaxcmr.check_data says where."
         )
-    return values.astype(np.int64)
+    return values.astype(np.int64, copy=False)
 
 
 def check_is_data(data: object) -> None:

@@ -64,8 +64,9 @@ def test_a_position_beyond_the_list_is_an_error():
 
 def test_recalls_are_whole_numbers():
     """As floats or as integers; 1.5 and NaN are neither positions nor padding."""
-    floats = {**STUDY, "recalls": np.array([[4.0, 2.0, 0.0]])}
-    assert recall_positions(floats).tolist() == [[4, 2, 0]]
+    for dtype in (float, np.uint8, np.int16):
+        data = {**STUDY, "recalls": np.array([[4, 2, 0]], dtype)}
+        assert recall_positions(data).tolist() == [[4, 2, 0]]
     for wrong in (1.5, np.nan):
         with pytest.raises(ValueError, match="'recalls' must hold whole numbers"):
             recall_positions({**STUDY, "recalls": np.array([[4.0, wrong]])})
