@@ -177,18 +177,18 @@ def add_up(
 
 @eqx.filter_jit
 def _count(
-    counts: Counts, positions: Int[Array, "trials outputs"], fields: Fields, options: Options
+    counts: Counts, positions: np.ndarray, fields: Mapping[str, np.ndarray], options: Options
 ) -> tuple[Shaped[Array, "trials ..."], Shaped[Array, "trials ..."]]:
     return counts(positions, fields, **options)
 
 
 def take_block(
     values: Shaped[np.ndarray, "all_trials ..."], block: Int[np.ndarray, " block"]
-) -> Shaped[Array, "rows ..."]:
+) -> Shaped[np.ndarray, "rows ..."]:
     """Return the rows of a block of trials, followed by 0 up to the size of a block."""
     rows = np.zeros((BLOCK, *values.shape[1:]), values.dtype)
     rows[: len(block)] = values[block]
-    return jnp.asarray(rows)
+    return rows
 
 
 def make_total(counts: Shaped[np.ndarray, "trials ..."], n_groups: int) -> np.ndarray:

@@ -138,15 +138,19 @@ def _check_same(
 ) -> None:
     """Check that both are the same sequences of first recalls."""
     width = max(positions.shape[1], recalls.shape[1])
-    ours, theirs = _first_recalls(positions, width), _first_recalls(recalls, width)
+    recalls = np.pad(recalls, ((0, 0), (0, width - recalls.shape[1])))
+    ours, theirs = _first_recalls(positions, width), recalls
     is_other = (ours != theirs).any(axis=1)
+    if is_other.any():  # as where recalls hold repeats
+        theirs = _first_recalls(recalls, width)
+        is_other = (ours != theirs).any(axis=1)
     if is_other.any():
         trial = int(np.argmax(is_other))
+        found, expected = (each[trial][each[trial] > 0].tolist() for each in (ours, theirs))
         raise ValueError(
             f"'rec_itemids' and 'recalls' differ in trial {trial}: without intrusions and repeats, "
-            f"the recalled items have the study positions {ours[trial][ours[trial] > 0].tolist()}, "
-            f"and 'recalls' are {recalls[trial].tolist()}. If 'recalls' were changed, leave out "
-            "'rec_itemids'."
+            f"the recalled items have the study positions {found}, and 'recalls' are {expected}. "
+            "If 'recalls' were changed, leave out 'rec_itemids'."
         )
 
 

@@ -49,7 +49,9 @@ def test_ids_and_recalls_must_agree():
         "recalls": np.array([[4, 2, 0, 0]]),
         "rec_itemids": np.array([[8, 5, 0, 0]]),
     }
-    with pytest.raises(ValueError, match=r"differ in trial 0: .* \[4, 1\], and 'recalls' are \[4"):
+    with pytest.raises(
+        ValueError, match=r"differ in trial 0: .* \[4, 1\], and 'recalls' are \[4, 2\]"
+    ):
         recall_positions(data)
 
 
