@@ -55,6 +55,17 @@ def test_ids_and_recalls_must_agree():
         recall_positions(data)
 
 
+def test_recalls_may_hold_repeats_as_ids_do():
+    """Both with and without them are the same sequence of first recalls."""
+    data = {
+        **STUDY,
+        "pres_itemids": np.array([[5, 6, 7, 8]]),
+        "recalls": np.array([[4, 4, 1, 0]]),
+        "rec_itemids": np.array([[8, 9, 5, 8]]),
+    }
+    assert recall_positions(data).tolist() == [[4, -1, 1, 4]]
+
+
 def test_a_position_beyond_the_list_is_an_error():
     """Also where the array is wider than the list."""
     with pytest.raises(ValueError, match="position 5 in trial 0, whose list has 4"):
