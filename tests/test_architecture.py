@@ -25,7 +25,17 @@ MAY_IMPORT = {
     "_result_words": {"results"},
     "datasets": {"files", "names", "typing"},
     "_scan": {"typing"},
-    "simulation": {"_scan", "datasets", "math", "names", "optimize", "parameters", "typing"},
+    "_values": {"parameters", "typing"},
+    "simulation": {
+        "_scan",
+        "_values",
+        "datasets",
+        "math",
+        "names",
+        "optimize",
+        "parameters",
+        "typing",
+    },
     "trials": {"names", "parameters", "simulation", "typing"},
     "components": {"math", "parameters", "typing"},
     "models": {"components", "math", "names", "parameters", "simulation", "typing"},
@@ -99,9 +109,9 @@ SURFACE = {
     "analyses": "recalled_positions serial_position_curve",
     "optimize": "POPULATIONS STRATEGIES Box LaneReport OptimizeResults State check_not_forked "
     "differential_evolution evolve_lanes in_double program_fingerprint works_in_double",
-    "typing": "Bounds Cue CueCreator CueMaker Declared DeclaredModel Features Loss LossFn "
+    "typing": "Bounds Cue CueCreator CueMaker Declared DeclaredModel Draws Features Loss LossFn "
     "LossFnGenerator MemorySearch MemorySearchFactory Model Parameters PartCreator Pattern "
-    "RecallDataset Replay TrialMask Vectorized",
+    "RecallDataset Replay Sweep TrialMask Vectorized",
     "parameters": "ABOVE_0 BELOW_1 DECADES Parameter ParameterSpace as_candidates bind check_given "
     "check_limits check_names count_axes declared_by function_of merge names_of reads to_double",
     "results": "POOLED SCHEMA FitInterrupted FitResult",
