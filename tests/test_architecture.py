@@ -52,6 +52,7 @@ MAY_IMPORT = {
     },
     "optimize": set(),
     "fitting": {"datasets", "names", "optimize", "parameters", "results", "typing"},
+    "plots": {"analyses", "names", "parameters", "results", "typing"},
     "_cache": set(),
 }
 """What each room may import of ours, beside itself. `front` and `cli` put everything together."""
@@ -85,6 +86,7 @@ FRONT_DOOR = {
     "loss": "room: losses",
     "models": "room: models",
     "optimize": "room: differential evolution",
+    "plots": "room: figures, and the tables behind them",
     "simulation": "room: models played forward",
     "__version__": "of this installation",
 }
@@ -107,6 +109,7 @@ SURFACE = {
     "simulation": "check_count check_seed compiled_once items_at make_model_factory positions_of "
     "recall_by_draws recall_freely simulate_dataset study",
     "analyses": "recalled_positions serial_position_curve",
+    "plots": "parameters_table plot_parameters plot_restart_estimates plot_restarts restarts_table",
     "optimize": "POPULATIONS STRATEGIES Box LaneReport OptimizeResults State check_not_forked "
     "differential_evolution evolve_lanes in_double program_fingerprint works_in_double",
     "typing": "Bounds Cue CueCreator CueMaker Declared DeclaredModel Draws Features Loss LossFn "
