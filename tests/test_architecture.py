@@ -52,7 +52,7 @@ MAY_IMPORT = {
     },
     "optimize": set(),
     "fitting": {"datasets", "names", "optimize", "parameters", "results", "typing"},
-    "plots": {"analyses", "names", "parameters", "results", "typing"},
+    "plots": {"analyses", "datasets", "names", "parameters", "results", "typing"},
     "_cache": set(),
 }
 """What each room may import of ours, beside itself. `front` and `cli` put everything together."""
@@ -109,7 +109,9 @@ SURFACE = {
     "simulation": "check_count check_seed compiled_once items_at make_model_factory positions_of "
     "recall_by_draws recall_freely simulate_dataset study",
     "analyses": "recalled_positions serial_position_curve",
-    "plots": "parameters_table plot_parameters plot_restart_estimates plot_restarts restarts_table",
+    "plots": "fit_table mean_over_subjects parameters_table plot_fit plot_fit_by_subject "
+    "plot_measure plot_parameters plot_recalls_per_list plot_restart_estimates plot_restarts "
+    "plot_sweep restarts_table sweep_table",
     "optimize": "POPULATIONS STRATEGIES Box LaneReport OptimizeResults State check_not_forked "
     "differential_evolution evolve_lanes in_double program_fingerprint works_in_double",
     "typing": "Bounds Cue CueCreator CueMaker Declared DeclaredModel Draws Features Loss LossFn "
