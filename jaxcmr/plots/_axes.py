@@ -16,9 +16,11 @@ __all__ = [
     "GRAY",
     "MARKERS",
     "STYLES",
+    "add_legend",
     "as_panels",
     "make_axes",
     "make_panels",
+    "number_wholly",
     "open_up",
     "shade",
 ]
@@ -74,6 +76,19 @@ def as_panels(ax: Sequence[Axes] | np.ndarray | None, n: int) -> np.ndarray:
 def open_up(ax: Axes) -> None:
     """Remove the frame at the top and on the right."""
     ax.spines[["top", "right"]].set_visible(False)
+
+
+def number_wholly(ax: Axes) -> None:
+    """Put ticks of the horizontal axis at whole numbers only."""
+    from matplotlib.ticker import MaxNLocator
+
+    ax.xaxis.set_major_locator(MaxNLocator("auto", integer=True))
+
+
+def add_legend(ax: Axes, title: str | None = None) -> None:
+    """Add a legend to the right of the axes, where it covers nothing."""
+    place = {"loc": "center left", "bbox_to_anchor": (1.0, 0.5)}
+    ax.legend(title=title, frameon=False, fontsize=8, title_fontsize=8, **place)
 
 
 def shade(n: int) -> list[tuple[float, float, float, float]]:

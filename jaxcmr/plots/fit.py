@@ -125,7 +125,7 @@ def plot_fit(
     for panel, name in zip(panels, CURVES, strict=True):
         draw_sources(panel, table[table["measure"] == name], CURVES[name], max_lag=max_lag)
     panels[0].set_ylabel("probability of first recall")
-    panels[2].set_ylim(0, 1)
+    panels[2].set_ylim(0, 1.03)
     panels[0].legend(frameon=False, fontsize=8)
     return panels
 
@@ -160,7 +160,6 @@ def draw_sources(
     for line in ax.lines:
         line.set_markersize(line.get_markersize() * size)
         line.set_linewidth(line.get_linewidth() * size)
-    ax.set_ylim(bottom=0)
 
 
 def choose(data: RecallDataset, where: Where) -> RecallDataset:

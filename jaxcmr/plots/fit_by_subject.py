@@ -69,7 +69,7 @@ def plot_fit_by_subject(
         for panel, (name, measure) in zip(row, CURVES.items(), strict=True):
             curves = of_subject[of_subject["measure"] == name]
             draw_sources(panel, curves, measure, max_lag=max_lag, size=0.75)
-            panel.set(xlabel="", ylabel="", ylim=(0, 1))
+            panel.set(xlabel="", ylabel="", ylim=(0, 1.05))
             panel.tick_params(labelsize=8)
         row[0].set_ylabel(str(subject), rotation=0, ha="right", va="center")
     for panel, name in zip(grid[0], CURVES, strict=True):

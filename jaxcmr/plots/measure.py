@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy.special import stdtrit
 
-from jaxcmr.plots._axes import COLORS, DATA, MARKERS, STYLES, make_axes, open_up
+from jaxcmr.plots._axes import (
+    COLORS,
+    DATA,
+    MARKERS,
+    STYLES,
+    add_legend,
+    make_axes,
+    number_wholly,
+    open_up,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -136,8 +145,12 @@ def plot_measure(
     ax.set(xlabel=LABELS.get(x, x), ylabel=LABELS.get(value, value))
     if x == "lag" and value == "prob":
         ax.set_ylabel("conditional response probability")
+    if value in ("recall", "prob"):
+        ax.set_ylim(bottom=0)
+    if means[x].dtype.kind in "iu":
+        number_wholly(ax)
     if others:
-        ax.legend(frameon=False, fontsize=8)
+        add_legend(ax)
     open_up(ax)
     return ax
 

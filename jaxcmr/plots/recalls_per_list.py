@@ -59,7 +59,8 @@ def plot_recalls_per_list(
     ax.set_ylabel("share of lists")
     handles, labels = ax.get_legend_handles_labels()
     named = [f"{label}, mean {means[label]:.3g}" for label in labels]
-    ax.legend(handles, named, frameon=False, fontsize=8)
+    above = {"loc": "lower left", "bbox_to_anchor": (0.0, 1.0), "ncols": 2}
+    ax.legend(handles, named, frameon=False, fontsize=8, **above)
     return ax
 
 

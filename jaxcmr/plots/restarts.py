@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jaxcmr.plots._axes import COLORS, DATA, GRAY, MARKERS, STYLES, make_axes, open_up
+from jaxcmr.plots._axes import (
+    COLORS,
+    DATA,
+    GRAY,
+    MARKERS,
+    STYLES,
+    make_axes,
+    number_wholly,
+    open_up,
+)
 from jaxcmr.plots.parameters import declared_scales, find_places
 
 if TYPE_CHECKING:
@@ -105,8 +114,6 @@ def plot_restarts(
         'run, lowest loss first'
     """
     ax = make_axes(ax)
-    from matplotlib.ticker import MaxNLocator
-
     table = restarts_table(result, subject)
     within = result.get("agree_within") or 0.05
     ax.axhspan(0, within, color="#D9D9D9", zorder=0, label=f"within {within:g} of the best")
@@ -134,7 +141,7 @@ def plot_restarts(
         ylabel=f"{result.get('loss_label', 'loss')} above the best",
         title=f"Subject {subjects[0]}" if len(subjects) == 1 else "",
     )
-    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    number_wholly(ax)
     ax.legend(frameon=False, fontsize=8)
     open_up(ax)
     return ax

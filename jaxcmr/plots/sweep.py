@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from jaxcmr.analyses import Measure, by_subject, serial_position_curve
-from jaxcmr.plots._axes import MARKERS, STYLES, make_axes, shade
+from jaxcmr.plots._axes import MARKERS, STYLES, add_legend, make_axes, shade
 from jaxcmr.plots.fit import Where, choose
 from jaxcmr.plots.measure import columns_of, plot_measure
 from jaxcmr.typing import RecallDataset
@@ -122,6 +122,5 @@ def plot_sweep(
             marker=MARKERS[number % len(MARKERS)],
             linestyle=STYLES[number % len(STYLES)],
         )
-    ax.set_ylim(bottom=0)
-    ax.legend(title=parameter, frameon=False, fontsize=8, title_fontsize=8)
+    add_legend(ax, parameter)
     return ax
