@@ -126,7 +126,7 @@ def plot_fit(
         draw_sources(panel, table[table["measure"] == name], CURVES[name], max_lag=max_lag)
     panels[0].set_ylabel("probability of first recall")
     panels[2].set_ylim(0, 1.03)
-    panels[0].legend(frameon=False, fontsize=8)
+    panels[0].legend(frameon=False, fontsize=8, loc="upper center")
     return panels
 
 

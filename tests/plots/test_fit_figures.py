@@ -153,6 +153,15 @@ def test_subjects_may_be_names(data, simulated):
     assert [row[0].get_ylabel() for row in grid] == ["sub-4", "sub-9"]
 
 
+def test_no_line_is_cut_off(data, simulated):
+    """Also if the highest is drawn last."""
+    for ax in plot_fit(data, simulated, ax=Figure().subplots(1, 3)):
+        ax.figure.canvas.draw()
+        heights = np.concatenate([line.get_ydata() for line in ax.lines])
+        low, high = ax.get_ylim()
+        assert low == 0 and np.nanmax(heights) < high <= 1.03
+
+
 def test_each_subject_has_a_row(data, simulated):
     """Its own curves, in the order asked for."""
     grid = plot_fit_by_subject(data, simulated, subjects=[9, 4], ax=Figure().subplots(2, 3))
