@@ -45,7 +45,9 @@ def main() -> None:
         "pres_itemids": item_ids,
         "recalls": np.zeros((n_trials, LIST_LENGTH), int),
     }
-    save_data(simulate_dataset(MODELS["cmr"], lists, fits, seed=2025), HERE / "simulated_cmr.h5")
+    simulated = simulate_dataset(MODELS["cmr"], lists, fits, seed=2025)
+    del simulated["copy"]  # each list is recalled once
+    save_data(simulated, HERE / "simulated_cmr.h5")
     text = json.dumps(fits, indent=1)
     (HERE / "simulated_cmr_parameters.json").write_text(text + "\n", encoding="utf-8")
 

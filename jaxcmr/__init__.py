@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         loss,
         models,
         optimize,
+        plots,
         simulation,
     )
     from jaxcmr.analyses import serial_position_curve
@@ -68,6 +69,7 @@ __all__ = [
     "make_subject_trial_masks",
     "models",
     "optimize",
+    "plots",
     "save_data",
     "select_trials",
     "serial_position_curve",
@@ -93,6 +95,7 @@ ROOMS = {
     "loss": ["LOSSES"],
     "models": ["MODELS", "usual_bounds"],
     "optimize": ["differential_evolution"],
+    "plots": [],
     "results": ["FitInterrupted", "FitResult"],
     "simulation": [],
 }

@@ -25,7 +25,17 @@ from jaxcmr.names import describe_unknown, find_named, name_of
 from jaxcmr.optimize import check_not_forked
 from jaxcmr.results import FitResult
 from jaxcmr.simulation import simulate_dataset
-from jaxcmr.typing import Bounds, Features, Loss, Model, Parameters, RecallDataset, TrialMask
+from jaxcmr.typing import (
+    Bounds,
+    Draws,
+    Features,
+    Loss,
+    Model,
+    Parameters,
+    RecallDataset,
+    Sweep,
+    TrialMask,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -217,6 +227,8 @@ def simulate(
     model: Model | None = None,
     n_copies: int = 1,
     seed: int = 0,
+    draws: Draws | None = None,
+    vary: Sweep | None = None,
 ) -> dict[str, np.ndarray]:
     """Return recalls that a fitted model makes of the lists of a data set.
 
@@ -229,13 +241,26 @@ def simulate(
         model: the model, where the result could not name it.
         n_copies: simulated recalls of each trial.
         seed: of the random draws.
+        draws: a table of parameter values, such as draws from a posterior, with a column per
+            parameter and the column ``subject``. Copy k has draw k of each subject.
+        vary: values of parameters away from the fitted ones, by name. All trials are simulated at
+            each value, with the same random numbers; of several parameters at each combination.
 
     Returns:
-        A data set like `data`, each subject simulated with its own parameters; see
+        A data set like `data`, each subject simulated with its own parameters. A field ``copy``
+        numbers the copies, and a field of its name holds the values of each varied parameter; see
         `jaxcmr.simulation.simulate_dataset`.
 
     Raises:
         ValueError: a subject was not fitted, the model has no name, or as `fit`.
+
+    >>> data = {"subject": [7, 7], "listLength": [3, 3], "pres_itemnos": [[1, 2, 3]] * 2,
+    ...         "recalls": [[3, 1, 0], [2, 3, 0]]}
+    >>> tiny = {"num_steps": 2, "pop_size": 2, "best_of": 2, "polish": False}
+    >>> result = fit(data, search=tiny, progress=False)
+    >>> swept = simulate(result, data, n_copies=5, vary={"learning_rate": [0.1, 0.5, 0.9]})
+    >>> swept["recalls"].shape, np.unique(swept["learning_rate"]).tolist()
+    ((30, 3), [0.1, 0.5, 0.9])
     """
     check_not_forked()
     result = result if isinstance(result, Mapping) else FitResult.load(result)
@@ -251,6 +276,8 @@ def simulate(
         trial_mask=trials_to_simulate(result, dataset, data, where),
         n_copies=n_copies,
         seed=seed,
+        draws=draws,
+        vary=vary,
     )
 
 

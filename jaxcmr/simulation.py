@@ -14,18 +14,27 @@ import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from jaxcmr._scan import scan_model
+from jaxcmr._values import (
+    check_sweep,
+    grid_of,
+    group_draws,
+    values_by_trial,
+    values_of_draws,
+)
 from jaxcmr.datasets import check_mask
 from jaxcmr.math import total, with_item_axis
 from jaxcmr.names import find_named
 from jaxcmr.optimize import check_not_forked
 from jaxcmr.parameters import check_given, check_limits
 from jaxcmr.typing import (
+    Draws,
     Features,
     MemorySearch,
     MemorySearchFactory,
     Model,
     Parameters,
     RecallDataset,
+    Sweep,
     TrialMask,
 )
 
@@ -264,6 +273,8 @@ def simulate_dataset(
     trial_mask: TrialMask | None = None,
     n_copies: int = 1,
     seed: int = 0,
+    draws: Draws | None = None,
+    vary: Sweep | None = None,
 ) -> dict[str, np.ndarray]:
     """Return a data set with recalls that a model simulates.
 
@@ -278,19 +289,28 @@ def simulate_dataset(
         n_copies: number of simulated recalls of each trial.
         seed: of the random draws, which are a function of (seed, copy, trial) alone; a whole number
             from 0 to 2**32 - 1.
+        draws: values in place of `parameters`, such as draws from a posterior or fits to bootstrap
+            samples: a table (or dict of columns) with a column per parameter and a row per draw.
+            The column ``subject`` says whose a draw is; without it, or with subject -1, draws hold
+            for every trial. Copy k is simulated with draw k of each subject. Parameters that are
+            not drawn keep their value. Columns ``chain``, ``draw`` and ``loss`` are ignored.
+        vary: values of one or more parameters in place of those in `parameters` and `draws`, as
+            lists by name. All trials are simulated at each value, or at each point of the grid of
+            several parameters, with the same random numbers.
 
     Returns:
         A data set with the selected trials, all of them once per copy. ``recalls`` and, if there
         are item ids, ``rec_itemids`` are simulated; a recall is cut off where the data's arrays
         end. Other fields of the observed recalls are left out: those that start with ``rec_``,
-        ``intrusions`` and ``repeats``. The rest repeats the original. With several copies a field
-        ``copy`` (trials, 1) numbers them from 1. A model whose choices are item ids (letters of an
-        alphabet) may recall an item that was not studied, which is then in ``rec_itemids`` only.
+        ``intrusions`` and ``repeats``. The rest repeats the original. A field ``copy`` (trials, 1)
+        numbers the copies from 1, and each varied parameter is a field (trials, 1). A model whose
+        choices are item ids (letters of an alphabet) may recall an item that was not studied, which
+        is then in ``rec_itemids`` only.
 
     Raises:
         ValueError: a parameter of the model is missing or outside its limits, a subject of the data
-            has no fit, lists of parameters differ in length, or the mask, `n_copies` or the seed is
-            invalid.
+            has no fit or no draws, lists of parameters differ in length, or the mask, `n_copies`,
+            the seed, `draws` or `vary` is invalid.
 
     Examples:
         >>> from jaxcmr.models import usual_bounds
@@ -300,6 +320,13 @@ def simulate_dataset(
         >>> simulated = simulate_dataset("cmr", data, parameters, n_copies=2)
         >>> simulated["recalls"].shape, simulated["copy"].ravel().tolist()
         ((2, 3), [1, 2])
+
+        At two values of a parameter; with the second, recall stops at once:
+
+        >>> sweep = {"stop_probability_scale": [0.0, 1.0]}
+        >>> swept = simulate_dataset("cmr", data, parameters, vary=sweep)
+        >>> swept["stop_probability_scale"].ravel().tolist(), swept["recalls"][1].tolist()
+        ([0.0, 1.0], [0, 0, 0])
     """
     check_not_forked()
     mask = np.ones(len(dataset["recalls"]), bool)
@@ -308,12 +335,26 @@ def simulate_dataset(
     if not mask.any():
         raise ValueError("The trial mask selects no trials: there is nothing to simulate.")
     check_count("n_copies", n_copies)
-    trials = np.tile(np.flatnonzero(mask), n_copies)
-    copies = np.repeat(np.arange(n_copies), mask.sum())
     factory = make_model_factory(model_factory, dataset, features)
-    values = _values_by_trial(parameters, np.asarray(dataset["subject"]).reshape(-1)[trials])
-    check_given(values, factory.parameters or ())
-    check_limits(values, factory.parameters or ())
+    declared = factory.parameters or ()
+    if draws is not None:
+        if n_copies != 1:
+            raise ValueError(f"draws make one copy each: leave out n_copies; got {n_copies}.")
+        grouped, n_copies = group_draws(draws, parameters, declared)
+    grid = {} if vary is None else grid_of(check_sweep(vary, dataset, declared))
+    # the axes of all that is simulated: points of the sweep, copies, trials
+    n_points = len(next(iter(grid.values()), [None]))
+    shape = n_points, n_copies, int(mask.sum())
+    point, copies, row = (axis.reshape(-1) for axis in np.indices(shape))
+    trials = np.flatnonzero(mask)[row]
+    subjects = np.asarray(dataset["subject"]).reshape(-1)[trials]
+    fields = {name: values[point] for name, values in grid.items()}
+    values = values_by_trial(parameters, subjects)
+    if draws is not None:
+        values |= values_of_draws(grouped, subjects, copies)
+    values |= fields
+    check_given(values, declared)
+    check_limits(values, declared)
     studied = dataset["pres_itemids" if factory.choices_are_ids else "pres_itemnos"]
     observed = dataset.get("rec_itemids", dataset["recalls"])
     n_items = np.max(dataset["listLength"])
@@ -341,52 +382,13 @@ def simulate_dataset(
     elif "pres_itemids" in dataset:
         ids = np.pad(simulated["pres_itemids"], ((0, 0), (1, 0)))  # choice 0 has id 0
         simulated["rec_itemids"] = np.take_along_axis(ids, simulated["recalls"], axis=1)
-    if n_copies > 1:
-        simulated["copy"] = copies[:, None] + 1
-    return simulated
+    simulated["copy"] = copies[:, None] + 1
+    return simulated | {name: column[:, None] for name, column in fields.items()}
 
 
 def move_zeros_last(rows: Int[np.ndarray, "trials outputs"]) -> Int[np.ndarray, "trials outputs"]:
     """Return rows with their zeros moved to the end."""
     return np.take_along_axis(rows, np.argsort(rows == 0, axis=1, kind="stable"), axis=1)
-
-
-def _values_by_trial(
-    parameters: Parameters, subjects: np.ndarray
-) -> dict[str, Float[np.ndarray, " trials"]]:
-    """Return the value of each parameter in every trial, given the trials' subjects."""
-    is_pooled = parameters.get("pooled")
-    fits = parameters.get("fits", parameters)
-    values = {n: np.asarray(v) for n, v in fits.items() if n not in ("subject", "pooled")}
-    fitted = np.asarray(fits.get("subject", [-1])).reshape(-1).tolist()
-    sizes = {name: value.shape for name, value in values.items() if value.ndim}
-    sizes |= {"subject": (len(fitted),)} if "subject" in fits else {}
-    if len(set(sizes.values())) > 1 or any(len(shape) != 1 for shape in sizes.values()):
-        raise ValueError(
-            "Lists of parameters hold one value per subject, but their lengths differ: "
-            + ", ".join(f"{name} {'x'.join(map(str, shape))}" for name, shape in sizes.items())
-            + "."
-        )
-    n_fits = next(iter(sizes.values()), (1,))[0]
-    if n_fits > 1 and "subject" not in fits:
-        raise ValueError(
-            f"Lists of {n_fits} values need 'subject': give the {n_fits} subjects that were fitted."
-        )
-    if n_fits == 1 and (fitted == [-1] if is_pooled is None else is_pooled):
-        rows = np.zeros(len(subjects), int)
-    else:
-        row_of = {subject: row for row, subject in enumerate(fitted)}
-        missing = sorted(set(subjects.tolist()) - set(row_of))
-        if missing and any(value.ndim for value in values.values()):
-            raise ValueError(
-                f"No parameters for subject(s) {missing[:5]}: the fits are of subjects "
-                f"{sorted(row_of)[:5]}. Select the fitted subjects with trial_mask."
-            )
-        rows = np.array([row_of.get(subject, 0) for subject in subjects.tolist()])
-    return {
-        name: value[rows] if value.ndim else np.full(len(rows), value)
-        for name, value in values.items()
-    }
 
 
 @eqx.filter_jit

@@ -19,12 +19,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeAlias, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeAlias, Union, runtime_checkable
 
 import numpy as np
 from jaxtyping import Array, Float, Int
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from jaxcmr.parameters import Parameter
 
 __all__ = [
@@ -34,6 +36,7 @@ __all__ = [
     "CueMaker",
     "Declared",
     "DeclaredModel",
+    "Draws",
     "Features",
     "Loss",
     "LossFn",
@@ -46,6 +49,7 @@ __all__ = [
     "Pattern",
     "RecallDataset",
     "Replay",
+    "Sweep",
     "TrialMask",
     "Vectorized",
 ]
@@ -69,6 +73,12 @@ Parameters = Mapping[str, Any]
 
 Bounds = Mapping[str, Sequence[float]]
 """Lower and upper bound of each free parameter by name: ``{"learning_rate": [0.0, 1.0]}``."""
+
+Draws: TypeAlias = Union[Mapping[str, Sequence[float] | np.ndarray], "pd.DataFrame"]
+"""Columns of parameter values by name, a row per draw, and ``subject``: whose the draws are."""
+
+Sweep: TypeAlias = Mapping[str, Sequence[float] | np.ndarray]
+"""Values of each varied parameter by name: ``{"learning_rate": [0.1, 0.5, 0.9]}``."""
 
 LossFn = Callable[[Any], Any]
 """``(n_params,) -> ()`` and ``(n_params, n_candidates) -> (n_candidates,)``; lower is better."""

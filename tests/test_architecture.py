@@ -25,7 +25,17 @@ MAY_IMPORT = {
     "_result_words": {"results"},
     "datasets": {"files", "names", "typing"},
     "_scan": {"typing"},
-    "simulation": {"_scan", "datasets", "math", "names", "optimize", "parameters", "typing"},
+    "_values": {"parameters", "typing"},
+    "simulation": {
+        "_scan",
+        "_values",
+        "datasets",
+        "math",
+        "names",
+        "optimize",
+        "parameters",
+        "typing",
+    },
     "trials": {"names", "parameters", "simulation", "typing"},
     "components": {"math", "parameters", "typing"},
     "models": {"components", "math", "names", "parameters", "simulation", "typing"},
@@ -42,6 +52,7 @@ MAY_IMPORT = {
     },
     "optimize": set(),
     "fitting": {"datasets", "names", "optimize", "parameters", "results", "typing"},
+    "plots": {"analyses", "datasets", "names", "parameters", "results", "typing"},
     "_cache": set(),
 }
 """What each room may import of ours, beside itself. `front` and `cli` put everything together."""
@@ -75,6 +86,7 @@ FRONT_DOOR = {
     "loss": "room: losses",
     "models": "room: models",
     "optimize": "room: differential evolution",
+    "plots": "room: figures, and the tables behind them",
     "simulation": "room: models played forward",
     "__version__": "of this installation",
 }
@@ -96,15 +108,18 @@ SURFACE = {
     "MemorySearchSpcMseFnGenerator MemorySearchSummaryMseFnGenerator",
     "simulation": "check_count check_seed compiled_once items_at make_model_factory positions_of "
     "recall_by_draws recall_freely simulate_dataset study",
-    "analyses": "MEASURES Measure as_summary by_subject category_clustering category_crp distance_crp "
-    "distance_rank first_recall intrusions lag_crp lag_crp_compound lag_rank make_measure nth_recall "
-    "recall_positions recalled_positions recalls_per_list repeats serial_position_curve "
-    "stop_probability to_ratio",
+    "analyses": "MEASURES Measure as_summary by_subject category_clustering category_crp "
+    "distance_crp distance_rank first_recall intrusions lag_crp lag_crp_compound lag_rank "
+    "make_measure nth_recall recall_positions recalled_positions recalls_per_list repeats "
+    "serial_position_curve stop_probability to_ratio",
+    "plots": "fit_table mean_over_subjects parameters_table plot_fit plot_fit_by_subject "
+    "plot_measure plot_parameters plot_recalls_per_list plot_restart_estimates plot_restarts "
+    "plot_sweep restarts_table sweep_table",
     "optimize": "POPULATIONS STRATEGIES Box LaneReport OptimizeResults State check_not_forked "
     "differential_evolution evolve_lanes in_double program_fingerprint works_in_double",
-    "typing": "Bounds Cue CueCreator CueMaker Declared DeclaredModel Features Loss LossFn "
+    "typing": "Bounds Cue CueCreator CueMaker Declared DeclaredModel Draws Features Loss LossFn "
     "LossFnGenerator MemorySearch MemorySearchFactory Model Parameters PartCreator Pattern "
-    "RecallDataset Replay TrialMask Vectorized",
+    "RecallDataset Replay Sweep TrialMask Vectorized",
     "parameters": "ABOVE_0 BELOW_1 DECADES Parameter ParameterSpace as_candidates bind check_given "
     "check_limits check_names count_axes declared_by function_of merge names_of reads to_double",
     "results": "POOLED SCHEMA FitInterrupted FitResult",

@@ -2,6 +2,7 @@
 
 import jax.numpy as jnp
 import numpy as np
+import pandas as pd
 import pytest
 
 from jaxcmr.datasets import check_data
@@ -131,13 +132,122 @@ def test_fields_of_the_observed_recalls_are_left_out(small_data, parameters):
 
 
 def test_copies_are_numbered(small_data, parameters):
-    """From 1, in blocks; a single copy has no number."""
+    """From 1, in blocks, also a single copy; copies that the data number are not kept."""
     copies = simulate_dataset(MODELS["cmr"], small_data, parameters, n_copies=3)
     np.testing.assert_array_equal(copies["copy"], np.repeat([1, 2, 3], 20)[:, None])
-    assert "copy" not in simulate_dataset(MODELS["cmr"], small_data, parameters)
+    again = simulate_dataset(MODELS["cmr"], copies, parameters)
+    assert again["copy"].shape == (60, 1) and set(again["copy"].ravel()) == {1}
     for n in (0, 1.5):
         with pytest.raises(ValueError, match="n_copies must be a whole number"):
             simulate_dataset(MODELS["cmr"], small_data, parameters, n_copies=n)
+
+
+def test_a_sweep_is_the_simulations_one_by_one(small_data, parameters):
+    """Of two parameters at each combination, the last fastest. All have the random numbers of a
+    simulation by itself, so that they differ by the parameters alone."""
+    vary = {"learning_rate": [0.1, 0.9], "choice_sensitivity": [1.0, 2.0, 8.0]}
+    swept = simulate_dataset(MODELS["cmr"], small_data, parameters, n_copies=2, seed=4, vary=vary)
+    points = [(a, b) for a in vary["learning_rate"] for b in vary["choice_sensitivity"]]
+    recalls = swept["recalls"].reshape(6, 40, 6)
+    for (rate, sensitivity), at_point in zip(points, recalls, strict=True):
+        values = parameters | {"learning_rate": rate, "choice_sensitivity": sensitivity}
+        alone = simulate_dataset(MODELS["cmr"], small_data, values, n_copies=2, seed=4)
+        np.testing.assert_array_equal(at_point, alone["recalls"])
+    for column, name in enumerate(vary):
+        expected = np.repeat([point[column] for point in points], 40)[:, None]
+        np.testing.assert_array_equal(swept[name], expected)
+    np.testing.assert_array_equal(swept["copy"][:, 0], np.tile(np.repeat([1, 2], 20), 6))
+    check_data(swept)
+
+
+def test_each_copy_has_a_draw_of_its_subject(small_data, parameters):
+    """Subject 7 stops at once in the second draw, and 3 in the first: rows count by subject."""
+    draws = pd.DataFrame(
+        {
+            "subject": [3, 7, 8, 20, 20, 8, 7, 3],
+            "stop_probability_scale": [1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0],
+            "draw": [0, 0, 0, 0, 1, 1, 1, 1],
+        }
+    )
+    parameters |= {"stop_probability_growth": 0.0}
+    for form in (draws, draws.to_dict("list")):
+        simulated = simulate_dataset(MODELS["cmr"], small_data, parameters, draws=form)
+        n_recalled = (simulated["recalls"] > 0).sum(1).reshape(2, 20)
+        subjects, copies = simulated["subject"].reshape(2, 20), simulated["copy"].reshape(2, 20)
+        stops = ((subjects == 3) & (copies == 1)) | ((subjects == 7) & (copies == 2))
+        np.testing.assert_array_equal(n_recalled, np.where(stops, 0, 6))
+
+
+def test_subjects_and_fields_may_be_text(small_data, parameters):
+    """Draws and fits are found by the names of subjects; words of the recalls are left out."""
+    names = np.char.add("LTP", small_data["subject"].astype(str))
+    words = np.char.add("word", small_data["pres_itemnos"].astype(str))
+    data = {**small_data, "subject": names, "pres_items": words, "rec_items": words}
+    draws = {"subject": np.unique(names), "learning_rate": [0.1, 0.3, 0.5, 0.7]}
+    simulated = simulate_dataset(MODELS["cmr"], data, parameters, draws=draws)
+    assert "rec_items" not in simulated
+    assert np.array_equal(simulated["pres_items"], words)
+    is_three = names[:, 0] == "LTP3"
+    values = parameters | {"learning_rate": 0.3}  # LTP20 comes first in the alphabet
+    alone = simulate_dataset(MODELS["cmr"], data, values, trial_mask=is_three)
+    np.testing.assert_array_equal(simulated["recalls"][is_three], alone["recalls"])
+
+
+def test_draws_of_a_pooled_fit_hold_for_every_trial(small_data, parameters):
+    """The k-th copy is the simulation with the k-th draw; a sweep crosses the draws."""
+    rates = [0.2, 0.8]
+    alone = [
+        simulate_dataset(
+            MODELS["cmr"], small_data, parameters | {"learning_rate": rate}, n_copies=2
+        )
+        for rate in rates
+    ]
+    draws = {"learning_rate": rates}
+    expected = np.concatenate([alone[0]["recalls"][:20], alone[1]["recalls"][20:]])
+    for subject in ({}, {"subject": [-1, -1]}):
+        drawn = simulate_dataset(MODELS["cmr"], small_data, parameters, draws=draws | subject)
+        np.testing.assert_array_equal(drawn["recalls"], expected)
+    vary = {"item_support": [parameters["item_support"], 0.0]}
+    crossed = simulate_dataset(MODELS["cmr"], small_data, parameters, draws=draws, vary=vary)
+    assert crossed["recalls"].shape == (80, 6)
+    np.testing.assert_array_equal(crossed["recalls"][:40], expected)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"vary": {"learning_rat": [0.1]}}, "Did you mean 'learning_rate'"),
+        ({"vary": {"learning_rate": [0.1, 0.1]}}, "different numbers"),
+        ({"vary": {"learning_rate": []}}, "different numbers"),
+        ({"vary": {"learning_rate": [0.1, np.nan]}}, r"holds nan; expected finite"),
+        ({"vary": {"learning_rate": ["fast"]}}, r"holds fast; expected finite"),
+        ({"vary": ["learning_rate"]}, "vary is a dict"),
+        ({"vary": {"encoding_drift_rate": [0.5, 1.2]}}, r"'encoding_drift_rate' is 1\.2"),
+        ({"draws": {"rate": [0.1]}}, "no parameter 'rate'"),
+        ({"draws": {"subject": [3]}}, "a column of equally many values"),
+        ({"draws": {"learning_rate": [0.1, 0.2], "subject": [3]}}, "equally many values"),
+        ({"draws": {"learning_rate": [0.1] * 3, "subject": [3, 3, 7]}}, "equally many draws"),
+        ({"draws": {"learning_rate": [0.1, 0.2], "subject": [3, 7]}}, r"subject\(s\) \[8, 20\]"),
+        ({"draws": {"learning_rate": [0.1, np.inf]}}, "holds inf"),
+        ({"draws": {"learning_rate": [0.1]}, "n_copies": 2}, "leave out n_copies"),
+    ],
+)
+def test_invalid_sweeps_and_draws_are_errors(small_data, parameters, options, message):
+    with pytest.raises(ValueError, match=message):
+        simulate_dataset(MODELS["cmr"], small_data, parameters, **options)
+
+
+def test_draws_of_several_fits_need_subjects(small_data, parameters):
+    """Rows in the order of subjects would be taken for draws of everyone."""
+    fits = {name: [value] * 4 for name, value in parameters.items()} | {"subject": [3, 7, 8, 20]}
+    with pytest.raises(ValueError, match="draws need the column 'subject'"):
+        simulate_dataset(MODELS["cmr"], small_data, fits, draws={"learning_rate": [0.1] * 4})
+
+
+def test_a_sweep_replaces_no_field_of_the_data(small_data, parameters):
+    data = {**small_data, "learning_rate": np.ones((20, 1))}
+    with pytest.raises(ValueError, match="have a field 'learning_rate' already"):
+        simulate_dataset(MODELS["cmr"], data, parameters, vary={"learning_rate": [0.5]})
 
 
 def test_no_simulation_outside_the_limits_of_the_model(small_data, parameters):

@@ -1,0 +1,29 @@
+"""Figures, one per file, each with the table behind it. They need matplotlib.
+
+A figure draws into the axes it is given (``ax=``) or into a new figure, and returns the axes. It
+neither shows nor saves, and changes no style of yours.
+"""
+
+from jaxcmr.plots.fit import fit_table, plot_fit
+from jaxcmr.plots.fit_by_subject import plot_fit_by_subject
+from jaxcmr.plots.measure import mean_over_subjects, plot_measure
+from jaxcmr.plots.parameters import parameters_table, plot_parameters
+from jaxcmr.plots.recalls_per_list import plot_recalls_per_list
+from jaxcmr.plots.restarts import plot_restart_estimates, plot_restarts, restarts_table
+from jaxcmr.plots.sweep import plot_sweep, sweep_table
+
+__all__ = [
+    "fit_table",
+    "mean_over_subjects",
+    "parameters_table",
+    "plot_fit",
+    "plot_fit_by_subject",
+    "plot_measure",
+    "plot_parameters",
+    "plot_recalls_per_list",
+    "plot_restart_estimates",
+    "plot_restarts",
+    "plot_sweep",
+    "restarts_table",
+    "sweep_table",
+]
