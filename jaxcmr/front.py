@@ -262,6 +262,8 @@ def diagnose(
     model: Model | None = None,
     loss: Loss | None = None,
     curvature: bool = True,
+    n_copies: int = 50,
+    seed: int = 0,
     thresholds: Mapping[str, float] | None = None,
 ) -> pd.DataFrame:
     """Return how far each fit can be trusted, one row per subject and check, worst first.
@@ -272,6 +274,9 @@ def diagnose(
             checks that need nothing but the result are made.
         features, model, loss: as for `problem_of`, if `data` are data.
         curvature: compute the loss around the estimates, for flat directions and lower losses.
+        n_copies: simulated recalls of each trial, by which the data are compared with what the
+            model predicts; 0 for no simulation.
+        seed: of the simulation.
         thresholds: by check, in place of those in `jaxcmr.diagnostics.CHECKS`.
 
     Returns:
@@ -290,7 +295,7 @@ def diagnose(
     [1, 'runs_agree']
     """
     from jaxcmr import diagnostics
-    from jaxcmr._trust import chance_of
+    from jaxcmr._trust import chance_of, predict
 
     check_not_forked()
     result = FitResult(result) if isinstance(result, Mapping) else FitResult.load(result)
@@ -303,6 +308,7 @@ def diagnose(
         result,
         data,
         chance=chance_of(data, result),
+        predicted=predict(data, result, n_copies, seed) if n_copies else "n_copies is 0",
         curvature=curvature,
         thresholds=thresholds,
     )

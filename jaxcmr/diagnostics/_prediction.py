@@ -76,37 +76,69 @@ def predictive_scores(counts: PredictedCounts) -> Float[np.ndarray, "fits bins"]
     >>> predictive_scores(counts).round(2).tolist()  # (0.8 - 0.4) / 0.2
     [[2.0]]
     """
+    return standardize(counts, counts.made, counts.possible)
+
+
+def standardize(
+    counts: PredictedCounts,
+    made: Float[np.ndarray, "... fits bins"],
+    possible: Float[np.ndarray, "... fits bins"],
+) -> Float[np.ndarray, "... fits bins"]:
+    """Return ``(made / possible - mean) / SD`` with mean and SD over the copies; see above."""
     with np.errstate(divide="ignore", invalid="ignore"):
-        observed = counts.made / counts.possible
         rates = counts.simulated_made / counts.simulated_possible
         known = np.isfinite(rates)
         n_known = known.sum(axis=0)
         mean = np.where(known, rates, 0.0).sum(axis=0) / n_known
         squares = np.where(known, (rates - mean) ** 2, 0.0).sum(axis=0)
         sd = np.sqrt(squares / (n_known - 1))
-        made, possible = counts.simulated_made.sum(axis=0), counts.simulated_possible.sum(axis=0)
-        rate = (made + 0.5) / (possible + 1.0)
-        of_draws = np.sqrt(np.maximum(rate * (1 - rate), 0.0) / counts.possible)
-        return (observed - mean) / np.maximum(sd, of_draws)
+        pooled_made = counts.simulated_made.sum(axis=0)
+        rate = (pooled_made + 0.5) / (counts.simulated_possible.sum(axis=0) + 1.0)
+        of_draws = np.sqrt(np.maximum(rate * (1 - rate), 0.0) / possible)
+        return (made / possible - mean) / np.maximum(sd, of_draws)
+
+
+def distances(counts: PredictedCounts) -> Float[np.ndarray, " fits"]:
+    """Return how far each fit's data are from the prediction, in SDs of what copies are.
+
+    The distance of a curve is the root mean square of its scores. That of the data is compared with
+    those of the copies, which the model did make: bins with few observations are skewed, and then
+    even they are often far away. The distance of a single number is the size of its score.
+    """
+    own = predictive_scores(counts)
+    if own.shape[1] == 1:
+        return np.abs(own[:, 0])
+    copies = standardize(counts, counts.simulated_made, counts.simulated_possible)
+    sizes = root_mean_square(copies)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        sd = np.std(sizes, axis=0, ddof=1)
+        return (root_mean_square(own) - np.mean(sizes, axis=0)) / sd
+
+
+def root_mean_square(scores: Float[np.ndarray, "... bins"]) -> Float[np.ndarray, "..."]:
+    """Return the root mean square over bins that are not NaN; 0 if all are."""
+    known = np.isfinite(scores)
+    squares = np.where(known, scores, 0.0) ** 2
+    return np.sqrt(squares.sum(axis=-1) / np.maximum(known.sum(axis=-1), 1))
 
 
 def check_prediction(
     check: str, subjects: Sequence[int | str], counts: PredictedCounts, threshold: float
 ) -> list[Check]:
     """Return for each fit whether the data look like the recall that it predicts."""
-    scores = predictive_scores(counts)
+    scores, statistics = predictive_scores(counts), distances(counts)
     rows = []
     for row, (subject, z) in enumerate(zip(subjects, scores, strict=True)):
         known = np.flatnonzero(np.isfinite(z))
-        if not len(known):
-            rows.append(not_available(subject, check, threshold, "nothing could be recalled"))
+        if not len(known) or not np.isfinite(statistics[row]):
+            reason = "too few observations, or copies, to tell"
+            rows.append(not_available(subject, check, threshold, reason))
             continue
         worst = known[np.argmax(np.abs(z[known]))]
         observed = counts.made[row, worst] / counts.possible[row, worst]
         made, possible = counts.simulated_made[:, row], counts.simulated_possible[:, row]
         predicted = made[:, worst].sum() / possible[:, worst].sum()
-        statistic = float(np.sqrt(np.mean(z[known] ** 2)))
-        at = f" at {counts.bins[worst]}" if len(z) > 1 else ""
-        comment = f"worst{at}: observed {observed:.2f}, predicted {predicted:.2f}, z {z[worst]:.1f}"
-        rows.append(judge(subject, check, statistic, threshold, comment))
+        at = f"worst at {counts.bins[worst]}: " if len(z) > 1 else ""
+        comment = f"{at}observed {observed:.2f}, predicted {predicted:.2f}, z {z[worst]:.1f}"
+        rows.append(judge(subject, check, statistics[row], threshold, comment))
     return rows
