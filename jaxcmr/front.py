@@ -298,6 +298,7 @@ def diagnose(
     from jaxcmr._trust import chance_of, predict
 
     check_not_forked()
+    keep_compiled()
     result = FitResult(result) if isinstance(result, Mapping) else FitResult.load(result)
     if data is None:
         reason = "it takes the data: hand them in"
