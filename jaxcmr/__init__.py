@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         analyses,
         components,
         datasets,
+        diagnostics,
         fitting,
         loss,
         models,
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
         select_trials,
     )
     from jaxcmr.fitting import SEARCHES, FitProblem, JaxDE, ScipyDE, make_subject_trial_masks
-    from jaxcmr.front import fit, simulate
+    from jaxcmr.front import diagnose, fit, problem_of, simulate
     from jaxcmr.loss import LOSSES
     from jaxcmr.models import MODELS, usual_bounds
     from jaxcmr.optimize import differential_evolution
@@ -58,6 +59,8 @@ __all__ = [
     "check_data",
     "components",
     "datasets",
+    "diagnose",
+    "diagnostics",
     "differential_evolution",
     "first_recalls",
     "fit",
@@ -70,6 +73,7 @@ __all__ = [
     "models",
     "optimize",
     "plots",
+    "problem_of",
     "save_data",
     "select_trials",
     "serial_position_curve",
@@ -90,8 +94,9 @@ ROOMS = {
         "save_data",
         "select_trials",
     ],
+    "diagnostics": [],
     "fitting": ["SEARCHES", "FitProblem", "JaxDE", "ScipyDE", "make_subject_trial_masks"],
-    "front": ["fit", "simulate"],
+    "front": ["diagnose", "fit", "problem_of", "simulate"],
     "loss": ["LOSSES"],
     "models": ["MODELS", "usual_bounds"],
     "optimize": ["differential_evolution"],

@@ -1,4 +1,4 @@
-"""The front door: `fit` and `simulate`, from names to objects.
+"""The front door: `fit`, `simulate` and `diagnose`, from names to objects.
 
 `fit` is what ``jaxcmr fit`` runs as well: a `Plan` is a fit with everything looked up and checked,
 before anything is searched.
@@ -40,7 +40,7 @@ from jaxcmr.typing import (
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["FITTERS", "Plan", "fit", "make_plan", "simulate"]
+__all__ = ["FITTERS", "Plan", "diagnose", "fit", "make_plan", "problem_of", "simulate"]
 
 PathLike: TypeAlias = str | os.PathLike[str]
 Data: TypeAlias = Union[PathLike, RecallDataset, "pd.DataFrame"]
@@ -278,6 +278,101 @@ def simulate(
         seed=seed,
         draws=draws,
         vary=vary,
+    )
+
+
+def diagnose(
+    result: FitResult | PathLike,
+    data: FitProblem | Data | None = None,
+    *,
+    features: Features | PathLike = None,
+    model: Model | None = None,
+    loss: Loss | None = None,
+    curvature: bool = True,
+    n_copies: int = 50,
+    seed: int = 0,
+    thresholds: Mapping[str, float] | None = None,
+) -> pd.DataFrame:
+    """Return how far each fit can be trusted, one row per subject and check, worst first.
+
+    Args:
+        result: the result of a fit, or a path to one.
+        data: the data that were fitted, as for `fit`, or the `FitProblem`. Without them, only
+            checks that need nothing but the result are made.
+        features, model, loss: as for `problem_of`, if `data` are data.
+        curvature: compute the loss around the estimates, for flat directions and lower losses.
+        n_copies: simulated recalls of each trial, by which the data are compared with what the
+            model predicts; 0 for no simulation.
+        seed: of the simulation.
+        thresholds: by check, in place of those in `jaxcmr.diagnostics.CHECKS`.
+
+    Returns:
+        A table: ``subject``, ``check``, ``statistic``, ``threshold``, ``passed`` (missing where a
+        check is not available) and ``comment``. `jaxcmr.diagnostics.verdict` says it in one line.
+
+    Raises:
+        ValueError: the data or features are not those that were fitted, or `thresholds` names an
+            unknown check.
+
+    >>> data = {"subject": [1, 1], "listLength": [3, 3], "pres_itemnos": [[1, 2, 3]] * 2,
+    ...         "recalls": [[3, 1, 0], [2, 3, 0]]}
+    >>> tiny = {"num_steps": 2, "pop_size": 2, "best_of": 2, "polish": False}
+    >>> table = diagnose(fit(data, search=tiny, progress=False))
+    >>> table[["subject", "check"]].values[0].tolist()
+    [1, 'runs_agree']
+    """
+    from jaxcmr import diagnostics
+    from jaxcmr._trust import chance_of, predict
+
+    check_not_forked()
+    keep_compiled()
+    result = FitResult(result) if isinstance(result, Mapping) else FitResult.load(result)
+    if data is None:
+        reason = "it takes the data: hand them in"
+        return diagnostics.diagnose(result, chance=reason, predicted=reason, thresholds=thresholds)
+    if not isinstance(data, FitProblem):
+        data = problem_of(result, data, features, model=model, loss=loss)
+    return diagnostics.diagnose(
+        result,
+        data,
+        chance=chance_of(data, result),
+        predicted=predict(data, result, n_copies, seed) if n_copies else "n_copies is 0",
+        curvature=curvature,
+        thresholds=thresholds,
+    )
+
+
+def problem_of(
+    result: FitResult | PathLike,
+    data: Data,
+    features: Features | PathLike = None,
+    *,
+    model: Model | None = None,
+    loss: Loss | None = None,
+) -> FitProblem:
+    """Return the problem that a result is of, made again from its names and options.
+
+    Args:
+        result: the result of a fit, or a path to one.
+        data: the data that were fitted, as for `fit`.
+        features: the features that were fitted, if any, as for `fit`.
+        model: the model, where the result could not name it.
+        loss: the loss with its options, where the result could not name it.
+
+    Raises:
+        ValueError: other data or features than those fitted; a model or loss without a name.
+
+    >>> data = {"subject": [1, 1], "listLength": [3, 3], "pres_itemnos": [[1, 2, 3]] * 2,
+    ...         "recalls": [[3, 1, 0], [2, 3, 0]]}
+    >>> tiny = {"num_steps": 2, "pop_size": 2, "best_of": 1, "polish": False}
+    >>> result = fit(data, search=tiny, fixed={"learning_rate": 0.5}, progress=False)
+    >>> problem = problem_of(result, data)
+    >>> bool(np.allclose(problem.evaluate_result(result), result["fitness"]))
+    True
+    """
+    result = result if isinstance(result, Mapping) else FitResult.load(result)
+    return FitProblem.from_result(
+        FitResult(result), load(data), load_features(features), model=model, loss=loss
     )
 
 

@@ -1,4 +1,4 @@
-"""The command line: ``jaxcmr fit DATA ...`` and ``jaxcmr models`` (see ``--help`` of each).
+"""The command line: ``jaxcmr fit DATA ...``, ``diagnose`` and ``models`` (see ``--help`` of each).
 
 ``jaxcmr fit`` is `jaxcmr.fit` with a folder for the results: every argument of one is a setting of
 the other. Modules that take long to import are imported when a command needs them.
@@ -48,6 +48,13 @@ VALUES = (
 TABLES = ("fixed", "bounds", "loss_options")
 """Settings with a value per name."""
 
+INTERRUPTED = {
+    "fit": "interrupted before the search began",
+    "diagnose": "interrupted",
+    "models": "interrupted",
+}
+"""What Ctrl-C is answered with, by command."""
+
 WIDTH = 100
 """Most characters of a printed line."""
 
@@ -59,6 +66,25 @@ examples:
   jaxcmr fit peers_notask --subjects 5
   jaxcmr fit mystudy.csv --where "list > 1" --model cru --search quick
   jaxcmr fit --config results/mystudy-cmr-sequence_likelihood/config.toml --out again
+
+exit status:
+  0    done
+  1    done, but with --strict: not every fit is trustworthy
+  2    a mistake in the settings; nothing was fitted
+  130  interrupted
+"""
+
+DIAGNOSE_EXAMPLES = """\
+examples:
+  jaxcmr diagnose results/peers_notask-cmr-sequence_likelihood
+  jaxcmr diagnose results/* --quick --strict
+  jaxcmr diagnose fits/result.json --data mystudy.csv
+
+exit status:
+  0    done
+  1    done, but with --strict: not every fit is trustworthy
+  2    a mistake in the arguments, or data other than those fitted
+  130  interrupted
 """
 
 
@@ -69,7 +95,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: words after ``jaxcmr``; by default those that the shell gave.
 
     Returns:
-        0, or 2 for a mistake in the arguments, or 130 after Ctrl-C.
+        0; 1 if fits are not trustworthy, with ``--strict``; 2 for a mistake in the arguments; 130
+        after Ctrl-C.
 
     >>> main(["models", "cru"])  # doctest: +ELLIPSIS
     cru: CRU: CMR without its associations, free recall
@@ -83,11 +110,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(list_models(options.model))
             return 0
         with rare_collections():
+            if options.command == "diagnose":
+                from jaxcmr.cli._diagnose import diagnose_folders
+
+                return diagnose_folders(options)
             from jaxcmr.cli._run import run
 
-            return run(gather_settings(options), options.out)
+            return run(gather_settings(options), options.out, options.strict)
     except KeyboardInterrupt:
-        print("jaxcmr: interrupted before the search began", file=sys.stderr)
+        print(f"jaxcmr: {INTERRUPTED[options.command]}", file=sys.stderr)
         return 130
     except (ValueError, ImportError, OSError) as error:
         print(f"jaxcmr: error: {error}", file=sys.stderr)
@@ -148,7 +179,46 @@ def make_parser() -> argparse.ArgumentParser:
         metavar="DIR",
         help="folder for the results; default: results/DATA-MODEL-LOSS",
     )
+    add_strict(fit)
+    diagnose = commands.add_parser(
+        "diagnose",
+        help="tell how far fits can be trusted",
+        description="Check each fit of a result: whether its runs agree, which estimates are on\n"
+        "bounds or undetermined, and whether it predicts the subject's recall. Writes all\n"
+        "checks (diagnostics.csv, diagnostics.json) beside the result, and prints the ten\n"
+        "worst.",
+        epilog=DIAGNOSE_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add_diagnose(diagnose)
     return parser
+
+
+def add_strict(command: argparse.ArgumentParser) -> None:
+    """Add the option that makes doubtful fits an error."""
+    command.add_argument(
+        "--strict",
+        action="store_true",
+        help="exit with status 1 unless runs of every fit agree, and no check of the search fails",
+    )
+
+
+def add_diagnose(diagnose: argparse.ArgumentParser) -> None:
+    """Add the arguments of ``jaxcmr diagnose``."""
+    add = diagnose.add_argument
+    add("results", nargs="+", type=Path, metavar="RESULT", help="a folder of 'jaxcmr fit', or a "
+        "result in .json")  # fmt: skip
+    add("--data", metavar="DATA", help="the data that were fitted; default: those that config.toml "
+        "beside the result names")  # fmt: skip
+    add("--features", metavar="FILE", help="the features that were fitted; default: as for --data")
+    add("--quick", action="store_true", help="make only the checks that need no data: no curvature "
+        "and no simulation")  # fmt: skip
+    add("--copies", type=int, default=50, metavar="N", help="simulated recalls of each list; "
+        "default: 50")  # fmt: skip
+    add("--seed", type=int, default=0, metavar="N", help="seed of the simulation; default: 0")
+    add("--json", action="store_true", help="print the content of diagnostics.json instead")
+    add("--quiet", action="store_true", help="print nothing")
+    add_strict(diagnose)
 
 
 def add_settings(fit: argparse.ArgumentParser) -> None:
