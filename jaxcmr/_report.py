@@ -1,0 +1,210 @@
+"""What a report is handed: words on models and losses, checks, and figures with their guides."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from jaxcmr import plots
+from jaxcmr.models import CATALOGUE
+from jaxcmr.reporting import About, Figure, Guide, drawing_style, to_svg
+from jaxcmr.results import FitResult
+from jaxcmr.typing import RecallDataset
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["LOSS_WORDS", "about_loss", "about_model", "draw_figures", "grade_of"]
+
+LIKELIHOOD_WORKS = ("kragel-2015", "morton-polyn-2016")
+LOSS_WORDS: Mapping[str, About] = {
+    "sequence_likelihood": About(
+        "the negative log-likelihood of each trial's sequence of recalls", LIKELIHOOD_WORKS
+    ),
+    "set_likelihood": About(
+        "the negative log-likelihood of the set of items recalled in each trial, in any order"
+    ),
+    "confusable_likelihood": About(
+        "the negative log-likelihood of each trial's sequence of responses, intrusions and repeats "
+        "included",
+        ("logan-2021",),
+    ),
+    "spc_mse": About(
+        "the mean squared difference of the observed and the simulated serial position curve"
+    ),
+    "category_spc_mse": About(
+        "the mean squared difference of the observed and the simulated serial position curve of "
+        "each category of items"
+    ),
+    "summary_mse": About("the mean squared difference of an observed and a simulated summary"),
+}
+"""What a fit by each loss minimizes, and whom to cite for it."""
+
+MOST_PANELS = 6
+"""Subjects whose curves are drawn one by one."""
+
+GUIDES: Mapping[str, Guide] = {
+    "fit": Guide(
+        "Three curves of the data (dots: means over subjects, bars: 95 % intervals) and of recalls "
+        "that the fitted model made of the same lists (line: mean over the same subjects).",
+        "The line runs through the intervals, in the bends at the ends of the list too.",
+        "The line leaves several neighboring intervals: the model lacks what produces that part of "
+        "the curve, or the fits have missed it.",
+        "If the search is not confirmed, repeat it with more runs first. If it is, compare with a "
+        "model that has the missing mechanism.",
+    ),
+    "recalls": Guide(
+        "The share of lists in which so many items were recalled, in the data (dots) and by the "
+        "model (line). The legend has the means.",
+        "The line follows the dots, and the means agree.",
+        "The model's means are off, or its distribution is much narrower or wider: the stopping "
+        "rule does not describe these subjects.",
+        "Try another stopping rule. Judge the serial position curve only if the means agree: more "
+        "recalls lift all of it.",
+    ),
+    "subjects": Guide(
+        "The three curves of single subjects, data (dots) and model (line). With checks of the "
+        "fits, they are those that failed most, the worst at the top; else the first ones.",
+        "The lines follow the dots; single dots scatter, as a subject has few lists.",
+        "A line that is flat, or wrong in the same way over many positions.",
+        "Look at that subject's runs and lists before the averages: did the subject follow the "
+        "instructions, and did the runs agree?",
+    ),
+    "parameters": Guide(
+        "The estimates of each free parameter between its bounds: a dot per subject, hollow on a "
+        "bound; the bar covers the middle half, the line is the median.",
+        "Estimates are inside the bounds, and gather around the median.",
+        "Many hollow dots at one end: the bound decides these estimates, or the mechanism is off. "
+        "Dots over the whole range: the data may not determine the parameter.",
+        "Count estimates on bounds and report them. Widen an upper bound and compare the losses; "
+        "fix a parameter that does not change them.",
+    ),
+    "restarts": Guide(
+        "For each fit (thin lines) and the median fit, how far above the best loss its runs ended, "
+        "in order. The gray band holds runs that count as equal to the best.",
+        "Several runs of each fit lie in the gray band.",
+        "A line leaves the band at its second run: nothing confirms that fit's best run.",
+        "Repeat fits with few agreeing runs with more of them (search={'best_of': 40}), or start "
+        "from the fit of a smaller model.",
+    ),
+}
+"""How to read each figure."""
+
+
+def about_model(result: FitResult) -> About:
+    """Return the words, works and parameters of a result's model."""
+    named = CATALOGUE.get(result.get("model") or "")
+    if named is None:
+        return About("a model of our own (describe it)")
+    return About(named.about, named.works, named.parameters)
+
+
+def about_loss(result: FitResult) -> About:
+    """Return the words and works of a result's loss."""
+    return LOSS_WORDS.get(result.get("loss") or "", About("a loss of our own (describe it)"))
+
+
+def grade_of(checks: pd.DataFrame | None) -> tuple[str, str]:
+    """Return the grade of a table of checks and its verdict in one line."""
+    from jaxcmr.diagnostics import is_trustworthy, verdict
+
+    if checks is None:
+        return "unknown", ""
+    if not is_trustworthy(checks):
+        return "bad", verdict(checks)
+    all_passed = bool(checks["passed"].fillna(True).all())
+    return "good" if all_passed else "caution", verdict(checks)
+
+
+def draw_figures(
+    result: FitResult,
+    prefix: str,
+    data: RecallDataset | None = None,
+    simulated: RecallDataset | None = None,
+    checks: pd.DataFrame | None = None,
+) -> list[Figure]:
+    """Return the figures of a result, those of the curves first.
+
+    Args:
+        result: the result of a fit.
+        prefix: what identifiers begin with, unlike that of any other result in the page.
+        data: the fitted trials.
+        simulated: recalls that the fitted model made of them.
+        checks: a table of `jaxcmr.diagnose`, whose worst subjects are drawn one by one.
+    """
+    with drawing_style():
+        figures = []
+        for name, title, draw, size, shape in plan_figures(result, data, simulated, checks):
+            from matplotlib.figure import Figure as Drawing
+
+            drawing = Drawing(figsize=size, layout="constrained")
+            axes = drawing.subplots(*shape)
+            table = draw(axes)
+            svg = to_svg(drawing, f"{prefix}-{name}", title)
+            figures.append(Figure(title, svg, GUIDES[name], table))
+        return figures
+
+
+Planned = tuple[str, str, Callable[[Any], "pd.DataFrame | None"], tuple[float, float], tuple[int, ...]]
+
+
+def plan_figures(
+    result: FitResult,
+    data: RecallDataset | None,
+    simulated: RecallDataset | None,
+    checks: pd.DataFrame | None,
+) -> Iterator[Planned]:
+    """Yield name, title, how to draw it into axes, size and panels of each figure."""
+    if data is not None and simulated is not None:
+        of_data, of_model = data, simulated
+
+        def draw_fit(axes: Any) -> pd.DataFrame:
+            plots.plot_fit(of_data, of_model, ax=axes)
+            return mean_table(plots.fit_table(of_data, of_model))
+
+        yield "fit", "Data and model: three curves", draw_fit, (9.6, 3.1), (1, 3)
+
+        def draw_recalls(ax: Any) -> None:
+            plots.plot_recalls_per_list(of_data, of_model, ax=ax)
+
+        yield "recalls", "Data and model: items recalled per list", draw_recalls, (5.4, 3.4), (1, 1)
+        worst = choose_subjects(of_data, checks)
+
+        def draw_subjects(axes: Any) -> None:
+            grid = np.asarray(axes).reshape(len(worst), 3)
+            plots.plot_fit_by_subject(of_data, of_model, subjects=worst, ax=grid)
+
+        size = (8.4, 0.7 + 1.6 * len(worst))
+        yield "subjects", "Data and model: single subjects", draw_subjects, size, (len(worst), 3)
+    if result["free"] and result["fitness"]:
+
+        def draw_parameters(ax: Any) -> None:
+            plots.plot_parameters(result, ax=ax)
+
+        height = 0.8 + 0.55 * len(result["free"])
+        yield "parameters", "Estimates between their bounds", draw_parameters, (7.2, height), (1, 1)
+    if any(n_runs > 1 for _, n_runs in result.agreement()):
+
+        def draw_restarts(ax: Any) -> None:
+            plots.plot_restarts(result, ax=ax)
+
+        yield "restarts", "Runs: losses above the best", draw_restarts, (6.0, 3.6), (1, 1)
+
+
+def mean_table(table: pd.DataFrame) -> pd.DataFrame:
+    """Return means over subjects of the curves, data and model side by side."""
+    keys = ["measure", "bin"]
+    means = table.groupby([*keys, "source"], sort=False)["value"].mean().unstack("source")
+    return means.reset_index().sort_values(keys, key=lambda column: column, kind="stable")
+
+
+def choose_subjects(data: RecallDataset, checks: pd.DataFrame | None) -> list[Any]:
+    """Return the subjects to draw: the worst by the checks, or else the first."""
+    present = dict.fromkeys(np.asarray(data["subject"]).reshape(-1).tolist())
+    ranked = present if checks is None else dict.fromkeys(checks["subject"].tolist())
+    return [subject for subject in ranked if subject in present][:MOST_PANELS] or [
+        *present
+    ][:MOST_PANELS]
+
