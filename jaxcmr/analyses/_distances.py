@@ -84,7 +84,7 @@ def _rows_by_label(
         lacking = labels[places < 0]
         raise ValueError(
             f"distances lack {len(lacking)} of the {len(labels)} items that were studied, such as "
-            f"{lacking[0]!r}."
+            f"'{lacking[0]}'."
         )
     return places
 
@@ -99,6 +99,7 @@ def pair_values(
         ids: of all items, in order.
         values: of all pairs of items.
     """
+    ids, values = jnp.asarray(ids), jnp.asarray(values)
     rows = jnp.searchsorted(ids, fields["pres_itemids"]).clip(max=len(ids) - 1)
     return values[rows[:, :, None], rows[:, None, :]]
 
