@@ -22,6 +22,11 @@ plt.rcParams.update({"font.size": 9, "svg.fonttype": "none", "svg.hashsalt": "ja
 
 Trace = tuple[np.ndarray, np.ndarray]
 
+BLOCK_WITH_IMAGE = re.compile(
+    r"```python\n(.*?)```(?:\n\n!\[[^\]]*\]\((gallery/\w+\.svg)\))?", re.DOTALL
+)
+"""A block of Python, and the file of the image right below it."""
+
 DIMENSION, SEEDS, GENERATIONS = 8, 5, 200
 BOUNDS = [(-5.0, 5.0)] * DIMENSION
 STRATEGIES = ("rand1bin", "best1bin", "shade", "lshade")
@@ -106,6 +111,18 @@ def study(page: str) -> bytes:
         for block in re.findall(r"```python\n(.*?)```", page, re.DOTALL):
             exec(block.replace("plt.show()", ""), names)
     return as_svg(plt.gcf())
+
+
+def gallery(page: str) -> dict[str, bytes]:
+    """Return SVGs by file name: of each block of Python on a page that an image follows."""
+    names: dict[str, object] = {}
+    images: dict[str, bytes] = {}
+    with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):  # progress of the fit
+        for block, image in BLOCK_WITH_IMAGE.findall(page):
+            exec(block, names)
+            if image:
+                images[image] = as_svg(plt.gcf())
+    return images
 
 
 def as_svg(figure: Figure) -> bytes:

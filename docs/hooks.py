@@ -32,10 +32,13 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     for path in sorted(EXAMPLES.glob("*.ipynb")):
         for name, content in render(path).items():
             files.append(File.generated(config, f"learn/{name}", content=content))
-    home = (DOCS / "index.md").read_text(encoding="utf-8")
+    home, gallery = (
+        (DOCS / name).read_text(encoding="utf-8") for name in ("index.md", "gallery.md")
+    )
     for name, content in {
         "study.svg": figures.study(home),
         "explain/convergence.svg": figures.convergence(),
+        **figures.gallery(gallery),
     }.items():
         files.append(File.generated(config, name, content=content))
     return files

@@ -89,12 +89,33 @@ def test_the_study_of_the_home_page_runs():
     (block,) = blocks(ROOT / "docs" / "index.md")
     names = {}
     tiny = f"subjects=[63, 64, 65], where='session <= 4', search={TINY})"
-    run(block, names, **{"subjects=20)": tiny, "n_copies=5": "n_copies=1", "plt.show()": ""})
-    assert [len(ax.lines[-1].get_xdata()) for ax in names["axes"]] == [16, 16, 11]
-    spc = names["observed"][0].unstack("subject").mean(axis=1)
-    trials = jc.select_trials(names["data"], names["is_fitted"])
-    curve = jc.serial_position_curve(trials["recalls"], trials["listLength"])
-    np.testing.assert_allclose(spc, curve, atol=1e-6)
+    changes = {"subjects=20)": tiny, "n_copies=5": "n_copies=1", "plt.show()": ""}
+    run(block, names, **changes, **{"simulated})": "simulated}, where='session <= 4')"})
+    lengths = [[len(line.get_xdata()) for line in ax.lines] for ax in names["axes"]]
+    assert lengths == [[16, 16], [11, 11], [16, 16]]
+    data = names["data"]
+    mask = jc.generate_trial_mask(data, "session <= 4 and subject in [63, 64, 65]")
+    curve = jc.serial_position_curve(data, mask)
+    np.testing.assert_allclose(names["axes"][2].lines[0].get_ydata(), curve)
+
+
+@pytest.mark.full
+def test_the_gallery_is_drawn():
+    """Every block runs, with a tiny search of two subjects; every image has a block above it."""
+    matplotlib.use("agg")
+    page = ROOT / "docs" / "gallery.md"
+    names = {}
+    setup, *figures = blocks(page)
+    tiny = f"subjects=[63, 64], search={TINY})"
+    run(setup, names, **{"subjects=12)": tiny, "n_copies=10": "n_copies=1"})
+    for block in figures:
+        exec(block.replace(", 65, 66]", "]").replace("n_copies=10", "n_copies=1"), names)
+        names["plt"].gcf().canvas.draw()
+        names["plt"].close("all")
+    images = re.findall(
+        r"```\n\n!\[[^\]]+\]\(gallery/(\w+)\.svg\)", page.read_text(encoding="utf-8")
+    )
+    assert len(images) == len(set(images)) == len(figures)
 
 
 def test_the_part_that_the_how_to_writes(small_data, parameters):

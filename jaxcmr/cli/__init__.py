@@ -161,8 +161,8 @@ def make_parser() -> argparse.ArgumentParser:
         "fit",
         help="fit a model to each subject of a data set",
         description="Fit a model to each subject of a data set. Writes the estimates\n"
-        "(result.json), the complete settings (config.toml) and a figure of the\n"
-        "serial position curve (spc.png) into a folder.",
+        "(result.json), the complete settings (config.toml), and first recalls,\n"
+        "lag-CRP and serial position curve of data and model (fit.png) into a folder.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -1,4 +1,4 @@
-"""The figure of a fit: observed and simulated serial position curve."""
+"""The figure of a fit: three curves of the data and of the fitted model."""
 
 from __future__ import annotations
 
@@ -9,23 +9,25 @@ from threading import Thread
 
 import numpy as np
 
-from jaxcmr.analyses import serial_position_curve
+from jaxcmr._result_words import count_of
+from jaxcmr.datasets import select_trials
 from jaxcmr.fitting import FitProblem, RunReport
 from jaxcmr.names import find_named
+from jaxcmr.plots import plot_fit
 from jaxcmr.results import FitResult
 from jaxcmr.simulation import simulate_dataset
 from jaxcmr.typing import TrialMask
 
-__all__ = ["FigureWarmUp", "save_spc_figure"]
+__all__ = ["FigureWarmUp", "save_fit_figure"]
 
 N_COPIES = 20  # simulated recalls of each trial in the figure
 FEW = 10_000  # simulated recalls that take little time next to compiling their program
 
 
-def save_spc_figure(
+def save_fit_figure(
     problem: FitProblem, trial_mask: TrialMask, result: FitResult, path: Path | BytesIO
 ) -> None:
-    """Draw the observed serial position curve and that of the fitted model, as a PNG.
+    """Draw first recalls, lag-CRP and serial position curve of data and model, as a PNG.
 
     Args:
         problem: data and model.
@@ -48,22 +50,16 @@ def save_spc_figure(
         n_copies=N_COPIES,
         seed=result["hyperparameters"]["seed"],
     )
-    observed = {name: data[name][trial_mask] for name in ("recalls", "listLength")}
-    figure = Figure(figsize=(5, 3.5), layout="constrained")
-    axes = figure.subplots()
-    for recalled, label, style in ((observed, "Observed", "o-k"), (simulated, "Model", "s--C0")):
-        curve = np.asarray(serial_position_curve(recalled["recalls"], recalled["listLength"]))
-        axes.plot(np.arange(1, len(curve) + 1), curve, style, label=label, markersize=4)
+    name = str(result["model"] or "model")
+    figure = Figure(figsize=(9.5, 3.3), layout="constrained")
+    plot_fit(select_trials(data, trial_mask), {name: simulated}, ax=figure.subplots(1, 3))
     n_subjects = len(np.unique(problem.subjects[trial_mask]))
-    axes.set(
-        xlabel="Serial position",
-        ylabel="Recall probability",
-        ylim=(0, 1),
-        title=f"{result['model']}: {n_subjects} subject{'s' if n_subjects > 1 else ''}, "
-        f"{trial_mask.sum()} lists",
+    bars = ", 95 % intervals over subjects" if n_subjects > 1 else ""
+    figure.suptitle(
+        f"{name}: {count_of(n_subjects, 'subject')}, {count_of(int(trial_mask.sum()), 'list')}"
+        f"{bars}; model: {N_COPIES} recalls of each list",
+        fontsize=10,
     )
-    axes.legend(frameon=False)
-    axes.spines[["top", "right"]].set_visible(False)
     figure.savefig(path, dpi=150)
 
 
@@ -101,4 +97,4 @@ class FigureWarmUp:
         fits = {name: np.broadcast_to(v, len(subjects)).tolist() for name, v in guess.items()}
         result = FitResult(fits=fits, model="guess", hyperparameters={"seed": 0})
         with suppress(Exception):  # the figure itself meets it again, and it is raised there
-            save_spc_figure(self.problem, self.trial_mask, result, BytesIO())
+            save_fit_figure(self.problem, self.trial_mask, result, BytesIO())

@@ -20,7 +20,7 @@ import numpy as np
 
 from jaxcmr._result_words import count_of
 from jaxcmr.cli._config import write_config
-from jaxcmr.cli._figure import FigureWarmUp, save_spc_figure
+from jaxcmr.cli._figure import FigureWarmUp, save_fit_figure
 from jaxcmr.cli._folder import claim_folder
 from jaxcmr.diagnostics import diagnose, is_trustworthy, verdict
 from jaxcmr.front import Plan, make_plan
@@ -32,7 +32,7 @@ PACKAGES = ("jaxcmr", "jax", "jaxlib", "equinox", "numpy", "scipy", "pandas")
 
 
 def run(settings: Mapping[str, Any], wanted: Path | None, strict: bool = False) -> int:
-    """Fit, print the table and a verdict, and write ``config.toml``, ``result.json``, ``spc.png``.
+    """Fit, print the table and a verdict, and write ``config.toml``, ``result.json``, ``fit.png``.
 
     Args:
         settings: arguments of `jaxcmr.fit`, and perhaps the fingerprint of the data.
@@ -127,7 +127,7 @@ def report(plan: Plan, result: FitResult, path: Path, warm_up: FigureWarmUp, str
     if result["fitness"]:
         print(f"\n{result.to_text()}\n\n{result.verdict()}", flush=True)
         warm_up.wait()
-        draw(plan, result, path.parent / "spc.png")
+        draw(plan, result, path.parent / "fit.png")
     if result["interrupted"]:
         n_done, n_fits = len(result["fitness"]), 1 if plan.pooled else plan.n_subjects
         print(f"Interrupted with {n_done} of {n_fits} subjects done; their fits are in {path}.")
@@ -144,9 +144,9 @@ def draw(plan: Plan, result: FitResult, path: Path) -> None:
     if not plan.pooled:
         mask = mask & np.isin(plan.problem.subjects, result["fits"]["subject"])
     try:
-        save_spc_figure(plan.problem, mask, result, path)
+        save_fit_figure(plan.problem, mask, result, path)
     except ImportError:
-        print('No figure: it needs matplotlib (pip install "jaxcmr[demo]").', file=sys.stderr)
+        print('No figure: it needs matplotlib (pip install "jaxcmr[plots]").', file=sys.stderr)
 
 
 def describe_run(config: Mapping[str, Any]) -> dict[str, Any]:

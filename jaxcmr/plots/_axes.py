@@ -26,7 +26,7 @@ __all__ = [
 ]
 
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
-"""Colors of Okabe and Ito (2008), which the color-blind tell apart; black is for data."""
+"""Okabe and Ito's colors, which the color-blind tell apart; black is for data."""
 STYLES = ("-", "--", "-.", ":", (0, (6, 1, 1, 1, 1, 1)), (0, (1, 3)))
 MARKERS = ("s", "^", "D", "v", "P", "X")
 DATA, GRAY = "black", "#767676"
@@ -82,13 +82,19 @@ def number_wholly(ax: Axes) -> None:
     """Put ticks of the horizontal axis at whole numbers only."""
     from matplotlib.ticker import MaxNLocator
 
-    ax.xaxis.set_major_locator(MaxNLocator("auto", integer=True))
+    ax.xaxis.set_major_locator(MaxNLocator("auto", steps=[1, 2, 5, 10], integer=True))
 
 
 def add_legend(ax: Axes, title: str | None = None) -> None:
     """Add a legend to the right of the axes, where it covers nothing."""
-    place = {"loc": "center left", "bbox_to_anchor": (1.0, 0.5)}
-    ax.legend(title=title, frameon=False, fontsize=8, title_fontsize=8, **place)
+    ax.legend(
+        title=title,
+        frameon=False,
+        fontsize=8,
+        title_fontsize=8,
+        loc="center left",
+        bbox_to_anchor=(1.0, 0.5),
+    )
 
 
 def shade(n: int) -> list[tuple[float, float, float, float]]:

@@ -59,8 +59,15 @@ def plot_recalls_per_list(
     ax.set_ylabel("share of lists")
     handles, labels = ax.get_legend_handles_labels()
     named = [f"{label}, mean {means[label]:.3g}" for label in labels]
-    above = {"loc": "lower left", "bbox_to_anchor": (0.0, 1.0), "ncols": 2}
-    ax.legend(handles, named, frameon=False, fontsize=8, **above)
+    ax.legend(
+        handles,
+        named,
+        frameon=False,
+        fontsize=8,
+        loc="lower left",
+        bbox_to_anchor=(0.0, 1.0),  # above the axes
+        ncols=2,
+    )
     return ax
 
 

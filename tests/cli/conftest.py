@@ -58,7 +58,7 @@ class Shell:
 @pytest.fixture
 def shell(bowl, tmp_path, monkeypatch):
     """Commands in this process, without figures. (One test draws the figure.)"""
-    for drawing in ("_run.save_spc_figure", "_figure.save_spc_figure"):
+    for drawing in ("_run.save_fit_figure", "_figure.save_fit_figure"):
         monkeypatch.setattr(f"jaxcmr.cli.{drawing}", lambda *arguments: None)
     return Shell(tmp_path)
 

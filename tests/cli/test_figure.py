@@ -4,7 +4,7 @@ import jax
 import numpy as np
 import pytest
 
-from jaxcmr.cli._figure import FigureWarmUp, save_spc_figure
+from jaxcmr.cli._figure import FigureWarmUp, save_fit_figure
 from jaxcmr.fitting import FitProblem
 from jaxcmr.results import FitResult
 
@@ -26,5 +26,5 @@ def test_the_warm_up_compiles_all_that_the_figure_takes(small_data, tmp_path):
     before = len(compiled)
     fits = {name: [high, high] for name, (_, high) in problem.bounds.items()}
     result = FitResult(fits={**fits, "subject": [3, 7]}, model="cmr", hyperparameters={"seed": 1})
-    save_spc_figure(problem, mask, result, tmp_path / "spc.png")
+    save_fit_figure(problem, mask, result, tmp_path / "fit.png")
     assert 0 < before == len(compiled)

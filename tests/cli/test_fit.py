@@ -28,7 +28,7 @@ def test_a_fit_leaves_result_configuration_and_figure(
     for each in ("subject", "NLL", "converged", *result["free"], f"{result['fitness'][1]:.2f}"):
         assert each in shown
     assert FitResult(result).verdict() in shown
-    assert (out / "spc.png").read_bytes().startswith(b"\x89PNG")
+    assert (out / "fit.png").read_bytes().startswith(b"\x89PNG")
 
     run = result["run"]
     assert {**run["config"], "data": config["data"]} == config

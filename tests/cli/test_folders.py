@@ -166,7 +166,7 @@ def test_an_error_before_any_subject_is_done_writes_no_result(shell, data_file, 
 
 def test_ctrl_c_while_the_figure_is_drawn(shell, data_file, tmp_path, monkeypatch, capsys):
     """The fit is done and written: only the figure is missing."""
-    monkeypatch.setattr("jaxcmr.cli._run.save_spc_figure", lambda *arguments: interrupt())
+    monkeypatch.setattr("jaxcmr.cli._run.save_fit_figure", lambda *arguments: interrupt())
     out = tmp_path / "out"
     assert shell.fit(data_file, "--subjects", "1", "--out", str(out)) == 130
     error = capsys.readouterr().err
