@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         models,
         optimize,
         plots,
+        reporting,
         simulation,
     )
     from jaxcmr.analyses import serial_position_curve
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
         select_trials,
     )
     from jaxcmr.fitting import SEARCHES, FitProblem, JaxDE, ScipyDE, make_subject_trial_masks
-    from jaxcmr.front import diagnose, fit, problem_of, simulate
+    from jaxcmr.front import diagnose, fit, problem_of, report, simulate
     from jaxcmr.loss import LOSSES
     from jaxcmr.models import MODELS, usual_bounds
     from jaxcmr.optimize import differential_evolution
@@ -74,6 +75,8 @@ __all__ = [
     "optimize",
     "plots",
     "problem_of",
+    "report",
+    "reporting",
     "save_data",
     "select_trials",
     "serial_position_curve",
@@ -96,11 +99,12 @@ ROOMS = {
     ],
     "diagnostics": [],
     "fitting": ["SEARCHES", "FitProblem", "JaxDE", "ScipyDE", "make_subject_trial_masks"],
-    "front": ["diagnose", "fit", "problem_of", "simulate"],
+    "front": ["diagnose", "fit", "problem_of", "report", "simulate"],
     "loss": ["LOSSES"],
     "models": ["MODELS", "usual_bounds"],
     "optimize": ["differential_evolution"],
     "plots": [],
+    "reporting": [],
     "results": ["FitInterrupted", "FitResult"],
     "simulation": [],
 }

@@ -1,22 +1,32 @@
-"""What a report is handed: words on models and losses, checks, and figures with their guides."""
+"""What a report is handed: words on models and losses, and figures with how to read them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+import itertools
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias, Union
 
 import numpy as np
 
 from jaxcmr import plots
+from jaxcmr.datasets import select_trials
+from jaxcmr.diagnostics import is_trustworthy, verdict
+from jaxcmr.fitting import FitProblem
+from jaxcmr.fitting._trials import to_rows
 from jaxcmr.models import CATALOGUE
-from jaxcmr.reporting import About, Figure, Guide, drawing_style, to_svg
+from jaxcmr.reporting import About, Chapter, Figure, Guide, describe_data, drawing_style, to_svg
 from jaxcmr.results import FitResult
+from jaxcmr.simulation import simulate_dataset
 from jaxcmr.typing import RecallDataset
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["LOSS_WORDS", "about_loss", "about_model", "draw_figures", "grade_of"]
+__all__ = ["GUIDES", "LOSS_WORDS", "make_chapter", "name_results"]
+
+Source: TypeAlias = Union[FitResult, str, "os.PathLike[str]"]
 
 LIKELIHOOD_WORKS = ("kragel-2015", "morton-polyn-2016")
 LOSS_WORDS: Mapping[str, About] = {
@@ -93,6 +103,60 @@ GUIDES: Mapping[str, Guide] = {
 """How to read each figure."""
 
 
+def make_chapter(
+    name: str,
+    result: FitResult,
+    prefix: str,
+    problem: FitProblem | None,
+    checks: pd.DataFrame | None,
+    n_copies: int,
+    seed: int,
+) -> Chapter:
+    """Return the chapter on a result.
+
+    Args:
+        name: of the result.
+        result: the result of a fit.
+        prefix: of identifiers in its figures, unlike that of any other chapter.
+        problem: what was fitted; None leaves out all that takes the data.
+        checks: a table of `jaxcmr.diagnose`, or None.
+        n_copies: simulated recalls of each trial, for the curves.
+        seed: of the simulation.
+
+    Raises:
+        ValueError: the result does not say which trials of the data were fitted.
+    """
+    data = simulated = facts = None
+    if problem is not None:
+        mask = fitted_trials(result, problem)
+        facts, data = describe_data(problem.dataset, mask), select_trials(problem.dataset, mask)
+        simulated = simulate_dataset(
+            problem.model,
+            problem.dataset,
+            result,
+            features=problem.features,
+            trial_mask=mask,
+            n_copies=n_copies,
+            seed=seed,
+        )
+    grade, reason = grade_of(checks)
+    figures = draw_figures(result, prefix, data, simulated, checks)
+    about = about_model(result), about_loss(result)
+    return Chapter(name, result, *about, facts, figures, checks, grade, reason)
+
+
+def fitted_trials(result: FitResult, problem: FitProblem) -> np.ndarray:
+    """Return the mask of the trials that were fitted."""
+    if result.get("trials") is None:
+        raise ValueError(
+            "The result does not say which trials of the data were fitted: report it without data."
+        )
+    mask = np.zeros(len(problem.subjects), bool)
+    for ranges in result["trials"]:
+        mask[to_rows(ranges)] = True
+    return mask
+
+
 def about_model(result: FitResult) -> About:
     """Return the words, works and parameters of a result's model."""
     named = CATALOGUE.get(result.get("model") or "")
@@ -108,8 +172,6 @@ def about_loss(result: FitResult) -> About:
 
 def grade_of(checks: pd.DataFrame | None) -> tuple[str, str]:
     """Return the grade of a table of checks and its verdict in one line."""
-    from jaxcmr.diagnostics import is_trustworthy, verdict
-
     if checks is None:
         return "unknown", ""
     if not is_trustworthy(checks):
@@ -135,10 +197,10 @@ def draw_figures(
         checks: a table of `jaxcmr.diagnose`, whose worst subjects are drawn one by one.
     """
     with drawing_style():
+        from matplotlib.figure import Figure as Drawing
+
         figures = []
         for name, title, draw, size, shape in plan_figures(result, data, simulated, checks):
-            from matplotlib.figure import Figure as Drawing
-
             drawing = Drawing(figsize=size, layout="constrained")
             axes = drawing.subplots(*shape)
             table = draw(axes)
@@ -147,7 +209,9 @@ def draw_figures(
         return figures
 
 
-Planned = tuple[str, str, Callable[[Any], "pd.DataFrame | None"], tuple[float, float], tuple[int, ...]]
+Planned: TypeAlias = tuple[
+    str, str, Callable[[Any], "pd.DataFrame | None"], tuple[float, float], tuple[int, ...]
+]
 
 
 def plan_figures(
@@ -208,3 +272,29 @@ def choose_subjects(data: RecallDataset, checks: pd.DataFrame | None) -> list[An
         *present
     ][:MOST_PANELS]
 
+
+def name_results(
+    results: Source | Sequence[Source] | Mapping[str, Any],
+) -> dict[str, FitResult]:
+    """Return results by name: by that given, the folder or file, or else the model and loss."""
+    if isinstance(results, Mapping) and "fits" not in results:
+        return {str(name): as_result(each) for name, each in results.items()}
+    if isinstance(results, str | os.PathLike | Mapping):
+        results = [results]  # type: ignore[list-item]
+    named: dict[str, FitResult] = {}
+    for each in results:
+        result = as_result(each)
+        name = f"{result.get('model') or 'a model'} by {result.get('loss') or 'a loss'}"
+        if isinstance(each, str | os.PathLike):
+            file = Path(each)
+            name = file.parent.name if file.name == "result.json" else file.stem
+        numbered = (name if i == 1 else f"{name} ({i})" for i in itertools.count(1))
+        named[next(one for one in numbered if one not in named)] = result
+    return named
+
+
+def as_result(result: Source | Mapping[str, Any]) -> FitResult:
+    """Return a result, read from a file if it is a path."""
+    if isinstance(result, Mapping):
+        return FitResult(result)
+    return FitResult.load(result)

@@ -63,6 +63,25 @@ MAY_IMPORT = {
         "typing",
     },
     "_trust": {"analyses", "diagnostics", "fitting", "loss", "results", "simulation", "typing"},
+    "reporting": {
+        "_result_words",
+        "_version",
+        "names",
+        "parameters",
+        "results",
+        "typing",
+    },
+    "_report": {
+        "datasets",
+        "diagnostics",
+        "fitting",
+        "models",
+        "plots",
+        "reporting",
+        "results",
+        "simulation",
+        "typing",
+    },
     "_cache": set(),
 }
 """What each room may import of ours, beside itself. `front` and `cli` put everything together."""
@@ -71,6 +90,7 @@ FRONT_DOOR = {
     "fit": "fit a model to each subject, or to all together",
     "load": "read a data set by name or path",
     "diagnose": "how far each fit can be trusted",
+    "report": "results into one HTML file",
     "problem_of": "what was fitted, made again from a result and its data",
     "simulate": "let a fitted model recall the lists of a data set",
     "FitResult": "estimates, losses and the evidence for them",
@@ -100,6 +120,7 @@ FRONT_DOOR = {
     "models": "room: models",
     "optimize": "room: differential evolution",
     "plots": "room: figures, and the tables behind them",
+    "reporting": "room: reports of results",
     "simulation": "room: models played forward",
     "__version__": "of this installation",
 }
@@ -137,6 +158,8 @@ SURFACE = {
     "RecallDataset Replay Sweep TrialMask Vectorized",
     "parameters": "ABOVE_0 BELOW_1 DECADES Parameter ParameterSpace as_candidates bind check_given "
     "check_limits check_names count_axes declared_by function_of merge names_of reads to_double",
+    "reporting": "WORKS About Chapter DataFacts Figure Guide cite describe_data drawing_style to_html "
+    "to_svg",
     "results": "POOLED SCHEMA FitInterrupted FitResult",
 }
 """Every public name of a room. A name that is not here is private, or has been forgotten here."""
