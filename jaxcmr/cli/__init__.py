@@ -1,4 +1,4 @@
-"""The command line: ``jaxcmr fit DATA ...``, ``diagnose`` and ``models`` (see ``--help`` of each).
+"""The command line: ``jaxcmr fit DATA ...``, ``diagnose``, ``report`` and ``models``.
 
 ``jaxcmr fit`` is `jaxcmr.fit` with a folder for the results: every argument of one is a setting of
 the other. Modules that take long to import are imported when a command needs them.
@@ -52,6 +52,7 @@ INTERRUPTED = {
     "fit": "interrupted before the search began",
     "diagnose": "interrupted",
     "models": "interrupted",
+    "report": "interrupted",
 }
 """What Ctrl-C is answered with, by command."""
 
@@ -87,6 +88,18 @@ exit status:
   130  interrupted
 """
 
+REPORT_EXAMPLES = """\
+examples:
+  jaxcmr report results/peers_notask-cmr-sequence_likelihood
+  jaxcmr report results/* --out all.html --title "Three models of the PEERS lists"
+  jaxcmr report fits/result.json --data mystudy.csv
+
+exit status:
+  0    done
+  2    a mistake in the arguments, or data other than those fitted
+  130  interrupted
+"""
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status.
@@ -114,6 +127,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 from jaxcmr.cli._diagnose import diagnose_folders
 
                 return diagnose_folders(options)
+            if options.command == "report":
+                from jaxcmr.cli._report import report_folders
+
+                return report_folders(options)
             from jaxcmr.cli._run import run
 
             return run(gather_settings(options), options.out, options.strict)
@@ -191,6 +208,16 @@ def make_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_diagnose(diagnose)
+    report = commands.add_parser(
+        "report",
+        help="write results into one HTML file",
+        description="Write a report of one result or several: one HTML file that needs no network,\n"
+        "with a verdict, methods to paste, figures of data and model, tables, and code\n"
+        "that repeats the fit. Its numbers go into a JSON file beside it.",
+        epilog=REPORT_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add_report(report)
     return parser
 
 
@@ -219,6 +246,28 @@ def add_diagnose(diagnose: argparse.ArgumentParser) -> None:
     add("--json", action="store_true", help="print the content of diagnostics.json instead")
     add("--quiet", action="store_true", help="print nothing")
     add_strict(diagnose)
+
+
+def add_report(report: argparse.ArgumentParser) -> None:
+    """Add the arguments of ``jaxcmr report``."""
+    add = report.add_argument
+    add("results", nargs="+", type=Path, metavar="FOLDER", help="a folder of 'jaxcmr fit', or a "
+        "result in .json")  # fmt: skip
+    add("--out", type=Path, metavar="FILE", help="the file to write; default: report.html in the "
+        "first folder")  # fmt: skip
+    add("--data", metavar="DATA", help="the data that were fitted; default: those that config.toml "
+        "beside each result names")  # fmt: skip
+    add("--features", metavar="FILE", help="the features that were fitted; default: as for --data")
+    add("--no-data", action="store_true", help="report without the data: no curves, and only the "
+        "checks that need none")  # fmt: skip
+    add("--no-curvature", action="store_true", help="do not compute the loss around the estimates, "
+        "for a faster report with fewer checks")  # fmt: skip
+    add("--title", default="Report of fits", metavar="TEXT", help="heading of the report")
+    add("--copies", type=int, default=50, metavar="N", help="simulated recalls of each list; "
+        "default: 50")  # fmt: skip
+    add("--seed", type=int, default=0, metavar="N", help="seed of the simulation; default: 0")
+    add("--json", action="store_true", help="print the content of the JSON file instead")
+    add("--quiet", action="store_true", help="print nothing")
 
 
 def add_settings(fit: argparse.ArgumentParser) -> None:

@@ -87,7 +87,7 @@ CATALOGUE: Mapping[str, NamedModel] = {
     ),
     "gunn_polyn_2025_context_stop": NamedModel(
         gunn_polyn_2025.make_factory(context_stop=True),
-        "the same, stopping competes with the items; probabilities sum to less than one",
+        "CRU and CMR in one, as published, competing stop; probabilities sum to less than one",
         CRU_CMR,
     ),
     "instance_cmr": NamedModel(

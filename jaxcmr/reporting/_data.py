@@ -87,7 +87,8 @@ def data_table(facts: DataFacts) -> Table:
     for name, count in (("intrusions", facts.n_intrusions), ("repeats", facts.n_repeats)):
         words = f"{name} in these lists, which are not scored"
         rows.append((words, Cell.of("not recorded" if count is None else count)))
-    return Table("The data.", ["", "value"], [[Cell.of(name), cell] for name, cell in rows])
+    cells = [[Cell.of(name), cell] for name, cell in rows]
+    return Table("The fitted lists.", ["count", "value"], cells, is_sortable=False)
 
 
 def describe_lengths(facts: DataFacts) -> str:

@@ -20,6 +20,9 @@ SVG, XLINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
 STROKES = {"stroke-linejoin": "round", "stroke-linecap": "butt"}
 """What matplotlib says for all elements in a style sheet, which would hold for the whole page."""
 
+WIDE = 720
+"""Pixels from which on a figure is not shrunk to fit a phone."""
+
 SETTINGS = {
     "svg.fonttype": "none",  # text as text: small, and it can be searched and read out
     "svg.hashsalt": "jaxcmr",
@@ -98,9 +101,10 @@ def to_svg(drawing: Drawing, name: str, label: str) -> str:
     for element in root.iter():
         for key, value in element.attrib.items():
             element.set(key, with_prefix(key, value, f"{name}-"))
-    width = float(root.attrib.pop("width").removesuffix("pt"))
+    width = float(root.attrib.pop("width").removesuffix("pt")) * 4 / 3  # in pixels
     root.attrib.pop("height")
-    root.set("style", f"max-width: {width * 4 / 3:.0f}px")
+    root.set("style", f"max-width: {width:.0f}px")
+    root.set("class", "wide" if width > WIDE else "narrow")
     root.attrib.update({**STROKES, "role": "img", "aria-label": label})
     ET.register_namespace("", SVG)
     ET.register_namespace("xlink", XLINK)

@@ -15,7 +15,7 @@ from jaxcmr._version import __version__
 from jaxcmr.parameters import Parameter
 from jaxcmr.reporting._data import DataFacts, describe_lengths
 from jaxcmr.reporting._figures import Figure
-from jaxcmr.reporting._tables import format_bound
+from jaxcmr.reporting._tables import format_number
 from jaxcmr.reporting._works import WORKS, cite
 from jaxcmr.results import FitResult
 
@@ -79,7 +79,7 @@ def describe_fit(chapter: Chapter) -> str:
     if result.get("pooled"):
         whose = f"{count_of(n, 'subject')} together" if facts else "all subjects together"
     return (
-        f"We fitted {chapter.model.words}{cite(chapter.model.works)} to the recalls of "
+        f"We fitted {chapter.model.words.split(';')[0]}{cite(chapter.model.works)} to the recalls of "
         f"{whose}{lists} with jaxcmr {version_of(result) or '(version not recorded in the result)'}."
     )
 
@@ -88,8 +88,8 @@ def describe_parameters(result: FitResult, declared: Sequence[Parameter]) -> str
     """Return the free parameters with their bounds, and the fixed ones with their values."""
     symbols = {each.name: f" {each.symbol}" for each in declared}
     free = ", ".join(
-        f"{name.replace('_', ' ')}{symbols.get(name, '')} ({format_bound(low)} to "
-        f"{format_bound(high)})"
+        f"{name.replace('_', ' ')}{symbols.get(name, '')} ({format_number(low)} to "
+        f"{format_number(high)})"
         for name, (low, high) in result["free"].items()
     )
     n = len(result["free"])

@@ -24,6 +24,7 @@ from jaxcmr.reporting._tables import (
 
 __all__ = ["to_html"]
 
+NUMBERS = "The numbers in the figure."
 GRADES = {
     "good": "Trustworthy, as far as the checks can tell",
     "caution": "The search is trustworthy; some estimates or subjects need a closer look",
@@ -100,7 +101,7 @@ def contents(number: int, chapter: Chapter) -> dict[str, Any]:
         "references": references(chapter),
         "data": None if chapter.data is None else data_table(chapter.data),
         "figures": [
-            (figure, frame_table(figure.table, "The numbers in the figure."))
+            (figure, figure.table is not None and frame_table(figure.table, NUMBERS))
             for figure in chapter.figures
         ],
         "subjects": subject_table(result, chapter.model.parameters, failed),

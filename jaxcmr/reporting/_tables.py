@@ -21,7 +21,7 @@ __all__ = [
     "checks_summary",
     "checks_table",
     "fits_overview",
-    "format_bound",
+    "format_number",
     "frame_table",
     "parameter_table",
     "runs_summary",
@@ -31,7 +31,7 @@ __all__ = [
 
 ARROWS = {"upper": "↑", "lower": "↓"}
 MOST_ROWS = 400
-"""Rows up to which the numbers behind a figure are shown."""
+"""Rows of a table of failed checks."""
 
 
 class Cell(NamedTuple):
@@ -68,6 +68,7 @@ class Table:
     columns: Sequence[str]
     rows: Sequence[Sequence[Cell]]
     tips: Mapping[str, str] = field(default_factory=dict)
+    is_sortable: bool = True
 
     @property
     def numeric(self) -> list[bool]:
@@ -121,22 +122,23 @@ def parameter_table(result: FitResult, parameters: Sequence[Parameter]) -> Table
     for name, (low, high) in result["free"].items():
         values = np.asarray(result["fits"][name], float)
         ends = [bounds.get(name) for bounds in on_bounds]
+        *words, meaning = words_on(name, declared.get(name))
         rows.append(
             [
-                *words_on(name, declared.get(name)),
-                Cell(format_bound(low), repr(float(low))),
-                Cell(format_bound(high), repr(float(high))),
+                *words,
+                Cell(format_number(low), repr(float(low))),
+                Cell(format_number(high), repr(float(high))),
                 *(Cell.of(each) for each in describe(values)),
                 *(Cell.of(ends.count(end)) for end in ("lower", "upper")),
+                meaning,
             ]
         )
     for name, value in result["fixed"].items():
-        blank = [Cell("", "")] * 4
-        words = words_on(name, declared.get(name))
-        fixed = Cell.of(float(value), "fixed", "not estimated")
-        rows.append([*words, Cell("", ""), Cell("", ""), fixed, *blank, *[Cell("", "")] * 2])
-    columns = ["parameter", "symbol", "meaning", "low", "high", "mean", "SD", "median", "min", "max"]
-    columns += ["at lower", "at upper"]
+        *words, meaning = words_on(name, declared.get(name))
+        fixed, blank = Cell.of(float(value), "fixed", "not estimated"), Cell("", "")
+        rows.append([*words, blank, blank, fixed, *[blank] * 6, meaning])
+    columns = ["parameter", "symbol", "low", "high", "mean", "SD", "median", "min", "max"]
+    columns += ["at lower", "at upper", "meaning"]
     tips = {
         "SD": "over fits, with n − 1",
         "at lower": "fits with the estimate on the lower bound",
@@ -173,7 +175,7 @@ def search_table(result: FitResult) -> Table:
     ]
     if result.get("precision"):
         rows.append([Cell.of("precision"), Cell.of(result["precision"])])
-    return Table("Settings of the search.", ["setting", "value"], rows)
+    return Table("Settings of the search.", ["setting", "value"], rows, is_sortable=False)
 
 
 def runs_summary(result: FitResult) -> Table | None:
@@ -188,7 +190,8 @@ def runs_summary(result: FitResult) -> Table | None:
         out_of = sorted({n_runs for _, n_runs in fits})
         words = f"{out_of[0]}" if len(out_of) == 1 else f"{out_of[0]} to {out_of[-1]}"
         rows.append([Cell.of(number), Cell.of(words), Cell.of(len(fits))])
-    return Table("Runs that ended as low as the best.", ["runs that agree", "of", "fits"], rows)
+    columns = ["runs that agree", "of", "fits"]
+    return Table("Runs that ended as low as the best.", columns, rows, is_sortable=False)
 
 
 def checks_summary(checks: pd.DataFrame) -> Table:
@@ -206,16 +209,15 @@ def checks_summary(checks: pd.DataFrame) -> Table:
 
 def checks_table(checks: pd.DataFrame) -> Table:
     """Return the checks that failed, the worst subjects first."""
-    failed = checks[~checks["passed"].astype("boolean").fillna(True)]
-    table = frame_table(failed.drop(columns="passed"), "Checks that failed, worst subjects first.")
-    assert table is not None
-    return table
+    failed = checks[~checks["passed"].astype("boolean").fillna(True)].drop(columns="passed")
+    caption = "Checks that failed, worst subjects first."
+    if len(failed) > MOST_ROWS:
+        caption = f"The first {MOST_ROWS} of {len(failed)} checks that failed, worst subjects first."
+    return frame_table(failed.head(MOST_ROWS), caption)
 
 
-def frame_table(frame: pd.DataFrame | None, caption: str) -> Table | None:
-    """Return a table of pandas as a table of the report; None if it is missing or too long."""
-    if frame is None or len(frame) > MOST_ROWS:
-        return None
+def frame_table(frame: pd.DataFrame, caption: str) -> Table:
+    """Return a table of pandas as a table of the report."""
     columns = [str(name) for name in frame.columns]
     rows = [[Cell.of(plain(value)) for value in row] for row in frame.itertuples(index=False)]
     return Table(caption, columns, rows)
@@ -261,14 +263,10 @@ def is_number(text: str) -> bool:
 
 
 def format_number(value: float) -> str:
-    """Return a number with four significant digits."""
-    return f"{value:.4g}"
+    """Return a number with four significant digits; 0 and 1 for the numbers next to them.
 
-
-def format_bound(value: float) -> str:
-    """Return a bound as a number; 0 and 1 for the numbers next to them.
-
-    >>> format_bound(2.220446049250313e-16), format_bound(0.5)
-    ('0', '0.5')
+    >>> format_number(2.220446049250313e-16), format_number(0.54321)
+    ('0', '0.5432')
     """
     return {ABOVE_0: "0", BELOW_1: "1"}.get(value, f"{value:.4g}")
+
