@@ -268,9 +268,9 @@ def choose_subjects(data: RecallDataset, checks: pd.DataFrame | None) -> list[An
     """Return the subjects to draw: the worst by the checks, or else the first."""
     present = dict.fromkeys(np.asarray(data["subject"]).reshape(-1).tolist())
     ranked = present if checks is None else dict.fromkeys(checks["subject"].tolist())
-    return [subject for subject in ranked if subject in present][:MOST_PANELS] or [
-        *present
-    ][:MOST_PANELS]
+    return [subject for subject in ranked if subject in present][:MOST_PANELS] or [*present][
+        :MOST_PANELS
+    ]
 
 
 def name_results(

@@ -463,9 +463,7 @@ def write_report(
     for number, (name, result) in enumerate(results.items(), 1):
         problem = problems.get(name)
         checks = diagnose(result, problem, curvature=curvature, n_copies=n_copies, seed=seed)
-        chapters.append(
-            make_chapter(name, result, f"r{number}", problem, checks, n_copies, seed)
-        )
+        chapters.append(make_chapter(name, result, f"r{number}", problem, checks, n_copies, seed))
     write_text(path, to_html(chapters, title))
     return Path(path)
 

@@ -211,8 +211,8 @@ def make_parser() -> argparse.ArgumentParser:
     report = commands.add_parser(
         "report",
         help="write results into one HTML file",
-        description="Write a report of one result or several: one HTML file that needs no network,\n"
-        "with a verdict, methods to paste, figures of data and model, tables, and code\n"
+        description="Write a report of one result or several: one HTML file that needs no\n"
+        "network, with a verdict, methods to paste, figures of data and model, tables, and code\n"
         "that repeats the fit. Its numbers go into a JSON file beside it.",
         epilog=REPORT_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,

@@ -49,7 +49,9 @@ def describe_data(data: RecallDataset, mask: TrialMask) -> DataFacts:
     recalls = np.sort(np.asarray(data["recalls"])[mask], axis=1)
     is_first = np.diff(recalls, axis=1, prepend=0) > 0  # sorted, so that repeats are neighbors
     recalled = np.sum(is_first & (recalls > 0), axis=1)
-    lengths, counts = np.unique(np.asarray(data["listLength"]).reshape(-1)[mask], return_counts=True)
+    lengths, counts = np.unique(
+        np.asarray(data["listLength"]).reshape(-1)[mask], return_counts=True
+    )
     present, of_subject, n_trials = np.unique(subjects, return_inverse=True, return_counts=True)
     means = np.bincount(of_subject, weights=recalled) / n_trials
     errors = {

@@ -8,7 +8,7 @@ import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,7 +23,7 @@ STROKES = {"stroke-linejoin": "round", "stroke-linecap": "butt"}
 WIDE = 720
 """Pixels from which on a figure is not shrunk to fit a phone."""
 
-SETTINGS = {
+SETTINGS: dict[Any, Any] = {
     "svg.fonttype": "none",  # text as text: small, and it can be searched and read out
     "svg.hashsalt": "jaxcmr",
     "text.parse_math": False,  # a subject named "$1$" is not an equation

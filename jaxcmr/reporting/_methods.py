@@ -78,10 +78,9 @@ def describe_fit(chapter: Chapter) -> str:
     whose = f"each of {count_of(n, 'subject')}" if n != 1 else "one subject"
     if result.get("pooled"):
         whose = f"{count_of(n, 'subject')} together" if facts else "all subjects together"
-    return (
-        f"We fitted {chapter.model.words.split(';')[0]}{cite(chapter.model.works)} to the recalls of "
-        f"{whose}{lists} with jaxcmr {version_of(result) or '(version not recorded in the result)'}."
-    )
+    model = f"{chapter.model.words.split(';')[0]}{cite(chapter.model.works)}"
+    version = version_of(result) or "(version not recorded in the result)"
+    return f"We fitted {model} to the recalls of {whose}{lists} with jaxcmr {version}."
 
 
 def describe_parameters(result: FitResult, declared: Sequence[Parameter]) -> str:
@@ -93,7 +92,9 @@ def describe_parameters(result: FitResult, declared: Sequence[Parameter]) -> str
         for name, (low, high) in result["free"].items()
     )
     n = len(result["free"])
-    told = f"{count_of(n, 'parameter')} with these bounds {'was' if n == 1 else 'were'} free: {free}."
+    told = (
+        f"{count_of(n, 'parameter')} with these bounds {'was' if n == 1 else 'were'} free: {free}."
+    )
     fixed = ", ".join(
         f"{name.replace('_', ' ')}{symbols.get(name, '')} = {value:.4g}"
         for name, value in result["fixed"].items()
@@ -186,7 +187,9 @@ def to_report(chapter: Chapter) -> list[tuple[str, str, bool]]:
         ),
         (
             "Trials and subjects that were left out, and why",
-            f"{count_of(facts.n_left_out, 'list')} not fitted; write why" if facts else "Write this",
+            f"{count_of(facts.n_left_out, 'list')} not fitted; write why"
+            if facts
+            else "Write this",
             False,
         ),
         (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from importlib.resources import files
 from typing import Any
@@ -63,15 +63,18 @@ def to_html(chapters: Sequence[Chapter], heading: str = "Report of fits") -> str
         lstrip_blocks=True,
     )
     script = read("page.js")
-    return environment.from_string(read("page.html")).render(
-        heading=heading,
-        style=read("page.css"),
-        script=script,
-        script_hash=b64encode(sha256(script.encode()).digest()).decode(),
-        chapters=[contents(number, chapter) for number, chapter in enumerate(chapters, 1)],
-        overview=fits_overview({each.name: each.result for each in chapters}),
-        warnings=warn_of_differences(chapters),
-    ) + "\n"
+    return (
+        environment.from_string(read("page.html")).render(
+            heading=heading,
+            style=read("page.css"),
+            script=script,
+            script_hash=b64encode(sha256(script.encode()).digest()).decode(),
+            chapters=[contents(number, chapter) for number, chapter in enumerate(chapters, 1)],
+            overview=fits_overview({each.name: each.result for each in chapters}),
+            warnings=warn_of_differences(chapters),
+        )
+        + "\n"
+    )
 
 
 def read(name: str) -> str:
@@ -117,7 +120,7 @@ def contents(number: int, chapter: Chapter) -> dict[str, Any]:
 def warn_of_differences(chapters: Sequence[Chapter]) -> list[str]:
     """Return why the losses of the results cannot be compared, one sentence per reason."""
     results = [chapter.result for chapter in chapters]
-    reasons = {
+    reasons: Mapping[str, Sequence[object]] = {
         "data": [(each.get("data") or {}).get("fingerprint") for each in results],
         "trials": [each.get("trials") for each in results],
         "losses": [(each.get("loss"), each.get("loss_options")) for each in results],

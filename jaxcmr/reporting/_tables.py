@@ -212,7 +212,9 @@ def checks_table(checks: pd.DataFrame) -> Table:
     failed = checks[~checks["passed"].astype("boolean").fillna(True)].drop(columns="passed")
     caption = "Checks that failed, worst subjects first."
     if len(failed) > MOST_ROWS:
-        caption = f"The first {MOST_ROWS} of {len(failed)} checks that failed, worst subjects first."
+        caption = (
+            f"The first {MOST_ROWS} of {len(failed)} checks that failed, worst subjects first."
+        )
     return frame_table(failed.head(MOST_ROWS), caption)
 
 
@@ -229,10 +231,25 @@ def fits_overview(results: Mapping[str, FitResult]) -> Table:
     for name, result in results.items():
         lists = sum(result.get("n_trials") or [])
         data = (result.get("data") or {}).get("fingerprint", "")
-        cells = [name, result.get("model"), result.get("loss"), len(result["fitness"]), lists or None]
+        cells = [
+            name,
+            result.get("model"),
+            result.get("loss"),
+            len(result["fitness"]),
+            lists or None,
+        ]
         cells += [len(result["free"]), float(np.sum(result["fitness"])), short(data)]
         rows.append([Cell.of(cell) for cell in cells])
-    columns = ["result", "model", "loss", "fits", "lists", "free parameters", "sum of losses", "data"]
+    columns = [
+        "result",
+        "model",
+        "loss",
+        "fits",
+        "lists",
+        "free parameters",
+        "sum of losses",
+        "data",
+    ]
     return Table("The results of this report.", columns, rows)
 
 
@@ -245,7 +262,7 @@ def whole(value: object) -> object:
     """Return a count as an int; None if it is missing."""
     if value is None or value is pd.NA or (isinstance(value, float) and math.isnan(value)):
         return None
-    return int(value) if isinstance(value, Real) else value
+    return int(value) if isinstance(value, int | float | np.number) else value
 
 
 def plain(value: object) -> object:
@@ -269,4 +286,3 @@ def format_number(value: float) -> str:
     ('0', '0.5432')
     """
     return {ABOVE_0: "0", BELOW_1: "1"}.get(value, f"{value:.4g}")
-
