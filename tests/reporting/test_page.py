@@ -42,7 +42,7 @@ def test_parameters_are_described_over_fits():
     assert columns["parameter"] == ("learning_rate", "item_support", "primacy_decay")
     assert float(columns["mean"][0]) == pytest.approx(1.373456789 / 3, abs=1e-15)
     assert float(columns["median"][0]) == 0.25
-    assert float(columns["SD"][0]) == pytest.approx(0.473668, abs=1e-6)
+    assert float(columns["SD"][0]) == pytest.approx(0.473786, abs=1e-6)
     assert float(columns["SD"][1]) == 0.0
     assert (columns["at lower"][0], columns["at upper"][0]) == ("0", "1")
     assert float(columns["mean"][2]) == 0.5 and columns["low"][2] == ""
