@@ -54,8 +54,8 @@ def test_padding_counts_nothing(lists, name):
     fields, options = prepare_options(measure, numbered(lists), options)
     fields = {name: lists[name] for name in ("listLength", "pres_itemnos")} | dict(fields)
     padding = {name: jnp.zeros_like(values) for name, values in fields.items()}
-    compiled = jax.jit(partial(measure.counts, **options))
-    made, possible = compiled(jnp.zeros((5, 6), int), padding)
+    count = jax.jit(partial(measure.counts, **options))
+    made, possible = count(jnp.zeros((5, 6), int), padding)
     assert not np.any(made) and not np.any(possible)
 
 
