@@ -178,6 +178,21 @@ def test_each_copy_has_a_draw_of_its_subject(small_data, parameters):
         np.testing.assert_array_equal(n_recalled, np.where(stops, 0, 6))
 
 
+def test_subjects_and_fields_may_be_text(small_data, parameters):
+    """Draws and fits are found by the names of subjects; words of the recalls are left out."""
+    names = np.char.add("LTP", small_data["subject"].astype(str))
+    words = np.char.add("word", small_data["pres_itemnos"].astype(str))
+    data = {**small_data, "subject": names, "pres_items": words, "rec_items": words}
+    draws = {"subject": np.unique(names), "learning_rate": [0.1, 0.3, 0.5, 0.7]}
+    simulated = simulate_dataset(MODELS["cmr"], data, parameters, draws=draws)
+    assert "rec_items" not in simulated
+    assert np.array_equal(simulated["pres_items"], words)
+    is_three = names[:, 0] == "LTP3"
+    values = parameters | {"learning_rate": 0.3}  # LTP20 comes first in the alphabet
+    alone = simulate_dataset(MODELS["cmr"], data, values, trial_mask=is_three)
+    np.testing.assert_array_equal(simulated["recalls"][is_three], alone["recalls"])
+
+
 def test_draws_of_a_pooled_fit_hold_for_every_trial(small_data, parameters):
     """The k-th copy is the simulation with the k-th draw; a sweep crosses the draws."""
     rates = [0.2, 0.8]

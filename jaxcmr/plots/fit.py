@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from jaxcmr.analyses import Measure, by_subject, first_recall, lag_crp, serial_position_curve
-from jaxcmr.datasets import generate_trial_mask, select_trials
+from jaxcmr.datasets import generate_trial_mask
 from jaxcmr.plots._axes import COLORS, DATA, MARKERS, STYLES, as_panels
 from jaxcmr.plots.measure import columns_of, plot_measure
 from jaxcmr.typing import RecallDataset
@@ -126,7 +126,7 @@ def plot_fit(
         draw_sources(panel, table[table["measure"] == name], CURVES[name], max_lag=max_lag)
     panels[0].set_ylabel("probability of first recall")
     panels[2].set_ylim(0, 1.03)
-    panels[0].legend(frameon=False, fontsize=8)
+    panels[0].legend(frameon=False, fontsize=8, loc="upper center")
     return panels
 
 
@@ -169,7 +169,7 @@ def choose(data: RecallDataset, where: Where) -> RecallDataset:
     mask = generate_trial_mask(data, where)
     if not mask.any():
         raise ValueError(f"No trial meets where={where!r}: there is nothing to draw.")
-    return select_trials(data, mask)
+    return take(data, mask)
 
 
 def match_trials(data: RecallDataset, simulated: RecallDataset, name: str) -> RecallDataset:
@@ -185,4 +185,9 @@ def match_trials(data: RecallDataset, simulated: RecallDataset, name: str) -> Re
                 "simulated (where=...), and of a sweep one value."
             )
     mask = np.isin(subjects, of_model)
-    return data if mask.all() else select_trials(data, mask)
+    return data if mask.all() else take(data, mask)
+
+
+def take(data: RecallDataset, mask: np.ndarray) -> RecallDataset:
+    """Return the trials of a mask; fields may be text."""
+    return {name: np.asarray(rows)[mask] for name, rows in data.items()}

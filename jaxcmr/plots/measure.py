@@ -146,7 +146,8 @@ def plot_measure(
     if x == "lag" and value == "prob":
         ax.set_ylabel("conditional response probability")
     if value in ("recall", "prob"):
-        ax.set_ylim(bottom=0)
+        top = ax.get_ylim()[1]  # of all lines so far; intervals of few subjects may pass 1
+        ax.set_ylim(0, min(top, 1.03), auto=True)  # lines that follow may raise it
     if means[x].dtype.kind in "iu":
         number_wholly(ax)
     if others:

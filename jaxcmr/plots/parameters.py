@@ -117,16 +117,18 @@ def draw_row(ax: Axes, row: int, estimates: pd.DataFrame) -> None:
         ax.scatter(
             places[chosen],
             heights[chosen],
-            s=18,
+            s=float(np.clip(360 / len(places), 7, 18)),
             facecolor=face,
             edgecolor=COLORS[0],
-            linewidth=0.9,
+            linewidth=0.9 if len(places) < 50 else 0.6,
+            alpha=1.0 if len(places) < 50 else 0.7,
             zorder=3,
             clip_on=False,
         )
     if len(places) > 1:
         ax.barh(row, high - low, 0.34, left=low, color="#D9D9D9", zorder=1)
-        ax.vlines(middle, row - 0.3, row + 0.3, color=DATA, linewidth=2, zorder=2)
+        ax.vlines([low, high], row - 0.17, row + 0.17, color=DATA, linewidth=0.8, zorder=4)
+        ax.vlines(middle, row - 0.3, row + 0.3, color=DATA, linewidth=2, zorder=4)
     value = f"{estimates['estimate'].median():.3g}"
     ends = [f"{estimates[end].iloc[0]:.3g}" for end in ("low", "high")]
     ends = [{"2.22e-16": "0"}.get(end, end) for end in ends]

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from jaxcmr.analyses import Measure, by_subject, serial_position_curve
+from jaxcmr.names import table_of
+from jaxcmr.parameters import declared_by
 from jaxcmr.plots._axes import MARKERS, STYLES, add_legend, make_axes, shade
 from jaxcmr.plots.fit import Where, choose
 from jaxcmr.plots.measure import columns_of, plot_measure
@@ -38,7 +40,8 @@ def sweep_table(
         The table of `jaxcmr.analyses.by_subject` with the value of the parameter as first column.
 
     Raises:
-        ValueError: the simulated data have no field `parameter`, or as `by_subject`.
+        ValueError: the simulated data have no field `parameter`, or another parameter of a model
+            has several values, or as `by_subject`.
 
     Examples:
         >>> simulated = {"subject": [[1]] * 2, "listLength": [[2]] * 2,
@@ -54,6 +57,7 @@ def sweep_table(
             f"The simulated data have no field {parameter!r}: simulate them with "
             f"vary={{{parameter!r}: [...]}}."
         )
+    check_one_varies(simulated, parameter)
     values = np.asarray(simulated[parameter]).reshape(-1)
     tables = []
     for value in np.unique(values):
@@ -124,3 +128,15 @@ def plot_sweep(
         )
     add_legend(ax, parameter)
     return ax
+
+
+def check_one_varies(simulated: RecallDataset, parameter: str) -> None:
+    """Raise a ValueError if another parameter was varied: curves would be means over its values."""
+    known = {each.name for model in table_of("model").values() for each in declared_by(model)}
+    for name in known & set(simulated) - {parameter}:
+        n_values = len(np.unique(simulated[name]))
+        if n_values > 1:
+            raise ValueError(
+                f"{name!r} has {n_values} values as well. Select the trials of one of them: "
+                f"jaxcmr.select_trials(simulated, simulated[{name!r}][:, 0] == value)."
+            )

@@ -143,6 +143,25 @@ def test_the_figure_of_a_fit_shows_the_means_over_subjects(data, simulated):
         plot_fit(data, simulated, ax=axes[:2])
 
 
+def test_subjects_may_be_names(data, simulated):
+    """They label the rows."""
+    data, simulated = (
+        {**each, "subject": np.char.add("sub-", each["subject"].astype(str))}
+        for each in (data, simulated)
+    )
+    grid = plot_fit_by_subject(data, simulated, ax=Figure().subplots(2, 3))
+    assert [row[0].get_ylabel() for row in grid] == ["sub-4", "sub-9"]
+
+
+def test_no_line_is_cut_off(data, simulated):
+    """Also if the highest is drawn last."""
+    for ax in plot_fit(data, simulated, ax=Figure().subplots(1, 3)):
+        ax.figure.canvas.draw()
+        heights = np.concatenate([line.get_ydata() for line in ax.lines])
+        low, high = ax.get_ylim()
+        assert low == 0 and np.nanmax(heights) < high <= 1.03
+
+
 def test_each_subject_has_a_row(data, simulated):
     """Its own curves, in the order asked for."""
     grid = plot_fit_by_subject(data, simulated, subjects=[9, 4], ax=Figure().subplots(2, 3))
@@ -178,6 +197,9 @@ def test_a_sweep_has_a_curve_for_each_value(simulated, data):
     np.testing.assert_allclose(ax.lines[2].get_ydata(), [1, 1, 1])
     with pytest.raises(ValueError, match=r"vary=\{'rate': \[...\]\}"):
         sweep_table(simulated, "rate")
+    both = {**swept, "learning_rate": np.tile([[0.2], [0.8]], (4, 1))}
+    with pytest.raises(ValueError, match="'learning_rate' has 2 values as well"):
+        sweep_table(both, "rate")
     with pytest.raises(ValueError, match="one kind of bin"):
         plot_sweep(swept, "rate", nth_recall, ax=Figure().subplots())
 
