@@ -38,7 +38,7 @@ if TYPE_CHECKING:
         select_trials,
     )
     from jaxcmr.fitting import SEARCHES, FitProblem, JaxDE, ScipyDE, make_subject_trial_masks
-    from jaxcmr.front import diagnose, fit, problem_of, simulate
+    from jaxcmr.front import diagnose, fit, simulate
     from jaxcmr.loss import LOSSES
     from jaxcmr.models import MODELS, usual_bounds
     from jaxcmr.optimize import differential_evolution
@@ -71,7 +71,6 @@ __all__ = [
     "make_subject_trial_masks",
     "models",
     "optimize",
-    "problem_of",
     "save_data",
     "select_trials",
     "serial_position_curve",
@@ -94,7 +93,7 @@ ROOMS = {
     ],
     "diagnostics": [],
     "fitting": ["SEARCHES", "FitProblem", "JaxDE", "ScipyDE", "make_subject_trial_masks"],
-    "front": ["diagnose", "fit", "problem_of", "simulate"],
+    "front": ["diagnose", "fit", "simulate"],
     "loss": ["LOSSES"],
     "models": ["MODELS", "usual_bounds"],
     "optimize": ["differential_evolution"],

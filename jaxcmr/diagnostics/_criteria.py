@@ -16,7 +16,7 @@ HALF_CHI2 = 1.92
 of chi-squared with one degree of freedom."""
 
 SEARCH, ESTIMATES, SUBJECT = "search", "estimates", "subject"
-DISTANCE = "distance of the curve from that predicted, in SDs of simulated curves"
+DISTANCE = "log distance of the curve from that predicted, in SDs of simulated curves"
 
 
 @dataclass(frozen=True)

@@ -116,7 +116,7 @@ def checks_around(
               lower if fall > limits["lowest_nearby"] else "the loss rises to all sides"),
     ]  # fmt: skip
     threshold = limits["flat_direction"]
-    if not np.any(np.isfinite(found.hessian)):
+    if not np.any(found.is_free):
         reason = "all estimates are on bounds"
         return [*rows, not_available(subject, "flat_direction", threshold, reason)]
     if not len(found.shares):
