@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
+from jaxcmr.diagnostics._criteria import format_value
 from jaxcmr.fitting import FitProblem
 from jaxcmr.fitting._search_space import choose_scales
 from jaxcmr.fitting._trials import stack_trials, to_rows
@@ -29,7 +30,6 @@ N_STEPS = 40  # along a direction, to each side
 N_COLUMNS = 128  # candidates per call of the loss
 NAMED = 0.25  # parameters in the words of a direction move at least this share of the first's move
 MOST_NAMED = 3
-AS_GOOD_AS_0 = 1e-12
 MOST_RATIO = 1e4  # a wider one tells nothing but that a value is close to 0
 
 
@@ -234,11 +234,6 @@ def describe_direction(found: Curvature, which: int) -> str:
     if found.scales[first] != "linear" and high[first] < MOST_RATIO * low[first]:
         over = f" over a factor of {high[first] / low[first]:.3g}"
     return f"{told} costs at most {found.cost:g}{over}"
-
-
-def format_value(x: float) -> str:
-    """Return a parameter with three digits; a bound that stands for 0 is 0."""
-    return f"{0.0 if abs(x) < AS_GOOD_AS_0 else x:.3g}"
 
 
 # Calls of the loss

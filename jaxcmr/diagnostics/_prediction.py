@@ -106,8 +106,8 @@ def distances(counts: PredictedCounts) -> Float[np.ndarray, " fits"]:
     The distance of a curve is the logarithm of the root mean square of its scores. That of the data
     is compared with those of the copies, which the model did recall: scores of bins with few
     observations are skewed, so that even copies are often far away. (Without the logarithm up to
-    4 % of a true model's curves would be 3 SDs away; with it 1 or 2 %.) The distance of a single number
-    is the size of its score.
+    4 % of a true model's curves would be 3 SDs away; with it 1 or 2 %.) The distance of a single
+    number is the size of its score.
     """
     own = predictive_scores(counts)
     if own.shape[1] == 1:
