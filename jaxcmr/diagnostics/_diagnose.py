@@ -46,7 +46,7 @@ def diagnose(
         result: the result of a fit.
         problem: what was fitted, for the checks that compute the loss.
         chance: log-likelihood of each fit's events by chance, in nats; or why it is not known.
-        predicted: counts by check (``"first_recall"`` and others); or why there are none.
+        predicted: counts by check (``"first_recall"`` and others); or why they are missing.
         curvature: whether to compute the loss around the estimates.
         thresholds: by check, in place of those in `CHECKS`.
 
