@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import jax.numpy as jnp
@@ -85,9 +84,8 @@ def by_subject(
     sums = add_up(measure, data, groups, len(subjects), options)
     filled = with_defaults(measure, options)
     bins = measure.bins(n_positions_of(data), **filled)
-    rows = list(product(subjects, *bins.values()))
-    table = pd.DataFrame(rows, columns=["subject", *bins])
-    return table.assign(
+    rows = pd.MultiIndex.from_product([subjects, *bins.values()], names=["subject", *bins])
+    return rows.to_frame(index=False).assign(
         **{
             measure.value.format(**filled): sums.ratio.ravel(),
             "actual": sums.made.ravel(),

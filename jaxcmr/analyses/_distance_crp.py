@@ -67,9 +67,9 @@ def _prepare(
     return {**fields, **item_ids(data)}, {**options, **made}
 
 
-def _centers(n_positions: int, **options: Any) -> dict[str, np.ndarray]:
+def _centers(n_positions: int, **options: Any) -> dict[str, list[float]]:
     edges = np.asarray(options["edges"], float)
-    return {"center": (edges[1:] + edges[:-1]) / 2}
+    return {"center": (edges[:-1] + np.diff(edges) / 2).tolist()}
 
 
 @make_measure(count_distances, _centers, prepare=_prepare)

@@ -36,21 +36,22 @@ def match_distances(
     is_studied = np.arange(n_positions_of(data))[None] < field_of(data, "listLength")
     ids = field_of(data, "pres_itemids")[:, : is_studied.shape[1]][is_studied]
     known, first = np.unique(ids, return_index=True)
+    distances = np.asarray(distances) if isinstance(distances, list) else distances
     matrix = np.asarray(distances, float)
     if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1]:
         raise ValueError(
             f"distances must be square, (items, items); got shape {matrix.shape}. Make them of "
             "vectors with scipy.spatial.distance.squareform(pdist(vectors))."
         )
-    if hasattr(distances, "columns"):
-        rows = _rows_by_label(data, distances, known, first, is_studied)
-    else:
-        rows = known - 1
+    if isinstance(distances, np.ndarray):
         if known[0] < 1 or known[-1] > len(matrix):
             raise ValueError(
                 f"distances have {len(matrix)} rows, one per item id from 1; the ids in "
                 f"'pres_itemids' are from {known[0]} to {known[-1]}."
             )
+        rows = known - 1
+    else:
+        rows = _rows_by_label(data, distances, known, first, is_studied)
     found = matrix[np.ix_(rows, rows)]
     np.fill_diagonal(found, 0.0)  # no transition leads from an item to itself
     if np.isnan(found).any():
@@ -67,6 +68,8 @@ def _rows_by_label(
     is_studied: Shaped[np.ndarray, "trials positions"],
 ) -> Int[np.ndarray, " items"]:
     """Return the row of each known item in a table with labels on both axes."""
+    import pandas as pd
+
     rows, columns = distances.index, distances.columns
     if len(rows) != len(columns) or (rows != columns).any() or not rows.is_unique:
         raise ValueError(
@@ -76,12 +79,12 @@ def _rows_by_label(
     if rows.inferred_type == "string":
         words = field_of(data, "pres_items")[:, : is_studied.shape[1]][is_studied]
         labels = words[first]
-    places = rows.get_indexer(list(labels))
+    places = rows.get_indexer(pd.Index(labels))
     if (places < 0).any():
         lacking = labels[places < 0]
         raise ValueError(
             f"distances lack {len(lacking)} of the {len(labels)} items that were studied, such as "
-            f"{lacking[0]!r}."
+            f"'{lacking[0]}'."
         )
     return places
 
@@ -96,6 +99,7 @@ def pair_values(
         ids: of all items, in order.
         values: of all pairs of items.
     """
+    ids, values = jnp.asarray(ids), jnp.asarray(values)
     rows = jnp.searchsorted(ids, fields["pres_itemids"]).clip(max=len(ids) - 1)
     return values[rows[:, :, None], rows[:, None, :]]
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 from numpy.typing import ArrayLike
 
 from jaxcmr.analyses._measure import Fields, make_measure, to_ratio
-from jaxcmr.analyses._transitions import by_lag, find_transitions, lags_of, prepare_categories
+from jaxcmr.analyses._transitions import count_by_lag, find_transitions, lags_of, prepare_categories
 
 if TYPE_CHECKING:
     from jaxcmr.typing import RecallDataset
@@ -24,7 +23,7 @@ def count_lags(
 ) -> tuple[Int[Array, "trials lags"], Int[Array, "trials lags"]]:
     """Return the number of transitions of each lag, made and possible."""
     made, possible = find_transitions(positions, fields, within, across)
-    return jnp.sum(by_lag(made), axis=-2), jnp.sum(by_lag(possible), axis=-2)
+    return count_by_lag(made), count_by_lag(possible)
 
 
 @make_measure(

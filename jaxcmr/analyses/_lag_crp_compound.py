@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 from numpy.typing import ArrayLike
 
 from jaxcmr.analyses._measure import Fields, make_measure, to_ratio
-from jaxcmr.analyses._transitions import by_lag, find_transitions, lags_of, prepare_categories
+from jaxcmr.analyses._transitions import find_transitions, lags_of, prepare_categories, rows_by_lag
 
 if TYPE_CHECKING:
     from jaxcmr.typing import RecallDataset
@@ -24,14 +24,21 @@ def count_compound_lags(
 ) -> tuple[Int[Array, "trials lags lags"], Int[Array, "trials lags lags"]]:
     """Return the number of transitions by previous and current lag, made and possible."""
     made, possible = find_transitions(positions, fields, within, across)
-    # Lags of the transition that arrived at each position: with start and end exchanged, lags have
-    # the other sign.
-    arrived = jnp.flip(by_lag(jnp.swapaxes(made, -1, -2)), -1).astype(jnp.float32)
+    n_trials, n_positions, _ = made.shape
+    n_lags = 2 * n_positions - 1
+    # The lag, numbered from 0, of the transition that arrived at each position; n_lags without one.
+    places = jnp.arange(n_positions)
+    lag = places[None, :] - places[:, None] + n_positions - 1  # from row to column
+    arrival = jnp.sum(jnp.where(made, lag[None], 0), axis=1)
+    arrival = jnp.where(jnp.any(made, axis=1), arrival, n_lags)
+    trials = jnp.arange(n_trials)[:, None]
 
-    def count(left: Array) -> Array:  # sums of at most `positions` ones: exact in float32
-        return jnp.einsum("tip,tic->tpc", arrived, by_lag(left).astype(jnp.float32))
+    def count(transitions: Bool[Array, "trials start end"]) -> Int[Array, "trials lags lags"]:
+        rows = jnp.stack(rows_by_lag(transitions), axis=1).astype(jnp.int32)
+        none = jnp.zeros((n_trials, n_lags, n_lags), jnp.int32)
+        return none.at[trials, arrival].add(rows, mode="drop")
 
-    return count(made).astype(jnp.int32), count(possible).astype(jnp.int32)
+    return count(made), count(possible)
 
 
 @make_measure(

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, ParamSpec, Protocol, cast
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Int, Shaped
+from jaxtyping import Array, Int, Shaped
 from numpy.typing import ArrayLike
 
 from jaxcmr.analyses._sequences import check_is_data, field_of, recall_positions
@@ -149,30 +149,23 @@ def add_up(
         n_groups: the number of groups.
         options: of the measure; those left out have their defaults.
     """
-    prepared = prepare_options(measure, data, options)
-    fields = fields_of(data) | {name: np.asarray(rows) for name, rows in prepared[0].items()}
+    extra, prepared = prepare_options(measure, data, options)
+    fields = {**fields_of(data), **{name: np.asarray(rows) for name, rows in extra.items()}}
+    positions = recall_positions(data).astype(np.int32)
     trials = np.flatnonzero(groups >= 0)
     trials = trials[np.argsort(groups[trials], kind="stable")]
-    positions = recall_positions(data).astype(np.int32)
-    sums: Sums | None = None
+    totals: list[np.ndarray] = []
     with jax.enable_x64(True):
-        jax_options = jax.tree.map(as_traced, dict(prepared[1]))
-        for block, is_trial in blocks_of(trials):
-            rows = {
-                name: take_rows(values, block, is_trial)
-                for name, values in {**fields, "": positions}.items()
-            }
-            counted = _count(measure.counts, rows.pop(""), rows, jax_options)
-            made, possible = (widen(each)[is_trial] for each in counted)
-            if sums is None:
-                sums = Sums(*(empty_sums(each, n_groups) for each in (made, possible)))
-            group = groups[block[is_trial]]
-            starts = np.flatnonzero(np.diff(group, prepend=-1))
-            if len(starts):
-                sums.made[group[starts]] += np.add.reduceat(made, starts, axis=0)
-                sums.possible[group[starts]] += np.add.reduceat(possible, starts, axis=0)
-    assert sums is not None  # there is at least one block
-    return sums
+        traced = jax.tree.map(as_traced, dict(prepared))
+        for start in range(0, max(len(trials), 1), BLOCK):  # a block of padding without trials
+            block = trials[start : start + BLOCK]
+            rows = {name: take_block(values, block) for name, values in fields.items()}
+            counted = _count(measure.counts, take_block(positions, block), rows, traced)
+            counts = [np.asarray(each)[: len(block)] for each in counted]
+            totals = totals or [make_total(each, n_groups) for each in counts]
+            for total, each in zip(totals, counts, strict=True):
+                add_to(total, each, groups[block])
+    return Sums(*totals)
 
 
 @eqx.filter_jit
@@ -182,39 +175,30 @@ def _count(
     return counts(positions, fields, **options)
 
 
-def blocks_of(
-    trials: Int[np.ndarray, " chosen"],
-) -> Iterator[tuple[Int[np.ndarray, " block"], Bool[np.ndarray, " block"]]]:
-    """Yield trials in blocks of one size with True for each; padding has False.
-
-    There is one block of padding if there are no trials.
-    """
-    for start in range(0, max(len(trials), 1), BLOCK):
-        part = trials[start : start + BLOCK]
-        block = np.zeros(BLOCK, int)
-        block[: len(part)] = part
-        yield block, np.arange(BLOCK) < len(part)
-
-
-def take_rows(
-    values: Shaped[np.ndarray, "all_trials ..."],
-    block: Int[np.ndarray, " block"],
-    is_trial: Bool[np.ndarray, " block"],
-) -> Shaped[Array, "block ..."]:
-    """Return the rows of a block, 0 in padding."""
-    rows = values[block]
-    rows[~is_trial] = 0
+def take_block(
+    values: Shaped[np.ndarray, "all_trials ..."], block: Int[np.ndarray, " block"]
+) -> Shaped[Array, "rows ..."]:
+    """Return the rows of a block of trials, followed by 0 up to the size of a block."""
+    rows = np.zeros((BLOCK, *values.shape[1:]), values.dtype)
+    rows[: len(block)] = values[block]
     return jnp.asarray(rows)
 
 
-def widen(counts: Shaped[Array, "..."]) -> Shaped[np.ndarray, "..."]:
-    """Return counts of trials in 64 bits."""
-    array = np.asarray(counts)
-    return array.astype(np.float64 if array.dtype.kind == "f" else np.int64)
+def make_total(counts: Shaped[np.ndarray, "trials ..."], n_groups: int) -> np.ndarray:
+    """Return zeros of 64 bits for the sums of groups."""
+    dtype = np.float64 if counts.dtype.kind == "f" else np.int64
+    return np.zeros((n_groups, *counts.shape[1:]), dtype)
 
 
-def empty_sums(counts: Shaped[np.ndarray, "trials ..."], n_groups: int) -> np.ndarray:
-    return np.zeros((n_groups, *counts.shape[1:]), counts.dtype)
+def add_to(
+    total: Shaped[np.ndarray, "groups ..."],
+    counts: Shaped[np.ndarray, "trials ..."],
+    group: Int[np.ndarray, " trials"],
+) -> None:
+    """Add the counts of trials, which are in the order of their groups, to the groups' sums."""
+    starts = np.flatnonzero(np.diff(group, prepend=-1))
+    if len(starts):
+        total[group[starts]] += np.add.reduceat(counts, starts, axis=0, dtype=total.dtype)
 
 
 def as_traced(option: Any) -> Any:

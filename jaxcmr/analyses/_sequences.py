@@ -95,6 +95,8 @@ def _to_first_positions(
             f"'recalls' holds position {recalls[trial].max()} in trial {trial}; its list has at "
             f"most {items.shape[1]}. Positions are numbered from 1."
         )
+    if ((items == np.arange(1, items.shape[1] + 1)) | (items == 0)).all():
+        return recalls.clip(min=-1)
     # Column 0 of the padded items makes padding, position 0, item 0.
     recalled = np.take_along_axis(np.pad(items, ((0, 0), (1, 0))), recalls.clip(min=0), axis=1)
     positions = _look_up(recalled, items)
@@ -107,8 +109,8 @@ def _look_up(
     """Return the first position at which each recalled item was studied, or -1; 0 stays 0."""
     positions = np.full(recalled.shape, -1)
     for place in reversed(range(studied.shape[1])):
-        positions[recalled == studied[:, place, None]] = place + 1
-    positions[recalled == 0] = 0
+        np.copyto(positions, place + 1, where=recalled == studied[:, place, None])
+    np.copyto(positions, 0, where=recalled == 0)
     return positions
 
 

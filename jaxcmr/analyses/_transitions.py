@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from functools import reduce
 from typing import TYPE_CHECKING, Any
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int, Shaped
+from jaxtyping import Array, Bool, Float, Int
 
 from jaxcmr.analyses._measure import Fields, n_positions_of
 from jaxcmr.analyses._sequences import field_of
@@ -77,18 +78,23 @@ def find_transitions(
     return made, possible & jnp.any(made, axis=-1, keepdims=True)
 
 
-def by_lag(counts: Shaped[Array, "*trials start end"]) -> Shaped[Array, "*trials start lags"]:
-    """Return counts of transitions by start and lag, from -(positions - 1) to positions - 1.
+def rows_by_lag(
+    transitions: Bool[Array, "trials start end"],
+) -> list[Bool[Array, "trials lags"]]:
+    """Return the transitions from each start, by lag from -(positions - 1) to positions - 1.
 
-    Row i is moved to the right by (positions - 1 - i) columns: rows with padding are laid out one
-    after the other, in reverse, and cut into rows that are one entry shorter.
+    From the last position all lags are negative, so that its row begins at the first lag; that of
+    each position before it is one place further to the right.
     """
-    n_positions = counts.shape[-1]
-    leading = counts.shape[:-2]
-    padding = [(0, 0)] * (counts.ndim - 1) + [(0, n_positions)]
-    rows = jnp.pad(jnp.flip(counts, -2), padding).reshape(*leading, -1)
-    cut = rows[..., : n_positions * (2 * n_positions - 1)]
-    return jnp.flip(cut.reshape(*leading, n_positions, 2 * n_positions - 1), -2)
+    last = transitions.shape[-1] - 1
+    return [
+        jnp.pad(transitions[:, start], ((0, 0), (last - start, start))) for start in range(last + 1)
+    ]
+
+
+def count_by_lag(transitions: Bool[Array, "trials start end"]) -> Int[Array, "trials lags"]:
+    """Return the number of transitions of each lag, in the order of `rows_by_lag`."""
+    return reduce(jnp.add, [row.astype(jnp.int32) for row in rows_by_lag(transitions)])
 
 
 def lags_of(n_positions: int, **options: Any) -> range:

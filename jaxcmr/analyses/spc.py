@@ -49,7 +49,7 @@ def count_recalled(
 
 @make_measure(
     count_recalled,
-    lambda n_positions: {"input": range(1, n_positions + 1)},
+    lambda n_positions, **options: {"input": range(1, n_positions + 1)},
     prepare=lambda data, list_lengths: ({}, {}),
     value="recall",
 )

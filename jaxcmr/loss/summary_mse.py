@@ -268,6 +268,14 @@ class MemorySearchSummaryMseFnGenerator(SimulatedMseGenerator):
         >>> generator = MemorySearchSummaryMseFnGenerator("cmr", data, summary=recalls_per_trial)
         >>> float(generator(np.array([0, 1, -1]), {}, []).observed)
         1.5
+
+        Any measure of `jaxcmr.analyses` is a summary; `as_summary` takes its options, too:
+
+        >>> from jaxcmr.analyses import as_summary, lag_crp
+        >>> summary = as_summary(data, lag_crp)
+        >>> generator = MemorySearchSummaryMseFnGenerator("cmr", data, summary=summary)
+        >>> generator(np.array([0, 1, -1]), {}, []).observed.tolist()  # lags -2, -1, 0, 1, 2
+        [1.0, 0.0, nan, nan, nan]
     """
 
     def __init__(

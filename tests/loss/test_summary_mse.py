@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from conftest import quick_jit, stop_with
 
+from jaxcmr.analyses import MEASURES, as_summary
 from jaxcmr.loss import MemorySearchSpcMseFnGenerator, MemorySearchSummaryMseFnGenerator
 from jaxcmr.models import MODELS
 from jaxcmr.models.cmr import make_factory
@@ -59,6 +60,27 @@ def test_with_the_serial_position_curve_it_is_spc_mse(small_data, parameters):
         theirs = plain(np.asarray(trials), parameters, ())
         np.testing.assert_allclose(ours.observed, theirs.observed, rtol=1e-6)
         np.testing.assert_allclose(evaluate(ours, NOTHING), evaluate(theirs, NOTHING), rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "measure",
+    [
+        "lag_crp",
+        pytest.param("lag_rank", marks=pytest.mark.full),
+        pytest.param("stop_probability", marks=pytest.mark.full),
+    ],
+)
+def test_a_measure_is_a_summary(small_data, parameters, measure):
+    """Of the data it is the measure itself, over the trials asked for; of simulations it is a mean
+    of that measure, whose mean squared difference from it is the loss."""
+    measure = MEASURES[measure]
+    summary = as_summary(small_data, measure)
+    loss = make_loss(small_data, [*range(9), -1], parameters, summary, seed=4)
+    subject = {name: values[:9] for name, values in small_data.items()}
+    np.testing.assert_allclose(loss.observed, measure(subject), rtol=1e-5)
+    simulated = simulated_summary(loss, NOTHING)
+    difference = np.nanmean((simulated - np.asarray(loss.observed)) ** 2)
+    np.testing.assert_allclose(evaluate(loss, NOTHING), difference, rtol=1e-4)
 
 
 def test_rows_keep_their_fields(parameters):
