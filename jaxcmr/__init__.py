@@ -40,7 +40,7 @@ if TYPE_CHECKING:
         select_trials,
     )
     from jaxcmr.fitting import SEARCHES, FitProblem, JaxDE, ScipyDE, make_subject_trial_masks
-    from jaxcmr.front import diagnose, fit, problem_of, report, simulate
+    from jaxcmr.front import diagnose, fit, report, simulate
     from jaxcmr.loss import LOSSES
     from jaxcmr.models import MODELS, usual_bounds
     from jaxcmr.optimize import differential_evolution
@@ -74,7 +74,6 @@ __all__ = [
     "models",
     "optimize",
     "plots",
-    "problem_of",
     "report",
     "reporting",
     "save_data",
@@ -99,7 +98,7 @@ ROOMS = {
     ],
     "diagnostics": [],
     "fitting": ["SEARCHES", "FitProblem", "JaxDE", "ScipyDE", "make_subject_trial_masks"],
-    "front": ["diagnose", "fit", "problem_of", "report", "simulate"],
+    "front": ["diagnose", "fit", "report", "simulate"],
     "loss": ["LOSSES"],
     "models": ["MODELS", "usual_bounds"],
     "optimize": ["differential_evolution"],

@@ -50,7 +50,7 @@ def chance_of(problem: FitProblem, result: FitResult) -> Float[np.ndarray, " fit
 def predict(
     problem: FitProblem, result: FitResult, n_copies: int, seed: int
 ) -> dict[str, PredictedCounts] | str:
-    """Return counts of the data and of recall simulated by each fit, or why there are none."""
+    """Return counts of the data and of recall simulated by each fit, or why they are missing."""
     if result.get("trials") is None:
         return "the result does not say which trials were fitted"
     if problem.loss_options.get("events", "all") != "all":

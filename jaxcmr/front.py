@@ -291,7 +291,7 @@ def diagnose(
     model: Model | None = None,
     loss: Loss | None = None,
     curvature: bool = True,
-    n_copies: int = 50,
+    n_copies: int = 100,
     seed: int = 0,
     thresholds: Mapping[str, float] | None = None,
 ) -> pd.DataFrame:

@@ -91,7 +91,6 @@ FRONT_DOOR = {
     "load": "read a data set by name or path",
     "diagnose": "how far each fit can be trusted",
     "report": "results into one HTML file",
-    "problem_of": "what was fitted, made again from a result and its data",
     "simulate": "let a fitted model recall the lists of a data set",
     "FitResult": "estimates, losses and the evidence for them",
     "FitInterrupted": "Ctrl-C, with the fits that had finished",

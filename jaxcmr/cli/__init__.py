@@ -240,8 +240,8 @@ def add_diagnose(diagnose: argparse.ArgumentParser) -> None:
     add("--features", metavar="FILE", help="the features that were fitted; default: as for --data")
     add("--quick", action="store_true", help="make only the checks that need no data: no curvature "
         "and no simulation")  # fmt: skip
-    add("--copies", type=int, default=50, metavar="N", help="simulated recalls of each list; "
-        "default: 50")  # fmt: skip
+    add("--copies", type=int, default=100, metavar="N", help="simulated recalls of each list; "
+        "default: 100")  # fmt: skip
     add("--seed", type=int, default=0, metavar="N", help="seed of the simulation; default: 0")
     add("--json", action="store_true", help="print the content of diagnostics.json instead")
     add("--quiet", action="store_true", help="print nothing")

@@ -9,14 +9,24 @@ from typing import NamedTuple
 
 from jaxcmr.names import describe_unknown
 
-__all__ = ["CHECKS", "HALF_CHI2", "Check", "Criterion", "judge", "not_available", "thresholds_for"]
+__all__ = [
+    "CHECKS",
+    "HALF_CHI2",
+    "Check",
+    "Criterion",
+    "format_value",
+    "judge",
+    "not_available",
+    "thresholds_for",
+]
 
 HALF_CHI2 = 1.92
 """Nats by which the log-likelihood falls at the ends of a 95 % interval: half of 3.84, the quantile
 of chi-squared with one degree of freedom."""
 
+AS_GOOD_AS_0 = 1e-12
 SEARCH, ESTIMATES, SUBJECT = "search", "estimates", "subject"
-DISTANCE = "distance of the curve from that predicted, in SDs of simulated curves"
+DISTANCE = "log distance of the curve from that predicted, in SDs of simulated curves"
 
 
 @dataclass(frozen=True)
@@ -125,3 +135,8 @@ def not_available(subject: int | str, check: str, threshold: float, reason: str)
     """Return the row of a check that cannot be made, with the reason."""
     shown = nan if isnan(threshold) else float(threshold)
     return Check(subject, check, nan, shown, None, f"not available: {reason}")
+
+
+def format_value(x: float) -> str:
+    """Return a parameter with three digits; a bound that stands for 0 is 0."""
+    return f"{0.0 if abs(x) < AS_GOOD_AS_0 else x:.3g}"

@@ -9,8 +9,9 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
+from jaxcmr.diagnostics._criteria import format_value
 from jaxcmr.fitting import FitProblem
 from jaxcmr.fitting._search_space import choose_scales
 from jaxcmr.fitting._trials import stack_trials, to_rows
@@ -29,7 +30,6 @@ N_STEPS = 40  # along a direction, to each side
 N_COLUMNS = 128  # candidates per call of the loss
 NAMED = 0.25  # parameters in the words of a direction move at least this share of the first's move
 MOST_NAMED = 3
-AS_GOOD_AS_0 = 1e-12
 MOST_RATIO = 1e4  # a wider one tells nothing but that a value is close to 0
 
 
@@ -45,6 +45,8 @@ class Curvature(NamedTuple):
 
     names: tuple[str, ...]
     scales: tuple[str, ...]
+    is_free: Bool[np.ndarray, " n"]
+    """Which parameters are not on a bound."""
     loss: float
     hessian: Float[np.ndarray, "n n"]
     eigenvalues: Float[np.ndarray, " m"]
@@ -75,16 +77,15 @@ def measure_curvature(
         ValueError: the loss has no gradient, or cannot be computed in double precision; or the
             result does not say which trials were fitted.
 
-    >>> data = {"subject": [1, 1], "listLength": [3, 3], "pres_itemnos": [[1, 2, 3]] * 2,
-    ...         "recalls": [[3, 1, 0], [2, 3, 0]]}
-    >>> import jaxcmr as jc
-    >>> tiny = {"num_steps": 2, "pop_size": 2, "best_of": 1, "polish": False}
-    >>> bounds, fixed = {"learning_rate": [0, 1]}, dict.fromkeys(jc.usual_bounds("cmr"), 0.5)
-    >>> del fixed["learning_rate"]
-    >>> result = jc.fit(data, search=tiny, bounds=bounds, fixed=fixed, progress=False)
-    >>> [found] = measure_curvature(jc.FitProblem.from_result(result, data), result)
-    >>> found.hessian.shape, bool(np.isclose(found.loss, result["fitness"][0]))
-    ((1, 1), True)
+    >>> from jaxcmr.typing import LossFnGenerator
+    >>> class Bowl(LossFnGenerator):
+    ...     def __init__(self, model_factory, dataset, features): pass
+    ...     def __call__(self, trials, base_params, names): return lambda x: 50 * (x[0] - 0.5) ** 2
+    >>> problem = FitProblem({"subject": [[1]]}, "cmr", Bowl, {"learning_rate": [0, 1]})
+    >>> fits = {"learning_rate": [0.5], "subject": [1]}
+    >>> [found] = measure_curvature(problem, FitResult(fits=fits, trials=[[[0, 1]]]))
+    >>> found.hessian.round(3)
+    array([[100.]])
     """
     check_not_forked()
     if not problem.differentiable:
@@ -116,19 +117,19 @@ def curvature_of(
     """Return the curvature of a loss at `x`."""
     names, words = zip(*scales, strict=True)
     place = space.to_unit(x.tolist())
-    (free,) = np.nonzero((place > STEP) & (place < 1 - STEP))
+    is_free = (place > STEP) & (place < 1 - STEP)
+    (free,) = np.nonzero(is_free)
     stencil = make_stencil(len(place), free)
     around = evaluate(loss, space, place + STEP * stencil, x)
     loss_here = around[0]
     hessian = np.full((len(place), len(place)), np.nan)
     hessian[np.ix_(free, free)] = second_differences(around, len(free))
     known = hessian[np.ix_(free, free)]
+    lowest = float(np.nanmin(around))
     if not len(free) or not np.all(np.isfinite(known)):
-        nothing = np.zeros((0, len(place)))
-        ends = np.zeros((0, 2, len(place)))
-        lowest = float(np.nanmin(around))
-        return Curvature(names, words, loss_here, hessian, np.zeros(0), nothing, ends, np.zeros(0),
-                         cost, lowest)  # fmt: skip
+        none = np.zeros((0, len(place)))
+        return Curvature(names, words, is_free, loss_here, hessian, none[:, 0], none,
+                         none[:, None].repeat(2, 1), none[:, 0], cost, lowest)  # fmt: skip
     eigenvalues, vectors = np.linalg.eigh(known)
     directions = np.zeros((len(free), len(place)))
     directions[:, free] = vectors.T
@@ -140,6 +141,7 @@ def curvature_of(
     return Curvature(
         names,
         words,
+        is_free,
         loss_here,
         hessian,
         eigenvalues,
@@ -147,7 +149,7 @@ def curvature_of(
         np.stack([to_user(space, ends[:, side]) for side in (0, 1)], axis=1),
         np.max(np.abs(ends[:, 1] - ends[:, 0]), axis=1),
         cost,
-        float(min(np.nanmin(around), np.nanmin(losses))),
+        min(lowest, float(np.nanmin(losses))),
     )
 
 
@@ -214,8 +216,8 @@ def describe_direction(found: Curvature, which: int) -> str:
 
     >>> import numpy as np
     >>> ends = np.array([[[2.0, 8.0, 1.0], [10.0, 2.0, 1.0]]])
-    >>> found = Curvature(("a", "b", "c"), ("log",) * 3, 5.0, np.eye(3), np.ones(1),
-    ...                   np.array([[0.8, -0.6, 0.0]]), ends, np.ones(1), 0.1, 5.0)
+    >>> found = Curvature(("a", "b", "c"), ("log",) * 3, np.ones(3, bool), 5.0, np.eye(3),
+    ...                   np.ones(1), np.array([[0.8, -0.6, 0.0]]), ends, np.ones(1), 0.1, 5.0)
     >>> describe_direction(found, 0)
     'a up (2 to 10) with b down (8 to 2) costs at most 0.1 over a factor of 5'
     """
@@ -232,11 +234,6 @@ def describe_direction(found: Curvature, which: int) -> str:
     if found.scales[first] != "linear" and high[first] < MOST_RATIO * low[first]:
         over = f" over a factor of {high[first] / low[first]:.3g}"
     return f"{told} costs at most {found.cost:g}{over}"
-
-
-def format_value(x: float) -> str:
-    """Return a parameter with three digits; a bound that stands for 0 is 0."""
-    return f"{0.0 if abs(x) < AS_GOOD_AS_0 else x:.3g}"
 
 
 # Calls of the loss

@@ -46,7 +46,7 @@ def diagnose(
         result: the result of a fit.
         problem: what was fitted, for the checks that compute the loss.
         chance: log-likelihood of each fit's events by chance, in nats; or why it is not known.
-        predicted: counts by check (``"first_recall"`` and others); or why there are none.
+        predicted: counts by check (``"first_recall"`` and others); or why they are missing.
         curvature: whether to compute the loss around the estimates.
         thresholds: by check, in place of those in `CHECKS`.
 
@@ -116,7 +116,7 @@ def checks_around(
               lower if fall > limits["lowest_nearby"] else "the loss rises to all sides"),
     ]  # fmt: skip
     threshold = limits["flat_direction"]
-    if not np.any(np.isfinite(found.hessian)):
+    if not np.any(found.is_free):
         reason = "all estimates are on bounds"
         return [*rows, not_available(subject, "flat_direction", threshold, reason)]
     if not len(found.shares):

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxcmr.diagnostics._criteria import Check, judge, not_available
+from jaxcmr.diagnostics._criteria import Check, format_value, judge, not_available
 from jaxcmr.parameters import ParameterSpace
 from jaxcmr.results import FitResult, format_bounds
 
@@ -89,7 +89,8 @@ def find_second_basin(result: FitResult, runs: Runs) -> tuple[float, str] | str:
     return (
         second["loss"] - best["loss"],
         f"a basin {second['loss'] - best['loss']:.2f} nats above differs most in {name}: "
-        f"{second['estimates'][name]:.3g} instead of {best['estimates'][name]:.3g}",
+        f"{format_value(second['estimates'][name])} instead of "
+        f"{format_value(best['estimates'][name])}",
     )
 
 
@@ -106,7 +107,8 @@ def find_widest_spread(result: FitResult, runs: Runs) -> tuple[float, str] | str
         return "no other run agrees with the best" if len(runs) > 1 else SINGLE
     name, share = widest(result, best_of(runs), agree)
     values = [run["estimates"][name] for run in agree]
-    return share, f"{name} from {min(values):.3g} to {max(values):.3g} over {len(agree)} runs"
+    low, high = format_value(min(values)), format_value(max(values))
+    return share, f"{name} from {low} to {high} over {len(agree)} runs"
 
 
 def widest(result: FitResult, best: Mapping[str, Any], runs: Runs) -> tuple[str, float]:
