@@ -5,7 +5,6 @@ from base64 import b64encode
 from hashlib import sha256
 from pathlib import Path
 
-import jax
 import matplotlib
 import numpy as np
 import pytest
@@ -99,12 +98,9 @@ def test_the_page_asks_for_nothing(small_report, page):
     assert "url(http" not in text and "@import" not in text
     script = re.search(r"<script>(.*?)</script>", text, re.DOTALL)[1]
     digest = b64encode(sha256(script.encode()).digest()).decode()
-    policy = dict((pair[1:]) for pair in page.attributes if pair[:2] == ("meta", "content"))
-    assert any(
-        f"script-src 'sha256-{digest}'" in value and "default-src 'none'" in value
-        for tag, name, value in page.attributes
-        if (tag, name) == ("meta", "content")
-    ), policy
+    metas = [value for *name, value in page.attributes if name == ["meta", "content"]]
+    (policy,) = [value for value in metas if "default-src 'none'" in value]
+    assert f"script-src 'sha256-{digest}';" in policy
     assert len(text.encode()) < 2_000_000
 
 
@@ -112,7 +108,9 @@ def test_identifiers_are_unique(page):
     """Of several figures in one page, too: matplotlib gives all of them the same ones."""
     ids = [value for _, name, value in page.attributes if name == "id"]
     assert len(ids) == len(set(ids)) > 50
-    used = {value[1:] for _, name, value in page.attributes if name.endswith("href") and "#" in value}
+    used = {
+        value[1:] for _, name, value in page.attributes if name.endswith("href") and "#" in value
+    }
     assert used <= set(ids)
 
 
@@ -137,7 +135,7 @@ def test_the_code_in_the_report_repeats_the_fit(small_report, small_fit, small_d
 
 def test_data_that_were_not_fitted_are_an_error(small_fit, small_data, tmp_path):
     others = {**small_data, "recalls": small_data["recalls"][::-1]}
-    with pytest.raises(ValueError, match="fingerprint|fitted"):
+    with pytest.raises(ValueError, match="fitted"):
         jc.report(small_fit, tmp_path / "r.html", others)
     assert not (tmp_path / "r.html").exists()
 
@@ -193,11 +191,3 @@ def test_template_style_and_script_are_packaged():
     packaged = {path for pattern in patterns for path in root.glob(pattern)}
     others = {path for path in root.rglob("*.*") if path.suffix in (".html", ".css", ".js")}
     assert len(others) == 3 and others <= packaged
-
-
-def test_a_report_of_a_result_compiles_nothing(tmp_path):
-    """Without the data there is nothing to simulate."""
-    jax.clear_caches()
-    with jax.log_compiles(False), jax.checking_leaks():
-        path = jc.report(make_result(), tmp_path / "r.html")
-    assert path.stat().st_size < 200_000
