@@ -263,8 +263,8 @@ def add_report(report: argparse.ArgumentParser) -> None:
     add("--no-curvature", action="store_true", help="do not compute the loss around the estimates, "
         "for a faster report with fewer checks")  # fmt: skip
     add("--title", default="Report of fits", metavar="TEXT", help="heading of the report")
-    add("--copies", type=int, default=50, metavar="N", help="simulated recalls of each list; "
-        "default: 50")  # fmt: skip
+    add("--copies", type=int, default=100, metavar="N", help="simulated recalls of each list; "
+        "default: 100")  # fmt: skip
     add("--seed", type=int, default=0, metavar="N", help="seed of the simulation; default: 0")
     add("--json", action="store_true", help="print the content of the JSON file instead")
     add("--quiet", action="store_true", help="print nothing")
