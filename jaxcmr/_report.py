@@ -249,7 +249,7 @@ def plan_figures(
 
         height = 0.8 + 0.55 * len(result["free"])
         yield "parameters", "Estimates between their bounds", draw_parameters, (7.2, height), (1, 1)
-    if any(n_runs > 1 for _, n_runs in result.agreement()):
+    if result["free"] and any(n_runs > 1 for _, n_runs in result.agreement()):
 
         def draw_restarts(ax: Any) -> None:
             plots.plot_restarts(result, ax=ax)

@@ -136,9 +136,11 @@ def describe_search(result: FitResult) -> str:
         run["polish"] for of_fit in result.get("runs") or [] for run in of_fit if run["polish"]
     )
     if polishes.get("gradient"):
+        is_own = settings_of(result).get("fitter") != "scipy"
+        source = cite(["bertsekas-1982"]) if is_own else " (L-BFGS-B of SciPy)"
         text += (
             " Runs ended with a quasi-Newton search that followed the gradient inside the bounds"
-            f"{cite(['bertsekas-1982'])}."
+            f"{source}."
         )
     return f"{text} The seed was {given['seed']}." if "seed" in given else text
 
@@ -240,12 +242,18 @@ def version_of(result: FitResult) -> str | None:
     return None if found is None else str(found)
 
 
+def settings_of(result: FitResult) -> Mapping[str, Any]:
+    """Return the settings that the command line recorded; none for fits made in Python."""
+    settings: Mapping[str, Any] = (result.get("run") or {}).get("config", {})
+    return settings
+
+
 # Repeat
 
 
 def code(result: FitResult) -> str:
     """Return Python that repeats the fit, from the names and settings that the result holds."""
-    config: Mapping[str, Any] = (result.get("run") or {}).get("config", {})
+    config = settings_of(result)
     given = dict(result.get("hyperparameters") or {})
     hidden = ("bounds", "seed", "progress_bar")
     search = {name: value for name, value in given.items() if name not in hidden}

@@ -3,10 +3,12 @@
 import xml.etree.ElementTree as ET
 
 import matplotlib
+import numpy as np
 import pytest
 from matplotlib.figure import Figure as Drawing
-from report_pages import HOSTILE
+from report_pages import HOSTILE, make_result
 
+from jaxcmr._report import draw_figures
 from jaxcmr.reporting import drawing_style, to_svg
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -57,3 +59,17 @@ def test_the_style_is_given_back():
     with pytest.raises(RuntimeError), drawing_style():
         raise RuntimeError
     assert dict(matplotlib.rcParams) == before
+
+
+def test_subjects_with_names_of_their_own_stay_text_in_figures():
+    """The labels of the rows of single subjects are what the data say."""
+    recalls = np.array([[4, 3, 2, 1], [1, 2, 3, 4]] * 3)
+    names = np.repeat([HOSTILE, "b10", "$b$"], 2)[:, None]
+    data = {"subject": names, "listLength": np.full((6, 1), 4), "recalls": recalls}
+    data["pres_itemnos"] = np.tile(np.arange(1, 5), (6, 1))
+    simulated = {**data, "copy": np.zeros((6, 1), int)}
+    figures = {each.title: each.svg for each in draw_figures(make_result(), "r1", data, simulated)}
+    root = ET.fromstring(figures["Data and model: single subjects"])
+    shown = [element.text for element in root.iter(f"{SVG}text")]
+    assert {HOSTILE, "b10", "$b$"} <= set(shown)
+    assert "<script" not in "".join(figures.values())

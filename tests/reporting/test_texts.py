@@ -76,6 +76,11 @@ def test_methods_of_runs_without_a_polish_do_not_claim_one():
     assert "quasi-Newton" in methods(chapter_of(make_result()))
 
 
+def test_methods_of_the_fitter_of_scipy_do_not_cite_the_own_polish():
+    text = methods(chapter_of(make_result(run={"config": {"fitter": "scipy"}})))
+    assert "L-BFGS-B of SciPy" in text and "Bertsekas" not in text
+
+
 def test_methods_of_a_pooled_fit():
     result = make_result(pooled=True, fitness=[7.1], runs=make_result()["runs"][:1])
     assert "to the recalls of all subjects together (15 lists)" in methods(chapter_of(result))
