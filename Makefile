@@ -13,8 +13,8 @@ fit: .venv/demo
 test: .venv/test
 	$(BIN)/python -m pytest -m "not slow and not full" --numprocesses auto --dist loadfile
 
-# What CI runs: the same, and what is costly and guards a truth again.
-test-all: .venv/test
+# What CI runs: the same, what is costly and guards a truth again, and reports in a browser.
+test-all: .venv/browser
 	$(BIN)/python -m pytest -m "not slow" --numprocesses auto --dist loadfile
 
 test-slow: .venv/test

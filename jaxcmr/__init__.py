@@ -20,11 +20,13 @@ if TYPE_CHECKING:
         analyses,
         components,
         datasets,
+        diagnostics,
         fitting,
         loss,
         models,
         optimize,
         plots,
+        reporting,
         simulation,
     )
     from jaxcmr.analyses import serial_position_curve
@@ -38,7 +40,7 @@ if TYPE_CHECKING:
         select_trials,
     )
     from jaxcmr.fitting import SEARCHES, FitProblem, JaxDE, ScipyDE, make_subject_trial_masks
-    from jaxcmr.front import fit, simulate
+    from jaxcmr.front import diagnose, fit, report, simulate
     from jaxcmr.loss import LOSSES
     from jaxcmr.models import MODELS, usual_bounds
     from jaxcmr.optimize import differential_evolution
@@ -58,6 +60,8 @@ __all__ = [
     "check_data",
     "components",
     "datasets",
+    "diagnose",
+    "diagnostics",
     "differential_evolution",
     "first_recalls",
     "fit",
@@ -70,6 +74,8 @@ __all__ = [
     "models",
     "optimize",
     "plots",
+    "report",
+    "reporting",
     "save_data",
     "select_trials",
     "serial_position_curve",
@@ -90,12 +96,14 @@ ROOMS = {
         "save_data",
         "select_trials",
     ],
+    "diagnostics": [],
     "fitting": ["SEARCHES", "FitProblem", "JaxDE", "ScipyDE", "make_subject_trial_masks"],
-    "front": ["fit", "simulate"],
+    "front": ["diagnose", "fit", "report", "simulate"],
     "loss": ["LOSSES"],
     "models": ["MODELS", "usual_bounds"],
     "optimize": ["differential_evolution"],
     "plots": [],
+    "reporting": [],
     "results": ["FitInterrupted", "FitResult"],
     "simulation": [],
 }

@@ -1,4 +1,4 @@
-"""The front door: `fit` and `simulate`, from names to objects.
+"""The front door: `fit`, `simulate`, `diagnose` and `report`, from names to objects.
 
 `fit` is what ``jaxcmr fit`` runs as well: a `Plan` is a fit with everything looked up and checked,
 before anything is searched.
@@ -19,6 +19,7 @@ from numpy.typing import ArrayLike
 
 from jaxcmr._cache import keep_compiled
 from jaxcmr.datasets import fingerprint, generate_trial_mask, load
+from jaxcmr.files import write_text
 from jaxcmr.fitting import FitProblem, JaxDE, ScipyDE, Watcher, resolve_search
 from jaxcmr.fitting._fitter import Fitter
 from jaxcmr.names import describe_unknown, find_named, name_of
@@ -40,12 +41,13 @@ from jaxcmr.typing import (
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["FITTERS", "Plan", "fit", "make_plan", "simulate"]
+__all__ = ["FITTERS", "Plan", "diagnose", "fit", "make_plan", "problem_of", "report", "simulate"]
 
 PathLike: TypeAlias = str | os.PathLike[str]
 Data: TypeAlias = Union[PathLike, RecallDataset, "pd.DataFrame"]
 Where: TypeAlias = str | Callable[[RecallDataset], ArrayLike] | None
 Results: TypeAlias = FitResult | PathLike | Sequence[FitResult | PathLike] | None
+Reported: TypeAlias = FitResult | PathLike | Sequence[FitResult | PathLike] | Mapping[str, Any]
 Subjects: TypeAlias = str | int | Iterable[int]
 
 FITTERS: Mapping[str, type[Fitter]] = {"jax": JaxDE, "scipy": ScipyDE}
@@ -279,6 +281,191 @@ def simulate(
         draws=draws,
         vary=vary,
     )
+
+
+def diagnose(
+    result: FitResult | PathLike,
+    data: FitProblem | Data | None = None,
+    *,
+    features: Features | PathLike = None,
+    model: Model | None = None,
+    loss: Loss | None = None,
+    curvature: bool = True,
+    n_copies: int = 100,
+    seed: int = 0,
+    thresholds: Mapping[str, float] | None = None,
+) -> pd.DataFrame:
+    """Return how far each fit can be trusted, one row per subject and check, worst first.
+
+    Args:
+        result: the result of a fit, or a path to one.
+        data: the data that were fitted, as for `fit`, or the `FitProblem`. Without them, only
+            checks that need nothing but the result are made.
+        features, model, loss: as for `problem_of`, if `data` are data.
+        curvature: compute the loss around the estimates, for flat directions and lower losses.
+        n_copies: simulated recalls of each trial, by which the data are compared with what the
+            model predicts; 0 for no simulation.
+        seed: of the simulation.
+        thresholds: by check, in place of those in `jaxcmr.diagnostics.CHECKS`.
+
+    Returns:
+        A table: ``subject``, ``check``, ``statistic``, ``threshold``, ``passed`` (missing where a
+        check is not available) and ``comment``. `jaxcmr.diagnostics.verdict` says it in one line.
+
+    Raises:
+        ValueError: the data or features are not those that were fitted, or `thresholds` names an
+            unknown check.
+
+    >>> data = {"subject": [1, 1], "listLength": [3, 3], "pres_itemnos": [[1, 2, 3]] * 2,
+    ...         "recalls": [[3, 1, 0], [2, 3, 0]]}
+    >>> tiny = {"num_steps": 2, "pop_size": 2, "best_of": 2, "polish": False}
+    >>> table = diagnose(fit(data, search=tiny, progress=False))
+    >>> table[["subject", "check"]].values[0].tolist()
+    [1, 'runs_agree']
+    """
+    from jaxcmr import diagnostics
+    from jaxcmr._trust import chance_of, predict
+
+    check_not_forked()
+    keep_compiled()
+    result = FitResult(result) if isinstance(result, Mapping) else FitResult.load(result)
+    if data is None:
+        reason = "it takes the data: hand them in"
+        return diagnostics.diagnose(result, chance=reason, predicted=reason, thresholds=thresholds)
+    if not isinstance(data, FitProblem):
+        data = problem_of(result, data, features, model=model, loss=loss)
+    return diagnostics.diagnose(
+        result,
+        data,
+        chance=chance_of(data, result),
+        predicted=predict(data, result, n_copies, seed) if n_copies else "n_copies is 0",
+        curvature=curvature,
+        thresholds=thresholds,
+    )
+
+
+def problem_of(
+    result: FitResult | PathLike,
+    data: Data,
+    features: Features | PathLike = None,
+    *,
+    model: Model | None = None,
+    loss: Loss | None = None,
+) -> FitProblem:
+    """Return the problem that a result is of, made again from its names and options.
+
+    Args:
+        result: the result of a fit, or a path to one.
+        data: the data that were fitted, as for `fit`.
+        features: the features that were fitted, if any, as for `fit`.
+        model: the model, where the result could not name it.
+        loss: the loss with its options, where the result could not name it.
+
+    Raises:
+        ValueError: other data or features than those fitted; a model or loss without a name.
+
+    >>> data = {"subject": [1, 1], "listLength": [3, 3], "pres_itemnos": [[1, 2, 3]] * 2,
+    ...         "recalls": [[3, 1, 0], [2, 3, 0]]}
+    >>> tiny = {"num_steps": 2, "pop_size": 2, "best_of": 1, "polish": False}
+    >>> result = fit(data, search=tiny, fixed={"learning_rate": 0.5}, progress=False)
+    >>> problem = problem_of(result, data)
+    >>> bool(np.allclose(problem.evaluate_result(result), result["fitness"]))
+    True
+    """
+    result = result if isinstance(result, Mapping) else FitResult.load(result)
+    return FitProblem.from_result(
+        FitResult(result), load(data), load_features(features), model=model, loss=loss
+    )
+
+
+def report(
+    results: Reported,
+    path: PathLike,
+    data: FitProblem | Data | None = None,
+    *,
+    features: Features | PathLike = None,
+    n_copies: int = 100,
+    seed: int = 0,
+    curvature: bool = True,
+    title: str = "Report of fits",
+) -> Path:
+    """Write a report of one result or several: one HTML file that needs no network.
+
+    It holds a verdict, a methods paragraph with references, counts of the data, figures with how
+    to read them, tables of the fits, parameters and search, what to report in a paper, and code
+    that repeats the fit. The same results and data give the same file, byte for byte.
+
+    Args:
+        results: the result of a fit or a path to one, a list of these, or a dict of these by name.
+        path: the file to write.
+        data: the data that were fitted, as for `fit`, or for one result its `FitProblem`. Without
+            them, the report has no curves, and only checks that need nothing but the result.
+        features: the features that were fitted, if any, as for `fit`.
+        n_copies: simulated recalls of each trial, for the curves and the checks.
+        seed: of the simulation.
+        curvature: compute the loss around the estimates, for the checks; see `diagnose`.
+        title: heading of the report.
+
+    Returns:
+        The path of the file.
+
+    Raises:
+        ImportError: jinja2 or matplotlib is not installed.
+        ValueError: the data or features are not those that were fitted, or there are no results.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> result = FitResult(fitness=[7.0], fits={"b": [0.4], "subject": [3]}, free={"b": [0, 1]},
+    ...                    fixed={})
+    >>> with TemporaryDirectory() as folder:
+    ...     report(result, f"{folder}/report.html").stat().st_size < 2_000_000
+    True
+    """
+    from jaxcmr._report import name_results
+
+    named = name_results(results)
+    if isinstance(data, FitProblem):
+        if len(named) > 1:
+            raise ValueError("A FitProblem is of one result: hand in the data for several.")
+        problems = {name: data for name in named}
+    elif data is not None:
+        dataset = load(data)
+        problems = {
+            name: problem_of(result, dataset, features if result.get("features") else None)
+            for name, result in named.items()
+        }
+    else:
+        problems = {}
+    return write_report(
+        named, problems, path, n_copies=n_copies, seed=seed, curvature=curvature, title=title
+    )
+
+
+def write_report(
+    results: Mapping[str, FitResult],
+    problems: Mapping[str, FitProblem],
+    path: PathLike,
+    *,
+    n_copies: int = 100,
+    seed: int = 0,
+    curvature: bool = True,
+    title: str = "Report of fits",
+) -> Path:
+    """Write a report of results by name, each with its problem where there is one.
+
+    The other arguments are those of `report`.
+    """
+    from jaxcmr._report import make_chapter
+    from jaxcmr.reporting import to_html
+
+    check_not_forked()
+    keep_compiled()
+    chapters = []
+    for number, (name, result) in enumerate(results.items(), 1):
+        problem = problems.get(name)
+        checks = diagnose(result, problem, curvature=curvature, n_copies=n_copies, seed=seed)
+        chapters.append(make_chapter(name, result, f"r{number}", problem, checks, n_copies, seed))
+    write_text(path, to_html(chapters, title))
+    return Path(path)
 
 
 def trials_to_simulate(

@@ -53,6 +53,35 @@ MAY_IMPORT = {
     "optimize": set(),
     "fitting": {"datasets", "names", "optimize", "parameters", "results", "typing"},
     "plots": {"analyses", "datasets", "names", "parameters", "results", "typing"},
+    "diagnostics": {
+        "_result_words",
+        "fitting",
+        "names",
+        "optimize",
+        "parameters",
+        "results",
+        "typing",
+    },
+    "_trust": {"analyses", "diagnostics", "fitting", "loss", "results", "simulation", "typing"},
+    "reporting": {
+        "_result_words",
+        "_version",
+        "names",
+        "parameters",
+        "results",
+        "typing",
+    },
+    "_report": {
+        "datasets",
+        "diagnostics",
+        "fitting",
+        "models",
+        "plots",
+        "reporting",
+        "results",
+        "simulation",
+        "typing",
+    },
     "_cache": set(),
 }
 """What each room may import of ours, beside itself. `front` and `cli` put everything together."""
@@ -60,6 +89,8 @@ MAY_IMPORT = {
 FRONT_DOOR = {
     "fit": "fit a model to each subject, or to all together",
     "load": "read a data set by name or path",
+    "diagnose": "how far each fit can be trusted",
+    "report": "results into one HTML file",
     "simulate": "let a fitted model recall the lists of a data set",
     "FitResult": "estimates, losses and the evidence for them",
     "FitInterrupted": "Ctrl-C, with the fits that had finished",
@@ -82,11 +113,13 @@ FRONT_DOOR = {
     "analyses": "room: measures of behavior",
     "components": "room: parts of models",
     "datasets": "room: data in and out",
+    "diagnostics": "room: whether fits can be trusted",
     "fitting": "room: fitters and searches",
     "loss": "room: losses",
     "models": "room: models",
     "optimize": "room: differential evolution",
     "plots": "room: figures, and the tables behind them",
+    "reporting": "room: reports of results",
     "simulation": "room: models played forward",
     "__version__": "of this installation",
 }
@@ -108,6 +141,8 @@ SURFACE = {
     "MemorySearchSpcMseFnGenerator MemorySearchSummaryMseFnGenerator",
     "simulation": "check_count check_seed compiled_once items_at make_model_factory positions_of "
     "recall_by_draws recall_freely simulate_dataset study",
+    "diagnostics": "CHECKS Criterion Curvature PredictedCounts chance_log_likelihood "
+    "describe_direction diagnose is_trustworthy measure_curvature predictive_scores verdict",
     "analyses": "MEASURES Measure as_summary by_subject category_clustering category_crp "
     "distance_crp distance_rank first_recall intrusions lag_crp lag_crp_compound lag_rank "
     "make_measure nth_recall recall_positions recalled_positions recalls_per_list repeats "
@@ -122,6 +157,8 @@ SURFACE = {
     "RecallDataset Replay Sweep TrialMask Vectorized",
     "parameters": "ABOVE_0 BELOW_1 DECADES Parameter ParameterSpace as_candidates bind check_given "
     "check_limits check_names count_axes declared_by function_of merge names_of reads to_double",
+    "reporting": "WORKS About Chapter DataFacts Figure Guide cite describe_data drawing_style "
+    "to_html to_svg",
     "results": "POOLED SCHEMA FitInterrupted FitResult",
 }
 """Every public name of a room. A name that is not here is private, or has been forgotten here."""

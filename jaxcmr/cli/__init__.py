@@ -1,4 +1,4 @@
-"""The command line: ``jaxcmr fit DATA ...`` and ``jaxcmr models`` (see ``--help`` of each).
+"""The command line: ``jaxcmr fit DATA ...``, ``diagnose``, ``report`` and ``models``.
 
 ``jaxcmr fit`` is `jaxcmr.fit` with a folder for the results: every argument of one is a setting of
 the other. Modules that take long to import are imported when a command needs them.
@@ -48,6 +48,14 @@ VALUES = (
 TABLES = ("fixed", "bounds", "loss_options")
 """Settings with a value per name."""
 
+INTERRUPTED = {
+    "fit": "interrupted before the search began",
+    "diagnose": "interrupted",
+    "models": "interrupted",
+    "report": "interrupted",
+}
+"""What Ctrl-C is answered with, by command."""
+
 WIDTH = 100
 """Most characters of a printed line."""
 
@@ -59,6 +67,37 @@ examples:
   jaxcmr fit peers_notask --subjects 5
   jaxcmr fit mystudy.csv --where "list > 1" --model cru --search quick
   jaxcmr fit --config results/mystudy-cmr-sequence_likelihood/config.toml --out again
+
+exit status:
+  0    done
+  1    done, but with --strict: not every fit is trustworthy
+  2    a mistake in the settings; nothing was fitted
+  130  interrupted
+"""
+
+DIAGNOSE_EXAMPLES = """\
+examples:
+  jaxcmr diagnose results/peers_notask-cmr-sequence_likelihood
+  jaxcmr diagnose results/* --quick --strict
+  jaxcmr diagnose fits/result.json --data mystudy.csv
+
+exit status:
+  0    done
+  1    done, but with --strict: not every fit is trustworthy
+  2    a mistake in the arguments, or data other than those fitted
+  130  interrupted
+"""
+
+REPORT_EXAMPLES = """\
+examples:
+  jaxcmr report results/peers_notask-cmr-sequence_likelihood
+  jaxcmr report results/* --out all.html --title "Three models of the PEERS lists"
+  jaxcmr report fits/result.json --data mystudy.csv
+
+exit status:
+  0    done
+  2    a mistake in the arguments, or data other than those fitted
+  130  interrupted
 """
 
 
@@ -69,7 +108,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: words after ``jaxcmr``; by default those that the shell gave.
 
     Returns:
-        0, or 2 for a mistake in the arguments, or 130 after Ctrl-C.
+        0; 1 if fits are not trustworthy, with ``--strict``; 2 for a mistake in the arguments; 130
+        after Ctrl-C.
 
     >>> main(["models", "cru"])  # doctest: +ELLIPSIS
     cru: CRU: CMR without its associations, free recall
@@ -83,11 +123,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(list_models(options.model))
             return 0
         with rare_collections():
+            if options.command == "diagnose":
+                from jaxcmr.cli._diagnose import diagnose_folders
+
+                return diagnose_folders(options)
+            if options.command == "report":
+                from jaxcmr.cli._report import report_folders
+
+                return report_folders(options)
             from jaxcmr.cli._run import run
 
-            return run(gather_settings(options), options.out)
+            return run(gather_settings(options), options.out, options.strict)
     except KeyboardInterrupt:
-        print("jaxcmr: interrupted before the search began", file=sys.stderr)
+        print(f"jaxcmr: {INTERRUPTED[options.command]}", file=sys.stderr)
         return 130
     except (ValueError, ImportError, OSError) as error:
         print(f"jaxcmr: error: {error}", file=sys.stderr)
@@ -148,7 +196,78 @@ def make_parser() -> argparse.ArgumentParser:
         metavar="DIR",
         help="folder for the results; default: results/DATA-MODEL-LOSS",
     )
+    add_strict(fit)
+    diagnose = commands.add_parser(
+        "diagnose",
+        help="tell how far fits can be trusted",
+        description="Check each fit of a result: whether its runs agree, which estimates are on\n"
+        "bounds or undetermined, and whether it predicts the subject's recall. Writes all\n"
+        "checks (diagnostics.csv, diagnostics.json) beside the result, and prints the ten\n"
+        "worst.",
+        epilog=DIAGNOSE_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add_diagnose(diagnose)
+    report = commands.add_parser(
+        "report",
+        help="write results into one HTML file",
+        description="Write a report of one result or several: one HTML file that needs no\n"
+        "network, with a verdict, methods to paste, figures of data and model, tables, and code\n"
+        "that repeats the fit. Its numbers go into a JSON file beside it.",
+        epilog=REPORT_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add_report(report)
     return parser
+
+
+def add_strict(command: argparse.ArgumentParser) -> None:
+    """Add the option that makes doubtful fits an error."""
+    command.add_argument(
+        "--strict",
+        action="store_true",
+        help="exit with status 1 unless runs of every fit agree, and no check of the search fails",
+    )
+
+
+def add_diagnose(diagnose: argparse.ArgumentParser) -> None:
+    """Add the arguments of ``jaxcmr diagnose``."""
+    add = diagnose.add_argument
+    add("results", nargs="+", type=Path, metavar="RESULT", help="a folder of 'jaxcmr fit', or a "
+        "result in .json")  # fmt: skip
+    add("--data", metavar="DATA", help="the data that were fitted; default: those that config.toml "
+        "beside the result names")  # fmt: skip
+    add("--features", metavar="FILE", help="the features that were fitted; default: as for --data")
+    add("--quick", action="store_true", help="make only the checks that need no data: no curvature "
+        "and no simulation")  # fmt: skip
+    add("--copies", type=int, default=100, metavar="N", help="simulated recalls of each list; "
+        "default: 100")  # fmt: skip
+    add("--seed", type=int, default=0, metavar="N", help="seed of the simulation; default: 0")
+    add("--json", action="store_true", help="print the content of diagnostics.json instead")
+    add("--quiet", action="store_true", help="print nothing")
+    add_strict(diagnose)
+
+
+def add_report(report: argparse.ArgumentParser) -> None:
+    """Add the arguments of ``jaxcmr report``."""
+    add = report.add_argument
+    add("results", nargs="+", type=Path, metavar="FOLDER", help="a folder of 'jaxcmr fit', or a "
+        "result in .json")  # fmt: skip
+    add("--out", type=Path, metavar="FILE", help="the file to write; default: report.html in the "
+        "first folder")  # fmt: skip
+    add("--data", metavar="DATA", help="the data that were fitted; default: those that config.toml "
+        "beside each result names")  # fmt: skip
+    add("--features", metavar="FILE", help="the features that were fitted; default: as for --data")
+    add("--no-data", action="store_true", help="report without the data: no curves, and only the "
+        "checks that need none")  # fmt: skip
+    add("--no-curvature", action="store_true", help="do not compute the loss around the estimates, "
+        "for a faster report with fewer checks")  # fmt: skip
+    add("--title", default="Report of fits", metavar="TEXT", help="heading of the report")
+    add("--copies", type=int, default=100, metavar="N", help="simulated recalls of each list; "
+        "default: 100")  # fmt: skip
+    add("--seed", type=int, default=0, metavar="N", help="seed of the simulation; default: 0")
+    add("--json", action="store_true", help="print the content of the JSON file instead")
+    add("--quiet", action="store_true", help="print nothing")
 
 
 def add_settings(fit: argparse.ArgumentParser) -> None:

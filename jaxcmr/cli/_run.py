@@ -22,6 +22,7 @@ from jaxcmr._result_words import count_of
 from jaxcmr.cli._config import write_config
 from jaxcmr.cli._figure import FigureWarmUp, save_fit_figure
 from jaxcmr.cli._folder import claim_folder
+from jaxcmr.diagnostics import diagnose, is_trustworthy, verdict
 from jaxcmr.front import Plan, make_plan
 from jaxcmr.results import FitInterrupted, FitResult
 
@@ -30,15 +31,16 @@ __all__ = ["run"]
 PACKAGES = ("jaxcmr", "jax", "jaxlib", "equinox", "numpy", "scipy", "pandas")
 
 
-def run(settings: Mapping[str, Any], wanted: Path | None) -> int:
+def run(settings: Mapping[str, Any], wanted: Path | None, strict: bool = False) -> int:
     """Fit, print the table and a verdict, and write ``config.toml``, ``result.json``, ``fit.png``.
 
     Args:
         settings: arguments of `jaxcmr.fit`, and perhaps the fingerprint of the data.
         wanted: the folder to write into; by default one named after data, model and loss.
+        strict: whether fits that are not trustworthy count as a failure.
 
     Returns:
-        The exit status: 130 if the fit was interrupted, else 0.
+        The exit status: 130 if the fit was interrupted, 1 for such a failure, else 0.
 
     Raises:
         ValueError: the settings do not fit the data or the model, or the folder is taken.
@@ -66,7 +68,7 @@ def run(settings: Mapping[str, Any], wanted: Path | None) -> int:
         path: Path | None = None
         try:
             path = save(result, config, out)
-            return report(plan, result, path, warm_up)
+            return report(plan, result, path, warm_up, strict)
         except KeyboardInterrupt:
             if path is None:
                 raise
@@ -120,7 +122,7 @@ def save(result: FitResult, config: Mapping[str, Any], out: Path) -> Path:
     return out / name
 
 
-def report(plan: Plan, result: FitResult, path: Path, warm_up: FigureWarmUp) -> int:
+def report(plan: Plan, result: FitResult, path: Path, warm_up: FigureWarmUp, strict: bool) -> int:
     """Print table and verdict, draw the figure, and return the exit status."""
     if result["fitness"]:
         print(f"\n{result.to_text()}\n\n{result.verdict()}", flush=True)
@@ -131,7 +133,9 @@ def report(plan: Plan, result: FitResult, path: Path, warm_up: FigureWarmUp) -> 
         print(f"Interrupted with {n_done} of {n_fits} subjects done; their fits are in {path}.")
         return 130
     print(f"Fitted in {result['fit_time']:.1f} s. Result and configuration are in {path.parent}/")
-    return 0
+    checks = diagnose(result)
+    print(verdict(checks))
+    return int(strict and not is_trustworthy(checks))
 
 
 def draw(plan: Plan, result: FitResult, path: Path) -> None:

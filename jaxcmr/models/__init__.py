@@ -33,6 +33,8 @@ class NamedModel(NamedTuple):
     factory: DeclaredModel
     about: str
     """What it is, in one line."""
+    works: tuple[str, ...] = ()
+    """The works to cite for it, by their keys in the references, such as "polyn-2009"."""
 
     @property
     def parameters(self) -> Sequence[Parameter]:
@@ -40,39 +42,53 @@ class NamedModel(NamedTuple):
         return self.factory.parameters
 
 
+CMR = ("polyn-2009", "kragel-2015", "morton-polyn-2016")
+CRU_CMR = ("logan-2021", "gunn-polyn-2025", "polyn-2009")
+
 CATALOGUE: Mapping[str, NamedModel] = {
-    "cmr": NamedModel(cmr.make_factory(), "CMR, the textbook model"),
+    "cmr": NamedModel(cmr.make_factory(), "CMR, the textbook model", CMR),
     "cmr_no_stop": NamedModel(
         cmr.make_factory(termination=NoTermination.create),
         "CMR without stopping: recalls until no item is left",
+        CMR,
     ),
     "cmr_support_ratio": NamedModel(
         cmr.make_factory(termination=SupportRatioTermination.create),
         "CMR that stops when little support is left",
+        CMR,
     ),
     "cmr_context_stop": NamedModel(
         cmr.make_factory(termination=ContextCompetition.create),
         "CMR in which stopping competes with the items",
+        (*CMR, "gunn-polyn-2025"),
     ),
     "cmr_exponential": NamedModel(
-        cmr.make_factory(choice=ExponentialChoice.create), "CMR with exponential choice"
+        cmr.make_factory(choice=ExponentialChoice.create), "CMR with exponential choice", CMR
     ),
-    "cru": NamedModel(cru.make_factory(), "CRU: CMR without its associations, free recall"),
+    "cru": NamedModel(
+        cru.make_factory(),
+        "CRU: CMR without its associations, free recall",
+        ("logan-2021", "gunn-polyn-2025"),
+    ),
     "cru_cmr": NamedModel(
         cru.make_factory(*cru.TOGGLES),
         "CRU and CMR in one, with five mechanisms to turn on or off",
+        CRU_CMR,
     ),
     "cru_cmr_context_stop": NamedModel(
         cru.make_factory(*cru.TOGGLES, termination=ContextCompetition.create),
         "CRU and CMR in one; stopping competes with the items",
+        CRU_CMR,
     ),
     "gunn_polyn_2025": NamedModel(
         gunn_polyn_2025.make_factory(),
         "CRU and CMR in one, as published by Gunn & Polyn (2025), positional stopping",
+        CRU_CMR,
     ),
     "gunn_polyn_2025_context_stop": NamedModel(
         gunn_polyn_2025.make_factory(context_stop=True),
-        "the same, stopping competes with the items; probabilities sum to less than one",
+        "CRU and CMR in one, as published, competing stop; probabilities sum to less than one",
+        CRU_CMR,
     ),
     "instance_cmr": NamedModel(
         cmr.make_factory(
@@ -81,35 +97,47 @@ CATALOGUE: Mapping[str, NamedModel] = {
             fixed={"mfc_trace_sensitivity": 1.0},  # of no effect while an item is a single unit
         ),
         "CMR whose memories are collections of traces",
+        (*CMR, "hintzman-1984", "hintzman-1986"),
     ),
     "semantic_cmr": NamedModel(
         semantic_cmr.make_factory(),
         "CMR plus similarity in meaning to the last recall, added; needs features",
+        ("morton-polyn-2016", "polyn-2009"),
     ),
     "semantic_cmr_multiplicative": NamedModel(
         semantic_cmr.make_factory("multiplicative"),
         "CMR times similarity in meaning to the last recall; needs features",
+        ("morton-polyn-2016", "polyn-2009"),
     ),
     "semantic_cmr_associative": NamedModel(
         semantic_cmr.make_factory("associative"),
         "CMR with similarity in meaning in its context-to-item memory; needs features",
+        ("morton-polyn-2016", "polyn-2009"),
     ),
-    "ecmr": NamedModel(ecmr.make_factory(), "emotional CMR; needs a field 'valence' of 0 and 1"),
+    "ecmr": NamedModel(
+        ecmr.make_factory(),
+        "emotional CMR; needs a field 'valence' of 0 and 1",
+        ("talmi-2019", "polyn-2009"),
+    ),
     "cmr3": NamedModel(
         ecmr.make_cmr3_factory(),
         "CMR3: separate negative and positive source units; needs 'valence' of -1, 0 and 1",
+        ("cohen-kahana-2022", "talmi-2019", "polyn-2009"),
     ),
     "positional_cmr": NamedModel(
         positional_cmr.make_factory(),
         "CMR for lists that repeat items, with a unit for each study event",
+        CMR,
     ),
     "out_list_cmr": NamedModel(
         positional_cmr.make_out_list_factory(),
         "positional CMR in which a repetition reinstates out-of-list context",
+        CMR,
     ),
     "confusable_cru": NamedModel(
         confusable_cru.make_factory(),
         "CRU for serial recall of letters; needs distances between them",
+        ("logan-2021", "shepard-1987"),
     ),
 }
 """Every named model."""

@@ -1,0 +1,300 @@
+"""What a report is handed: words on models and losses, and figures with how to read them."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias, Union
+
+import numpy as np
+
+from jaxcmr import plots
+from jaxcmr.datasets import select_trials
+from jaxcmr.diagnostics import is_trustworthy, verdict
+from jaxcmr.fitting import FitProblem
+from jaxcmr.fitting._trials import to_rows
+from jaxcmr.models import CATALOGUE
+from jaxcmr.reporting import About, Chapter, Figure, Guide, describe_data, drawing_style, to_svg
+from jaxcmr.results import FitResult
+from jaxcmr.simulation import simulate_dataset
+from jaxcmr.typing import RecallDataset
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["GUIDES", "LOSS_WORDS", "make_chapter", "name_results"]
+
+Source: TypeAlias = Union[FitResult, str, "os.PathLike[str]"]
+
+LIKELIHOOD_WORKS = ("kragel-2015", "morton-polyn-2016")
+LOSS_WORDS: Mapping[str, About] = {
+    "sequence_likelihood": About(
+        "the negative log-likelihood of each trial's sequence of recalls", LIKELIHOOD_WORKS
+    ),
+    "set_likelihood": About(
+        "the negative log-likelihood of the set of items recalled in each trial, in any order"
+    ),
+    "confusable_likelihood": About(
+        "the negative log-likelihood of each trial's sequence of responses, intrusions and repeats "
+        "included",
+        ("logan-2021",),
+    ),
+    "spc_mse": About(
+        "the mean squared difference of the observed and the simulated serial position curve"
+    ),
+    "category_spc_mse": About(
+        "the mean squared difference of the observed and the simulated serial position curve of "
+        "each category of items"
+    ),
+    "summary_mse": About("the mean squared difference of an observed and a simulated summary"),
+}
+"""What a fit by each loss minimizes, and whom to cite for it."""
+
+MOST_PANELS = 6
+"""Subjects whose curves are drawn one by one."""
+
+GUIDES: Mapping[str, Guide] = {
+    "fit": Guide(
+        "Three curves of the data (dots: means over subjects, bars: 95 % intervals) and of recalls "
+        "that the fitted model made of the same lists (line: mean over the same subjects).",
+        "The line runs through the intervals, in the bends at the ends of the list too.",
+        "The line leaves several neighboring intervals: the model lacks what produces that part of "
+        "the curve, or the fits have missed it.",
+        "If the search is not confirmed, repeat it with more runs first. If it is, compare with a "
+        "model that has the missing mechanism.",
+    ),
+    "recalls": Guide(
+        "The share of lists in which so many items were recalled, in the data (dots) and by the "
+        "model (line). The legend has the means.",
+        "The line follows the dots, and the means agree.",
+        "The model's means are off, or its distribution is much narrower or wider: the stopping "
+        "rule does not describe these subjects.",
+        "Try another stopping rule. Judge the serial position curve only if the means agree: more "
+        "recalls lift all of it.",
+    ),
+    "subjects": Guide(
+        "The three curves of single subjects, data (dots) and model (line). With checks of the "
+        "fits, they are those that failed most, the worst at the top; else the first ones.",
+        "The lines follow the dots; single dots scatter, as a subject has few lists.",
+        "A line that is flat, or wrong in the same way over many positions.",
+        "Look at that subject's runs and lists before the averages: did the subject follow the "
+        "instructions, and did the runs agree?",
+    ),
+    "parameters": Guide(
+        "The estimates of each free parameter between its bounds: a dot per subject, hollow on a "
+        "bound; the bar covers the middle half, the line is the median.",
+        "Estimates are inside the bounds, and gather around the median.",
+        "Many hollow dots at one end: the bound decides these estimates, or the mechanism is off. "
+        "Dots over the whole range: the data may not determine the parameter.",
+        "Count estimates on bounds and report them. Widen an upper bound and compare the losses; "
+        "fix a parameter that does not change them.",
+    ),
+    "restarts": Guide(
+        "For each fit (thin lines) and the median fit, how far above the best loss its runs ended, "
+        "in order. The gray band holds runs that count as equal to the best.",
+        "Several runs of each fit lie in the gray band.",
+        "A line leaves the band at its second run: nothing confirms that fit's best run.",
+        "Repeat fits with few agreeing runs with more of them (search={'best_of': 40}), or start "
+        "from the fit of a smaller model.",
+    ),
+}
+"""How to read each figure."""
+
+
+def make_chapter(
+    name: str,
+    result: FitResult,
+    prefix: str,
+    problem: FitProblem | None,
+    checks: pd.DataFrame | None,
+    n_copies: int,
+    seed: int,
+) -> Chapter:
+    """Return the chapter on a result.
+
+    Args:
+        name: of the result.
+        result: the result of a fit.
+        prefix: of identifiers in its figures, unlike that of any other chapter.
+        problem: what was fitted; None leaves out all that takes the data.
+        checks: a table of `jaxcmr.diagnose`, or None.
+        n_copies: simulated recalls of each trial, for the curves.
+        seed: of the simulation.
+
+    Raises:
+        ValueError: the result does not say which trials of the data were fitted.
+    """
+    data = simulated = facts = None
+    if problem is not None:
+        mask = fitted_trials(result, problem)
+        facts, data = describe_data(problem.dataset, mask), select_trials(problem.dataset, mask)
+        simulated = simulate_dataset(
+            problem.model,
+            problem.dataset,
+            result,
+            features=problem.features,
+            trial_mask=mask,
+            n_copies=n_copies,
+            seed=seed,
+        )
+    grade, reason = grade_of(checks)
+    figures = draw_figures(result, prefix, data, simulated, checks)
+    about = about_model(result), about_loss(result)
+    return Chapter(name, result, *about, facts, figures, checks, grade, reason)
+
+
+def fitted_trials(result: FitResult, problem: FitProblem) -> np.ndarray:
+    """Return the mask of the trials that were fitted."""
+    if result.get("trials") is None:
+        raise ValueError(
+            "The result does not say which trials of the data were fitted: report it without data."
+        )
+    mask = np.zeros(len(problem.subjects), bool)
+    for ranges in result["trials"]:
+        mask[to_rows(ranges)] = True
+    return mask
+
+
+def about_model(result: FitResult) -> About:
+    """Return the words, works and parameters of a result's model."""
+    named = CATALOGUE.get(result.get("model") or "")
+    if named is None:
+        return About("a model of our own (describe it)")
+    return About(named.about, named.works, named.parameters)
+
+
+def about_loss(result: FitResult) -> About:
+    """Return the words and works of a result's loss."""
+    return LOSS_WORDS.get(result.get("loss") or "", About("a loss of our own (describe it)"))
+
+
+def grade_of(checks: pd.DataFrame | None) -> tuple[str, str]:
+    """Return the grade of a table of checks and its verdict in one line."""
+    if checks is None:
+        return "unknown", ""
+    if not is_trustworthy(checks):
+        return "bad", verdict(checks)
+    all_passed = bool(checks["passed"].fillna(True).all())
+    return "good" if all_passed else "caution", verdict(checks)
+
+
+def draw_figures(
+    result: FitResult,
+    prefix: str,
+    data: RecallDataset | None = None,
+    simulated: RecallDataset | None = None,
+    checks: pd.DataFrame | None = None,
+) -> list[Figure]:
+    """Return the figures of a result, those of the curves first.
+
+    Args:
+        result: the result of a fit.
+        prefix: what identifiers begin with, unlike that of any other result in the page.
+        data: the fitted trials.
+        simulated: recalls that the fitted model made of them.
+        checks: a table of `jaxcmr.diagnose`, whose worst subjects are drawn one by one.
+    """
+    with drawing_style():
+        from matplotlib.figure import Figure as Drawing
+
+        figures = []
+        for name, title, draw, size, shape in plan_figures(result, data, simulated, checks):
+            drawing = Drawing(figsize=size, layout="constrained")
+            axes = drawing.subplots(*shape)
+            table = draw(axes)
+            svg = to_svg(drawing, f"{prefix}-{name}", title)
+            figures.append(Figure(title, svg, GUIDES[name], table))
+        return figures
+
+
+Planned: TypeAlias = tuple[
+    str, str, Callable[[Any], "pd.DataFrame | None"], tuple[float, float], tuple[int, ...]
+]
+
+
+def plan_figures(
+    result: FitResult,
+    data: RecallDataset | None,
+    simulated: RecallDataset | None,
+    checks: pd.DataFrame | None,
+) -> Iterator[Planned]:
+    """Yield name, title, how to draw it into axes, size and panels of each figure."""
+    if data is not None and simulated is not None:
+        of_data, of_model = data, simulated
+
+        def draw_fit(axes: Any) -> pd.DataFrame:
+            plots.plot_fit(of_data, of_model, ax=axes)
+            return mean_table(plots.fit_table(of_data, of_model))
+
+        yield "fit", "Data and model: three curves", draw_fit, (9.6, 3.1), (1, 3)
+
+        def draw_recalls(ax: Any) -> None:
+            plots.plot_recalls_per_list(of_data, of_model, ax=ax)
+
+        yield "recalls", "Data and model: items recalled per list", draw_recalls, (5.4, 3.4), (1, 1)
+        worst = choose_subjects(of_data, checks)
+
+        def draw_subjects(axes: Any) -> None:
+            grid = np.asarray(axes).reshape(len(worst), 3)
+            plots.plot_fit_by_subject(of_data, of_model, subjects=worst, ax=grid)
+
+        size = (8.4, 0.7 + 1.6 * len(worst))
+        yield "subjects", "Data and model: single subjects", draw_subjects, size, (len(worst), 3)
+    if result["free"] and result["fitness"]:
+
+        def draw_parameters(ax: Any) -> None:
+            plots.plot_parameters(result, ax=ax)
+
+        height = 0.8 + 0.55 * len(result["free"])
+        yield "parameters", "Estimates between their bounds", draw_parameters, (7.2, height), (1, 1)
+    if result["free"] and any(n_runs > 1 for _, n_runs in result.agreement()):
+
+        def draw_restarts(ax: Any) -> None:
+            plots.plot_restarts(result, ax=ax)
+
+        yield "restarts", "Runs: losses above the best", draw_restarts, (6.0, 3.6), (1, 1)
+
+
+def mean_table(table: pd.DataFrame) -> pd.DataFrame:
+    """Return means over subjects of the curves, data and model side by side."""
+    keys = ["measure", "bin"]
+    means = table.groupby([*keys, "source"], sort=False)["value"].mean().unstack("source")
+    return means.reset_index().sort_values(keys, key=lambda column: column, kind="stable")
+
+
+def choose_subjects(data: RecallDataset, checks: pd.DataFrame | None) -> list[Any]:
+    """Return the subjects to draw: the worst by the checks, or else the first."""
+    present = dict.fromkeys(np.asarray(data["subject"]).reshape(-1).tolist())
+    ranked = present if checks is None else dict.fromkeys(checks["subject"].tolist())
+    return [subject for subject in ranked if subject in present][:MOST_PANELS] or [*present][
+        :MOST_PANELS
+    ]
+
+
+def name_results(
+    results: Source | Sequence[Source] | Mapping[str, Any],
+) -> dict[str, FitResult]:
+    """Return results by name: by that given, the folder or file, or else the model and loss."""
+    if isinstance(results, Mapping) and "fits" not in results:
+        return {str(name): as_result(each) for name, each in results.items()}
+    if isinstance(results, str | os.PathLike | Mapping):
+        results = [results]  # type: ignore[list-item]
+    named: dict[str, FitResult] = {}
+    for each in results:
+        result = as_result(each)
+        name = f"{result.get('model') or 'a model'} by {result.get('loss') or 'a loss'}"
+        if isinstance(each, str | os.PathLike):
+            file = Path(each)
+            name = file.parent.name if file.name == "result.json" else file.stem
+        numbered = (name if i == 1 else f"{name} ({i})" for i in itertools.count(1))
+        named[next(one for one in numbered if one not in named)] = result
+    return named
+
+
+def as_result(result: Source | Mapping[str, Any]) -> FitResult:
+    """Return a result, read from a file if it is a path."""
+    if isinstance(result, Mapping):
+        return FitResult(result)
+    return FitResult.load(result)

@@ -1,0 +1,99 @@
+"""``jaxcmr diagnose``: checks of results, written beside them."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from jaxcmr.cli._config import read_config
+from jaxcmr.diagnostics import CHECKS, is_trustworthy, verdict
+from jaxcmr.files import write_text
+from jaxcmr.front import diagnose
+from jaxcmr.results import FitResult
+
+__all__ = ["diagnose_folders"]
+
+SHOWN = 10
+"""Failed checks that are printed."""
+
+
+def diagnose_folders(options: argparse.Namespace) -> int:
+    """Diagnose each result, write its checks beside it, and return the exit status.
+
+    Raises:
+        ValueError: a path is not a result, or the data are missing or not those that were fitted.
+    """
+    is_fine = True
+    records: list[dict[str, Any]] = []
+    for path in options.results:
+        file = path / "result.json" if path.is_dir() else path
+        table = diagnose_file(file, options)
+        record = {"result": str(file), **to_record(table)}
+        write_text(path_of(file, "csv"), table.to_csv(index=False))
+        write_text(path_of(file, "json"), json.dumps(record, indent=1) + "\n")
+        records.append(record)
+        is_fine &= record["trustworthy"]
+        if not options.quiet and not options.json:
+            print(describe(table, file))
+    if options.json:
+        print(json.dumps(records if len(records) > 1 else records[0], indent=1))
+    return int(options.strict and not is_fine)
+
+
+def path_of(file: Path, ending: str) -> Path:
+    """Return where the checks of a result go: diagnostics.csv, or NAME-diagnostics.csv."""
+    name = "" if file.stem == "result" else f"{file.stem}-"
+    return file.with_name(f"{name}diagnostics.{ending}")
+
+
+def diagnose_file(file: Path, options: argparse.Namespace) -> pd.DataFrame:
+    """Return the checks of a result in a file."""
+    result, data, features = FitResult.load(file), options.data, options.features
+    if options.quick:
+        return diagnose(result)
+    config = file.parent / "config.toml"
+    settings = read_config(config) if config.exists() else {}
+    data, features = data or settings.get("data"), features or settings.get("features")
+    if data is None:
+        raise ValueError(
+            f"{file}: no config.toml beside it names the data. Name them, --data DATA, or make "
+            "only the checks that need none, --quick."
+        )
+    return diagnose(result, data, features=features, n_copies=options.copies, seed=options.seed)
+
+
+def to_record(table: pd.DataFrame) -> dict[str, Any]:
+    """Return a table of checks as JSON holds it: numbers that are not finite are None."""
+
+    def plain(value: Any) -> Any:
+        is_missing = value is pd.NA or (isinstance(value, float) and not np.isfinite(value))
+        return None if is_missing else value
+
+    rows = [
+        {name: plain(value) for name, value in row.items()}
+        for row in table.astype(object).to_dict("records")
+    ]
+    return {
+        "verdict": verdict(table),
+        "trustworthy": is_trustworthy(table),
+        "meaning": {name: f"{each.statistic}; {each.passes}" for name, each in CHECKS.items()},
+        "checks": rows,
+    }
+
+
+def describe(table: pd.DataFrame, file: Path) -> str:
+    """Return the verdict on a result and its worst checks, as text."""
+    failed = table[~table["passed"].fillna(True)]
+    shown = failed.head(SHOWN).drop(columns="passed")
+    lines = [f"{file.parent}: {verdict(table)}"]
+    if len(shown):
+        text = shown.to_string(index=False, float_format="{:.3g}".format, justify="left")
+        lines += ["", text, ""]
+    hidden = f"{len(failed) - len(shown)} more failed checks" if len(failed) > len(shown) else ""
+    lines.append(f"{hidden or 'All checks'} are in {path_of(file, 'csv')}")
+    return "\n".join(lines)

@@ -1,0 +1,77 @@
+"""``jaxcmr report``: results into one HTML file, and its numbers as JSON."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from jaxcmr._report import name_results
+from jaxcmr.cli._config import read_config
+from jaxcmr.files import write_text
+from jaxcmr.fitting import FitProblem
+from jaxcmr.front import problem_of, write_report
+from jaxcmr.results import FitResult
+
+__all__ = ["report_folders"]
+
+
+def report_folders(options: argparse.Namespace) -> int:
+    """Write the report of all results, and return the exit status.
+
+    Raises:
+        ValueError: a path is not a result, or the data are missing or not those that were fitted.
+    """
+    results = name_results(options.results)
+    problems = {}
+    if not options.no_data:
+        for path, (name, result) in zip(options.results, results.items(), strict=True):
+            problems[name] = find_problem(path, result, options)
+    first: Path = options.results[0]
+    folder = first if first.is_dir() else first.parent
+    out = options.out or folder / "report.html"
+    write_report(
+        results,
+        problems,
+        out,
+        n_copies=options.copies,
+        seed=options.seed,
+        curvature=not options.no_curvature,
+        title=options.title,
+    )
+    record = {"report": str(out), "results": [to_record(*each) for each in results.items()]}
+    write_text(out.with_suffix(".json"), json.dumps(record, indent=1) + "\n")
+    if options.json:
+        print(json.dumps(record, indent=1))
+    elif not options.quiet:
+        print(f"The report is in {out}, its numbers in {out.with_suffix('.json')}.")
+    return 0
+
+
+def find_problem(path: Path, result: FitResult, options: argparse.Namespace) -> FitProblem:
+    """Return what was fitted, by the data given or those that the settings beside a result name."""
+    config = (path if path.is_dir() else path.parent) / "config.toml"
+    settings = read_config(config) if config.exists() else {}
+    data, features = options.data or settings.get("data"), options.features
+    if data is None:
+        raise ValueError(
+            f"{path}: no config.toml beside it names the data. Name them, --data DATA, or make a "
+            "report without curves, --no-data."
+        )
+    if result.get("features"):
+        features = features or settings.get("features")
+    return problem_of(result, data, features if result.get("features") else None)
+
+
+def to_record(name: str, result: FitResult) -> dict[str, Any]:
+    """Return the numbers of a result: losses and estimates per fit, and runs that agree."""
+    return {
+        "name": name,
+        "model": result.get("model"),
+        "loss": result.get("loss"),
+        "fitness": result["fitness"],
+        "fits": result["fits"],
+        "agree": [list(pair) for pair in result.agreement()],
+        "at_bound": result.at_bound(),
+    }

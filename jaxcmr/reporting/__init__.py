@@ -1,0 +1,28 @@
+"""Reports: results into one HTML file. They need jinja2, and matplotlib for their figures.
+
+`to_html` writes the page from chapters. Figures, checks and the words on models are handed in with
+each `Chapter`: `jaxcmr.report` does that.
+
+Files: `_works` (references), `_tables` and `_data` (numbers), `_figures` (SVG), `_methods` (texts),
+`_page` (HTML), and beside them the template, the style and the script of the page.
+"""
+
+from jaxcmr.reporting._data import DataFacts, describe_data
+from jaxcmr.reporting._figures import Figure, Guide, drawing_style, to_svg
+from jaxcmr.reporting._methods import About, Chapter
+from jaxcmr.reporting._page import to_html
+from jaxcmr.reporting._works import WORKS, cite
+
+__all__ = [
+    "WORKS",
+    "About",
+    "Chapter",
+    "DataFacts",
+    "Figure",
+    "Guide",
+    "cite",
+    "describe_data",
+    "drawing_style",
+    "to_html",
+    "to_svg",
+]

@@ -1,0 +1,313 @@
+"""The texts of a report: methods to paste, what to report, and how to repeat the fit."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from jaxcmr._result_words import count_of, describe_bounds
+from jaxcmr._version import __version__
+from jaxcmr.parameters import Parameter
+from jaxcmr.reporting._data import DataFacts, describe_lengths
+from jaxcmr.reporting._figures import Figure
+from jaxcmr.reporting._tables import format_number
+from jaxcmr.reporting._works import WORKS, cite
+from jaxcmr.results import FitResult
+
+__all__ = ["About", "Chapter", "code", "methods", "references", "to_report", "versions"]
+
+STRATEGIES = {"shade": ["tanabe-fukunaga-2014"], "lshade": ["tanabe-fukunaga-2014"]}
+"""Works on strategies of differential evolution that are younger than the algorithm."""
+
+
+class About(NamedTuple):
+    """A model or loss in words, the works to cite for it, and the parameters that it declares."""
+
+    words: str
+    works: Sequence[str] = ()
+    parameters: Sequence[Parameter] = ()
+
+
+@dataclass(frozen=True)
+class Chapter:
+    """One result of a report, with all that is said of it.
+
+    `grade` is "good", "caution" or "bad", or "unknown" without checks; `verdict` is its reason in
+    one line. `checks` is a table of `jaxcmr.diagnose`.
+    """
+
+    name: str
+    result: FitResult
+    model: About
+    loss: About
+    data: DataFacts | None = None
+    figures: Sequence[Figure] = ()
+    checks: pd.DataFrame | None = None
+    grade: str = "unknown"
+    verdict: str = ""
+
+
+def methods(chapter: Chapter) -> str:
+    """Return a paragraph for a methods section, with every number as the result has it."""
+    result = chapter.result
+    sentences = [
+        describe_fit(chapter),
+        describe_parameters(result, chapter.model.parameters),
+        describe_loss(chapter),
+        describe_search(result),
+        describe_evidence(result),
+    ]
+    return " ".join(each for each in sentences if each)
+
+
+def describe_fit(chapter: Chapter) -> str:
+    """Return what was fitted to which data."""
+    result, facts = chapter.result, chapter.data
+    n_lists = sum(result.get("n_trials") or [])
+    lists = f" ({count_of(n_lists, 'list')}" if n_lists else " ("
+    if facts is not None:
+        mean = facts.recalls_per_list[0]
+        lists += f" of {describe_lengths(facts)} items, {mean:.2f} of them recalled on average"
+    lists = f"{lists})" if lists != " (" else ""
+    n = facts.n_subjects if facts and result.get("pooled") else len(result["fitness"])
+    whose = f"each of {count_of(n, 'subject')}" if n != 1 else "one subject"
+    if result.get("pooled"):
+        whose = f"{count_of(n, 'subject')} together" if facts else "all subjects together"
+    model = f"{chapter.model.words.split(';')[0]}{cite(chapter.model.works)}"
+    version = version_of(result) or "(version not recorded in the result)"
+    return f"We fitted {model} to the recalls of {whose}{lists} with jaxcmr {version}."
+
+
+def describe_parameters(result: FitResult, declared: Sequence[Parameter]) -> str:
+    """Return the free parameters with their bounds, and the fixed ones with their values."""
+    symbols = {each.name: f" {each.symbol}" for each in declared}
+    free = ", ".join(
+        f"{name.replace('_', ' ')}{symbols.get(name, '')} ({format_number(low)} to "
+        f"{format_number(high)})"
+        for name, (low, high) in result["free"].items()
+    )
+    n = len(result["free"])
+    told = (
+        f"{count_of(n, 'parameter')} with these bounds {'was' if n == 1 else 'were'} free: {free}."
+    )
+    fixed = ", ".join(
+        f"{name.replace('_', ' ')}{symbols.get(name, '')} = {value:.4g}"
+        for name, value in result["fixed"].items()
+    )
+    return f"{told} Fixed were {fixed}." if fixed else told
+
+
+def describe_loss(chapter: Chapter) -> str:
+    """Return what was minimized, with its options."""
+    options = chapter.result.get("loss_options") or {}
+    given = ", ".join(f"{name} = {value}" for name, value in options.items())
+    words = f"{chapter.loss.words}{cite(chapter.loss.works)}"
+    return f"Parameters were estimated by minimizing {words}{f' with {given}' if given else ''}."
+
+
+def describe_search(result: FitResult) -> str:
+    """Return how the search was made, from the hyperparameters."""
+    given = result.get("hyperparameters") or {}
+    if not given.get("strategy"):
+        return ""
+    works = ["storn-price-1997", *STRATEGIES.get(given["strategy"], [])]
+    runs = sorted({n_runs for _, n_runs in result.agreement()}) or [given.get("best_of", 1)]
+    many = f"{runs[0]}" if len(runs) == 1 else f"{runs[0]} to {runs[-1]}"
+    text = (
+        f"Each fit was the best of {many} independent runs"
+        if runs[-1] > 1
+        else "Each fit was a single run"
+    )
+    text += (
+        f" of differential evolution{cite(works)}: strategy {given['strategy']}, "
+        f"{given['pop_size']} population members per free parameter, at most "
+        f"{given['num_steps']} generations"
+    )
+    if given["strategy"] not in STRATEGIES:
+        factors = f"F = {given['diff_w']}, CR = {given['cross_over_rate']}"
+        text += f", {factors}"
+    text += f", scale of the search {given['scale']!r}." if "scale" in given else "."
+    polishes = Counter(
+        run["polish"] for of_fit in result.get("runs") or [] for run in of_fit if run["polish"]
+    )
+    if polishes.get("gradient"):
+        is_own = settings_of(result).get("fitter") != "scipy"
+        source = cite(["bertsekas-1982"]) if is_own else " (L-BFGS-B of SciPy)"
+        text += (
+            " Runs ended with a quasi-Newton search that followed the gradient inside the bounds"
+            f"{source}."
+        )
+    return f"{text} The seed was {given['seed']}." if "seed" in given else text
+
+
+def describe_evidence(result: FitResult) -> str:
+    """Return for how many fits runs agree, and which estimates are on bounds."""
+    counts = result.agreement()
+    if not counts:
+        return ""
+    n_agree = sum(agree > 1 for agree, _ in counts)
+    unit = " nats" if result.get("loss_label") == "NLL" else ""
+    near = f"{result.get('agree_within', 0):g}{unit}"
+    told = (
+        f"For {n_agree} of {count_of(len(counts), 'fit')}, two or more runs ended within {near} of "
+        "the lowest loss. "
+    )
+    return told + describe_bounds(result)
+
+
+def references(chapter: Chapter) -> list[str]:
+    """Return the works that `methods` cites, in full, sorted by author."""
+    text = methods(chapter)
+    cited = [work.full for work in WORKS.values() if work.short in text]
+    version = version_of(chapter.result)
+    own = f"The jaxcmr developers. jaxcmr{f' (version {version})' if version else ''} [software]."
+    return sorted([*cited, own], key=str.lower)
+
+
+def to_report(chapter: Chapter) -> list[tuple[str, str, bool]]:
+    """Return what a paper should report: the thing, what this report has on it, whether it does."""
+    result, facts = chapter.result, chapter.data
+    on_bounds = sum(bool(bounds) for bounds in result.at_bound())
+    counts = result.agreement()
+    has_runs = bool(counts) and max(n for _, n in counts) > 1
+    n_agree, n = sum(agree > 1 for agree, _ in counts), len(counts)
+    drawn = bool(facts and chapter.figures)
+    version = version_of(result)
+    return [
+        ("Model, its parts and their sources", "Methods paragraph", bool(chapter.model.works)),
+        ("Free parameters with bounds, fixed ones with values", "Parameters", True),
+        ("Loss, and number of scored events", "Methods paragraph and table of fits", True),
+        (
+            "Subjects, lists and list lengths",
+            "Data" if facts else "Hand in the data to have them counted",
+            facts is not None,
+        ),
+        (
+            "Trials and subjects that were left out, and why",
+            f"{count_of(facts.n_left_out, 'list')} not fitted; write why"
+            if facts
+            else "Write this",
+            False,
+        ),
+        (
+            "Evidence that the lowest loss was found",
+            f"Runs agree for {n_agree} of {n} fits" if has_runs else "Make more than one run",
+            has_runs,
+        ),
+        ("Estimates on bounds", f"{on_bounds} of {len(result['fitness'])} fits have some", True),
+        (
+            "Whether the model reproduces the data",
+            "Figures" if drawn else "Hand in the data to have the curves drawn",
+            drawn,
+        ),
+        (
+            "How well each parameter is known, and whether it can be recovered",
+            "Not in this report: simulate from the estimates, fit again, and compare",
+            False,
+        ),
+        (
+            "Software with version, seed",
+            f"jaxcmr {version}" if version else "The version is not in the result",
+            version is not None,
+        ),
+        ("Data and code where others can find them", "Deposit the folder of the result", False),
+    ]
+
+
+def versions(result: FitResult) -> dict[str, str]:
+    """Return versions, fingerprints, platform and date, as far as the result holds them."""
+    run = result.get("run") or {}
+    found = {f"{name} (of the fit)": version for name, version in run.get("versions", {}).items()}
+    found["jaxcmr (of this report)"] = __version__
+    found.update({name: str(value) for name, value in run.get("platform", {}).items()})
+    if run.get("finished"):
+        found["fit finished"] = run["finished"]
+    if result.get("data"):
+        found["fingerprint of the data"] = result["data"]["fingerprint"]
+    if result.get("features"):
+        found["fingerprint of the features"] = str(result["features"])
+    if result.get("fit_time"):
+        found["seconds of the fit"] = f"{result['fit_time']:.1f}"
+    return found
+
+
+def version_of(result: FitResult) -> str | None:
+    """Return the version of jaxcmr that made a result; None if it is not recorded."""
+    found = (result.get("run") or {}).get("versions", {}).get("jaxcmr")
+    return None if found is None else str(found)
+
+
+def settings_of(result: FitResult) -> Mapping[str, Any]:
+    """Return the settings that the command line recorded; none for fits made in Python."""
+    settings: Mapping[str, Any] = (result.get("run") or {}).get("config", {})
+    return settings
+
+
+# Repeat
+
+
+def code(result: FitResult) -> str:
+    """Return Python that repeats the fit, from the names and settings that the result holds."""
+    config = settings_of(result)
+    given = dict(result.get("hyperparameters") or {})
+    hidden = ("bounds", "seed", "progress_bar")
+    search = {name: value for name, value in given.items() if name not in hidden}
+    arguments: dict[str, Any] = {
+        "model": result.get("model"),
+        "loss": result.get("loss"),
+        "pooled": bool(result.get("pooled")),
+        "fixed": dict(result["fixed"]),
+        "bounds": dict(result["free"]),
+        "loss_options": dict(result.get("loss_options") or {}),
+        "search": {"preset": "classic", **search},
+        "fitter": config.get("fitter", "jax"),
+        "precision": result.get("precision"),
+        "seed": given.get("seed", 0),
+    }
+    if config.get("start_from"):
+        arguments["start_from"] = config["start_from"]
+    data = config.get("data")
+    rows = fitted_rows(result)
+    lines = [] if rows is None else ["import numpy as np", ""]
+    lines += ["import jaxcmr as jc", ""]
+    lines.append(f"data = jc.load({'DATA' if data is None else as_code(data)})")
+    if rows is not None:
+        lines += ['fitted = np.zeros(len(data["subject"]), bool)']
+        lines += [f"for first, behind_last in {rows}:", "    fitted[first:behind_last] = True"]
+    lines += ["result = jc.fit(", "    data,"]
+    lines += [] if rows is None else ["    where=lambda data: fitted,"]
+    if result.get("features"):
+        features = config.get("features")
+        lines.append(f"    features={'FEATURES' if features is None else as_code(features)},")
+    for name, value in arguments.items():
+        if value is False or value == {} or (value is None and name == "precision"):
+            continue
+        lines.append(f"    {name}={name.upper() if value is None else as_code(value)},")
+    return "\n".join([*lines, ")"])
+
+
+def as_code(value: Any) -> str:
+    """Return a value as Python; a dict with one line per name."""
+    if isinstance(value, dict):
+        lines = [f"        {as_code(name)}: {as_code(one)}," for name, one in value.items()]
+        return "\n".join(["{", *lines, "    }"])
+    return f'"{value}"' if isinstance(value, str) and repr(value)[1:-1] == value else repr(value)
+
+
+def fitted_rows(result: FitResult) -> list[list[int]] | None:
+    """Return the fitted trials as ranges of rows; None if they are all rows, or not known."""
+    if result.get("trials") is None or not result.get("data"):
+        return None
+    ranges = np.array([pair for of_fit in result["trials"] for pair in of_fit]).reshape(-1, 2)
+    merged: list[list[int]] = []
+    for first, last in ranges[np.argsort(ranges[:, 0])].tolist():
+        if merged and merged[-1][1] == first:
+            merged[-1][1] = last
+        else:
+            merged.append([first, last])
+    return None if merged == [[0, result["data"]["n_trials"]]] else merged

@@ -1,0 +1,134 @@
+"""The page: chapters into one HTML file that asks the network for nothing."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Mapping, Sequence
+from hashlib import sha256
+from importlib.resources import files
+from typing import Any
+
+from jaxcmr._result_words import title
+from jaxcmr.reporting._data import data_table
+from jaxcmr.reporting._methods import Chapter, code, methods, references, to_report, versions
+from jaxcmr.reporting._tables import (
+    checks_summary,
+    checks_table,
+    fits_overview,
+    frame_table,
+    parameter_table,
+    runs_summary,
+    search_table,
+    subject_table,
+)
+
+__all__ = ["to_html"]
+
+NUMBERS = "The numbers in the figure."
+GRADES = {
+    "good": "Trustworthy, as far as the checks can tell",
+    "caution": "The search is trustworthy; some estimates or subjects need a closer look",
+    "bad": "Some fits are not confirmed",
+    "unknown": "Not checked",
+}
+
+
+def to_html(chapters: Sequence[Chapter], heading: str = "Report of fits") -> str:
+    """Return a report as one HTML page, the same text for the same chapters.
+
+    All names in it are escaped, and the page's policy allows its own script alone.
+
+    Raises:
+        ImportError: jinja2 is not installed.
+        ValueError: `chapters` is empty.
+
+    >>> from jaxcmr.reporting import About
+    >>> from jaxcmr.results import FitResult
+    >>> result = FitResult(fitness=[7.0], fits={"b": [0.4], "subject": ["<i>"]}, fixed={},
+    ...                    free={"b": [0, 1]})
+    >>> page = to_html([Chapter("one", result, About("a model"), About("a loss"))])
+    >>> "<i>" in page, "&lt;i&gt;" in page
+    (False, True)
+    """
+    if not chapters:
+        raise ValueError("A report is of one result or more; got none.")
+    try:
+        from jinja2 import Environment, StrictUndefined
+    except ImportError as error:
+        raise ImportError('A report needs jinja2: pip install "jaxcmr[report]".') from error
+    environment = Environment(
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    script = read("page.js")
+    return (
+        environment.from_string(read("page.html")).render(
+            heading=heading,
+            style=read("page.css"),
+            script=script,
+            script_hash=b64encode(sha256(script.encode()).digest()).decode(),
+            chapters=[contents(number, chapter) for number, chapter in enumerate(chapters, 1)],
+            overview=fits_overview({each.name: each.result for each in chapters}),
+            warnings=warn_of_differences(chapters),
+        )
+        + "\n"
+    )
+
+
+def read(name: str) -> str:
+    """Return the text of a file beside this one."""
+    return files("jaxcmr.reporting").joinpath(name).read_text(encoding="utf-8")
+
+
+def contents(number: int, chapter: Chapter) -> dict[str, Any]:
+    """Return all that the page shows of a chapter, by name."""
+    result, checks = chapter.result, chapter.checks
+    failed = None
+    if checks is not None:
+        has_failed = ~checks["passed"].astype("boolean").fillna(True)
+        failed = checks["subject"][has_failed].value_counts().to_dict()
+    return {
+        "id": f"r{number}",
+        "name": chapter.name,
+        "title": title(result),
+        "about": chapter.model.words,
+        "grade": chapter.grade,
+        "grade_words": GRADES[chapter.grade],
+        "verdict": chapter.verdict,
+        "run_verdict": result.verdict(),
+        "checks": None if checks is None else checks_summary(checks),
+        "failures": None if checks is None else checks_table(checks),
+        "methods": methods(chapter),
+        "references": references(chapter),
+        "data": None if chapter.data is None else data_table(chapter.data),
+        "figures": [
+            (figure, figure.table is not None and frame_table(figure.table, NUMBERS))
+            for figure in chapter.figures
+        ],
+        "subjects": subject_table(result, chapter.model.parameters, failed),
+        "parameters": parameter_table(result, chapter.model.parameters),
+        "search": search_table(result),
+        "runs": runs_summary(result),
+        "to_report": to_report(chapter),
+        "code": code(result),
+        "versions": versions(result),
+    }
+
+
+def warn_of_differences(chapters: Sequence[Chapter]) -> list[str]:
+    """Return why the losses of the results cannot be compared, one sentence per reason."""
+    results = [chapter.result for chapter in chapters]
+    reasons: Mapping[str, Sequence[object]] = {
+        "data": [(each.get("data") or {}).get("fingerprint") for each in results],
+        "trials": [each.get("trials") for each in results],
+        "losses": [(each.get("loss"), each.get("loss_options")) for each in results],
+        "numbers of events": [each.get("n_events") for each in results],
+        "subjects": [each["fits"]["subject"] for each in results],
+    }
+    return [
+        f"The results are of different {name}: do not compare their losses."
+        for name, values in reasons.items()
+        if any(value != values[0] for value in values)
+    ]
