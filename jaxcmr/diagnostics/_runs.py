@@ -146,8 +146,8 @@ def check_at_rest(result: FitResult, row: int, runs: Runs) -> Check:
     name, steepest = max(inside.items(), key=lambda item: item[1], default=("", 0.0))
     comment = "the polish ended at rest" if best["at_rest"] else "the polish ran out of steps"
     if steepest > STEEP:
-        where = ", at a kink of the loss" if best["at_rest"] else ""
-        comment += f"{where}: the loss is steep along {name}"
+        comment += f"; the loss is steep along {name}"
+        comment += ", as at a kink" if best["at_rest"] else ""
     return Check(subject, "at_rest", steepest, nan, bool(best["at_rest"]), comment)
 
 
