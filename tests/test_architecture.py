@@ -110,10 +110,10 @@ SURFACE = {
     "recall_by_draws recall_freely simulate_dataset study",
     "diagnostics": "CHECKS Criterion Curvature PredictedCounts chance_log_likelihood "
     "describe_direction diagnose is_trustworthy measure_curvature predictive_scores verdict",
-    "analyses": "MEASURES Measure as_summary by_subject category_clustering category_crp distance_crp "
-    "distance_rank first_recall intrusions lag_crp lag_crp_compound lag_rank make_measure nth_recall "
-    "recall_positions recalled_positions recalls_per_list repeats serial_position_curve "
-    "stop_probability to_ratio",
+    "analyses": "MEASURES Measure as_summary by_subject category_clustering category_crp "
+    "distance_crp distance_rank first_recall intrusions lag_crp lag_crp_compound "
+    "lag_rank make_measure nth_recall recall_positions recalled_positions "
+    "recalls_per_list repeats serial_position_curve stop_probability to_ratio",
     "optimize": "POPULATIONS STRATEGIES Box LaneReport OptimizeResults State check_not_forked "
     "differential_evolution evolve_lanes in_double program_fingerprint works_in_double",
     "typing": "Bounds Cue CueCreator CueMaker Declared DeclaredModel Features Loss LossFn "
