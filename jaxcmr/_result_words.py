@@ -144,7 +144,7 @@ def count_of(n: int, noun: str) -> str:
     return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
 
 
-def name_subjects(subjects: Sequence[int], most: int = 5) -> str:
+def name_subjects(subjects: Sequence[int | str], most: int = 5) -> str:
     """Return subjects in words, the first few by id."""
     named = ", ".join(str(subject) for subject in subjects[:most])
     more = f" and {len(subjects) - most} more" if len(subjects) > most else ""

@@ -25,7 +25,16 @@ from jaxcmr.names import describe_unknown, find_named, name_of
 from jaxcmr.optimize import check_not_forked
 from jaxcmr.results import FitResult
 from jaxcmr.simulation import simulate_dataset
-from jaxcmr.typing import Bounds, Features, Loss, Model, Parameters, RecallDataset, TrialMask
+from jaxcmr.typing import (
+    Bounds,
+    Features,
+    Loss,
+    Model,
+    Parameters,
+    RecallDataset,
+    Subject,
+    TrialMask,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,7 +45,7 @@ PathLike: TypeAlias = str | os.PathLike[str]
 Data: TypeAlias = Union[PathLike, RecallDataset, "pd.DataFrame"]
 Where: TypeAlias = str | Callable[[RecallDataset], ArrayLike] | None
 Results: TypeAlias = FitResult | PathLike | Sequence[FitResult | PathLike] | None
-Subjects: TypeAlias = str | int | Iterable[int]
+Subjects: TypeAlias = str | int | Iterable[Subject]
 
 FITTERS: Mapping[str, type[Fitter]] = {"jax": JaxDE, "scipy": ScipyDE}
 PRECISIONS = {"float32": False, "float64": True}
@@ -284,7 +293,9 @@ def check_mapping(name: str, given: Any) -> dict[str, Any]:
     return dict(given or {})
 
 
-def choose_trials(problem: FitProblem, where: Where, subjects: str | int | list[int]) -> TrialMask:
+def choose_trials(
+    problem: FitProblem, where: Where, subjects: str | int | list[Subject]
+) -> TrialMask:
     """Return the mask of the trials of the chosen subjects that meet the condition."""
     mask = generate_trial_mask(problem.dataset, where or None)
     if subjects == "all":
@@ -292,13 +303,15 @@ def choose_trials(problem: FitProblem, where: Where, subjects: str | int | list[
     present = np.unique(problem.subjects[mask])
     if isinstance(subjects, int):
         return mask & np.isin(problem.subjects, present[:subjects])
+    if present.dtype.kind == "U":  # a shell, or a file of settings, makes a number of "63"
+        subjects = [str(subject) for subject in subjects]
     for subject in subjects:
         if subject not in present.tolist():
             raise ValueError(f"Subject {subject} has no trials; there are {present.tolist()}.")
     return mask & np.isin(problem.subjects.astype(object), subjects)
 
 
-def as_choice(subjects: Subjects) -> str | int | list[int]:
+def as_choice(subjects: Subjects) -> str | int | list[Subject]:
     """Return "all", how many subjects, or a list of ids, as plain values."""
     if isinstance(subjects, str) and subjects == "all":
         return subjects
@@ -308,6 +321,8 @@ def as_choice(subjects: Subjects) -> str | int | list[int]:
         ids = list(subjects)
         if ids and all(isinstance(each, Integral) for each in ids):
             return [int(each) for each in ids]
+        if ids and all(isinstance(each, str) for each in ids):
+            return [str(each) for each in ids]
     raise ValueError(f"subjects must be 'all', how many, or a list of ids; got {subjects!r}.")
 
 

@@ -101,7 +101,7 @@ SURFACE = {
     "differential_evolution evolve_lanes in_double program_fingerprint works_in_double",
     "typing": "Bounds Cue CueCreator CueMaker Declared DeclaredModel Features Loss LossFn "
     "LossFnGenerator MemorySearch MemorySearchFactory Model Parameters PartCreator Pattern "
-    "RecallDataset Replay TrialMask Vectorized",
+    "RecallDataset Replay Subject TrialMask Vectorized",
     "parameters": "ABOVE_0 BELOW_1 DECADES Parameter ParameterSpace as_candidates bind check_given "
     "check_limits check_names count_axes declared_by function_of merge names_of reads to_double",
     "results": "POOLED SCHEMA FitInterrupted FitResult",

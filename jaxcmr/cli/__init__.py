@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import gc
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -227,12 +228,14 @@ def parse_value(text: str) -> int | float | str:
     return text
 
 
-def parse_subjects(text: str) -> str | int | list[int]:
+def parse_subjects(text: str) -> str | int | list[int | str]:
     """Return ``all``, how many subjects, or a list of subject ids."""
     if text == "all":
         return text
     if "," in text:
-        return [int(subject) for subject in text.split(",") if subject]
+        ids = [subject for subject in text.split(",") if subject]
+        is_numbered = all(re.fullmatch(r"[+-]?\d+", subject) for subject in ids)
+        return [int(subject) for subject in ids] if is_numbered else list(ids)
     return int(text)
 
 

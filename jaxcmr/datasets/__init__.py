@@ -1,8 +1,9 @@
 """Recall data: load, save, convert, check, select.
 
-A data set is a `RecallDataset` (see `jaxcmr.typing`): a mapping from field names to numeric arrays
-with one row per trial. A trial is one studied list and the recalls that followed it. `load` reads
-data from any source. Data that were loaded or converted are checked (see `check_data`).
+A data set is a `RecallDataset` (see `jaxcmr.typing`): a mapping from field names to arrays of
+numbers or text with one row per trial. A trial is one studied list and the recalls that followed
+it. `load` reads data from any source. Data that were loaded or converted are checked (see
+`check_data`).
 
 This room is plain NumPy. It imports pandas and psifr only when they are needed, and never JAX.
 """

@@ -32,7 +32,7 @@ FUNCTION = "function"  # key of an option that was a function, in JSON
 
 
 def as_dataset(dataset: RecallDataset) -> dict[str, np.ndarray]:
-    """Return the fields of a data set as arrays, one row per trial, with whole-number subjects."""
+    """Return the fields of a data set as arrays; subjects are whole numbers or names."""
     fields = as_fields(dataset)
     if "subject" not in fields:
         raise ValueError(f"The data set needs a field 'subject'; it has {sorted(fields)}.")

@@ -11,6 +11,7 @@ from jaxtyping import PRNGKeyArray
 
 from jaxcmr.fitting._fitter import UNIT_CUBE, Fitter, Run, words_of_id
 from jaxcmr.optimize import LaneReport, evolve_lanes
+from jaxcmr.typing import Subject
 
 __all__ = ["JaxDE"]
 
@@ -49,7 +50,7 @@ class JaxDE(Fitter):
         )
 
 
-def run_key(seed: int, subject: int, run: int) -> PRNGKeyArray:
+def run_key(seed: int, subject: Subject, run: int) -> PRNGKeyArray:
     """Return the key of a run: a function of these three numbers and nothing else."""
     key = jax.random.key(seed)
     for word in [*words_of_id(subject), run]:
