@@ -73,6 +73,7 @@ __all__ = [
     "serial_position_curve",
     "simulate",
     "simulation",
+    "to_psifr",
     "usual_bounds",
 ]
 
@@ -87,6 +88,7 @@ ROOMS = {
         "load",
         "save_data",
         "select_trials",
+        "to_psifr",
     ],
     "fitting": ["SEARCHES", "FitProblem", "JaxDE", "ScipyDE", "make_subject_trial_masks"],
     "front": ["fit", "simulate"],

@@ -68,6 +68,7 @@ FRONT_DOOR = {
     "generate_trial_mask": "choose trials by a condition",
     "save_data": "write a data set to an HDF5 file",
     "select_trials": "keep the trials of a mask",
+    "to_psifr": "make a table of events of a data set",
     "analyses": "room: measures of behavior",
     "components": "room: parts of models",
     "datasets": "room: data in and out",
@@ -82,7 +83,7 @@ FRONT_DOOR = {
 
 SURFACE = {
     "datasets": "BUNDLED as_fields check_data check_mask fingerprint first_recalls from_psifr "
-    "generate_trial_mask load load_bundled load_data save_data select_trials",
+    "generate_trial_mask load load_bundled load_data save_data select_trials to_psifr",
     "fitting": "DEFAULTS SEARCHES FitInterrupted FitProblem JaxDE RunReport ScipyDE Watcher "
     "defaults_for make_subject_trial_masks resolve_search",
     "models": "CATALOGUE MODELS NamedModel usual_bounds",

@@ -14,6 +14,7 @@ from jaxcmr.datasets._hdf5 import fingerprint, load_data, save_data
 from jaxcmr.datasets._load import BUNDLED, load, load_bundled
 from jaxcmr.datasets._psifr import from_psifr
 from jaxcmr.datasets._select import check_mask, generate_trial_mask, select_trials
+from jaxcmr.datasets._to_psifr import to_psifr
 
 __all__ = [
     "BUNDLED",
@@ -29,4 +30,5 @@ __all__ = [
     "load_data",
     "save_data",
     "select_trials",
+    "to_psifr",
 ]
