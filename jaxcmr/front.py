@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from jaxcmr._cache import keep_compiled
-from jaxcmr.datasets import fingerprint, generate_trial_mask, load
+from jaxcmr.datasets import align_features, fingerprint, generate_trial_mask, load
 from jaxcmr.fitting import FitProblem, JaxDE, ScipyDE, Watcher, resolve_search
 from jaxcmr.fitting._fitter import Fitter
 from jaxcmr.names import describe_unknown, find_named, name_of
@@ -43,6 +43,7 @@ __all__ = ["FITTERS", "Plan", "fit", "make_plan", "simulate"]
 
 PathLike: TypeAlias = str | os.PathLike[str]
 Data: TypeAlias = Union[PathLike, RecallDataset, "pd.DataFrame"]
+Pairs: TypeAlias = Union["pd.DataFrame", np.ndarray, PathLike, None]
 Where: TypeAlias = str | Callable[[RecallDataset], ArrayLike] | None
 Results: TypeAlias = FitResult | PathLike | Sequence[FitResult | PathLike] | None
 Subjects: TypeAlias = str | int | Iterable[Subject]
@@ -64,6 +65,8 @@ def fit(
     fixed: Parameters | None = None,
     bounds: Bounds | None = None,
     features: Features = None,
+    similarities: Pairs = None,
+    distances: Pairs = None,
     loss_options: Mapping[str, Any] | None = None,
     search: str | Mapping[str, Any] = "thorough",
     fitter: str = "jax",
@@ -87,8 +90,13 @@ def fit(
         fixed: values of parameters that are not fitted, by name.
         bounds: [low, high] by parameter, in place of the model's usual bounds of that parameter. A
             model that does not declare its parameters needs bounds for all that are not fixed.
-        features: what the model needs to know of the items, such as word vectors: an array, or a
-            path to an .npy file or a .csv of numbers.
+        features: what the model needs to know of the items, such as word vectors: a DataFrame with
+            the words as index, or a dict by word, which are matched by name; an array, whose row k
+            is the item with id k; or a path to an .npy file or a .csv (with or without words in its
+            first column).
+        similarities: in place of vectors, how similar each pair of words is: a DataFrame with the
+            words as index and columns, an array, or a path, as for `features`.
+        distances: in place of `similarities`, which are then 1 - distance.
         loss_options: options of the loss by name.
         search: "thorough", "quick" or "classic" (`jaxcmr.fitting.SEARCHES`), or a dict of
             hyperparameters, which changes the thorough search or the one that its key "preset"
@@ -159,6 +167,8 @@ def make_plan(
     fixed: Parameters | None = None,
     bounds: Bounds | None = None,
     features: Features = None,
+    similarities: Pairs = None,
+    distances: Pairs = None,
     loss_options: Mapping[str, Any] | None = None,
     search: str | Mapping[str, Any] = "thorough",
     fitter: str = "jax",
@@ -186,7 +196,7 @@ def make_plan(
             check_mapping("bounds", bounds),
             fixed=fixed,
             usual=True,
-            features=load_features(features),
+            features=load_aligned(dataset, features, similarities, distances),
             loss_options=check_mapping("loss_options", loss_options),
         )
         changes = resolve_search(search, polishes=problem.differentiable and fitter == "jax")
@@ -204,6 +214,8 @@ def make_plan(
         "subjects": subjects,
         "pooled": pooled,
         "features": as_path(features),
+        "similarities": as_path(similarities),
+        "distances": as_path(distances),
         "fitter": fitter,
         "precision": "float64" if x64 else "float32",
         "seed": hyperparameters["seed"],
@@ -223,6 +235,8 @@ def simulate(
     *,
     where: Where = None,
     features: Features = None,
+    similarities: Pairs = None,
+    distances: Pairs = None,
     model: Model | None = None,
     n_copies: int = 1,
     seed: int = 0,
@@ -234,7 +248,7 @@ def simulate(
         data: a data set, as for `fit`.
         where: trials to simulate, as for `fit`. By default those that were fitted, or in other data
             all trials of the fitted subjects.
-        features: as for `fit`, for models that need them.
+        features: as for `fit`, for models that need them; so are `similarities` and `distances`.
         model: the model, where the result could not name it.
         n_copies: simulated recalls of each trial.
         seed: of the random draws.
@@ -256,7 +270,7 @@ def simulate(
         find_named("model", model),
         dataset,
         result,
-        features=load_features(features),
+        features=load_aligned(dataset, features, similarities, distances),
         trial_mask=trials_to_simulate(result, dataset, data, where),
         n_copies=n_copies,
         seed=seed,
@@ -353,25 +367,54 @@ def load_results(start_from: Results) -> tuple[list[FitResult], list[str]]:
     return results, paths
 
 
-def as_path(source: Data | Features) -> str | None:
+def as_path(source: Data | Features | Pairs) -> str | None:
     """Return a name or path as text; None for objects."""
     return str(source) if isinstance(source, str | os.PathLike) else None
 
 
+def load_aligned(
+    dataset: RecallDataset, features: Features, similarities: Pairs, distances: Pairs
+) -> Features:
+    """Return features in the order of item ids, read from files where they are paths."""
+    return align_features(
+        dataset,
+        load_features(features),
+        similarities=load_features(similarities),
+        distances=load_features(distances),
+    )
+
+
 def load_features(features: Features | PathLike) -> Features:
-    """Return features, read from an .npy file or a .csv of numbers if they are a path."""
+    """Return features, read from a file if they are a path.
+
+    A file is .npy, or a .csv of numbers; or a .csv with a header and the words in its first column.
+    """
     if not isinstance(features, str | os.PathLike):
         return features
     path = Path(features)
     try:
         if path.suffix == ".npy":
             return np.load(path)
-        return np.loadtxt(path, delimiter=",", ndmin=2, encoding="utf-8-sig")
+        return read_numbers(path)
     except (ValueError, EOFError, IsADirectoryError) as error:
         raise ValueError(
-            f"{path} does not hold features: an array of numbers in .npy, or rows of numbers with "
-            f"commas and no header in .csv ({error})."
+            f"{path} does not hold features: an array of numbers in .npy; or in .csv rows of "
+            f"numbers with commas, or a header and words in the first column ({error})."
         ) from error
+
+
+def read_numbers(path: Path) -> np.ndarray | pd.DataFrame:
+    """Return the numbers of a .csv file; as a table by word if its first row is not numbers."""
+    import pandas as pd
+
+    with open(path, encoding="utf-8-sig") as file:
+        first = file.readline().strip().split(",")
+    try:
+        [float(cell) for cell in first]
+    except ValueError:  # words such as "null" are words
+        table = pd.read_csv(path, index_col=0, keep_default_na=False, encoding="utf-8-sig")
+        return table.astype(float)
+    return np.loadtxt(path, delimiter=",", ndmin=2, encoding="utf-8-sig")
 
 
 def check_switch(name: str, value: Any) -> None:

@@ -38,6 +38,8 @@ VALUES = (
     "subjects",
     "pooled",
     "features",
+    "similarities",
+    "distances",
     "fitter",
     "precision",
     "seed",
@@ -172,7 +174,11 @@ def add_settings(fit: argparse.ArgumentParser) -> None:
     add("--bounds", action="append", metavar="NAME=LOW:HIGH", help="bounds of a parameter, in "
         "place of its usual ones; may be repeated")  # fmt: skip
     add("--features", metavar="FILE", help="features of the items, such as word vectors, "
-        "for models that need them: .npy, or .csv of numbers")  # fmt: skip
+        "for models that need them: .npy, or .csv of numbers, or .csv with the words in its first "
+        "column and a header")  # fmt: skip
+    add("--similarities", metavar="FILE", help="similarity of each pair of words, in place of "
+        "features")  # fmt: skip
+    add("--distances", metavar="FILE", help="in place of similarities, which are 1 - distance")
     add("--search", metavar="NAME", help="thorough (default), quick or classic")
     for name, meaning in HYPERPARAMETERS.items():
         add(f"--{name.replace('_', '-')}", type=int, metavar="N", help=meaning)

@@ -9,6 +9,7 @@ This room is plain NumPy. It imports pandas and psifr only when they are needed,
 """
 
 from jaxcmr.datasets._check import as_fields, check_data
+from jaxcmr.datasets._features import align_features
 from jaxcmr.datasets._first_recalls import first_recalls
 from jaxcmr.datasets._hdf5 import fingerprint, load_data, save_data
 from jaxcmr.datasets._load import BUNDLED, load, load_bundled
@@ -18,6 +19,7 @@ from jaxcmr.datasets._to_psifr import to_psifr
 
 __all__ = [
     "BUNDLED",
+    "align_features",
     "as_fields",
     "check_data",
     "check_mask",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sized
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeGuard
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -11,6 +11,8 @@ from numpy.typing import ArrayLike
 from jaxcmr.names import did_you_mean
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from jaxcmr.typing import RecallDataset
 
 REQUIRED = ("subject", "listLength", "pres_itemnos", "recalls")
@@ -168,7 +170,7 @@ def _count_entries(row: object) -> int:
     return len(row) if isinstance(row, Sized) else 1
 
 
-def is_table(data: object) -> bool:
+def is_table(data: object) -> TypeGuard[pd.DataFrame]:
     """Return True for a pandas DataFrame, without importing pandas."""
     return hasattr(data, "columns") and hasattr(data, "iloc")
 

@@ -69,7 +69,7 @@ def load(
     if isinstance(source, Mapping):
         return check_data(source)
     if is_table(source):
-        return from_psifr(source)  # type: ignore[arg-type]
+        return from_psifr(source)
     if not isinstance(source, str | os.PathLike):
         raise ValueError(
             "Data are the name of a bundled data set, the path of a file, a psifr table or a "
