@@ -251,6 +251,6 @@ def _check_rows(table: pd.DataFrame, is_wrong: np.ndarray, message: str) -> None
     row = int(np.argmax(is_wrong))
     values = {column: table[column].iloc[row] for column in COLUMNS}
     raise ValueError(
-        f"Subject {values['subject']}, list {values['list']} (row {row} of the table): "
-        + message.format(**values)
+        f"Subject {values['subject']}, list {values['list']} (row {table.index[row]} of the "
+        f"table): {message.format(**values)}"
     )
