@@ -1,4 +1,4 @@
-"""The command line: ``jaxcmr fit DATA ...`` and ``jaxcmr models`` (see ``--help`` of each).
+"""The command line: ``jaxcmr fit``, ``models``, ``check`` and ``convert`` (see ``--help`` of each).
 
 ``jaxcmr fit`` is `jaxcmr.fit` with a folder for the results: every argument of one is a setting of
 the other. Modules that take long to import are imported when a command needs them.
@@ -85,6 +85,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.command == "models":
             print(list_models(options.model))
             return 0
+        if options.command in ("check", "convert"):
+            from jaxcmr.cli import _data
+
+            return _data.run(options)
         with rare_collections():
             from jaxcmr.cli._run import run
 
@@ -151,7 +155,32 @@ def make_parser() -> argparse.ArgumentParser:
         metavar="DIR",
         help="folder for the results; default: results/DATA-MODEL-LOSS",
     )
+    add_data_commands(commands)
     return parser
+
+
+def add_data_commands(commands: Any) -> None:
+    """Add ``check`` and ``convert`` to the commands of the parser."""
+    source = (
+        "an .h5, .csv, .tsv, .mat or .json file, a BIDS folder, or the name of a bundled data set"
+    )
+    check = commands.add_parser(
+        "check",
+        help="say what a data set holds",
+        description="Read data as jaxcmr fit does and print subjects, lists, their lengths, "
+        "recalls, intrusions, repeats, and which fields were kept or dropped. Exits with 2 "
+        "if the data are invalid.",
+    )
+    check.add_argument("data", metavar="DATA", help=source)
+    convert = commands.add_parser(
+        "convert",
+        help="write a data set as .h5, or as a psifr table",
+        description="Read data of any format and write them as .h5, or as a psifr table in .csv or "
+        ".tsv, by the suffix of OUT.",
+    )
+    convert.add_argument("data", metavar="IN", help=source)
+    convert.add_argument("out", metavar="OUT", help="an .h5, .csv or .tsv file")
+    convert.add_argument("--force", action="store_true", help="replace OUT if it exists")
 
 
 def add_settings(fit: argparse.ArgumentParser) -> None:

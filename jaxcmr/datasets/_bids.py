@@ -118,14 +118,14 @@ def _read_file(path: Path) -> pd.DataFrame:
     try:
         table = pd.read_csv(
             path,
-            sep="\t",
+            sep="," if path.suffix.lower() == ".csv" else "\t",
             na_values=["n/a"],
             keep_default_na=False,  # "null" is a word
             encoding="utf-8-sig",
             low_memory=False,
         )
     except ValueError as error:
-        raise ValueError(f"{path} cannot be read as a table with tabs: {error}.") from error
+        raise ValueError(f"{path} cannot be read as a table: {error}.") from error
     for column, entity in (("subject", "sub"), ("session", "ses")):
         if column not in table.columns:
             value = _entity(entity, path.name)

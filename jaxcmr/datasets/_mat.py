@@ -23,9 +23,10 @@ def from_mat(
 
     A structure of trials, as the behavioral toolbox has them, holds arrays with one row per trial:
     ``subject``, ``recalls`` (study positions; below 0 for intrusions), and ``pres_itemnos``
-    (numbers of the word pool, which become ``pres_itemids``) or ``pres_items`` (words). ``rec_itemnos`` and
-    ``rec_items`` are read, too. Intrusions and repeats are left out of ``recalls``, and counted, by
-    `first_recalls`. Other arrays of numbers or text with one row per trial are kept.
+    (numbers of the word pool, which become ``pres_itemids``) or ``pres_items`` (words). Those of
+    recalls, ``rec_itemnos`` and ``rec_items``, are read, too. Intrusions and repeats are left out
+    of ``recalls``, and counted, by `first_recalls`. Other arrays of numbers or text with one row
+    per trial are kept.
 
     An array of structures is one of events, with ``subject``, ``session``, ``list``, ``type`` and
     ``item`` (see `from_events`).
@@ -64,6 +65,27 @@ def from_mat(
         return _from_structures(variable, show)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
+
+
+def holds_fields(path: Path) -> bool:
+    """Return True for an HDF5 file whose group ``data`` holds the fields of a data set.
+
+    A structure of trials in MATLAB has cells, or one ``listLength`` for all trials.
+    """
+    if not h5py.is_hdf5(path):
+        return False
+    try:
+        with h5py.File(path, "r") as file:
+            group = file.get("data")
+            if not isinstance(group, h5py.Group):
+                return "events" not in file
+            has_cells = any(
+                isinstance(entry, h5py.Dataset) and entry.dtype == h5py.ref_dtype
+                for entry in group.values()
+            )
+            return "listLength" in group and np.size(group["listLength"]) > 1 and not has_cells
+    except Exception:  # a damaged file, which `load_data` describes
+        return True
 
 
 def _read_variables(path: Path) -> dict[str, Any]:

@@ -171,6 +171,11 @@ def _check_table(table: pd.DataFrame) -> None:
     names = [str(name) for name in table.columns]
     if not table.columns.is_unique:
         raise ValueError(f"Two columns share a name: {', '.join(names)}.")
+    if {"input", "output"} <= {*names} and "trial_type" not in names:
+        raise ValueError(
+            "The table seems to be one that psifr.fr.merge_free_recall made, with columns input "
+            "and output. Hand in the events that it was made of."
+        )
     for column in COLUMNS:
         if column not in table.columns:
             raise ValueError(
