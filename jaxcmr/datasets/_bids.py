@@ -123,6 +123,7 @@ def _read_file(path: Path) -> pd.DataFrame:
             keep_default_na=False,  # "null" is a word
             encoding="utf-8-sig",
             low_memory=False,
+            dtype={"subject": str},  # a missing one would make floats of numbers
         )
     except ValueError as error:
         raise ValueError(f"{path} cannot be read as a table: {error}.") from error
@@ -133,7 +134,7 @@ def _read_file(path: Path) -> pd.DataFrame:
                 raise ValueError(f"{path}: neither a column nor the file's name has the subject.")
             is_number = column == "session" and (value or "0").isdigit()
             table[column] = int(value or 0) if is_number else value
-    return table.astype({"subject": str})
+    return table
 
 
 def from_cml(source: PathLike | pd.DataFrame, *, show: bool = True) -> dict[str, np.ndarray]:

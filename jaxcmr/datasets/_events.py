@@ -107,8 +107,8 @@ def from_events(
         )
     events = events.assign(
         position=events.groupby([*keys, "trial_type"], sort=False).cumcount() + 1,
-        session_list=events["list"],
         list=_number_lists(events, keys),
+        session_list=_to_numbers(events["list"]).astype(np.int64),
     )
     return from_psifr(events)
 
@@ -163,7 +163,7 @@ def _choose_events(
     is_other = ~events["trial_type"].isin([*types]).to_numpy(bool)
     events = leave_out(events, is_other, "of another type")
     number = _to_numbers(events["list"])
-    events = leave_out(events, number <= 0, "of practice, numbered 0 or below")
+    events = leave_out(events, (number <= 0).to_numpy(), "of practice, numbered 0 or below")
     kind = events["trial_type"].map(types)
     is_word = ~(events["item"].isna() | events["item"].isin([*VOCALIZATIONS, ""])).to_numpy(bool)
     events = leave_out(events, ~is_word & (kind == "recall").to_numpy(), "that are not words")
@@ -173,21 +173,29 @@ def _choose_events(
     return events.assign(trial_type=events["trial_type"].map(types)), left_out
 
 
-def _to_numbers(lists: pd.Series) -> np.ndarray:
-    """Return list numbers as floats; 1 for what is not a number, which `from_psifr` then names."""
+def _to_numbers(lists: pd.Series) -> pd.Series:
+    """Return list numbers; NaN for what is not a number."""
     import pandas as pd
 
-    return pd.to_numeric(lists, errors="coerce").fillna(1).to_numpy(float)
+    return pd.to_numeric(lists, errors="coerce").astype(float)
 
 
 def _number_lists(events: pd.DataFrame, keys: Sequence[str]) -> pd.Series:
     """Return the number of each event's list among the lists of its subject, from 1."""
     import pandas as pd
 
-    for key in keys:
-        if events[key].isna().any():
-            row = int(np.argmax(events[key].isna()))
-            raise ValueError(f"'{key}' is missing (NaN) in row {events.index[row]} of the table.")
+    number = _to_numbers(events["list"])
+    wrong = {key: (events[key].isna() | (events[key] == ""), "missing") for key in keys}
+    is_text = ~np.isfinite(number) | (number != np.round(number))
+    wrong["list "] = (is_text, "not a whole number. Number the lists, e.g. with pandas.factorize")
+    for key, (is_wrong, what) in wrong.items():
+        if is_wrong.any():
+            row = int(np.argmax(is_wrong))
+            value = events[key.strip()].iloc[row]
+            raise ValueError(
+                f"'{key.strip()}' is {what} in row {events.index[row]} of the table: {value!r}."
+            )
+    events = events.assign(list=number.astype(np.int64))
     try:
         lists = events[[*keys]].drop_duplicates().sort_values([*keys])
     except TypeError as error:

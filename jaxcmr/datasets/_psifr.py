@@ -227,7 +227,10 @@ def _to_integers(table: pd.DataFrame, column: str) -> np.ndarray:
         broken = np.array([not _is_integer(value) for value in values])
     else:
         broken = np.full(len(values), values.dtype.kind not in "iu")
-    _check_rows(table, broken, f"'{column}' is {{{column}}}, not an integer. {ADVICE[column]}")
+    # One word makes text of all numbers that a file has in a column: name the word.
+    odd = broken & np.array([not _is_digits(value) for value in values])
+    is_wrong = odd if odd.any() else broken
+    _check_rows(table, is_wrong, f"'{column}' is {{{column}}}, not an integer. {ADVICE[column]}")
     low, high = int(values.min()), int(values.max())
     if column == "subject" and low >= 0 and INT64.max < high < 2**64:
         return values.astype(np.uint64)
@@ -241,6 +244,10 @@ def _to_integers(table: pd.DataFrame, column: str) -> np.ndarray:
 
 def _is_integer(value: object) -> bool:
     return isinstance(value, Integral) and not isinstance(value, bool | np.timedelta64)
+
+
+def _is_digits(value: object) -> bool:
+    return isinstance(value, str) and value.strip().lstrip("+-").isdigit()
 
 
 def _check_rows(table: pd.DataFrame, is_wrong: np.ndarray, message: str) -> None:

@@ -93,8 +93,11 @@ def test_wrong_events_are_named():
     with pytest.raises(ValueError, match="All 10 lists have one study event"):
         from_events(single)
     absent = TABLE.assign(list=TABLE["list"].where(TABLE.index != 8))
-    with pytest.raises(ValueError, match=r"'list' is missing \(NaN\) in row 8"):
+    with pytest.raises(ValueError, match=r"'list' is missing in row 8"):
         from_events(absent, show=False)
+    named = TABLE.assign(list=TABLE["list"].astype(str).where(TABLE.index != 8, "2a"))
+    with pytest.raises(ValueError, match=r"'list' is not a whole number.* in row 8 .*: '2a'"):
+        from_events(named, show=False)
     nested = TABLE.assign(item_name=[["x"], *TABLE["item_name"][1:]])
     with pytest.raises(ValueError, match=r"'item' is \['x'\] in row 0"):
         from_events(nested, show=False)
