@@ -100,8 +100,11 @@ def lay_out(
     into = trial[rows]
     column = np.arange(len(rows)) - np.searchsorted(into, into)  # minus the trial's first row
     shape = (trials, max(columns, column.max(initial=0) + 1))
-    matrix = np.zeros(shape, values.dtype)
-    matrix[into, column] = values[rows]
+    chosen = values[rows]
+    if chosen.dtype.kind == "U":  # as wide as what is laid out
+        chosen = chosen.astype(f"U{np.strings.str_len(chosen).max(initial=1)}")
+    matrix = np.zeros(shape, chosen.dtype)
+    matrix[into, column] = chosen
     if pads_with_nan and len(rows) < matrix.size and values.dtype.kind != "U":
         is_padding = np.ones(shape, bool)
         is_padding[into, column] = False
