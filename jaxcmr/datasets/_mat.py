@@ -176,7 +176,8 @@ def _from_trials(data: Mapping[str, Any], show: bool) -> dict[str, np.ndarray]:
             fields[name] = field
         elif name != "listLength":
             left_out.append(name)
-    studied = fields.get("pres_itemnos", fields.get("pres_items"))
+    kinds = ("pres_itemids", "pres_itemnos", "pres_items")
+    studied = next((fields[name] for name in kinds if name in fields), None)
     if studied is None:
         raise ValueError(
             "The structure lacks 'pres_itemnos' or 'pres_items', with a row per trial."
@@ -206,6 +207,8 @@ def _number_items(fields: dict[str, np.ndarray], studied: np.ndarray) -> dict[st
     same = studied[:, :, None] == studied[:, None, :]  # [trial, position, earlier position]
     first = np.where(is_studied, same.argmax(axis=2) + 1, 0)
     made = {"pres_itemnos": first, "listLength": is_studied.sum(axis=1)}
+    if "pres_itemids" in fields:  # the fields of a data set, with numbers within lists
+        return made
     if is_word:
         words = np.unique(studied[is_studied])
         made["pres_itemids"] = np.where(is_studied, np.searchsorted(words, studied) + 1, 0)

@@ -239,3 +239,14 @@ def test_a_bundled_study_comes_back_from_bids(tmp_path):
     for name in ("session", "recalls", "pres_items", "rec_items", "intrusions", "repeats"):
         np.testing.assert_array_equal(data[name], truth[name], err_msg=name)
     np.testing.assert_array_equal(data["session_list"], truth["list"])
+
+
+def test_the_fields_of_a_data_set_in_an_old_matlab_file(tmp_path):
+    """Where there are ids beside numbers within lists, the numbers are not those of a pool."""
+    truth = from_events(TABLE, show=False)
+    wanted = ("subject", "listLength", "pres_itemnos", "pres_itemids", "recalls", "rec_itemids")
+    fields = {name: truth[name] for name in wanted} | {"subject": np.array([1, 1, 1, 2])}
+    savemat(tmp_path / "data.mat", {"data": fields})
+    data = from_mat(tmp_path / "data.mat", show=False)
+    for name in wanted[1:]:
+        np.testing.assert_array_equal(data[name], truth[name], err_msg=name)
