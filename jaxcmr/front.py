@@ -646,6 +646,8 @@ def read_numbers(path: Path) -> np.ndarray | pd.DataFrame:
     try:
         [float(cell) for cell in first]
     except ValueError:  # words such as "null" are words
+        if len(first) < 2:
+            raise
         table = pd.read_csv(path, index_col=0, keep_default_na=False, encoding="utf-8-sig")
         return table.astype(float)
     return np.loadtxt(path, delimiter=",", ndmin=2, encoding="utf-8-sig")

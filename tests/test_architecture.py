@@ -120,7 +120,6 @@ FRONT_DOOR = {
     "models": "room: models",
     "optimize": "room: differential evolution",
     "plots": "room: figures, and the tables behind them",
-    "reporting": "room: reports of results",
     "simulation": "room: models played forward",
     "__version__": "of this installation",
 }
