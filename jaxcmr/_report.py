@@ -24,7 +24,7 @@ from jaxcmr.typing import RecallDataset
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["GUIDES", "LOSS_WORDS", "make_chapter", "name_results"]
+__all__ = ["GUIDES", "LOSS_WORDS", "check_path", "make_chapter", "name_results"]
 
 Source: TypeAlias = Union[FitResult, str, "os.PathLike[str]"]
 
@@ -271,6 +271,16 @@ def choose_subjects(data: RecallDataset, checks: pd.DataFrame | None) -> list[An
     return [subject for subject in ranked if subject in present][:MOST_PANELS] or [*present][
         :MOST_PANELS
     ]
+
+
+def check_path(path: str | os.PathLike[str]) -> None:
+    """Check that a report gets a name of its own, so that it does not replace a result.
+
+    Raises:
+        ValueError: the path does not end in .html or .htm.
+    """
+    if Path(path).suffix.lower() not in (".html", ".htm"):
+        raise ValueError(f"A report is a file that ends in .html; got {os.fspath(path)!r}.")
 
 
 def name_results(

@@ -10,7 +10,8 @@ from typing import Any
 
 from jaxcmr._result_words import title
 from jaxcmr.reporting._data import data_table
-from jaxcmr.reporting._methods import Chapter, code, methods, references, to_report, versions
+from jaxcmr.reporting._methods import Chapter, methods, references, to_report
+from jaxcmr.reporting._repeat import code, versions
 from jaxcmr.reporting._tables import (
     checks_summary,
     checks_table,

@@ -140,6 +140,14 @@ def test_data_that_were_not_fitted_are_an_error(small_fit, small_data, tmp_path)
     assert not (tmp_path / "r.html").exists()
 
 
+def test_a_report_does_not_replace_a_result(tmp_path):
+    path = tmp_path / "result.json"
+    make_result().save(path)
+    with pytest.raises(ValueError, match=r"ends in \.html"):
+        jc.report(path, path)
+    assert jc.FitResult.load(path) == make_result()
+
+
 def test_several_results_are_chapters_of_one_page(tmp_path):
     """With a table of all of them, and a warning where their losses cannot be compared."""
     other = make_result(n_events=[20, 30, 41])
