@@ -36,6 +36,7 @@ REFERENCE ?=
 bench: .venv/bench
 	$(BIN)/python benchmarks/engine_speed.py
 	$(BIN)/python benchmarks/catalogue.py loss growth
+	$(BIN)/python benchmarks/measures.py
 	$(BIN)/python benchmarks/whole_data.py $(if $(REFERENCE),--reference $(REFERENCE))
 
 clean:

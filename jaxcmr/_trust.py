@@ -35,8 +35,8 @@ def chance_of(problem: FitProblem, result: FitResult) -> Float[np.ndarray, " fit
         return "the loss is not a likelihood of events"
     if generator.data.factory.choices_are_ids or generator.data.factory.allows_repeats:
         return "the model chooses among other items than those left to recall"
-    if result.get("trials") is None:
-        return "the result does not say which trials were fitted"
+    if result.get("trials") is None or result.get("n_events") is None:
+        return "the result does not say which trials and events were fitted"
     choices = np.asarray(generator.data.choices)
     studied = np.sort(np.asarray(problem.dataset["pres_itemnos"]), axis=1)
     n_items = (studied[:, 0] > 0) + np.sum((np.diff(studied, axis=1) > 0), axis=1)

@@ -334,6 +334,7 @@ def diagnose(
         return diagnostics.diagnose(result, chance=reason, predicted=reason, thresholds=thresholds)
     if not isinstance(data, FitProblem):
         data = problem_of(result, data, features, model=model, loss=loss)
+    check_is_of(result, data)
     return diagnostics.diagnose(
         result,
         data,
@@ -342,6 +343,18 @@ def diagnose(
         curvature=curvature,
         thresholds=thresholds,
     )
+
+
+def check_is_of(result: FitResult, problem: FitProblem) -> None:
+    """Raise a ValueError if a result is of other data or parameters than a problem."""
+    if result.get("data") and result["data"]["fingerprint"] != problem.data_fingerprint:
+        raise ValueError("The result is of other data than this problem.")
+    for name, here in (("free", problem.bounds), ("fixed", problem.fixed)):
+        if result[name] != here:
+            raise ValueError(
+                f"The result has other {name} parameters than this problem: {result[name]} in "
+                f"place of {here}."
+            )
 
 
 def problem_of(

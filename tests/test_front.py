@@ -203,6 +203,18 @@ def test_simulated_from_a_result_alone(bowl, small_data, tmp_path):
     assert "without a name" in str(error.value)
 
 
+def test_draws_and_sweeps_of_the_fitted_trials(bowl, small_data):
+    """A copy per draw and value, of the fitted subjects; what is not drawn is as fitted."""
+    result = fit(small_data, subjects=[3, 8], fixed={"stop_probability_growth": 0.0})
+    draws = pd.DataFrame({"subject": [3, 8, 3, 8], "stop_probability_scale": [1.0, 0.0, 0.0, 1.0]})
+    vary = {"learning_rate": [0.1, 0.9]}
+    simulated = jc.simulate(result, small_data, draws=draws, vary=vary)
+    assert simulated["learning_rate"].ravel().tolist() == [0.1] * 20 + [0.9] * 20
+    assert simulated["subject"].ravel().tolist() == ([3] * 9 + [8]) * 4
+    n_recalled = (simulated["recalls"] > 0).sum(1).tolist()
+    assert n_recalled == ([0] * 9 + [6] + [6] * 9 + [0]) * 2
+
+
 def test_trials_that_are_simulated_by_default(bowl, small_data):
     """Those that were fitted, whichever form the data have; in other data, all of the subjects."""
     as_floats = {**small_data, "subject": small_data["subject"].astype(float)}

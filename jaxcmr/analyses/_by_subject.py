@@ -6,6 +6,7 @@ from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
+from zlib import crc32
 
 import jax.numpy as jnp
 import numpy as np
@@ -13,7 +14,6 @@ from jaxtyping import Array, Bool, Float, Int
 from numpy.typing import ArrayLike
 
 from jaxcmr.analyses._measure import (
-    Counts,
     Fields,
     Measure,
     add_up,
@@ -101,20 +101,30 @@ class MeasureSummary:
     Two are equal if they are of the same measure with the same options.
     """
 
-    counts: Counts
+    measure: Measure[...]
     options: Mapping[str, Any]
 
     @cached_property
     def key(self) -> tuple[Hashable, ...]:
         """Return what tells it from others, arrays by their bytes."""
         values = ((name, np.asarray(value)) for name, value in sorted(self.options.items()))
-        return self.counts, *((name, v.dtype.str, v.shape, v.tobytes()) for name, v in values)
+        return self.measure, *((name, v.dtype.str, v.shape, v.tobytes()) for name, v in values)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, MeasureSummary) and self.key == other.key
 
     def __hash__(self) -> int:
         return hash(self.key)
+
+    def __repr__(self) -> str:
+        """Return the measure and its options, arrays by their shape and a checksum."""
+        shown = [
+            f"{name}={value!r}"
+            if not isinstance(value, np.ndarray)
+            else f"{name}=<{value.dtype} {value.shape} {crc32(value.tobytes()):08x}>"
+            for name, value in sorted(self.options.items())
+        ]
+        return f"{self.measure.__name__}({', '.join(shown)})"
 
     def __call__(
         self,
@@ -123,7 +133,7 @@ class MeasureSummary:
         is_trial: Bool[Array, " trials"],
     ) -> Float[Array, "..."]:
         """Return the measure; trials that are padding have a list length of 0."""
-        made, possible = self.counts(recalls, fields, **self.options)
+        made, possible = self.measure.counts(recalls, fields, **self.options)
         total = jnp.sum(possible, axis=0)
         return jnp.where(total > 0, jnp.sum(made, axis=0) / jnp.maximum(total, 1), jnp.nan)
 
@@ -168,4 +178,4 @@ def as_summary(data: RecallDataset, measure: Measure[...], **options: Any) -> Me
                 f"data[{name!r}] = np.unique(data[{name!r}], return_inverse=True)[1]"
                 f".reshape(data[{name!r}].shape)."
             )
-    return MeasureSummary(measure.counts, prepared)
+    return MeasureSummary(measure, prepared)

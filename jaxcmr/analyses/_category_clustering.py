@@ -83,11 +83,12 @@ def category_clustering(
 ) -> Float[np.ndarray, ""]:
     """Return the clustering of recalls by category, as a mean over lists.
 
-    List-based clustering (LBC) is the number of successive recalls of one category, minus the
-    number expected of a random order of the list's items. 0 is chance. The adjusted ratio of
-    clustering (ARC) compares it with a random order of the recalls: 0 is chance, 1 is perfect.
-    Intrusions and repeats are taken out of the sequence first. These are the conventions of
-    `psifr.fr.category_clustering`, but for lists without recalls, which have no LBC here.
+    List-based clustering (LBC; Stricker et al., 2002) is the number of successive recalls of one
+    category, minus the number expected of a random order of the list's items. 0 is chance. The
+    adjusted ratio of clustering (ARC; Roenker et al., 1971) compares it with a random order of the
+    recalls: 0 is chance, 1 is perfect. Intrusions and repeats are taken out of the sequence first.
+    These are the conventions of `psifr.fr.category_clustering`, but for lists without recalls,
+    which have no LBC here.
 
     Args:
         data: recall data.

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int, Shaped
 
 from jaxcmr.analyses._measure import Fields, n_positions_of
-from jaxcmr.analyses._sequences import field_of
+from jaxcmr.analyses._sequences import field_of, integers_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,7 +34,7 @@ def match_distances(
         ValueError: a field is missing, an item has no distances, or one of them is NaN.
     """
     is_studied = np.arange(n_positions_of(data))[None] < field_of(data, "listLength")
-    ids = field_of(data, "pres_itemids")[:, : is_studied.shape[1]][is_studied]
+    ids = integers_of(data, "pres_itemids")[:, : is_studied.shape[1]][is_studied]
     known, first = np.unique(ids, return_index=True)
     distances = np.asarray(distances) if isinstance(distances, list) else distances
     matrix = np.asarray(distances, float)
@@ -77,16 +77,17 @@ def _rows_by_label(
         )
     labels: np.ndarray = known
     if rows.inferred_type == "string":
-        words = field_of(data, "pres_items")[:, : is_studied.shape[1]][is_studied]
-        labels = words[first]
-    places = rows.get_indexer(pd.Index(labels))
-    if (places < 0).any():
-        lacking = labels[places < 0]
+        words = field_of(data, "pres_items")[:, : is_studied.shape[1]]
+        trials, places = np.divmod(np.flatnonzero(is_studied)[first], is_studied.shape[1])
+        labels = words[trials, places]
+    found = rows.get_indexer(pd.Index(labels))
+    if (found < 0).any():
+        lacking = labels[found < 0]
         raise ValueError(
             f"distances lack {len(lacking)} of the {len(labels)} items that were studied, such as "
             f"'{lacking[0]}'."
         )
-    return places
+    return found
 
 
 def pair_values(
@@ -106,4 +107,4 @@ def pair_values(
 
 def item_ids(data: RecallDataset) -> Mapping[str, np.ndarray]:
     """Return the field with the id of each studied item."""
-    return {"pres_itemids": field_of(data, "pres_itemids")[:, : n_positions_of(data)]}
+    return {"pres_itemids": integers_of(data, "pres_itemids")[:, : n_positions_of(data)]}

@@ -38,7 +38,7 @@ def lag_crp(
     within: str | None = None,
     across: str | None = None,
 ) -> Float[np.ndarray, " lags"]:
-    """Return the conditional response probability of each lag.
+    """Return the conditional response probability of each lag (Kahana, 1996).
 
     The lag of a transition is the study position of an item minus that of the item recalled just
     before it. The probability is (transitions of that lag) / (transitions at which an item at that

@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Array, Int, Shaped
 from numpy.typing import ArrayLike
 
-from jaxcmr.analyses._sequences import check_is_data, field_of, recall_positions
+from jaxcmr.analyses._sequences import check_is_data, field_of, integers_of, recall_positions
 from jaxcmr.datasets import check_mask
 
 if TYPE_CHECKING:
@@ -109,6 +109,13 @@ def to_ratio(
 
     Returns:
         (\\*bins) numbers in double precision; NaN where nothing was possible.
+
+    Examples:
+        >>> from jaxcmr.analyses import first_recall
+        >>> data = {"listLength": [[2], [2]], "pres_itemnos": [[1, 2]] * 2,
+        ...         "recalls": [[1, 2], [2, 0]]}
+        >>> to_ratio(first_recall, data, None)
+        array([0.5, 0.5])
     """
     check_is_data(data)
     n_trials = len(field_of(data, "listLength"))
@@ -170,18 +177,18 @@ def add_up(
 
 @eqx.filter_jit
 def _count(
-    counts: Counts, positions: Int[Array, "trials outputs"], fields: Fields, options: Options
+    counts: Counts, positions: np.ndarray, fields: Mapping[str, np.ndarray], options: Options
 ) -> tuple[Shaped[Array, "trials ..."], Shaped[Array, "trials ..."]]:
     return counts(positions, fields, **options)
 
 
 def take_block(
     values: Shaped[np.ndarray, "all_trials ..."], block: Int[np.ndarray, " block"]
-) -> Shaped[Array, "rows ..."]:
+) -> Shaped[np.ndarray, "rows ..."]:
     """Return the rows of a block of trials, followed by 0 up to the size of a block."""
     rows = np.zeros((BLOCK, *values.shape[1:]), values.dtype)
     rows[: len(block)] = values[block]
-    return jnp.asarray(rows)
+    return rows
 
 
 def make_total(counts: Shaped[np.ndarray, "trials ..."], n_groups: int) -> np.ndarray:
@@ -228,11 +235,11 @@ def with_defaults(measure: Measure[...], options: Options) -> dict[str, Any]:
 
 def fields_of(data: RecallDataset) -> dict[str, np.ndarray]:
     """Return the fields that every measure may read, cut to the longest list."""
-    lengths = field_of(data, "listLength").reshape(-1, 1)
-    items = field_of(data, "pres_itemnos")[:, : n_positions_of(data)]
+    lengths = integers_of(data, "listLength")
+    items = integers_of(data, "pres_itemnos")[:, : n_positions_of(data)]
     return {"listLength": lengths.astype(np.int32), "pres_itemnos": items.astype(np.int32)}
 
 
 def n_positions_of(data: RecallDataset) -> int:
     """Return the length of the longest list of a data set."""
-    return int(field_of(data, "listLength").max())
+    return int(integers_of(data, "listLength").max())

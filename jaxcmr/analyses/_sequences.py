@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
-from jaxtyping import Bool, Int
+from jaxtyping import Int
 
 from jaxcmr.names import did_you_mean
 
@@ -44,10 +44,12 @@ def recall_positions(data: RecallDataset) -> Int[np.ndarray, "trials outputs"]:
         array([[3, 1, 0]])
     """
     check_is_data(data)
-    recalls = _to_first_positions(field_of(data, "recalls"), field_of(data, "pres_itemnos"))
+    recalls = integers_of(data, "recalls")
+    _check_in_list(recalls, integers_of(data, "listLength"))
+    recalls = _to_first_positions(recalls, integers_of(data, "pres_itemnos"))
     if "rec_itemids" not in data or "pres_itemids" not in data:
         return recalls
-    positions = _look_up(field_of(data, "rec_itemids"), field_of(data, "pres_itemids"))
+    positions = _look_up(integers_of(data, "rec_itemids"), integers_of(data, "pres_itemids"))
     _check_same(positions, recalls)
     return positions
 
@@ -64,6 +66,24 @@ def field_of(data: RecallDataset, name: str) -> np.ndarray:
     return values.reshape(-1, 1) if values.ndim == 1 else values
 
 
+def integers_of(data: RecallDataset, name: str) -> Int[np.ndarray, "trials columns"]:
+    """Return a field of whole numbers as integers.
+
+    Raises:
+        ValueError: the data set lacks it, or it holds other values.
+    """
+    values = field_of(data, name)
+    is_whole = values.dtype.kind in "iub" or (
+        values.dtype.kind == "f" and bool((values == np.round(values)).all())
+    )
+    if not is_whole:
+        raise ValueError(
+            f"Field {name!r} must hold whole numbers; it holds {values.dtype}, with NaN or other "
+            "values between. jaxcmr.check_data says where."
+        )
+    return values.astype(np.int64, copy=False)
+
+
 def check_is_data(data: object) -> None:
     """Check that `data` is a mapping of fields.
 
@@ -77,24 +97,23 @@ def check_is_data(data: object) -> None:
         )
 
 
-def is_first_presentation(
-    items: Int[np.ndarray, "trials positions"],
-) -> Bool[np.ndarray, "trials positions"]:
-    """Return False where a list holds an item again."""
-    earlier = np.tril(items[:, :, None] == items[:, None, :], k=-1).any(-1)
-    return ~earlier
+def _check_in_list(
+    recalls: Int[np.ndarray, "trials outputs"], lengths: Int[np.ndarray, "trials 1"]
+) -> None:
+    """Check that recalled positions are in their lists."""
+    is_beyond = (recalls > lengths).any(axis=1)
+    if is_beyond.any():
+        trial = int(np.argmax(is_beyond))
+        raise ValueError(
+            f"'recalls' holds position {recalls[trial].max()} in trial {trial}, whose list has "
+            f"{lengths[trial, 0]}. Positions are numbered from 1."
+        )
 
 
 def _to_first_positions(
     recalls: Int[np.ndarray, "trials outputs"], items: Int[np.ndarray, "trials positions"]
 ) -> Int[np.ndarray, "trials outputs"]:
     """Return positions with that of an item's first presentation, and -1 below 0."""
-    if recalls.max(initial=0) > items.shape[1]:
-        trial = int(np.argmax(recalls.max(axis=1) > items.shape[1]))
-        raise ValueError(
-            f"'recalls' holds position {recalls[trial].max()} in trial {trial}; its list has at "
-            f"most {items.shape[1]}. Positions are numbered from 1."
-        )
     if ((items == np.arange(1, items.shape[1] + 1)) | (items == 0)).all():
         return recalls.clip(min=-1)
     # Column 0 of the padded items makes padding, position 0, item 0.
@@ -119,15 +138,19 @@ def _check_same(
 ) -> None:
     """Check that both are the same sequences of first recalls."""
     width = max(positions.shape[1], recalls.shape[1])
-    ours, theirs = _first_recalls(positions, width), _first_recalls(recalls, width)
+    recalls = np.pad(recalls, ((0, 0), (0, width - recalls.shape[1])))
+    ours, theirs = _first_recalls(positions, width), recalls
     is_other = (ours != theirs).any(axis=1)
+    if is_other.any():  # as where recalls hold repeats
+        theirs = _first_recalls(recalls, width)
+        is_other = (ours != theirs).any(axis=1)
     if is_other.any():
         trial = int(np.argmax(is_other))
+        found, expected = (each[trial][each[trial] > 0].tolist() for each in (ours, theirs))
         raise ValueError(
             f"'rec_itemids' and 'recalls' differ in trial {trial}: without intrusions and repeats, "
-            f"the recalled items have the study positions {ours[trial][ours[trial] > 0].tolist()}, "
-            f"and 'recalls' are {recalls[trial].tolist()}. If 'recalls' were changed, leave out "
-            "'rec_itemids'."
+            f"the recalled items have the study positions {found}, and 'recalls' are {expected}. "
+            "If 'recalls' were changed, leave out 'rec_itemids'."
         )
 
 

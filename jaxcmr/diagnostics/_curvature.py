@@ -56,7 +56,8 @@ class Curvature(NamedTuple):
     """Distance between the ends, as a share of the range of the parameter that moves most."""
     cost: float
     lowest: float
-    """The lowest loss at any place where it was computed."""
+    """The lowest loss at any place where it was computed: beside the estimates, along the
+    directions, and from estimates on a bound into the box."""
 
 
 def measure_curvature(
@@ -119,11 +120,12 @@ def curvature_of(
     place = space.to_unit(x.tolist())
     is_free = (place > STEP) & (place < 1 - STEP)
     (free,) = np.nonzero(is_free)
-    stencil = make_stencil(len(place), free)
-    around = evaluate(loss, space, place + STEP * stencil, x)
+    stencil = place + STEP * make_stencil(len(place), free)
+    off_bounds = walk(place, np.diag(np.where(place < 0.5, 1.0, -1.0))[~is_free])
+    around = evaluate(loss, space, np.concatenate([stencil, *off_bounds]), x)
     loss_here = around[0]
     hessian = np.full((len(place), len(place)), np.nan)
-    hessian[np.ix_(free, free)] = second_differences(around, len(free))
+    hessian[np.ix_(free, free)] = second_differences(around[: len(stencil)], len(free))
     known = hessian[np.ix_(free, free)]
     lowest = float(np.nanmin(around))
     if not len(free) or not np.all(np.isfinite(known)):

@@ -28,6 +28,7 @@ __all__ = ["diagnose", "is_trustworthy", "verdict"]
 
 AROUND = ("loss_reproduced", "lowest_nearby", "flat_direction")
 PREDICTED = ("first_recall", "lag_crp", "serial_position_curve", "recalls_per_list")
+ROUNDING = 1e-6
 REQUIRED = ("runs_agree", "at_rest")  # of a fit that is trustworthy
 
 
@@ -108,12 +109,13 @@ def checks_around(
 ) -> list[Check]:
     """Return the checks of one fit that rest on its curvature."""
     distance, fall = abs(found.loss - recorded), found.loss - found.lowest
-    lower = f"a loss lower by {fall:.3g} is beside the estimates: fit again, with more steps"
+    lower = f"a loss lower by {fall:.2g} is beside the estimates"
+    advice = ": fit again, with more steps" if fall > limits["lowest_nearby"] else ""
     rows = [
         judge(subject, "loss_reproduced", distance, limits["loss_reproduced"],
               f"computed anew {found.loss:.4f}, recorded {recorded:.4f}"),
         judge(subject, "lowest_nearby", fall, limits["lowest_nearby"],
-              lower if fall > limits["lowest_nearby"] else "the loss rises to all sides"),
+              lower + advice if fall > ROUNDING else "the loss rises to all sides"),
     ]  # fmt: skip
     threshold = limits["flat_direction"]
     if not np.any(found.is_free):

@@ -53,7 +53,7 @@ def best_of(runs: Runs) -> Mapping[str, Any]:
 
 def agreeing(result: FitResult, runs: Runs) -> list[Mapping[str, Any]]:
     """Return the runs that ended as low as the best."""
-    limit = best_of(runs)["loss"] + result["agree_within"]
+    limit = best_of(runs)["loss"] + result.get("agree_within", 0.0)
     return [run for run in runs if run["loss"] <= limit]
 
 
@@ -76,7 +76,7 @@ def find_second_basin(result: FitResult, runs: Runs) -> tuple[float, str] | str:
     others = [
         run
         for run in runs
-        if run["at_rest"] and run["loss"] > best["loss"] + result["agree_within"]
+        if run["at_rest"] and run["loss"] > best["loss"] + result.get("agree_within", 0.0)
     ]
     if not others:
         return (
@@ -117,7 +117,9 @@ def widest(result: FitResult, best: Mapping[str, Any], runs: Runs) -> tuple[str,
     The range is that of the search, on the scale that the best run searched on.
     """
     space = ParameterSpace.make(result["free"], best["scale"])
-    places = np.array([space.to_unit(list(run["estimates"].values())) for run in runs])
+    places = np.array(
+        [space.to_unit([run["estimates"][n] for n in result["free"]]) for run in runs]
+    )
     spread = np.ptp(places, axis=0)
     return list(result["free"])[int(np.argmax(spread))], float(spread.max())
 
@@ -144,8 +146,8 @@ def check_at_rest(result: FitResult, row: int, runs: Runs) -> Check:
     name, steepest = max(inside.items(), key=lambda item: item[1], default=("", 0.0))
     comment = "the polish ended at rest" if best["at_rest"] else "the polish ran out of steps"
     if steepest > STEEP:
-        where = ", at a kink of the loss" if best["at_rest"] else ""
-        comment += f"{where}: the loss is steep along {name}"
+        comment += f"; the loss is steep along {name}"
+        comment += ", as at a kink" if best["at_rest"] else ""
     return Check(subject, "at_rest", steepest, nan, bool(best["at_rest"]), comment)
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor
+from functools import reduce
 from typing import Any
 
 import jax
-from jaxtyping import PRNGKeyArray
+import numpy as np
+from jaxtyping import Array, PRNGKeyArray, UInt32
 
 from jaxcmr.fitting._fitter import UNIT_CUBE, Fitter, Run, words_of_id
 from jaxcmr.optimize import LaneReport, evolve_lanes
@@ -27,11 +29,13 @@ class JaxDE(Fitter):
     ) -> Iterator[LaneReport]:
         """Make the runs with `jaxcmr.optimize.evolve_lanes`."""
         options = hyperparameters
+        seed = jax.random.key(options["seed"])
+        transforms = {id(run.loss.space): run.loss.space.from_unit for run in runs}
         return evolve_lanes(
             [run.loss.loss for run in runs],
             UNIT_CUBE * len(options["bounds"]),
-            [run_key(options["seed"], run.subject, run.number) for run in runs],
-            transforms=[run.loss.space.from_unit for run in runs],
+            [run_key(seed, words_of(run)) for run in runs],
+            transforms=[transforms[id(run.loss.space)] for run in runs],
             x0=[run.start for run in runs],
             states=[run.state for run in runs],
             pool=pool,
@@ -49,9 +53,12 @@ class JaxDE(Fitter):
         )
 
 
-def run_key(seed: int, subject: int, run: int) -> PRNGKeyArray:
-    """Return the key of a run: a function of these three numbers and nothing else."""
-    key = jax.random.key(seed)
-    for word in [*words_of_id(subject), run]:
-        key = jax.random.fold_in(key, word)
-    return key
+def words_of(run: Run) -> UInt32[np.ndarray, " words"]:
+    """Return subject and number of a run as words of 32 bits."""
+    return np.array([*words_of_id(run.subject), run.number], np.uint32)
+
+
+@jax.jit  # called once per run: as separate operations, a thousand runs would take a second
+def run_key(seed: PRNGKeyArray, words: UInt32[Array, " words"]) -> PRNGKeyArray:
+    """Return the key of a run: a function of the seed, the subject and the run, nothing else."""
+    return reduce(jax.random.fold_in, words, seed)

@@ -149,9 +149,10 @@ def evolve_lanes(
     with jax.enable_x64(True):
         double_box = Box.from_bounds(bounds, options.get("integrality"))
     groups = number_groups(funcs, transforms)
-    lane_funcs = add_fingerprints(funcs, transforms, problem)
-    one_form = len({Form.of(func) for func in lane_funcs}) == 1
-    lane_funcs, differs = share(lane_funcs) if one_form else (lane_funcs, None)
+    distinct, numbers = add_fingerprints(funcs, transforms, problem)
+    one_form = len({Form.of(func) for func in distinct}) == 1
+    distinct, differs = share(distinct) if one_form else (distinct, None)
+    lane_funcs = [distinct[number] for number in numbers]
     fits = count_fitting(lane_funcs, problem, max_memory)
     width = lanes_per_program or (1 if on_cpu or not one_form else min(fits, len(funcs)))
     if width > 1 and not one_form:
@@ -239,8 +240,10 @@ def number_groups(
     known: dict[Any, int] = {}
     sizes: Counter[Any] = Counter()
     numbers = []
-    for func, transform in zip(funcs, transforms or [None] * len(funcs), strict=True):
-        alike = id(func), Form.of(transform)
+    transforms = transforms or [None] * len(funcs)
+    forms = {id(transform): Form.of(transform) for transform in transforms}
+    for func, transform in zip(funcs, transforms, strict=True):
+        alike = id(func), forms[id(transform)]
         key = alike, sizes[alike] // GROUP_SIZE
         sizes[alike] += 1
         numbers.append(known.setdefault(key, len(known)))
@@ -263,23 +266,33 @@ def as_way(polish: bool | str) -> str | None:
 
 def add_fingerprints(
     funcs: Sequence[Objective], transforms: Sequence[Transform | None] | None, problem: Problem
-) -> list[LaneFunction]:
-    """Return the functions of the lanes with their fingerprints, taken once for each form."""
+) -> tuple[list[LaneFunction], list[int]]:
+    """Return the distinct functions of the lanes with their fingerprints, and each lane's number.
+
+    Lanes have the same function if they have the same objects for function and transform.
+    Fingerprints are taken once for each form.
+    """
     x = jax.ShapeDtypeStruct(
         (len(problem.box.lower), problem.settings.population_size), jnp.result_type(float)
     )
     known: dict[Form, Fingerprint] = {}
-    marked = []
+    number_of: dict[tuple[int, int], int] = {}
+    distinct: list[LaneFunction] = []
+    numbers: list[int] = []
     transforms = transforms or [None] * len(funcs)
     for i, (func, transform) in enumerate(zip(funcs, transforms, strict=True)):
+        number = number_of.setdefault((id(func), id(transform)), len(distinct))
+        numbers.append(number)
+        if number < len(distinct):
+            continue
         check_leaves(f"funcs[{i}]", func)
         check_leaves(f"transforms[{i}]", transform)
         lane = LaneFunction(func, transform, NOTHING)
         form = Form.of(lane)
         if form not in known:
             known[form] = fingerprint(lane, x)
-        marked.append(replace(lane, fingerprint=known[form]))
-    return marked
+        distinct.append(replace(lane, fingerprint=known[form]))
+    return distinct, numbers
 
 
 def double_shared_arrays(func: Objective, differs: PyTree) -> dict[int, np.ndarray]:

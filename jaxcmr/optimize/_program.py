@@ -17,6 +17,8 @@ from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, PyTree
 from jaxcmr.optimize._de import State
 from jaxcmr.optimize._fingerprint import Fingerprint, to_bytes
 from jaxcmr.optimize._jit import (
+    QUICK_TO_COMPILE,
+    WIDE_VECTORS,
     Compiled,
     Objective,
     StaticPart,
@@ -47,7 +49,8 @@ __all__ = [
     "Program",
     "Transform",
     "advance_lanes",
-    "polish_lanes",
+    "polish_by_differences",
+    "polish_exactly",
     "share",
 ]
 
@@ -123,6 +126,8 @@ class Program:
         self.on_cpu = on_cpu
         self.differs = differs  # True for arrays that differ between lanes, if they share programs
         self.doubles = doubles  # the arrays that all lanes share, in double precision
+        # The row of each lane, by its index, in the stacks that follow: see `_stack_lanes`.
+        self._stacks = dict[int, int](), Objectives(None, None), jnp.zeros(0)
         self.chunk = chunk
         self.chunk_length = chunk or 1  # in generations
         # JAX keeps these settings by thread: the pool's threads take them from the caller's.
@@ -132,38 +137,40 @@ class Program:
     def advance(self, lanes: list[Lane]) -> list[Lane]:
         """Return the lanes after the next chunk; those whose search has ended have a result."""
         with jax.enable_x64(self.x64), jax.default_device(self.device):
-            lanes = self._start(lanes)
             began = time.perf_counter()
+            lanes = self._start(lanes)
             full = fill_up(lanes, self.width)
             stop_at = [min(lane.generation + self.chunk_length, MOST) for lane in full]
+            objectives, keys = self._stack_lanes(full)
+            states = stack_states(full, keys)
+            stops = stack([np.asarray(generation) for generation in stop_at])
+            called = time.perf_counter()
             states, has_ended, results = advance_lanes(
-                Objectives.stack([lane.func for lane in full], self.differs),
-                (self.box, self.settings),
-                stack([lane.state for lane in full]),
-                stack([np.asarray(generation) for generation in stop_at]),
+                objectives, (self.box, self.settings), states, stops
             )
             generations = np.asarray(states.generation).reshape(-1)
-            elapsed = time.perf_counter() - began
-            if np.any(generations >= stop_at):  # if all lanes ended early, their time says nothing
-                self._lengthen_chunks(elapsed)
+            returned = time.perf_counter()
             are_over = np.asarray(has_ended).reshape(-1)
             results = jax.tree.map(np.asarray, results)
-            rows = states_of_lanes(states, full)
-            after = []
-            for i, lane in enumerate(lanes):
-                result = get_lane(results, i, self.width)
-                after.append(
-                    replace(
-                        lane,
-                        state=rows[i],
-                        generation=int(generations[i]),
-                        loss=float(result.fun),
-                        seconds=lane.seconds + elapsed / len(lanes),
-                        result=result if are_over[i] else None,
-                        is_final=bool(are_over[i]) and self.polish is None,
-                    )
-                )
-            return after
+            states_after = states_of_lanes(states, full)
+            elapsed = time.perf_counter() - began
+            if np.any(generations >= stop_at):  # if all lanes ended early, their time says nothing
+                self._lengthen_chunks(returned - called, elapsed)
+            seconds = elapsed / len(lanes)
+        results_after = to_rows(results) if self.width > 1 else [results]
+        rows = zip(states_after, results_after, are_over.tolist(), strict=True)
+        return [
+            replace(
+                lane,
+                state=state,
+                generation=int(state.generation),
+                loss=float(result.fun),
+                seconds=lane.seconds + seconds,
+                result=result if is_over else None,
+                is_final=is_over and self.polish is None,
+            )
+            for lane, (state, result, is_over) in zip(lanes, rows, strict=False)
+        ]
 
     def polish_groups(self, groups: list[list[Lane]]) -> list[Lane]:
         """Return the lanes of the groups, whose searches have ended, with polished results."""
@@ -212,13 +219,30 @@ class Program:
         if not new:
             return lanes
         full = fill_up(new, self.width)
-        keys = stack([lane.key for lane in full])
+        _, keys = self._stack_lanes(full)
         states = start_lanes(self.box, self.settings, keys, self.population, self.width)
         of_new = iter(states_of_lanes(states, full))
         return [
             lane if lane.state is not None else replace(lane, state=with_member(next(of_new), lane))
             for lane in lanes
         ]
+
+    def _stack_lanes(self, lanes: list[Lane]) -> tuple[Objectives, Array]:
+        """Return the functions of the lanes as one, and their keys.
+
+        Several are stacked once, and rows of the stacks taken from then on: most lanes come again.
+        """
+        if len(lanes) == 1:
+            return Objectives(lanes[0].func, None), key_of(lanes[0])
+        row_of, objectives, keys = self._stacks
+        if any(lane.index not in row_of for lane in lanes):
+            row_of = {lane.index: row for row, lane in enumerate(lanes)}
+            objectives = Objectives.stack([lane.func for lane in lanes], self.differs)
+            keys = stack_keys([key_of(lane) for lane in lanes])
+            self._stacks = row_of, objectives, keys  # at once, as threads share them
+        rows = np.array([row_of[lane.index] for lane in lanes])
+        own, keys = take_rows((objectives.own, keys), rows)
+        return Objectives(objectives.shared, own), keys
 
     def _choose_way(self, lane: Lane) -> str:
         """Return how gradients of the lane's function are taken.
@@ -253,6 +277,7 @@ class Program:
                 transforms.append(stack_rows([whole.transform for whole in wholes]))
                 results.append(stack_rows([lane.result for lane in group]))
             parts = [eqx.partition(each, is_array) for each in transforms]
+            polish_lanes = polish_by_differences if way == DIFFERENCES else polish_exactly
             polished = polish_lanes(
                 Objectives.stack(funcs, self.differs and self.differs.without_transform()),
                 (self.double_box if as_double else self.box, parts[0][1], way, block),
@@ -261,34 +286,48 @@ class Program:
                 stack(list(limits)),
             )
             polished = jax.tree.map(np.asarray, polished)
+        of_groups = to_rows(polished) if self.n_groups > 1 else [polished]
         return [
-            jax.tree.map(lambda leaf, j=j: leaf[j], get_lane(polished, i, self.n_groups))
-            for i, group in enumerate(groups)
-            for j in range(len(group))
+            result
+            for group, of_group in zip(groups, of_groups, strict=False)
+            for result in to_rows(of_group)[: len(group)]
         ]
 
-    def _lengthen_chunks(self, seconds: float) -> None:
+    def _lengthen_chunks(self, seconds: float, elapsed: float) -> None:
         """Double the chunk length until a chunk takes about `CHUNK_SECONDS` / 2.
 
-        A slow first chunk, which compiles, leaves it unchanged.
+        Or up to twice that, if what is done around the chunk takes even longer. A slow first
+        chunk, which compiles, leaves the length unchanged.
         """
-        if self.chunk is None and seconds < CHUNK_SECONDS / 2:
+        around = min(elapsed - seconds, CHUNK_SECONDS)
+        if self.chunk is None and seconds < max(CHUNK_SECONDS / 2, around):
             self.chunk_length *= 2
 
 
-def states_of_lanes(states: State, lanes: list[Lane]) -> list[State]:
-    """Return the state of each lane, given those of all; of several, as arrays of the host.
+def key_of(lane: Lane) -> PRNGKeyArray:
+    """Return the key of a lane's search, which never changes."""
+    return lane.key if lane.state is None else lane.state.key
 
-    The keys are those that the lanes have: a search never changes its own.
-    """
+
+def stack_states(lanes: list[Lane], keys: Array) -> State:
+    """Return the states of lanes, which have started, as one; `keys` are theirs."""
+    states = [lane.state for lane in lanes if lane.state is not None]
+    if len(states) == 1:
+        return states[0]
+    return stack([without_key(state) for state in states])._replace(key=keys)
+
+
+def states_of_lanes(states: State, lanes: list[Lane]) -> list[State]:
+    """Return the state of each lane, given those of all; of several, as arrays of the host."""
     if len(lanes) == 1:
         return [states]
-    keys = [lane.key if lane.state is None else lane.state.key for lane in lanes]
-    on_host = jax.tree.map(np.asarray, states._replace(key=states.generation))
-    return [
-        jax.tree.map(lambda leaf, i=i: leaf[i], on_host)._replace(key=key)
-        for i, key in enumerate(keys)
-    ]
+    rows = to_rows(jax.tree.map(np.asarray, without_key(states)))
+    return [row._replace(key=key_of(lane)) for row, lane in zip(rows, lanes, strict=True)]
+
+
+def without_key(state: State) -> State:
+    """Return a state with None in place of its key."""
+    return state._replace(key=None)  # type: ignore[arg-type]
 
 
 def with_member(state: State, lane: Lane) -> State:
@@ -369,7 +408,8 @@ class Objectives(eqx.Module):
         """Stack the arrays of `funcs` that differ between lanes, as `share` found."""
         if len(funcs) == 1:
             return cls(funcs[0], None)
-        own, shared = zip(*(eqx.partition(func, differs) for func in funcs), strict=True)
+        parts = {id(func): eqx.partition(func, differs) for func in funcs}
+        own, shared = zip(*(parts[id(func)] for func in funcs), strict=True)
         return cls(shared[0], jax.tree.map(stack_arrays, *own))
 
 
@@ -419,8 +459,9 @@ def polish_group(
     return polish_results(func, coordinates, way, block, results, limits)
 
 
-advance_lanes = Compiled(over_lanes(advance_lane), wide_vectors=True)
-polish_lanes = Compiled(over_lanes(polish_group), wide_vectors=True)
+advance_lanes = Compiled(over_lanes(advance_lane), on_cpu=WIDE_VECTORS)
+polish_by_differences = Compiled(over_lanes(polish_group), on_cpu=WIDE_VECTORS)
+polish_exactly = Compiled(over_lanes(polish_group), on_cpu=WIDE_VECTORS | QUICK_TO_COMPILE)
 
 
 @Compiled
@@ -450,6 +491,21 @@ def stack_rows(items: list[T]) -> T:
     return eqx.combine(jax.tree.map(lambda *leaves: np.stack(leaves), *arrays), static[0])
 
 
-def get_lane(stacked: T, i: int, count: int) -> T:
-    """Return item i of `count` that `stack` made one."""
-    return jax.tree.map(lambda leaf: leaf[i], stacked) if count > 1 else stacked
+def to_rows(stacked: T) -> list[T]:
+    """Return the items of a pytree of arrays of the host, along their first axis."""
+    structure: Any
+    leaves, structure = jax.tree.flatten(stacked)
+    return [structure.unflatten(row) for row in zip(*leaves, strict=True)]
+
+
+def stack_keys(keys: list[PRNGKeyArray]) -> Array:
+    """Return random keys as one array. (To stack them on an accelerator takes seconds.)"""
+    data = jnp.asarray(np.stack([np.asarray(jax.random.key_data(key)) for key in keys]))
+    is_raw = jnp.issubdtype(keys[0].dtype, jnp.unsignedinteger)  # of `jax.random.PRNGKey`
+    return data if is_raw else jax.random.wrap_key_data(data, impl=jax.random.key_impl(keys[0]))
+
+
+@Compiled
+def take_rows(stacked: T, rows: np.ndarray) -> T:
+    """Return rows of stacked arrays."""
+    return jax.tree.map(lambda array: array[rows], stacked)

@@ -147,7 +147,8 @@ def test_summaries_with_other_options_differ(lists):
         as_summary(lists, MEASURES["distance_rank"], distances=DISTANCES),
         as_summary(lists, MEASURES["distance_rank"], distances=DISTANCES**2 + np.eye(4)[::-1]),
     }
-    assert len(summaries) == 4
+    assert len(summaries) == 4 == len({repr(each) for each in summaries})
+    assert repr(as_summary(lists, lag_crp)) == "lag_crp(across=None, within=None)"
 
 
 def test_subjects_may_be_words(lists):

@@ -49,13 +49,40 @@ def test_ids_and_recalls_must_agree():
         "recalls": np.array([[4, 2, 0, 0]]),
         "rec_itemids": np.array([[8, 5, 0, 0]]),
     }
-    with pytest.raises(ValueError, match=r"differ in trial 0: .* \[4, 1\], and 'recalls' are \[4"):
+    with pytest.raises(
+        ValueError, match=r"differ in trial 0: .* \[4, 1\], and 'recalls' are \[4, 2\]"
+    ):
         recall_positions(data)
 
 
+def test_recalls_may_hold_repeats_as_ids_do():
+    """Both with and without them are the same sequence of first recalls."""
+    data = {
+        **STUDY,
+        "pres_itemids": np.array([[5, 6, 7, 8]]),
+        "recalls": np.array([[4, 4, 1, 0]]),
+        "rec_itemids": np.array([[8, 9, 5, 8]]),
+    }
+    assert recall_positions(data).tolist() == [[4, -1, 1, 4]]
+
+
 def test_a_position_beyond_the_list_is_an_error():
-    with pytest.raises(ValueError, match="position 5 in trial 0"):
+    """Also where the array is wider than the list."""
+    with pytest.raises(ValueError, match="position 5 in trial 0, whose list has 4"):
         recall_positions({**STUDY, "recalls": np.array([[5, 0]])})
+    short = {**STUDY, "listLength": np.array([[3]]), "pres_itemnos": np.array([[1, 2, 3, 0]])}
+    with pytest.raises(ValueError, match="position 4 in trial 0, whose list has 3"):
+        recall_positions({**short, "recalls": np.array([[4, 0]])})
+
+
+def test_recalls_are_whole_numbers():
+    """As floats or as integers; 1.5 and NaN are neither positions nor padding."""
+    for dtype in (float, np.uint8, np.int16):
+        data = {**STUDY, "recalls": np.array([[4, 2, 0]], dtype)}
+        assert recall_positions(data).tolist() == [[4, 2, 0]]
+    for wrong in (1.5, np.nan):
+        with pytest.raises(ValueError, match="'recalls' must hold whole numbers"):
+            recall_positions({**STUDY, "recalls": np.array([[4.0, wrong]])})
 
 
 def test_errors_that_were_left_out_are_counted():

@@ -7,6 +7,7 @@ import scipy
 from planted_fits import TRACES, problem_with, rows_of
 
 from jaxcmr.diagnostics import diagnose, measure_curvature
+from jaxcmr.diagnostics._curvature import farthest_within
 from jaxcmr.fitting import FitProblem
 from jaxcmr.results import FitResult
 from jaxcmr.typing import LossFnGenerator
@@ -53,6 +54,19 @@ def test_what_is_said_of_a_direction_is_true_of_the_loss():
             assert (1.25 * move) @ RIDGE @ (1.25 * move) / 2 > 0.1
 
 
+def test_a_walk_ends_at_the_first_rise():
+    """Behind it the loss may be low again: that is another basin. A walk that rises at once ends
+    where it began, and NaN is a rise."""
+    place = np.array([0.0])
+    walks = np.array([[[[-1.0], [-2.0], [-3.0]], [[1.0], [2.0], [3.0]]]])
+    for losses, ends in (
+        ([[0.05, 0.2, 0.05], [0.01, 0.02, 0.1]], [-1.0, 3.0]),
+        ([[0.2, 0.0, 0.0], [0.05, np.nan, 0.0]], [0.0, 1.0]),
+    ):
+        found = farthest_within(walks, np.array([losses]), 0.1, place)
+        assert found[0, :, 0].tolist() == ends
+
+
 def test_a_product_that_is_all_that_matters_is_told_as_a_factor():
     """The loss depends on a * b = 1 alone (in logarithms: on their sum): a may be ten times as
     large if b is a tenth."""
@@ -86,6 +100,15 @@ def test_a_lower_loss_beside_the_estimates_is_found():
     row = rows_of(table, "lowest_nearby").loc[1]
     assert not row["passed"] and 1.5 < row["statistic"] <= 2.0
     assert rows_of(table, "loss_reproduced").loc[1, "passed"]
+
+
+def test_a_bound_that_should_be_left_is_found():
+    """The estimate of a is put on its lower bound, from which the loss falls by 2 on the way to
+    the minimum at 0.1. Estimates on bounds are not in the Hessian."""
+    problem, result = problem_with(np.diag([400.0, 200.0]), center=(0.1, 0.5))
+    result["fits"]["a"], result["fitness"] = [0.0], [7.0]
+    row = rows_of(diagnose(result, problem), "lowest_nearby").loc[1]
+    assert not row["passed"] and 1.5 < row["statistic"] <= 2.0
 
 
 def test_a_kink_is_a_minimum():

@@ -97,7 +97,7 @@ def test_chance_leaves_out_events_that_are_not_scored(lists, held):
     bounds = {name: [0.0, 1.0] for name in FREE}
     problem = FitProblem(lists, "cmr", "sequence_likelihood", bounds, fixed=held,
                          loss_options={"events": "recalls"})  # fmt: skip
-    result = FitResult(trials=[[[0, 9]]])
+    result = FitResult(trials=[[[0, 9]]], n_events=[24])
     np.testing.assert_allclose(chance_of(problem, result), [-8 * np.log(7 * 6 * 5)])
     assert "stopping was not fitted" in predict(problem, result, 5, 0)
 
@@ -135,10 +135,15 @@ def test_the_result_alone_is_enough_for_the_checks_of_runs(result, tmp_path):
     assert rows_of(table, "lag_crp")["comment"].str.contains("hand them in").all()
 
 
-def test_other_data_are_an_error(result, lists):
+def test_other_data_are_an_error(result, lists, held):
     """Problems are made again from names and options, for the data that were fitted only."""
     other = {**lists, "recalls": lists["recalls"][[1, 0, *range(2, 15)]]}
     with pytest.raises(ValueError, match="not the data that were fitted"):
         jc.diagnose(result, other)
+    bounds = {name: [0.0, 1.0] for name in FREE}
+    with pytest.raises(ValueError, match="other free parameters"):
+        jc.diagnose(result, FitProblem(lists, "cmr", "sequence_likelihood", bounds, fixed=held))
+    with pytest.raises(ValueError, match="of other data"):
+        jc.diagnose(result, FitProblem(other, "cmr", "sequence_likelihood", bounds, fixed=held))
     problem = problem_of(result, lists)
     np.testing.assert_allclose(problem.evaluate_result(result), result["fitness"], rtol=1e-5)

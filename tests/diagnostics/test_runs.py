@@ -20,6 +20,18 @@ def test_runs_that_agree_pass_and_others_do_not():
     assert "1 of 2 fits confirmed (not subject 2)" in verdict(table)
 
 
+def test_a_failed_search_is_worse_than_doubtful_estimates():
+    """The first subject fails three checks of estimates; the second, whose runs do not agree,
+    comes before it all the same. Checks keep their order."""
+    bounds = {"at_bound": {"a": "lower"}}
+    doubtful = [run(10.0, a=0.0, **bounds), run(10.0, a=0.5), run(10.5, b=0.9)]
+    table = diagnose(result_of(doubtful, [run(10.0), run(13.0)]))
+    n_failed = (table["passed"] == False).groupby(table["subject"]).sum()  # noqa: E712
+    assert n_failed.loc[[1, 2]].tolist() == [3, 1]
+    assert table["subject"].tolist() == [2] * len(CHECKS) + [1] * len(CHECKS)
+    assert table["check"].tolist() == [*CHECKS, *CHECKS]
+
+
 def test_a_planted_second_basin_is_found():
     """It is 0.7 nats above, with b at 0.9 in place of 0.5; runs between are not at rest. A basin
     3 nats above does not matter."""

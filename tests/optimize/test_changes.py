@@ -10,7 +10,7 @@ from conftest import quick_jit
 
 from jaxcmr.optimize import differential_evolution, evolve_lanes
 from jaxcmr.optimize import program_fingerprint as fingerprint
-from jaxcmr.optimize._program import advance_lanes, polish_lanes
+from jaxcmr.optimize._program import advance_lanes, polish_exactly
 from jaxcmr.optimize._scipy import compiled_solve
 
 pytestmark = pytest.mark.usefixtures("quick_compiler")
@@ -197,7 +197,7 @@ def test_unchanged_lanes_compile_nothing():
         return list(evolve_lanes(funcs, [(0, 1)], keys, maxiter=10, chunk=5))
 
     def compiled():
-        both = (*advance_lanes._programs.values(), *polish_lanes._programs.values())
+        both = (*advance_lanes._programs.values(), *polish_exactly._programs.values())
         return [program._cache_size() for program in both]
 
     run(0.1)
