@@ -12,7 +12,7 @@ import numpy as np
 
 from jaxcmr import plots
 from jaxcmr.datasets import select_trials
-from jaxcmr.diagnostics import is_trustworthy, verdict
+from jaxcmr.diagnostics import CHECKS, is_trustworthy, verdict
 from jaxcmr.fitting import FitProblem
 from jaxcmr.fitting._trials import to_rows
 from jaxcmr.models import CATALOGUE
@@ -142,7 +142,10 @@ def make_chapter(
     grade, reason = grade_of(checks)
     figures = draw_figures(result, prefix, data, simulated, checks)
     about = about_model(result), about_loss(result)
-    return Chapter(name, result, *about, facts, figures, checks, grade, reason)
+    meanings = {
+        check: f"{one.statistic}: {one.passes} the threshold" for check, one in CHECKS.items()
+    }
+    return Chapter(name, result, *about, facts, figures, checks, grade, reason, meanings)
 
 
 def fitted_trials(result: FitResult, problem: FitProblem) -> np.ndarray:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import pandas as pd
@@ -37,7 +37,8 @@ class Chapter:
     """One result of a report, with all that is said of it.
 
     `grade` is "good", "caution" or "bad", or "unknown" without checks; `verdict` is its reason in
-    one line. `checks` is a table of `jaxcmr.diagnose`.
+    one line. `checks` is a table of `jaxcmr.diagnose`, `meanings` the statistic of each check in
+    words.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Chapter:
     checks: pd.DataFrame | None = None
     grade: str = "unknown"
     verdict: str = ""
+    meanings: Mapping[str, str] = field(default_factory=dict)
 
 
 def methods(chapter: Chapter) -> str:

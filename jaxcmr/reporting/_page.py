@@ -99,7 +99,7 @@ def contents(number: int, chapter: Chapter) -> dict[str, Any]:
         "grade_words": GRADES[chapter.grade],
         "verdict": chapter.verdict,
         "run_verdict": result.verdict(),
-        "checks": None if checks is None else checks_summary(checks),
+        "checks": None if checks is None else checks_summary(checks, chapter.meanings),
         "failures": None if checks is None else checks_table(checks),
         "methods": methods(chapter),
         "references": references(chapter),

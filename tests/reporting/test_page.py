@@ -189,6 +189,17 @@ def test_the_verdict_follows_the_checks(losses, grade, tmp_path):
     assert ("section", "class", f"verdict {grade}") in page.attributes
 
 
+def test_checks_are_counted_over_fits(tmp_path):
+    """One of three fits has a single run that ended low, and one an estimate on a bound."""
+    page = Page(jc.report(make_result(), tmp_path / "r.html").read_text(encoding="utf-8"))
+    counts = {row[0]: row[1:4] for row in page.tables["r1-checks"][1:]}
+    assert counts["runs_agree"] == ["2", "1", "0"] and counts["on_bounds"] == ["2", "1", "0"]
+    assert counts["lag_crp"] == ["0", "0", "3"]
+    failed = [(row[0], row[1]) for row in page.tables["r1-failures"][1:]]
+    assert ("10", "runs_agree") in failed and ("10", "on_bounds") in failed
+    assert page.columns("r1-subjects")["failed checks"][1] == str(len(failed))
+
+
 def test_template_style_and_script_are_packaged():
     """Files beside the modules are in a wheel only if pyproject.toml names them."""
     import tomllib
