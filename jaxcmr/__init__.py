@@ -81,6 +81,7 @@ __all__ = [
     "serial_position_curve",
     "simulate",
     "simulation",
+    "to_psifr",
     "usual_bounds",
 ]
 
@@ -95,6 +96,7 @@ ROOMS = {
         "load",
         "save_data",
         "select_trials",
+        "to_psifr",
     ],
     "diagnostics": [],
     "fitting": ["SEARCHES", "FitProblem", "JaxDE", "ScipyDE", "make_subject_trial_masks"],

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from jaxcmr._cache import keep_compiled
-from jaxcmr.datasets import fingerprint, generate_trial_mask, load
+from jaxcmr.datasets import align_features, fingerprint, generate_trial_mask, load
 from jaxcmr.files import write_text
 from jaxcmr.fitting import FitProblem, JaxDE, ScipyDE, Watcher, resolve_search
 from jaxcmr.fitting._fitter import Fitter
@@ -34,6 +34,7 @@ from jaxcmr.typing import (
     Model,
     Parameters,
     RecallDataset,
+    Subject,
     Sweep,
     TrialMask,
 )
@@ -45,10 +46,11 @@ __all__ = ["FITTERS", "Plan", "diagnose", "fit", "make_plan", "problem_of", "rep
 
 PathLike: TypeAlias = str | os.PathLike[str]
 Data: TypeAlias = Union[PathLike, RecallDataset, "pd.DataFrame"]
+Pairs: TypeAlias = Union["pd.DataFrame", np.ndarray, PathLike, None]
 Where: TypeAlias = str | Callable[[RecallDataset], ArrayLike] | None
 Results: TypeAlias = FitResult | PathLike | Sequence[FitResult | PathLike] | None
 Reported: TypeAlias = FitResult | PathLike | Sequence[FitResult | PathLike] | Mapping[str, Any]
-Subjects: TypeAlias = str | int | Iterable[int]
+Subjects: TypeAlias = str | int | Iterable[Subject]
 
 FITTERS: Mapping[str, type[Fitter]] = {"jax": JaxDE, "scipy": ScipyDE}
 PRECISIONS = {"float32": False, "float64": True}
@@ -67,6 +69,8 @@ def fit(
     fixed: Parameters | None = None,
     bounds: Bounds | None = None,
     features: Features = None,
+    similarities: Pairs = None,
+    distances: Pairs = None,
     loss_options: Mapping[str, Any] | None = None,
     search: str | Mapping[str, Any] = "thorough",
     fitter: str = "jax",
@@ -90,8 +94,13 @@ def fit(
         fixed: values of parameters that are not fitted, by name.
         bounds: [low, high] by parameter, in place of the model's usual bounds of that parameter. A
             model that does not declare its parameters needs bounds for all that are not fixed.
-        features: what the model needs to know of the items, such as word vectors: an array, or a
-            path to an .npy file or a .csv of numbers.
+        features: what the model needs to know of the items, such as word vectors: a DataFrame with
+            the words as index, or a dict by word, which are matched by name; an array, whose row k
+            is the item with id k; or a path to an .npy file or a .csv (with or without words in its
+            first column).
+        similarities: in place of vectors, how similar each pair of words is: a DataFrame with the
+            words as index and columns, an array, or a path, as for `features`.
+        distances: in place of `similarities`, which are then 1 - distance.
         loss_options: options of the loss by name.
         search: "thorough", "quick" or "classic" (`jaxcmr.fitting.SEARCHES`), or a dict of
             hyperparameters, which changes the thorough search or the one that its key "preset"
@@ -162,6 +171,8 @@ def make_plan(
     fixed: Parameters | None = None,
     bounds: Bounds | None = None,
     features: Features = None,
+    similarities: Pairs = None,
+    distances: Pairs = None,
     loss_options: Mapping[str, Any] | None = None,
     search: str | Mapping[str, Any] = "thorough",
     fitter: str = "jax",
@@ -189,7 +200,7 @@ def make_plan(
             check_mapping("bounds", bounds),
             fixed=fixed,
             usual=True,
-            features=load_features(features),
+            features=load_aligned(dataset, features, similarities, distances),
             loss_options=check_mapping("loss_options", loss_options),
         )
         changes = resolve_search(search, polishes=problem.differentiable and fitter == "jax")
@@ -207,6 +218,8 @@ def make_plan(
         "subjects": subjects,
         "pooled": pooled,
         "features": as_path(features),
+        "similarities": as_path(similarities),
+        "distances": as_path(distances),
         "fitter": fitter,
         "precision": "float64" if x64 else "float32",
         "seed": hyperparameters["seed"],
@@ -226,6 +239,8 @@ def simulate(
     *,
     where: Where = None,
     features: Features = None,
+    similarities: Pairs = None,
+    distances: Pairs = None,
     model: Model | None = None,
     n_copies: int = 1,
     seed: int = 0,
@@ -239,7 +254,7 @@ def simulate(
         data: a data set, as for `fit`.
         where: trials to simulate, as for `fit`. By default those that were fitted, or in other data
             all trials of the fitted subjects.
-        features: as for `fit`, for models that need them.
+        features: as for `fit`, for models that need them; so are `similarities` and `distances`.
         model: the model, where the result could not name it.
         n_copies: simulated recalls of each trial.
         seed: of the random draws.
@@ -274,7 +289,7 @@ def simulate(
         find_named("model", model),
         dataset,
         result,
-        features=load_features(features),
+        features=load_aligned(dataset, features, similarities, distances),
         trial_mask=trials_to_simulate(result, dataset, data, where),
         n_copies=n_copies,
         seed=seed,
@@ -288,6 +303,8 @@ def diagnose(
     data: FitProblem | Data | None = None,
     *,
     features: Features | PathLike = None,
+    similarities: Pairs = None,
+    distances: Pairs = None,
     model: Model | None = None,
     loss: Loss | None = None,
     curvature: bool = True,
@@ -301,7 +318,7 @@ def diagnose(
         result: the result of a fit, or a path to one.
         data: the data that were fitted, as for `fit`, or the `FitProblem`. Without them, only
             checks that need nothing but the result are made.
-        features, model, loss: as for `problem_of`, if `data` are data.
+        features, similarities, distances, model, loss: as for `problem_of`, if `data` are data.
         curvature: compute the loss around the estimates, for flat directions and lower losses.
         n_copies: simulated recalls of each trial, by which the data are compared with what the
             model predicts; 0 for no simulation.
@@ -333,7 +350,15 @@ def diagnose(
         reason = "it takes the data: hand them in"
         return diagnostics.diagnose(result, chance=reason, predicted=reason, thresholds=thresholds)
     if not isinstance(data, FitProblem):
-        data = problem_of(result, data, features, model=model, loss=loss)
+        data = problem_of(
+            result,
+            data,
+            features,
+            similarities=similarities,
+            distances=distances,
+            model=model,
+            loss=loss,
+        )
     check_is_of(result, data)
     return diagnostics.diagnose(
         result,
@@ -362,6 +387,8 @@ def problem_of(
     data: Data,
     features: Features | PathLike = None,
     *,
+    similarities: Pairs = None,
+    distances: Pairs = None,
     model: Model | None = None,
     loss: Loss | None = None,
 ) -> FitProblem:
@@ -370,7 +397,7 @@ def problem_of(
     Args:
         result: the result of a fit, or a path to one.
         data: the data that were fitted, as for `fit`.
-        features: the features that were fitted, if any, as for `fit`.
+        features, similarities, distances: those that were fitted, if any, as for `fit`.
         model: the model, where the result could not name it.
         loss: the loss with its options, where the result could not name it.
 
@@ -386,9 +413,9 @@ def problem_of(
     True
     """
     result = result if isinstance(result, Mapping) else FitResult.load(result)
-    return FitProblem.from_result(
-        FitResult(result), load(data), load_features(features), model=model, loss=loss
-    )
+    dataset = load(data)
+    aligned = load_aligned(dataset, features, similarities, distances)
+    return FitProblem.from_result(FitResult(result), dataset, aligned, model=model, loss=loss)
 
 
 def report(
@@ -397,6 +424,8 @@ def report(
     data: FitProblem | Data | None = None,
     *,
     features: Features | PathLike = None,
+    similarities: Pairs = None,
+    distances: Pairs = None,
     n_copies: int = 100,
     seed: int = 0,
     curvature: bool = True,
@@ -413,7 +442,7 @@ def report(
         path: the file to write.
         data: the data that were fitted, as for `fit`, or for one result its `FitProblem`. Without
             them, the report has no curves, and only checks that need nothing but the result.
-        features: the features that were fitted, if any, as for `fit`.
+        features, similarities, distances: those that were fitted, if any, as for `fit`.
         n_copies: simulated recalls of each trial, for the curves and the checks.
         seed: of the simulation.
         curvature: compute the loss around the estimates, for the checks; see `diagnose`.
@@ -444,8 +473,9 @@ def report(
         problems = {name: data for name in named}
     elif data is not None:
         dataset = load(data)
+        aligned = load_aligned(dataset, features, similarities, distances)
         problems = {
-            name: problem_of(result, dataset, features if result.get("features") else None)
+            name: problem_of(result, dataset, aligned if result.get("features") else None)
             for name, result in named.items()
         }
     else:
@@ -513,7 +543,9 @@ def check_mapping(name: str, given: Any) -> dict[str, Any]:
     return dict(given or {})
 
 
-def choose_trials(problem: FitProblem, where: Where, subjects: str | int | list[int]) -> TrialMask:
+def choose_trials(
+    problem: FitProblem, where: Where, subjects: str | int | list[Subject]
+) -> TrialMask:
     """Return the mask of the trials of the chosen subjects that meet the condition."""
     mask = generate_trial_mask(problem.dataset, where or None)
     if subjects == "all":
@@ -521,13 +553,15 @@ def choose_trials(problem: FitProblem, where: Where, subjects: str | int | list[
     present = np.unique(problem.subjects[mask])
     if isinstance(subjects, int):
         return mask & np.isin(problem.subjects, present[:subjects])
+    if present.dtype.kind == "U":  # a shell, or a file of settings, makes a number of "63"
+        subjects = [str(subject) for subject in subjects]
     for subject in subjects:
         if subject not in present.tolist():
             raise ValueError(f"Subject {subject} has no trials; there are {present.tolist()}.")
     return mask & np.isin(problem.subjects.astype(object), subjects)
 
 
-def as_choice(subjects: Subjects) -> str | int | list[int]:
+def as_choice(subjects: Subjects) -> str | int | list[Subject]:
     """Return "all", how many subjects, or a list of ids, as plain values."""
     if isinstance(subjects, str) and subjects == "all":
         return subjects
@@ -537,6 +571,8 @@ def as_choice(subjects: Subjects) -> str | int | list[int]:
         ids = list(subjects)
         if ids and all(isinstance(each, Integral) for each in ids):
             return [int(each) for each in ids]
+        if ids and all(isinstance(each, str) for each in ids):
+            return [str(each) for each in ids]
     raise ValueError(f"subjects must be 'all', how many, or a list of ids; got {subjects!r}.")
 
 
@@ -567,25 +603,54 @@ def load_results(start_from: Results) -> tuple[list[FitResult], list[str]]:
     return results, paths
 
 
-def as_path(source: Data | Features) -> str | None:
+def as_path(source: Data | Features | Pairs) -> str | None:
     """Return a name or path as text; None for objects."""
     return str(source) if isinstance(source, str | os.PathLike) else None
 
 
+def load_aligned(
+    dataset: RecallDataset, features: Features, similarities: Pairs, distances: Pairs
+) -> Features:
+    """Return features in the order of item ids, read from files where they are paths."""
+    return align_features(
+        dataset,
+        load_features(features),
+        similarities=load_features(similarities),
+        distances=load_features(distances),
+    )
+
+
 def load_features(features: Features | PathLike) -> Features:
-    """Return features, read from an .npy file or a .csv of numbers if they are a path."""
+    """Return features, read from a file if they are a path.
+
+    A file is .npy, or a .csv of numbers; or a .csv with a header and the words in its first column.
+    """
     if not isinstance(features, str | os.PathLike):
         return features
     path = Path(features)
     try:
         if path.suffix == ".npy":
             return np.load(path)
-        return np.loadtxt(path, delimiter=",", ndmin=2, encoding="utf-8-sig")
+        return read_numbers(path)
     except (ValueError, EOFError, IsADirectoryError) as error:
         raise ValueError(
-            f"{path} does not hold features: an array of numbers in .npy, or rows of numbers with "
-            f"commas and no header in .csv ({error})."
+            f"{path} does not hold features: an array of numbers in .npy; or in .csv rows of "
+            f"numbers with commas, or a header and words in the first column ({error})."
         ) from error
+
+
+def read_numbers(path: Path) -> np.ndarray | pd.DataFrame:
+    """Return the numbers of a .csv file; as a table by word if its first row is not numbers."""
+    import pandas as pd
+
+    with open(path, encoding="utf-8-sig") as file:
+        first = file.readline().strip().split(",")
+    try:
+        [float(cell) for cell in first]
+    except ValueError:  # words such as "null" are words
+        table = pd.read_csv(path, index_col=0, keep_default_na=False, encoding="utf-8-sig")
+        return table.astype(float)
+    return np.loadtxt(path, delimiter=",", ndmin=2, encoding="utf-8-sig")
 
 
 def check_switch(name: str, value: Any) -> None:

@@ -167,14 +167,15 @@ class FitResult(dict[str, Any]):
         best = [min(of_fit, key=lambda run: run["loss"], default=None) for of_fit in runs]
         return [{} if run is None else run["at_bound"] for run in best]
 
-    def select(self, subjects: int | Iterable[int]) -> FitResult:
+    def select(self, subjects: int | str | Iterable[int | str]) -> FitResult:
         """Return the fits of some subjects, in the order given.
 
         Raises:
             ValueError: the result has no fit of a subject.
         """
-        many = subjects if isinstance(subjects, Iterable) else [subjects]
-        wanted = [int(each) for each in many]
+        if isinstance(subjects, str) or not isinstance(subjects, Iterable):
+            subjects = [subjects]
+        wanted = [each if isinstance(each, str) else int(each) for each in subjects]
         rows = {subject: row for row, subject in enumerate(self["fits"]["subject"])}
         missing = [subject for subject in wanted if subject not in rows]
         if missing:

@@ -49,18 +49,23 @@ __all__ = [
     "Pattern",
     "RecallDataset",
     "Replay",
+    "Subject",
     "Sweep",
     "TrialMask",
     "Vectorized",
 ]
 
 RecallDataset = Mapping[str, np.ndarray]
-"""Recall data: a mapping of integer or float arrays with one row per trial.
+"""Recall data: a mapping of arrays of numbers or text with one row per trial.
 
 Required: ``subject`` (trials, 1), ``listLength`` (trials, 1), ``pres_itemnos`` (trials, positions),
 ``recalls`` (trials, outputs: 1-based study positions, 0 = none). Usual: ``pres_itemids``,
-``rec_itemids``, and any other field with one row per trial.
+``rec_itemids``, and any other field with one row per trial. Models and losses read fields of
+numbers, unless they say otherwise.
 """
+
+Subject: TypeAlias = int | str
+"""A subject id: a whole number or a name."""
 
 TrialMask = np.ndarray
 """A boolean vector with one entry per trial of the data set."""

@@ -110,6 +110,7 @@ FRONT_DOOR = {
     "generate_trial_mask": "choose trials by a condition",
     "save_data": "write a data set to an HDF5 file",
     "select_trials": "keep the trials of a mask",
+    "to_psifr": "make a table of events of a data set",
     "analyses": "room: measures of behavior",
     "components": "room: parts of models",
     "datasets": "room: data in and out",
@@ -126,8 +127,9 @@ FRONT_DOOR = {
 """Every name of `import jaxcmr as jc`, and what it is for."""
 
 SURFACE = {
-    "datasets": "BUNDLED as_fields check_data check_mask fingerprint first_recalls from_psifr "
-    "generate_trial_mask load load_bundled load_data save_data select_trials",
+    "datasets": "BUNDLED align_features as_fields check_data check_mask fingerprint first_recalls "
+    "from_bids from_cml from_events from_mat from_psifr from_quail generate_trial_mask load "
+    "load_bundled load_data save_data select_trials to_psifr",
     "fitting": "DEFAULTS SEARCHES FitInterrupted FitProblem JaxDE RunReport ScipyDE Watcher "
     "defaults_for make_subject_trial_masks resolve_search",
     "models": "CATALOGUE MODELS NamedModel usual_bounds",
@@ -154,7 +156,7 @@ SURFACE = {
     "differential_evolution evolve_lanes in_double program_fingerprint works_in_double",
     "typing": "Bounds Cue CueCreator CueMaker Declared DeclaredModel Draws Features Loss LossFn "
     "LossFnGenerator MemorySearch MemorySearchFactory Model Parameters PartCreator Pattern "
-    "RecallDataset Replay Sweep TrialMask Vectorized",
+    "RecallDataset Replay Subject Sweep TrialMask Vectorized",
     "parameters": "ABOVE_0 BELOW_1 DECADES Parameter ParameterSpace as_candidates bind check_given "
     "check_limits check_names count_axes declared_by function_of merge names_of reads to_double",
     "reporting": "WORKS About Chapter DataFacts Figure Guide cite describe_data drawing_style "

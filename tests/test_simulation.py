@@ -17,7 +17,8 @@ def test_simulated_data_have_the_form_of_the_data(peers, parameters):
     simulated = check_data(
         simulate_dataset(MODELS["cmr"], data, parameters, trial_mask=mask, n_copies=4)
     )
-    assert set(simulated) == set(peers) - {"intrusions", "repeats"} | {"copy"}
+    of_recalls = {"intrusions", "repeats", "rec_items"}
+    assert set(simulated) == set(peers) - of_recalls | {"copy"}
     assert simulated["recalls"].shape == (12, 16)
     for field in ("subject", "pres_itemids", "session"):
         np.testing.assert_array_equal(simulated[field], np.tile(peers[field][mask], (4, 1)))

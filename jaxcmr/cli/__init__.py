@@ -1,4 +1,4 @@
-"""The command line: ``jaxcmr fit DATA ...``, ``diagnose``, ``report`` and ``models``.
+"""The command line: ``jaxcmr fit DATA ...`` and other commands (see ``jaxcmr --help``).
 
 ``jaxcmr fit`` is `jaxcmr.fit` with a folder for the results: every argument of one is a setting of
 the other. Modules that take long to import are imported when a command needs them.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import gc
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -37,6 +38,8 @@ VALUES = (
     "subjects",
     "pooled",
     "features",
+    "similarities",
+    "distances",
     "fitter",
     "precision",
     "seed",
@@ -122,6 +125,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.command == "models":
             print(list_models(options.model))
             return 0
+        if options.command in ("check", "convert"):
+            from jaxcmr.cli import _data
+
+            return _data.run(options)
         with rare_collections():
             if options.command == "diagnose":
                 from jaxcmr.cli._diagnose import diagnose_folders
@@ -218,6 +225,7 @@ def make_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_report(report)
+    add_data_commands(commands)
     return parser
 
 
@@ -230,14 +238,22 @@ def add_strict(command: argparse.ArgumentParser) -> None:
     )
 
 
+def add_sources(command: argparse.ArgumentParser) -> None:
+    """Add the options that say what was fitted, where no settings beside the result do."""
+    add = command.add_argument
+    add("--data", metavar="DATA", help="the data that were fitted; default: those that config.toml "
+        "beside the result names")  # fmt: skip
+    for name in ("features", "similarities", "distances"):
+        add(f"--{name}", metavar="FILE", help=f"the {name} that were fitted; default: as for "
+            "--data")  # fmt: skip
+
+
 def add_diagnose(diagnose: argparse.ArgumentParser) -> None:
     """Add the arguments of ``jaxcmr diagnose``."""
     add = diagnose.add_argument
     add("results", nargs="+", type=Path, metavar="RESULT", help="a folder of 'jaxcmr fit', or a "
         "result in .json")  # fmt: skip
-    add("--data", metavar="DATA", help="the data that were fitted; default: those that config.toml "
-        "beside the result names")  # fmt: skip
-    add("--features", metavar="FILE", help="the features that were fitted; default: as for --data")
+    add_sources(diagnose)
     add("--quick", action="store_true", help="make only the checks that need no data: no curvature "
         "and no simulation")  # fmt: skip
     add("--copies", type=int, default=100, metavar="N", help="simulated recalls of each list; "
@@ -255,9 +271,7 @@ def add_report(report: argparse.ArgumentParser) -> None:
         "result in .json")  # fmt: skip
     add("--out", type=Path, metavar="FILE", help="the file to write; default: report.html in the "
         "first folder")  # fmt: skip
-    add("--data", metavar="DATA", help="the data that were fitted; default: those that config.toml "
-        "beside each result names")  # fmt: skip
-    add("--features", metavar="FILE", help="the features that were fitted; default: as for --data")
+    add_sources(report)
     add("--no-data", action="store_true", help="report without the data: no curves, and only the "
         "checks that need none")  # fmt: skip
     add("--no-curvature", action="store_true", help="do not compute the loss around the estimates, "
@@ -268,6 +282,30 @@ def add_report(report: argparse.ArgumentParser) -> None:
     add("--seed", type=int, default=0, metavar="N", help="seed of the simulation; default: 0")
     add("--json", action="store_true", help="print the content of the JSON file instead")
     add("--quiet", action="store_true", help="print nothing")
+
+
+def add_data_commands(commands: Any) -> None:
+    """Add ``check`` and ``convert`` to the commands of the parser."""
+    source = (
+        "an .h5, .csv, .tsv, .mat or .json file, a BIDS folder, or the name of a bundled data set"
+    )
+    check = commands.add_parser(
+        "check",
+        help="say what a data set holds",
+        description="Read data as jaxcmr fit does and print subjects, lists, their lengths, "
+        "recalls, intrusions, repeats, and which fields were kept or dropped. Exits with 2 "
+        "if the data are invalid.",
+    )
+    check.add_argument("data", metavar="DATA", help=source)
+    convert = commands.add_parser(
+        "convert",
+        help="write a data set as .h5, or as a psifr table",
+        description="Read data of any format and write them as .h5, or as a psifr table in .csv or "
+        ".tsv, by the suffix of OUT.",
+    )
+    convert.add_argument("data", metavar="IN", help=source)
+    convert.add_argument("out", metavar="OUT", help="an .h5, .csv or .tsv file")
+    convert.add_argument("--force", action="store_true", help="replace OUT if it exists")
 
 
 def add_settings(fit: argparse.ArgumentParser) -> None:
@@ -290,7 +328,11 @@ def add_settings(fit: argparse.ArgumentParser) -> None:
     add("--bounds", action="append", metavar="NAME=LOW:HIGH", help="bounds of a parameter, in "
         "place of its usual ones; may be repeated")  # fmt: skip
     add("--features", metavar="FILE", help="features of the items, such as word vectors, "
-        "for models that need them: .npy, or .csv of numbers")  # fmt: skip
+        "for models that need them: .npy, or .csv of numbers, or .csv with the words in its first "
+        "column and a header")  # fmt: skip
+    add("--similarities", metavar="FILE", help="similarity of each pair of words, in place of "
+        "features")  # fmt: skip
+    add("--distances", metavar="FILE", help="in place of similarities, which are 1 - distance")
     add("--search", metavar="NAME", help="thorough (default), quick or classic")
     for name, meaning in HYPERPARAMETERS.items():
         add(f"--{name.replace('_', '-')}", type=int, metavar="N", help=meaning)
@@ -346,12 +388,14 @@ def parse_value(text: str) -> int | float | str:
     return text
 
 
-def parse_subjects(text: str) -> str | int | list[int]:
+def parse_subjects(text: str) -> str | int | list[int | str]:
     """Return ``all``, how many subjects, or a list of subject ids."""
     if text == "all":
         return text
     if "," in text:
-        return [int(subject) for subject in text.split(",") if subject]
+        ids = [subject for subject in text.split(",") if subject]
+        is_numbered = all(re.fullmatch(r"[+-]?\d+", subject) for subject in ids)
+        return [int(subject) for subject in ids] if is_numbered else list(ids)
     return int(text)
 
 

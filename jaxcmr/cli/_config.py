@@ -26,6 +26,8 @@ KINDS: Mapping[str, tuple[type, ...]] = {
     "subjects": (str, int, list),
     "pooled": (bool,),
     "features": (str,),
+    "similarities": (str,),
+    "distances": (str,),
     "fitter": (str,),
     "precision": (str,),
     "seed": (int,),
@@ -48,7 +50,7 @@ NAMES_OF_KINDS = {
 EARLIER_NAMES = {"query": "where", "hyperparameters": "search"}
 """Today's names of settings by the names that they had in earlier versions."""
 
-PATHS = ("data", "features", "start_from")
+PATHS = ("data", "features", "similarities", "distances", "start_from")
 """Settings that are paths, or names of bundled data."""
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from jaxcmr.cli._config import read_config
+from jaxcmr.cli._problem import file_of, find_problem
 from jaxcmr.diagnostics import CHECKS, is_trustworthy, verdict
 from jaxcmr.files import write_text
 from jaxcmr.front import diagnose
@@ -31,7 +31,7 @@ def diagnose_folders(options: argparse.Namespace) -> int:
     is_fine = True
     records: list[dict[str, Any]] = []
     for path in options.results:
-        file = path / "result.json" if path.is_dir() else path
+        file = file_of(path)
         table = diagnose_file(file, options)
         record = {"result": str(file), **to_record(table)}
         write_text(path_of(file, "csv"), table.to_csv(index=False))
@@ -53,18 +53,11 @@ def path_of(file: Path, ending: str) -> Path:
 
 def diagnose_file(file: Path, options: argparse.Namespace) -> pd.DataFrame:
     """Return the checks of a result in a file."""
-    result, data, features = FitResult.load(file), options.data, options.features
+    result = FitResult.load(file)
     if options.quick:
         return diagnose(result)
-    config = file.parent / "config.toml"
-    settings = read_config(config) if config.exists() else {}
-    data, features = data or settings.get("data"), features or settings.get("features")
-    if data is None:
-        raise ValueError(
-            f"{file}: no config.toml beside it names the data. Name them, --data DATA, or make "
-            "only the checks that need none, --quick."
-        )
-    return diagnose(result, data, features=features, n_copies=options.copies, seed=options.seed)
+    problem = find_problem(file, result, options)
+    return diagnose(result, problem, n_copies=options.copies, seed=options.seed)
 
 
 def to_record(table: pd.DataFrame) -> dict[str, Any]:

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
-from pathlib import Path
 from typing import Any
 
 from jaxcmr._report import check_path, name_results
-from jaxcmr.cli._config import read_config
+from jaxcmr.cli._problem import file_of, find_problem
 from jaxcmr.files import write_text
-from jaxcmr.fitting import FitProblem
-from jaxcmr.front import problem_of, write_report
+from jaxcmr.front import write_report
 from jaxcmr.results import FitResult
 
 __all__ = ["report_folders"]
@@ -24,8 +22,7 @@ def report_folders(options: argparse.Namespace) -> int:
         ValueError: a path is not a result, or the data are missing or not those that were fitted.
     """
     results = name_results(options.results)
-    first: Path = options.results[0]
-    out = options.out or (first if first.is_dir() else first.parent) / "report.html"
+    out = options.out or file_of(options.results[0]).with_name("report.html")
     check_path(out)
     problems = {}
     if not options.no_data:
@@ -48,21 +45,6 @@ def report_folders(options: argparse.Namespace) -> int:
     elif not options.quiet:
         print(f"The report is in {out}, its numbers in {numbers}.")
     return 0
-
-
-def find_problem(path: Path, result: FitResult, options: argparse.Namespace) -> FitProblem:
-    """Return what was fitted, by the data given or those that the settings beside a result name."""
-    config = (path if path.is_dir() else path.parent) / "config.toml"
-    settings = read_config(config) if config.exists() else {}
-    data, features = options.data or settings.get("data"), options.features
-    if data is None:
-        raise ValueError(
-            f"{path}: no config.toml beside it names the data. Name them, --data DATA, or make a "
-            "report without curves, --no-data."
-        )
-    if result.get("features"):
-        features = features or settings.get("features")
-    return problem_of(result, data, features if result.get("features") else None)
 
 
 def to_record(name: str, result: FitResult) -> dict[str, Any]:

@@ -5,6 +5,7 @@ Source: Morton & Polyn (2016), who compare ways in which similarity of meaning m
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -30,6 +31,9 @@ SEMANTIC_SCALE = Parameter(
     scale="log",
     limits=(0.0, np.inf),
 )
+
+KINDS = {"similarities", "distances"}
+"""Keys of features that are a matrix with a row and a column per item."""
 
 NO_ANGLE = 1e-12  # a cosine below this is rounding error of one that is 0
 
@@ -155,19 +159,37 @@ def similarities(dataset: RecallDataset, features: Features, field: str) -> np.n
 
     Args:
         dataset: recall data.
-        features: (vocabulary, dimensions), one vector per row.
+        features: (vocabulary, dimensions), one vector per row; or ``{"similarities": matrix}`` or
+            ``{"distances": matrix}``, (vocabulary, vocabulary), where similarity is 1 - distance.
         field: as for `SemanticCueMaker`.
 
     Raises:
         ValueError: `features` is not such an array, `field` is not in the data, an id has no row,
             or a row that is used has length zero.
     """
+    cosines, used, ids, is_studied = _cosines(dataset, features, field)
+    cosines = np.where(cosines < NO_ANGLE, 0.0, cosines)  # negative ones too
+    row = np.searchsorted(used, np.where(is_studied, ids, used[:1]))
+    is_pair = is_studied[:, :, None] & is_studied[:, None, :] & (row[:, :, None] != row[:, None, :])
+    return np.where(is_pair, cosines[row[:, :, None], row[:, None, :]], 0.0)
+
+
+def _cosines(
+    dataset: RecallDataset, features: Features, field: str
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Return the similarities of the ids that are used, these ids, and `item_values`."""
     wanted = "Semantic similarity needs features, one vector per row: (vocabulary, dimensions)"
     if features is None:
         raise ValueError(f"{wanted}; got None.")
-    vectors = np.asarray(features, np.float64)
-    if vectors.ndim != 2:
+    is_matrix = isinstance(features, Mapping) and len(features) == 1 and KINDS & features.keys()
+    if isinstance(features, Mapping) and not is_matrix:
+        raise ValueError(f"{wanted}; got a dict without a vector for any studied word.")
+    given = next(iter(features.values())) if is_matrix else features
+    vectors = np.asarray(given, np.float64)
+    if vectors.ndim != 2 or (is_matrix and vectors.shape[0] != vectors.shape[1]):
         raise ValueError(f"{wanted}; got shape {vectors.shape}.")
+    if not is_matrix:
+        _check_vectors(vectors)
     if not np.all(np.isfinite(vectors)):
         odd = np.flatnonzero(~np.isfinite(vectors).all(axis=1)) + 1
         raise ValueError(f"{wanted}, all finite; row(s) {odd[:5].tolist()} are not.")
@@ -178,6 +200,9 @@ def similarities(dataset: RecallDataset, features: Features, field: str) -> np.n
             f"{field!r} holds {outside[0]}, but the rows of features are 1 to {len(vectors)}."
         )
     used = np.unique(ids[is_studied]).astype(int)
+    if is_matrix:
+        pairs = vectors[np.ix_(used - 1, used - 1)]
+        return (1 - pairs if "distances" in features else pairs), used, ids, is_studied
     length = np.linalg.norm(vectors[used - 1], axis=1)
     if np.any(length == 0):
         raise ValueError(
@@ -185,8 +210,18 @@ def similarities(dataset: RecallDataset, features: Features, field: str) -> np.n
             f"{used[length == 0][:5].tolist()}. Give them features, or leave their trials out."
         )
     directions = vectors[used - 1] / length[:, None]
-    cosines = directions @ directions.T
-    cosines[cosines < NO_ANGLE] = 0.0  # negative ones too
-    row = np.searchsorted(used, np.where(is_studied, ids, used[:1]))
-    is_pair = is_studied[:, :, None] & is_studied[:, None, :] & (row[:, :, None] != row[:, None, :])
-    return np.where(is_pair, cosines[row[:, :, None], row[:, None, :]], 0.0)
+    return directions @ directions.T, used, ids, is_studied
+
+
+def _check_vectors(vectors: np.ndarray) -> None:
+    """Raise a ValueError if `vectors` are a matrix of distances or similarities."""
+    n_rows, n_columns = vectors.shape
+    if n_rows != n_columns or n_rows < 3 or not np.allclose(vectors, vectors.T):
+        return
+    diagonal, others = np.diagonal(vectors), vectors[~np.eye(n_rows, dtype=bool)]
+    for value, name in ((0.0, "distances"), (1.0, "similarities")):
+        if np.allclose(diagonal, value) and np.any(others != 0):
+            raise ValueError(
+                f"features is a square matrix with {value:.0f} on its diagonal, as {name} have; "
+                f"expected one vector per row. Hand it in as {name}=, of jaxcmr.fit."
+            )

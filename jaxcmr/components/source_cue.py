@@ -121,7 +121,8 @@ class SourceCueMaker:
     """Finds sources in ``(dataset, features)``: a cue for `jaxcmr.models.cmr.make_factory`.
 
     Args:
-        field: the field of the data set, (trials, positions), with the code of each presented item.
+        field: the field of the data set, (trials, positions), with the code of each presented item:
+            a number or a text.
         sources: codes that have a unit of source context each.
         sourceless: codes of items that give source context no input.
         emotional: codes of items whose learning is scaled by ``emotion_scale``.
@@ -134,9 +135,9 @@ class SourceCueMaker:
     """
 
     field: str
-    sources: tuple[float, ...]
-    sourceless: tuple[float, ...] = ()
-    emotional: tuple[float, ...] = ()
+    sources: tuple[float | str, ...]
+    sourceless: tuple[float | str, ...] = ()
+    emotional: tuple[float | str, ...] = ()
 
     parameters: ClassVar[tuple[Parameter, ...]] = (
         SOURCE_DRIFT_RATE,
@@ -150,7 +151,7 @@ class SourceCueMaker:
             raise ValueError(f"Each kind of item needs a code of its own; got {list(self.codes)}.")
 
     @property
-    def codes(self) -> tuple[float, ...]:
+    def codes(self) -> tuple[float | str, ...]:
         """Return all codes that may occur."""
         return (*self.sources, *self.sourceless)
 

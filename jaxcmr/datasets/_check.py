@@ -1,9 +1,9 @@
-"""Check recall data: array-likes become numeric arrays, and these a data set."""
+"""Check recall data: array-likes become arrays of numbers or text, and these a data set."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sized
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeGuard
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -11,6 +11,8 @@ from numpy.typing import ArrayLike
 from jaxcmr.names import did_you_mean
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from jaxcmr.typing import RecallDataset
 
 REQUIRED = ("subject", "listLength", "pres_itemnos", "recalls")
@@ -26,6 +28,9 @@ LOWEST = {
     "rec_itemids": -1,
 }
 
+# The words that go with a field of items: text of its shape, "" exactly where it is padding.
+WORDS = {"pres_items": "pres_itemnos", "rec_items": "rec_itemids"}
+
 
 def check_data(data: RecallDataset) -> dict[str, np.ndarray]:
     """Check a data set and return it in its standard form.
@@ -39,7 +44,10 @@ def check_data(data: RecallDataset) -> dict[str, np.ndarray]:
       item may be recalled more than once, because some models score repeats.
     - ``pres_itemids`` and ``rec_itemids``, where present, name items across lists. A -1 in
       ``rec_itemids`` is the recall of an unknown item.
-    - These fields are integers. Any other field is numeric with one row per trial.
+    - These fields are integers, but ``subject`` may be text. Any other field holds numbers or text,
+      with one row per trial.
+    - ``pres_items`` and ``rec_items``, where present, are the words that go with ``pres_itemnos``
+      and ``rec_itemids``; "" pads the end.
     - Numbers have the byte order of this machine and at most 64 bits. No entry is masked.
 
     Args:
@@ -75,15 +83,20 @@ def check_data(data: RecallDataset) -> dict[str, np.ndarray]:
             )
     count_trials(fields)
     for name, lowest in LOWEST.items():
-        if name in fields:
+        if name == "subject" and is_text(fields[name]):
+            _check_entries(name, fields[name], fields[name] == "", "expected a name.")
+        elif name in fields:
             fields[name] = as_integers(name, fields[name], lowest)
     _check_study(fields["pres_itemnos"], fields["listLength"])
     _check_recalls(fields["recalls"], fields["listLength"])
+    for name, numbers in WORDS.items():
+        if name in fields:
+            _check_words(name, fields[name], numbers, fields.get(numbers))
     return fields
 
 
 def as_fields(data: Mapping[str, ArrayLike]) -> dict[str, np.ndarray]:
-    """Return the fields of `data` as numeric arrays with one row per trial.
+    """Return the fields of `data` as arrays of numbers or text, one row per trial.
 
     Arrays have at least two dimensions: a vector with one entry per trial becomes a column (trials,
     1), so that fields line up. Numbers get the byte order of this machine and at most 64 bits.
@@ -93,8 +106,8 @@ def as_fields(data: Mapping[str, ArrayLike]) -> dict[str, np.ndarray]:
         data: Array-likes by field name.
 
     Raises:
-        ValueError: `data` is not a mapping; or a field is ragged, not numeric, a single value or
-            has masked entries.
+        ValueError: `data` is not a mapping; or a field is ragged, a single value, has masked
+            entries, or mixes text with anything else.
 
     Examples:
         >>> as_fields({"subject": [1, 1, 2]})["subject"].shape
@@ -116,20 +129,30 @@ def _as_field(name: str, values: ArrayLike) -> np.ndarray:
         array = np.asarray(values)
         if array.dtype == object:  # as pandas returns numbers; NumPy infers the type afresh
             array = np.asarray(array.tolist())
+        if array.dtype.kind in "UT" and not _is_all_text(values):
+            array = np.asarray(values, object)  # NumPy made text of numbers
     except ValueError:
         raise ValueError(_describe_ragged(name, values)) from None  # type: ignore[arg-type]
-    if array.dtype.kind not in "biuf":
+    if array.dtype.kind == "T":
+        array = np.array(array.tolist(), str).reshape(array.shape)
+    if array.dtype.kind not in "biufU":
         raise ValueError(
-            f"'{name}' has dtype {array.dtype}; fields are numeric arrays. Code text and "
-            "categories as integers, e.g. np.unique(values, return_inverse=True)[1]."
+            f"'{name}' has dtype {array.dtype}; fields hold numbers or text, not both. A missing "
+            'number is NaN, a missing text is "".'
         )
     if array.ndim == 0:
         raise ValueError(f"'{name}' is the single value {array}; expected one row per trial.")
-    if array.dtype.itemsize > 8:
+    if array.dtype.itemsize > 8 and array.dtype.kind == "f":
         array = array.astype(np.float64)
     elif not array.dtype.isnative:
         array = array.astype(array.dtype.newbyteorder("="))
     return array[:, None] if array.ndim == 1 else array
+
+
+def _is_all_text(values: ArrayLike) -> bool:
+    if isinstance(values, np.ndarray) and values.dtype.kind in "UT":
+        return True
+    return all(isinstance(value, str) for value in np.asarray(values, object).ravel())
 
 
 def _describe_ragged(name: str, rows: Iterable[object]) -> str:
@@ -147,9 +170,14 @@ def _count_entries(row: object) -> int:
     return len(row) if isinstance(row, Sized) else 1
 
 
-def is_table(data: object) -> bool:
+def is_table(data: object) -> TypeGuard[pd.DataFrame]:
     """Return True for a pandas DataFrame, without importing pandas."""
     return hasattr(data, "columns") and hasattr(data, "iloc")
+
+
+def is_text(array: np.ndarray) -> bool:
+    """Return True for an array of text."""
+    return array.dtype.kind == "U"
 
 
 def is_whole(array: np.ndarray) -> np.ndarray:
@@ -197,8 +225,9 @@ def as_integers(name: str, array: np.ndarray, lowest: int | None) -> np.ndarray:
     """Return a field (trials, columns) of whole numbers >= `lowest` as integers."""
     if array.ndim != 2 or array.shape[1] == 0:
         raise ValueError(f"'{name}' has shape {array.shape}; expected (trials, at least 1 column).")
-    if array.dtype.kind == "b":
-        raise ValueError(f"'{name}' holds booleans; expected whole numbers.")
+    if array.dtype.kind in "bU":
+        kind = "text" if is_text(array) else "booleans"
+        raise ValueError(f"'{name}' holds {kind}; expected whole numbers.")
     if array.dtype.kind == "f":
         expected = "expected a whole number. Padding is 0, not NaN."
         _check_entries(name, array, ~is_whole(array), expected)
@@ -229,6 +258,17 @@ def _check_recalls(recalls: np.ndarray, list_length: np.ndarray) -> None:
     _check_entries("recalls", recalls, is_gap, expected)
 
 
+def _check_words(name: str, words: np.ndarray, of: str, numbers: np.ndarray | None) -> None:
+    """Check that `words` are text that goes with the field of items `of`."""
+    if not is_text(words):
+        raise ValueError(f"'{name}' holds {words.dtype}; expected the words of '{of}', as text.")
+    if numbers is None or words.shape != numbers.shape:
+        shape = None if numbers is None else numbers.shape
+        raise ValueError(f"'{name}' has shape {words.shape}; expected that of '{of}', {shape}.")
+    expected = f"expected a word where '{of}' holds an item, and \"\" where it holds 0."
+    _check_entries(name, words, (words == "") != (numbers == 0), expected)
+
+
 def _check_at_most(name: str, array: np.ndarray, list_length: np.ndarray) -> None:
     expected = "expected at most {}, the list length. Items are numbered from 1 within their list."
     _check_entries(name, array, array > list_length, expected, list_length)
@@ -255,8 +295,9 @@ def _check_entries(
     trial, column = np.argwhere(is_wrong)[0]
     if by_trial is not None:
         expected = expected.format(by_trial[trial, 0])
+    entry = str(array[trial, column]) or '""'
     others = np.count_nonzero(is_wrong) - 1
     raise ValueError(
-        f"'{name}' holds {array[trial, column]} in trial {trial}, column {column}; {expected}"
+        f"'{name}' holds {entry} in trial {trial}, column {column}; {expected}"
         + (f" ({others} more entries like it.)" if others else "")
     )

@@ -1,7 +1,8 @@
 """Recall data in HDF5 files, in the layout that the field shares.
 
 A file has one group, ``data``, with one array per field. Each array is stored transposed, as
-MATLAB does: a field that is (trials, columns) in memory is (columns, trials) in the file.
+MATLAB does: a field that is (trials, columns) in memory is (columns, trials) in the file. Text is
+stored as UTF-8.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING
 import h5py
 import numpy as np
 
-from jaxcmr.datasets._check import as_fields, check_data
+from jaxcmr.datasets._check import as_fields, check_data, is_text
 from jaxcmr.files import replace_file
 
 if TYPE_CHECKING:
@@ -58,16 +59,16 @@ def fingerprint(data: RecallDataset) -> str:
     Equal data have equal fingerprints in every process and on every machine. The order of the
     fields, the width and byte order of numbers, the memory layout and the sign of zero do not
     count. Integers and booleans are hashed as int64 (as uint64 where a field needs it), floats as
-    float64, so 1 and 1.0 differ.
+    float64, so 1 and 1.0 differ. Text is hashed as JSON.
 
     Args:
-        data: Numeric array-likes by field name. They need not pass `check_data`.
+        data: Array-likes of numbers or text by field name. They need not pass `check_data`.
 
     Returns:
         ``"sha256:"`` and 64 hexadecimal digits.
 
     Raises:
-        ValueError: A field is not a numeric array.
+        ValueError: A field is not an array of numbers or text.
 
     Examples:
         >>> fingerprint({"subject": [1, 2]}) == fingerprint({"subject": [[1], [2]]})
@@ -77,6 +78,9 @@ def fingerprint(data: RecallDataset) -> str:
     """
     digest = hashlib.sha256()
     for name, array in sorted(as_fields(data).items()):
+        if is_text(array):
+            digest.update(json.dumps([name, "text", array.shape, array.tolist()]).encode())
+            continue
         dtype = "<f8" if array.dtype.kind == "f" else "<i8"
         if array.dtype == np.uint64 and array.size and array.max() > np.iinfo(np.int64).max:
             dtype = "<u8"
@@ -172,7 +176,18 @@ def save_data(data: RecallDataset, path: str | os.PathLike[str]) -> None:
         group.attrs[CHECKSUM] = np.bytes_(fingerprint(fields))
         for name, array in fields.items():
             compression = "gzip" if array.size else None  # HDF5 cannot chunk an empty array
-            group.create_dataset(name, data=array.T, compression=compression)
+            stored = _to_bytes(name, array) if is_text(array) else array
+            group.create_dataset(name, data=stored.T, compression=compression)
+
+
+def _to_bytes(name: str, text: np.ndarray) -> np.ndarray:
+    """Return text as UTF-8 of fixed length, in a type that HDF5 knows as such."""
+    try:
+        encoded = np.char.encode(text, "utf-8")
+    except UnicodeEncodeError as error:
+        raise ValueError(f"'{name}' holds text that UTF-8 cannot store: {error}.") from None
+    width = max(1, encoded.dtype.itemsize)
+    return encoded.astype(h5py.string_dtype("utf-8", width))
 
 
 def _read_file(path: Path) -> tuple[dict[str, np.ndarray], str | None]:
@@ -212,10 +227,19 @@ def _read_array(name: str, entry: h5py.Dataset | h5py.Group) -> np.ndarray | Non
         raise _WrongLayout(
             f"'{name}' has the MATLAB class {kind}; fields are numeric arrays. In MATLAB, {advice}."
         )
-    array = np.asarray(entry[()])
+    array = _read_text(name, entry) if h5py.check_string_dtype(entry.dtype) else entry[()]
+    array = np.asarray(array)
     if kind == "logical":
         array = array.astype(bool)
     return np.ascontiguousarray(array.T)
+
+
+def _read_text(name: str, entry: h5py.Dataset) -> np.ndarray:
+    """Return a field of strings as text."""
+    try:
+        return np.asarray(entry.asstr("utf-8")[()]).astype(str)
+    except UnicodeDecodeError as error:
+        raise _WrongLayout(f"'{name}' holds text that is not UTF-8: {error}.") from None
 
 
 def _to_text(value: str | bytes) -> str:

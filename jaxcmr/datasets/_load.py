@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from jaxcmr.datasets._bids import from_bids, from_cml
 from jaxcmr.datasets._check import check_data, is_table
 from jaxcmr.datasets._hdf5 import describe_format, load_data
+from jaxcmr.datasets._mat import from_mat, holds_fields
 from jaxcmr.datasets._psifr import from_psifr
 from jaxcmr.names import describe_unknown
 
@@ -46,8 +48,13 @@ def load(
 
             - a name in `BUNDLED`, unless a file of this name exists;
             - the path of a .csv (columns separated by commas), .tsv or .txt (by tabs) file with a
-              psifr table in UTF-8, read with `pandas.read_csv` and `from_psifr`;
-            - the path of any other file, such as .h5, .hdf5 or .mat (see `load_data`);
+              psifr table in UTF-8, read with `pandas.read_csv` and `from_psifr`; or with events as
+              BIDS has them (columns ``trial_type`` and ``item_name``; see `from_bids`);
+            - a folder in BIDS format (see `from_bids`);
+            - the path of a .json file of events (see `from_cml`);
+            - the path of a .mat file (see `from_mat`; or `load_data`, if it holds the fields of a
+              data set);
+            - the path of any other file, such as .h5 or .hdf5 (see `load_data`);
             - a pandas DataFrame with a psifr table (see `from_psifr`);
             - a mapping of field names to arrays (see `check_data`).
 
@@ -69,7 +76,7 @@ def load(
     if isinstance(source, Mapping):
         return check_data(source)
     if is_table(source):
-        return from_psifr(source)  # type: ignore[arg-type]
+        return from_psifr(source)
     if not isinstance(source, str | os.PathLike):
         raise ValueError(
             "Data are the name of a bundled data set, the path of a file, a psifr table or a "
@@ -77,9 +84,11 @@ def load(
         )
     path = Path(source)
     if path.is_file():
-        return _load_table(path) if path.suffix.lower() in SEPARATORS else load_data(path)
+        return _load_file(path)
     if str(source) in BUNDLED:
         return load_bundled(str(source))
+    if path.is_dir():
+        return from_bids(path)
     if not path.suffix:
         unknown = describe_unknown("data set", str(source), BUNDLED)
         raise ValueError(f"{unknown} Nor is it a file (looked from {Path.cwd()}).")
@@ -118,6 +127,18 @@ def load_bundled(name: str) -> dict[str, np.ndarray]:
     return from_psifr(pd.read_csv(Path(psifr.origin).parent / "data" / f"{name}.csv"))
 
 
+def _load_file(path: Path) -> dict[str, np.ndarray]:
+    """Read a file by its suffix and content."""
+    suffix = path.suffix.lower()
+    if suffix in SEPARATORS:
+        return _load_table(path)
+    if suffix == ".json":
+        return from_cml(path)
+    if suffix == ".mat" and path.stat().st_size and not holds_fields(path):
+        return from_mat(path)
+    return load_data(path)
+
+
 def _load_table(path: Path) -> dict[str, np.ndarray]:
     """Read a psifr table from a text file and convert it."""
     import pandas as pd
@@ -131,6 +152,8 @@ def _load_table(path: Path) -> dict[str, np.ndarray]:
             + str(error).strip(". \n")
             + "."
         ) from error
+    if {"trial_type", "item_name"} <= {*table.columns} and "position" not in table.columns:
+        return from_bids([path])
     try:
         return from_psifr(table)
     except ValueError as error:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from jaxcmr.datasets._check import check_data, is_table, is_whole
+from jaxcmr.datasets._columns import as_values, keep_columns, lay_out
 from jaxcmr.names import did_you_mean
 
 if TYPE_CHECKING:
@@ -17,9 +18,7 @@ INT64 = np.iinfo(np.int64)
 COLUMNS = ("subject", "list", "position", "trial_type", "item")
 
 ADVICE = {
-    "subject": (
-        "Map subjects to integers, e.g. table['subject'] = table['subject'].factorize()[0] + 1."
-    ),
+    "subject": "Subjects are either all strings or all integers.",
     "list": "Number the lists of each subject with integers.",
     "position": "Number study positions and outputs from 1.",
     "item": "Items are either all strings or all integers.",
@@ -39,9 +38,10 @@ def from_psifr(table: pd.DataFrame) -> dict[str, np.ndarray]:
     is scored there (psifr would count that recall once for each position).
 
     Args:
-        table: One row per event. Columns: ``subject`` and ``list`` (integers), ``trial_type``
-            ("study" or "recall"), ``position`` (of the study event in its list, 1, 2, 3, ...; of
-            the recall in its sequence) and ``item`` (all strings or all integers above 0).
+        table: One row per event. Columns: ``subject`` (all strings or all integers), ``list``
+            (integers), ``trial_type`` ("study" or "recall"), ``position`` (of the study event in
+            its list, 1, 2, 3, ...; of the recall in its sequence) and ``item`` (all strings or all
+            integers above 0).
 
     Returns:
         The checked data set (see `check_data`), padded with 0 to the longest list:
@@ -53,8 +53,13 @@ def from_psifr(table: pd.DataFrame) -> dict[str, np.ndarray]:
           leaves out, as (trials, 1).
         - ``rec_itemids``: the item of every recall, repeats and intrusions included; -1 for an item
           that was never studied. Padded to the longest sequence of recalls.
-        - Every other numeric column that does not change within any list, as (trials, 1). Other
-          columns are left out.
+        - ``pres_items``, ``rec_items``, if items are strings: the words of ``pres_itemids`` and
+          ``rec_itemids``, "" for padding.
+        - Every other column of numbers or strings. One that does not change within any list is
+          (trials, 1). Of another the values of study events are a field (trials, positions) of its
+          name, those of recalls a field (trials, outputs) named ``rec_`` and its name; NaN or ""
+          stands for missing values and for padding. A field without values is left out, and so are
+          columns of other types, such as dates.
 
     Raises:
         ValueError: A column is missing or has the name of a field that this function makes; or a
@@ -70,9 +75,10 @@ def from_psifr(table: pd.DataFrame) -> dict[str, np.ndarray]:
         array([[2, 0]])
     """
     _check_table(table)
-    subject, list_number, position = (
-        _to_integers(table, column) for column in ("subject", "list", "position")
-    )
+    list_number, position = (_to_integers(table, column) for column in ("list", "position"))
+    is_named = all(isinstance(value, str) for value in table["subject"])
+    subject = as_values(table["subject"]) if is_named else _to_integers(table, "subject")
+    assert subject is not None
     subjects, subject_rank = np.unique(subject, return_inverse=True)
     lists, list_rank = np.unique(list_number, return_inverse=True)
     # Trials are the pairs of subject and list that occur, each numbered by its two ranks.
@@ -83,7 +89,7 @@ def from_psifr(table: pd.DataFrame) -> dict[str, np.ndarray]:
     order = np.lexsort([position, trial])
     study, recall = order[is_study[order]], order[~is_study[order]]
 
-    code, item_id = _identify_items(table, is_study)
+    code, item_id, words = _identify_items(table, is_study)
     # One number for each pair of trial and item; -1 for items that were never studied.
     pair = np.where(code < 0, -1, trial * (code.max() + 1) + code)
     number = _number_within_list(pair, position, study)
@@ -99,25 +105,35 @@ def from_psifr(table: pd.DataFrame) -> dict[str, np.ndarray]:
         "subject": subjects[pairs // len(lists)][:, None],
         "list": lists[pairs % len(lists)][:, None],
         "listLength": np.bincount(trial[study])[:, None],
-        "pres_itemnos": _pad(number, trial, study, n_trials, positions),
-        "recalls": _pad(number, trial, first_recall, n_trials, positions),
-        "pres_itemids": _pad(item_id, trial, study, n_trials, positions),
-        "rec_itemids": _pad(item_id, trial, recall, n_trials),
+        "pres_itemnos": lay_out(number, trial, study, n_trials, positions),
+        "recalls": lay_out(number, trial, first_recall, n_trials, positions),
+        "pres_itemids": lay_out(item_id, trial, study, n_trials, positions),
+        "rec_itemids": lay_out(item_id, trial, recall, n_trials),
         "intrusions": n_recalls - n_correct,
         "repeats": n_correct - n_first,
     }
-    return check_data(fields | _constant_columns(table, trial, taken=fields))
+    if words is not None:
+        fields["pres_items"] = lay_out(words, trial, study, n_trials, positions)
+        fields["rec_items"] = lay_out(words, trial, recall, n_trials)
+    others = [column for column in table.columns if column not in COLUMNS]
+    return check_data(fields | keep_columns(table[others], trial, study, recall, taken=fields))
 
 
-def _identify_items(table: pd.DataFrame, is_study: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the item of each row: its rank among the studied items, and its id.
+def _identify_items(
+    table: pd.DataFrame, is_study: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    """Return the item of each row: its rank among the studied items, its id, and its word.
 
-    Ranks count from 0. Both are -1 where the item was never studied.
+    Ranks count from 0. Rank and id are -1 where the item was never studied. There are no words if
+    items are integers.
     """
+    words = None
     is_named = all(isinstance(item, str) for item in table["item"])
     if is_named:  # there are many rows, but few strings to sort
         row, distinct = table["item"].factorize()
         items = np.asarray(distinct, str)
+        words = items[row]
+        _check_rows(table, words == "", "'item' is an empty string. Fill it in or drop the row.")
         studied = np.unique(items[np.unique(row[is_study])])
     else:
         items, row = _to_integers(table, "item"), np.arange(len(table))
@@ -126,7 +142,7 @@ def _identify_items(table: pd.DataFrame, is_study: np.ndarray) -> tuple[np.ndarr
         studied = np.unique(items[is_study])
     rank, is_known = _look_up(studied, items)
     item_id = rank + 1 if is_named else studied[rank]
-    return np.where(is_known, rank, -1)[row], np.where(is_known, item_id, -1)[row]
+    return np.where(is_known, rank, -1)[row], np.where(is_known, item_id, -1)[row], words
 
 
 def _number_within_list(pair: np.ndarray, position: np.ndarray, study: np.ndarray) -> np.ndarray:
@@ -148,43 +164,6 @@ def _look_up(known: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndar
     return place, known[place] == values
 
 
-def _pad(
-    values: np.ndarray, trial: np.ndarray, rows: np.ndarray, trials: int, columns: int = 1
-) -> np.ndarray:
-    """Return the `values` of `rows` as (trials, >= `columns`), padded with 0.
-
-    Args:
-        values: (all rows,) what to lay out.
-        trial: (all rows,) the trial of each.
-        rows: The rows to take, by trial and in the order wanted.
-        trials: The number of trials.
-        columns: The least number of columns; more are made where a trial has more rows.
-    """
-    into = trial[rows]
-    column = np.arange(len(rows)) - np.searchsorted(into, into)  # minus the trial's first row
-    matrix = np.zeros((trials, max(columns, column.max(initial=0) + 1)), np.int64)
-    matrix[into, column] = values[rows]
-    return matrix
-
-
-def _constant_columns(
-    table: pd.DataFrame, trial: np.ndarray, taken: dict[str, np.ndarray]
-) -> dict[str, np.ndarray]:
-    """Return other numeric columns with one value per trial, NaN included."""
-    first_row = np.unique(trial, return_index=True)[1]
-    fields = {}
-    for column in table.columns:
-        if column in COLUMNS:
-            continue
-        if column in taken:
-            raise ValueError(f"from_psifr makes a field '{column}' itself. Rename that column.")
-        values = table[column].to_numpy()
-        of_trial = values[first_row]
-        if values.dtype.kind in "biuf" and np.array_equal(values, of_trial[trial], equal_nan=True):
-            fields[str(column)] = of_trial[:, None]
-    return fields
-
-
 def _check_table(table: pd.DataFrame) -> None:
     """Check that `table` has the five columns, filled, and known trial types."""
     if not is_table(table):
@@ -192,6 +171,11 @@ def _check_table(table: pd.DataFrame) -> None:
     names = [str(name) for name in table.columns]
     if not table.columns.is_unique:
         raise ValueError(f"Two columns share a name: {', '.join(names)}.")
+    if {"input", "output"} <= {*names} and "trial_type" not in names:
+        raise ValueError(
+            "The table seems to be one that psifr.fr.merge_free_recall made, with columns input "
+            "and output. Hand in the events that it was made of."
+        )
     for column in COLUMNS:
         if column not in table.columns:
             raise ValueError(
@@ -243,7 +227,10 @@ def _to_integers(table: pd.DataFrame, column: str) -> np.ndarray:
         broken = np.array([not _is_integer(value) for value in values])
     else:
         broken = np.full(len(values), values.dtype.kind not in "iu")
-    _check_rows(table, broken, f"'{column}' is {{{column}}}, not an integer. {ADVICE[column]}")
+    # One word makes text of all numbers that a file has in a column: name the word.
+    odd = broken & np.array([not _is_digits(value) for value in values])
+    is_wrong = odd if odd.any() else broken
+    _check_rows(table, is_wrong, f"'{column}' is {{{column}}}, not an integer. {ADVICE[column]}")
     low, high = int(values.min()), int(values.max())
     if column == "subject" and low >= 0 and INT64.max < high < 2**64:
         return values.astype(np.uint64)
@@ -259,6 +246,10 @@ def _is_integer(value: object) -> bool:
     return isinstance(value, Integral) and not isinstance(value, bool | np.timedelta64)
 
 
+def _is_digits(value: object) -> bool:
+    return isinstance(value, str) and value.strip().lstrip("+-").isdigit()
+
+
 def _check_rows(table: pd.DataFrame, is_wrong: np.ndarray, message: str) -> None:
     """Raise a ValueError that names the first wrong row of the table, if it has one.
 
@@ -272,6 +263,6 @@ def _check_rows(table: pd.DataFrame, is_wrong: np.ndarray, message: str) -> None
     row = int(np.argmax(is_wrong))
     values = {column: table[column].iloc[row] for column in COLUMNS}
     raise ValueError(
-        f"Subject {values['subject']}, list {values['list']} (row {row} of the table): "
-        + message.format(**values)
+        f"Subject {values['subject']}, list {values['list']} (row {table.index[row]} of the "
+        f"table): {message.format(**values)}"
     )

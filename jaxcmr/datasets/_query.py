@@ -2,9 +2,9 @@
 
 Python's parser takes the string apart, and a visitor evaluates it. The visitor has a method for
 each kind of node that is allowed; any other kind is an error. So a query can compute with fields
-and numbers, and nothing else.
+and numbers, compare fields with text, and nothing else.
 
-A value is a number or an array with one row per trial. One column of a field stays a column
+A value is a number, a text or an array with one row per trial. One column of a field stays a column
 (trials, 1), so that compared values line up by trial.
 """
 
@@ -12,17 +12,18 @@ from __future__ import annotations
 
 import ast
 import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import reduce
 from itertools import pairwise
 from typing import Any, NoReturn
 
 import numpy as np
 
+from jaxcmr.datasets._check import is_text
 from jaxcmr.names import describe_unknown
 
-Number = bool | int | float
-Value = np.ndarray | Number
+Literal = bool | int | float | str
+Value = np.ndarray | Literal
 
 # Operators of numbers. Power and shifts are not allowed: a few characters can fill the memory.
 ARITHMETIC: dict[type, Callable[..., Any]] = {
@@ -61,8 +62,9 @@ FUNCTIONS: dict[tuple[str, int], type] = {
     ("logical_not", 1): ast.Invert,
 }
 ALLOWED = (
-    "Allowed are fields (data['name'] or name), one column (data['name'][:, 0]), numbers, True, "
-    "False, == != < <= > >= in, not in, and or not & | ^ ~, + - * / // %, np.isin, np.logical_*."
+    "Allowed are fields (data['name'] or name), one column (data['name'][:, 0]), numbers, text "
+    "in quotes, True, False, == != < <= > >= in, not in, and or not & | ^ ~, + - * / // %, "
+    "np.isin, np.logical_*."
 )
 LONGEST = 10_000  # characters; bounds the cost of a hostile query
 LARGEST = 2**64 - 1  # whole number; bounds the cost of a long product
@@ -74,7 +76,7 @@ def evaluate_query(text: str, fields: Mapping[str, np.ndarray]) -> Value:
 
     Args:
         text: The condition; `generate_trial_mask` documents the grammar.
-        fields: Numeric arrays of at least two dimensions, all with one row per trial.
+        fields: Arrays of at least two dimensions, all with one row per trial.
 
     Returns:
         An array with one row per trial; or a number, if no field is in `text`.
@@ -87,7 +89,7 @@ def evaluate_query(text: str, fields: Mapping[str, np.ndarray]) -> Value:
     text = text.strip()
     try:
         with np.errstate(all="ignore"):  # NaN and inf compare as they do in Python
-            return _Evaluator(text, fields).visit(_parse(text))
+            return _Evaluator(text, fields).evaluate(_parse(text))
     except (RecursionError, MemoryError):
         raise ValueError(f"The query {text[:40]!r}... is nested too deeply.") from None
 
@@ -106,6 +108,13 @@ class _Evaluator(ast.NodeVisitor):
         self.text = text  # for messages
         self.fields = fields
 
+    def evaluate(self, node: ast.expr) -> Value:
+        """Return the value of a whole query."""
+        value = self.visit(node)
+        if isinstance(value, str):
+            self.fail(node, "is text, not a condition.")
+        return value
+
     def generic_visit(self, node: ast.AST) -> NoReturn:
         """Raise a ValueError: this kind of node has no method, so it is not allowed."""
         self.fail(node, "is not allowed.")
@@ -122,10 +131,10 @@ class _Evaluator(ast.NodeVisitor):
         except (ArithmeticError, IndexError, TypeError, ValueError) as error:
             self.fail(node, f"cannot be computed: {str(error).strip(' .')}.")
 
-    def visit_Constant(self, node: ast.Constant) -> Number:
-        if isinstance(node.value, bool | int | float):
+    def visit_Constant(self, node: ast.Constant) -> Literal:
+        if isinstance(node.value, bool | int | float | str):
             return node.value
-        self.fail(node, "is not a number.")
+        self.fail(node, "is neither a number nor text.")
 
     def visit_Name(self, node: ast.Name) -> np.ndarray:
         return self.field(node, node.id)
@@ -165,12 +174,12 @@ class _Evaluator(ast.NodeVisitor):
             self.fail(node, "is not an integer.")
         return index
 
-    def literal(self, node: ast.expr) -> Number:
-        """Return a number that stands in the query itself, perhaps with a sign."""
+    def literal(self, node: ast.expr) -> Literal:
+        """Return a number, perhaps with a sign, or text that stands in the query itself."""
         match node:
             case ast.Constant() | ast.UnaryOp(op=ast.USub() | ast.UAdd(), operand=ast.Constant()):
                 return self.visit(node)
-        self.fail(node, "is not a number.")
+        self.fail(node, "is neither a number nor text.")
 
     def visit_UnaryOp(self, node: ast.UnaryOp) -> Value:
         return self.operate(node, type(node.op), self.visit(node.operand))
@@ -187,6 +196,8 @@ class _Evaluator(ast.NodeVisitor):
         Logic joins conditions only; arithmetic takes numbers and conditions (0, 1). NumPy takes
         more, which hides the usual slip: ``a == 1 & b == 2`` means ``a == (1 & b) == 2``.
         """
+        if any(map(is_of_text, operands)):
+            self.fail(node, "is an operation on text, which can only be compared.")
         if symbol in ARITHMETIC:
             return self.apply(node, compute, ARITHMETIC[symbol], *operands)
         if symbol not in LOGIC:
@@ -207,11 +218,17 @@ class _Evaluator(ast.NodeVisitor):
             self.fail(node, "compares in a way that is not allowed.")
         # Each operand is visited once: twice would double the work at every nesting.
         values = [self.visit(operand) for operand in (node.left, *node.comparators)]
+        self.check_comparable(node, values)
         links = [
             self.apply(node, COMPARISONS[type(symbol)], left, right)
             for symbol, (left, right) in zip(node.ops, pairwise(values), strict=True)
         ]
         return self.apply(node, reduce, np.logical_and, links)
+
+    def check_comparable(self, node: ast.expr, values: Sequence[Value]) -> None:
+        """Raise a ValueError if text is compared with numbers, which are never equal."""
+        if len(set(map(is_of_text, values))) > 1:
+            self.fail(node, "compares text with numbers.")
 
     def visit_Call(self, node: ast.Call) -> Value:
         match node.func:
@@ -224,11 +241,14 @@ class _Evaluator(ast.NodeVisitor):
         self.fail(node, "is not an allowed call.")
 
     def is_in(self, node: ast.expr, values: ast.expr, choices: ast.expr) -> Value:
-        """Return True where `values` are in the list of numbers that `choices` is."""
+        """Return True where `values` are in the list of numbers or text that `choices` is."""
         if not isinstance(choices, ast.List | ast.Tuple):
-            self.fail(choices, "is not a list of numbers such as [1, 2].")
-        numbers = [self.literal(choice) for choice in choices.elts]
-        return self.apply(node, is_any_of, self.visit(values), numbers)
+            self.fail(choices, "is not a list such as [1, 2] or ['a', 'b'].")
+        members = [self.literal(choice) for choice in choices.elts]
+        value = self.visit(values)
+        if members:
+            self.check_comparable(node, [value, *members])
+        return self.apply(node, is_any_of, value, members)
 
 
 def compute(function: Callable[..., Any], *operands: Value) -> Value:
@@ -259,9 +279,14 @@ def compute(function: Callable[..., Any], *operands: Value) -> Value:
     return values.astype(np.int64) if INT64.min <= low and high <= INT64.max else values
 
 
-def is_any_of(values: Value, numbers: list[Number]) -> np.ndarray:
-    """Return True where `values` equal, as by ``==``, one of `numbers`."""
+def is_of_text(value: Value) -> bool:
+    """Return True for a text or an array of text."""
+    return isinstance(value, str) or (isinstance(value, np.ndarray) and is_text(value))
+
+
+def is_any_of(values: Value, members: list[Literal]) -> np.ndarray:
+    """Return True where `values` equal, as by ``==``, one of `members`."""
     found = np.zeros(np.shape(values), bool)
-    for number in numbers:
-        found |= values == number
+    for member in members:
+        found |= values == member
     return found

@@ -30,6 +30,8 @@ def generate_trial_mask(
     - conditions joined trial by trial: ``and or not``, ``& | ^ ~``, ``np.logical_and`` (``_or``,
       ``_xor``, ``_not``). As in Python, ``& | ^ ~`` bind more tightly than ``==``, so put ``( )``
       around each comparison; without them the query is an error
+    - text in quotes, compared with a field of text: ``list_type == 'mixed'``,
+      ``subject in ['s1', 's2']``
     - numbers, ``True``, ``False``, and ``+ - * / // %`` of numbers and fields
 
     Arithmetic gives the results of plain Python numbers. Whole numbers of any width are exact (an
@@ -37,7 +39,7 @@ def generate_trial_mask(
     single precision is compared with a number in single precision, so ``x == 0.1`` selects 0.1.
 
     Args:
-        data: The data set; every field a numeric array with one row per trial.
+        data: The data set; every field an array with one row per trial.
         query: The condition: a string; a function of `data` that returns the mask; or None for
             all trials.
 
@@ -68,7 +70,7 @@ def select_trials(data: RecallDataset, mask: ArrayLike) -> dict[str, np.ndarray]
     """Return the data set of the trials where `mask` is True, in their order.
 
     Args:
-        data: The data set; every field a numeric array with one row per trial.
+        data: The data set; every field an array with one row per trial.
         mask: Booleans (trials,), e.g. from `generate_trial_mask`. If all are False, the result has
             no trials and fails `check_data`.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
@@ -25,7 +26,16 @@ from jaxcmr.fitting._watchers import RunReport, Watcher, default_watchers
 from jaxcmr.optimize import LaneReport, State, check_not_forked
 from jaxcmr.parameters import ParameterSpace
 from jaxcmr.results import POOLED, FitInterrupted, FitResult
-from jaxcmr.typing import Features, Loss, LossFn, Model, Parameters, RecallDataset, TrialMask
+from jaxcmr.typing import (
+    Features,
+    Loss,
+    LossFn,
+    Model,
+    Parameters,
+    RecallDataset,
+    Subject,
+    TrialMask,
+)
 
 __all__ = ["UNIT_CUBE", "Fitter", "Run", "words_of_id"]
 
@@ -33,14 +43,14 @@ __all__ = ["UNIT_CUBE", "Fitter", "Run", "words_of_id"]
 UNIT_CUBE = [(0.0, 1.0)]
 """Bounds of the searched coordinates, one pair per parameter; see `ParameterSpace`."""
 
-States = Mapping[tuple[int, int], State]
+States = Mapping[tuple[Subject, int], State]
 """States of unfinished runs to continue, by subject and number of the run."""
 
 
 class Run(NamedTuple):
     """One search of one fit."""
 
-    subject: int
+    subject: Subject
     number: int  # among the subject's runs
     loss: UnitCubeLoss  # of runs of a subject, `loss.loss` is the same object
     start: np.ndarray | None  # a member of its first population
@@ -150,7 +160,7 @@ class Fitter(ABC):
     def fit(
         self,
         trial_mask: TrialMask,
-        subject_id: int = POOLED,
+        subject_id: Subject = POOLED,
         *,
         start_from: Sequence[FitResult] = (),
         watchers: Sequence[Watcher] = (),
@@ -193,9 +203,10 @@ class Fitter(ABC):
                 f"Pooled fit: one parameter set for {mask.sum()} trials of {n_subjects} subjects. "
                 "(fit_subjects, or pooled=False, gives each subject its own.)"
             )
-        if not isinstance(subject_id, Integral):
-            raise ValueError(f"subject_id must be a whole number; got {subject_id!r}.")
-        fits, is_pooled = [(int(subject_id), mask)], subject_id == POOLED
+        if not isinstance(subject_id, Integral | str):
+            raise ValueError(f"subject_id must be a whole number or a name; got {subject_id!r}.")
+        subject = str(subject_id) if isinstance(subject_id, str) else int(subject_id)
+        fits, is_pooled = [(subject, mask)], subject == POOLED
         return self._fit_each(fits, is_pooled, start_from, watchers, states, pool)
 
     def fit_subjects(
@@ -222,14 +233,14 @@ class Fitter(ABC):
                 ``result`` of any other error that ends the fit on its way.
         """
         masks, subjects = make_subject_trial_masks(trial_mask, self.problem.subjects)
-        fits = [(int(s), mask) for s, mask in zip(subjects, masks, strict=True) if mask.any()]
+        fits = [(s.item(), mask) for s, mask in zip(subjects, masks, strict=True) if mask.any()]
         if not fits:
             raise ValueError("The trial mask selects no trials: there is nothing to fit.")
         return self._fit_each(fits, False, start_from, watchers, states, pool)
 
     def _fit_each(
         self,
-        fits: Sequence[tuple[int, TrialMask]],
+        fits: Sequence[tuple[Subject, TrialMask]],
         is_pooled: bool,
         start_from: Sequence[FitResult],
         watchers: Sequence[Watcher],
@@ -292,7 +303,7 @@ class Fitter(ABC):
 
     def _make_runs(
         self,
-        fits: Sequence[tuple[int, TrialMask]],
+        fits: Sequence[tuple[Subject, TrialMask]],
         start_from: Sequence[FitResult],
         states: States,
     ) -> list[Run]:
@@ -345,8 +356,14 @@ class Fitter(ABC):
             )
 
 
-def words_of_id(subject: int) -> list[int]:
-    """Return a subject id as words of 32 bits, for random draws: one unless it is beyond that."""
+def words_of_id(subject: Subject) -> list[int]:
+    """Return a subject id as words of 32 bits, for random draws.
+
+    A whole number has one word, or two if it is beyond that. A name has three, of its SHA-256.
+    """
+    if isinstance(subject, str):
+        digest = hashlib.sha256(subject.encode("utf-8", "surrogatepass")).digest()
+        return [int.from_bytes(digest[i : i + 4], "big") for i in (0, 4, 8)]
     is_wide = not -(2**31) <= subject < 2**32
     return [subject % 2**32, *([(subject >> 32) % 2**32] if is_wide else [])]
 
@@ -360,7 +377,7 @@ def keep_result(error: Exception, result: FitResult) -> None:
         )
 
 
-def message_nowhere_finite(subject: int) -> str:
+def message_nowhere_finite(subject: Subject) -> str:
     """Return the message for a subject whose loss has no finite value."""
     whose = "these trials" if subject == POOLED else f"subject {subject}"
     return (

@@ -32,7 +32,7 @@ FUNCTION = "function"  # key of an option that was a function, in JSON
 
 
 def as_dataset(dataset: RecallDataset) -> dict[str, np.ndarray]:
-    """Return the fields of a data set as arrays, one row per trial, with whole-number subjects."""
+    """Return the fields of a data set as arrays; subjects are whole numbers or names."""
     fields = as_fields(dataset)
     if "subject" not in fields:
         raise ValueError(f"The data set needs a field 'subject'; it has {sorted(fields)}.")
@@ -52,19 +52,23 @@ def as_features(features: Features) -> Features:
     Raises:
         ValueError: entries of a masked array are missing.
     """
+    if isinstance(features, Mapping):
+        return {name: as_features(values) for name, values in features.items()}
     if np.ma.is_masked(features):
         raise ValueError(
             f"features is a masked array with {np.ma.count_masked(features)} missing entries: fill "
             "them in, or leave out the trials of these items."
         )
-    array = np.asarray(features) if not isinstance(features, Mapping) else None
-    if array is None or array.dtype.kind not in "biuf" or array.ndim == 0:
+    array = np.asarray(features)
+    if array.dtype.kind not in "biuf" or array.ndim == 0:
         return features
     return array.astype(array.dtype.newbyteorder("="), copy=False)
 
 
 def is_numeric(features: Features) -> bool:
-    """Return whether features are an array of numbers."""
+    """Return whether features are an array of numbers, or a dict of such arrays."""
+    if isinstance(features, Mapping):
+        return len(features) > 0 and all(map(is_numeric, features.values()))
     return isinstance(features, np.ndarray) and features.dtype.kind in "biuf"
 
 

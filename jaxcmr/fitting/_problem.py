@@ -281,7 +281,9 @@ class FitProblem:
 
     def describe(self) -> dict[str, Any]:
         """Return what a result says of its problem, as JSON: names, options and fingerprints."""
-        is_array = is_numeric(self.features)
+        is_array, of_features = is_numeric(self.features), self.features
+        if not isinstance(of_features, Mapping):
+            of_features = {"features": of_features}
         return {
             "model": name_of("model", self.model),
             "loss": name_of("loss", self.loss),
@@ -289,7 +291,7 @@ class FitProblem:
             "loss_label": self.generator.label,
             "agree_within": self.generator.agree_within,
             "data": {"n_trials": len(self.subjects), "fingerprint": self.data_fingerprint},
-            "features": fingerprint({"features": self.features}) if is_array else None,
+            "features": fingerprint(of_features) if is_array else None,
         }
 
     @classmethod

@@ -15,7 +15,7 @@ from jaxcmr.fitting._trials import to_ranges
 from jaxcmr.optimize import LaneReport
 from jaxcmr.parameters import ParameterSpace
 from jaxcmr.results import SCHEMA, FitResult
-from jaxcmr.typing import TrialMask
+from jaxcmr.typing import Subject, TrialMask
 
 if TYPE_CHECKING:
     from jaxcmr.fitting._problem import FitProblem
@@ -102,7 +102,7 @@ def find_bounds_reached(names: Iterable[str], place: np.ndarray) -> dict[str, st
 def to_result(
     problem: FitProblem,
     hyperparameters: Mapping[str, Any],
-    fits: Sequence[tuple[int, TrialMask]],
+    fits: Sequence[tuple[Subject, TrialMask]],
     runs: Sequence[Sequence[Any]],
     *,
     pooled: bool,

@@ -9,6 +9,7 @@ import numpy as np
 
 from jaxcmr.names import did_you_mean
 from jaxcmr.results import POOLED, FitResult
+from jaxcmr.typing import Subject
 
 __all__ = ["as_results", "estimates_for"]
 
@@ -31,7 +32,7 @@ def as_results(start_from: Any) -> list[FitResult]:
 
 
 def estimates_for(
-    subjects: Sequence[int], result: FitResult, names: Sequence[str]
+    subjects: Sequence[Subject], result: FitResult, names: Sequence[str]
 ) -> list[list[float]]:
     """Return the estimates of parameters `names` in `result` for each of `subjects`.
 

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 from tqdm import tqdm
 
 from jaxcmr.optimize import State
+from jaxcmr.typing import Subject
 
 __all__ = ["PrintedIterations", "ProgressBar", "RunReport", "Watcher", "default_watchers"]
 
@@ -23,7 +24,7 @@ __all__ = ["PrintedIterations", "ProgressBar", "RunReport", "Watcher", "default_
 class RunReport:
     """The state of one run of one fit after a chunk of generations."""
 
-    subject: int
+    subject: Subject
     """Its subject, -1 in a pooled fit."""
     run: int
     """Its number among the runs of the subject, from 0."""

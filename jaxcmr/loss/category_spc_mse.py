@@ -7,7 +7,7 @@ at the same position; the curve of a category is over the lists that have an ite
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Shaped
 
 from jaxcmr.loss.spc_mse import position_curves, studied_positions
 from jaxcmr.loss.summary_mse import SimulatedMseGenerator
@@ -28,16 +28,16 @@ class MemorySearchCategorySpcMseFnGenerator(SimulatedMseGenerator):
         dataset: recall data.
         features: passed to `model_factory`.
         category_field: name of the field of `dataset` with the category of each studied item:
-            integers (trials, positions). Every number there is a category, 0 included; entries
-            beyond a list's length are not read. To hand the loss to a fitter, fix this name with
-            ``functools.partial(MemorySearchCategorySpcMseFnGenerator, category_field=...)``.
+            whole numbers or text (trials, positions). Every one there is a category, 0 included;
+            entries beyond a list's length are not read. To hand the loss to a fitter, fix this name
+            with ``functools.partial(MemorySearchCategorySpcMseFnGenerator, category_field=...)``.
         n_simulations: simulated recalls of each trial, each cut off at the number of recalls
             observed there.
         seed: of the simulations' random draws.
 
     Raises:
-        ValueError: `category_field` is missing, not in `dataset`, or not of integers (trials,
-            positions); or as for `jaxcmr.loss.summary_mse.SimulatedMseGenerator`.
+        ValueError: `category_field` is missing, not in `dataset`, or not whole numbers or text
+            (trials, positions); or as for `jaxcmr.loss.summary_mse.SimulatedMseGenerator`.
 
     Examples:
         >>> data = {"subject": np.array([[1], [1]]), "listLength": np.array([[3], [3]]),
@@ -75,11 +75,13 @@ class MemorySearchCategorySpcMseFnGenerator(SimulatedMseGenerator):
         )
 
 
-def categories_of_items(dataset: RecallDataset, field: str) -> Int[np.ndarray, "trials positions"]:
-    """Return the category of each studied item.
+def categories_of_items(
+    dataset: RecallDataset, field: str
+) -> Shaped[np.ndarray, "trials positions"]:
+    """Return the category of each studied item: whole numbers or text.
 
     Raises:
-        ValueError: the data set has no such field, or it does not hold one integer per item.
+        ValueError: the data set has no such field, or a studied item lacks a category in it.
     """
     shape = np.shape(dataset["pres_itemnos"])
     if field not in dataset:
@@ -90,9 +92,13 @@ def categories_of_items(dataset: RecallDataset, field: str) -> Int[np.ndarray, "
             f"all fields: {', '.join(sorted(dataset))}."
         )
     values = np.asarray(dataset[field])
-    if values.shape != shape or not np.issubdtype(values.dtype, np.integer):
-        raise ValueError(
-            f"Field {field!r} must hold one integer per studied item, {shape}; it holds "
-            f"{values.dtype} {values.shape}."
-        )
-    return values
+    if values.shape == shape:
+        studied = values[np.asarray(dataset["pres_itemnos"]) > 0]
+        if values.dtype.kind in "iu" or (values.dtype.kind == "U" and np.all(studied != "")):
+            return values
+        if values.dtype.kind == "f" and np.all(studied == np.round(studied)):
+            return np.where(np.isnan(values), 0, values).astype(np.int64)
+    raise ValueError(
+        f"Field {field!r} must hold one whole number or text per studied item, {shape}; it holds "
+        f"{values.dtype} {values.shape}, or an item lacks it."
+    )

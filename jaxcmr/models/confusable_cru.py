@@ -7,6 +7,7 @@ its choice, by an exponential of the distance between letters (Shepard, 1987).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
@@ -219,6 +220,8 @@ make_maker = lru_cache(ConfusableCRUMaker)
 def as_distances(features: Features) -> np.ndarray:
     """Return `features` as a matrix of distances; raise a ValueError if they are not one."""
     wanted = "features is the matrix of distances between letters, (n_letters, n_letters)"
+    if isinstance(features, Mapping) and set(features) == {"distances"}:
+        features = features["distances"]
     try:
         distances = np.asarray(features, np.float64)
     except (TypeError, ValueError):

@@ -216,3 +216,22 @@ def test_makers_with_equal_arguments_are_equal():
     assert hash(SemanticCueMaker()) == hash(SemanticCueMaker("additive"))
     assert SemanticCueMaker() != SemanticCueMaker("associative")
     assert SemanticCueMaker("additive", "x") != SourceCueMaker("additive", "x")
+
+
+def test_similarities_and_distances_stand_in_for_vectors():
+    """Of unit vectors, their inner products and 1 minus these are the same to the model."""
+    angles = np.array([0.1, 0.7, 1.0, 1.4])
+    vectors = np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    data = {
+        "listLength": np.array([[3]]),
+        "pres_itemnos": np.array([[1, 2, 3]]),
+        "pres_itemids": np.array([[4, 1, 3]]),
+    }
+    expected = similarities(data, vectors, "pres_itemids")
+    cosines = vectors @ vectors.T
+    for features in ({"similarities": cosines}, {"distances": 1 - cosines}):
+        np.testing.assert_allclose(similarities(data, features, "pres_itemids"), expected)
+    for square, name in ((cosines, "similarities"), (1 - cosines, "distances")):
+        with pytest.raises(ValueError, match=f"square matrix .* as {name}="):
+            similarities(data, square, "pres_itemids")
+    assert not similarities(data, np.eye(4), "pres_itemids").any()  # one-hot vectors

@@ -1,7 +1,6 @@
 """Equal data have equal fingerprints, different data different ones."""
 
 import numpy as np
-import pytest
 
 from jaxcmr.datasets import fingerprint
 
@@ -49,9 +48,13 @@ def test_any_change_of_the_data_changes_the_fingerprint(data):
     assert len({fingerprint(each) for each in others}) == len(others)
 
 
-def test_text_has_no_fingerprint(data):
-    with pytest.raises(ValueError, match="'group' has dtype"):
-        fingerprint(data | {"group": ["a", "b", "c"]})
+def test_text_counts(data):
+    """Texts, and their places, make a difference; the width of the array does not."""
+    group = np.array(["a", "b", "c"])
+    same = {fingerprint(data | {"group": each}) for each in (group, group.astype("<U9"))}
+    assert len(same) == 1
+    others = [["a", "b", "d"], ["a", "c", "b"], ["ab", "", "c"], [1, 2, 3], ["1", "2", "3"]]
+    assert len(same | {fingerprint(data | {"group": each}) for each in others}) == 1 + len(others)
 
 
 def test_unsigned_numbers_beyond_int64_have_their_own(data):

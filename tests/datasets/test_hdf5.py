@@ -105,9 +105,9 @@ def write_group_for_array(path):
         file["data/subject/id"] = [1]
 
 
-def write_text_field(path):
+def write_latin_text(path):
     with h5py.File(path, "w") as file:
-        file["data/subject"] = ["LTP063"]
+        file["data/subject"] = np.array(["B\xe4r".encode("latin-1")])
 
 
 UNREADABLE = [
@@ -116,7 +116,7 @@ UNREADABLE = [
     (write_other_group, "Expected a group 'data'; the file holds trials"),
     (write_array_for_group, "Expected a group 'data'"),
     (write_group_for_array, "'data/subject' is a group"),
-    (write_text_field, "'subject' has dtype.*numeric arrays"),
+    (write_latin_text, "'subject' holds text that is not UTF-8"),
 ]
 
 

@@ -6,6 +6,7 @@ import h5py
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.io import savemat
 
 from jaxcmr.datasets import check_data, from_psifr, load, load_bundled, save_data
 
@@ -116,3 +117,34 @@ def test_a_table_that_is_hdf5_is_recognized(tmp_path):
         file["data/subject"] = [1]
     with pytest.raises(ValueError, match=r"study\.csv cannot be read as a table.*an HDF5 file"):
         load(tmp_path / "study.csv")
+
+
+EVENTS = pd.DataFrame(
+    [("s1", 1, "WORD", "oak"), ("s1", 1, "WORD", "elm"), ("s1", 1, "REC_WORD", "elm")],
+    columns=["subject", "list", "trial_type", "item_name"],
+).assign(session=0)
+
+
+def test_formats_are_told_apart(tmp_path, data):
+    """By suffix, columns and content: BIDS files and folders, JSON, and MATLAB of both kinds."""
+    folder = tmp_path / "study" / "sub-s1" / "beh"
+    folder.mkdir(parents=True)
+    EVENTS.to_csv(folder / "sub-s1_task-free_beh.tsv", sep="\t", index=False)
+    EVENTS.to_csv(tmp_path / "events.csv", index=False)
+    events = EVENTS.rename(columns={"trial_type": "type"})
+    events.to_json(tmp_path / "events.json", orient="records")
+    savemat(tmp_path / "events.mat", {"events": events.to_dict("records")})
+    trials = {"subject": [1, 2], "pres_itemnos": [[5, 9], [9, 5]], "recalls": [[2, 0], [1, 0]]}
+    savemat(tmp_path / "trials.mat", {"data": trials})
+    for source in ("study", "events.csv", "events.json", "events.mat"):
+        assert load(tmp_path / source)["pres_items"].tolist() == [["oak", "elm"]]
+    assert load(tmp_path / "trials.mat")["pres_itemids"].tolist() == [[5, 9], [9, 5]]
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ValueError, match=r"empty has no files sub-"):
+        load(tmp_path / "empty")
+
+
+def test_a_merged_table_is_recognized():
+    merged = TABLE.rename(columns={"position": "input"}).assign(output=1).drop(columns="trial_type")
+    with pytest.raises(ValueError, match=r"merge_free_recall made"):
+        load(merged)

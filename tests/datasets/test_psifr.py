@@ -85,20 +85,52 @@ def test_integer_items_keep_their_numbers():
     assert data["recalls"].tolist() == [[3, 2, 0]]
 
 
-def test_numeric_columns_constant_within_lists_become_fields():
-    """session is constant; onset changes within a list, group is text, task is for study only. An
-    age that is NaN throughout a list is constant."""
+def test_columns_that_are_constant_within_lists_have_a_value_per_trial():
+    """Numbers and text; NaN throughout a list is constant, and missing text is empty."""
     table = table_of(*events(1, 1, "ab", "b"), *events(2, 1, "cd", "c")).assign(
         session=[1, 1, 1, 2, 2, 2],
         age=[np.nan, np.nan, np.nan, 33.5, 33.5, 33.5],
-        onset=[0.0, 1.0, 2.0, 0.0, 1.0, 2.0],
         group=["x"] * 6,
-        task=[1, 1, np.nan, 1, 1, np.nan],
+        task=pd.Categorical([None, None, None, "size", "size", "size"]),
+        old=pd.array([True] * 3 + [False] * 3, "boolean"),
+        day=pd.to_datetime(["2020-01-01"] * 6),
     )
     data = from_psifr(table)
     assert data["session"].tolist() == [[1], [2]]
     np.testing.assert_array_equal(data["age"], [[np.nan], [33.5]])
-    assert not {"onset", "group", "task", "item", "position"} & data.keys()
+    assert data["group"].tolist() == [["x"], ["x"]]
+    assert data["task"].tolist() == [[""], ["size"]]
+    assert data["old"].tolist() == [[True], [False]]
+    assert not {"day", "item", "position"} & data.keys()
+
+
+def test_columns_that_change_within_lists_have_a_value_per_event():
+    """Those of study events go by position, those of recalls by output; a part without values is
+    not a field. Catches rows laid out in the order of the table, which is shuffled here."""
+    table = table_of(*events(1, 1, "abc", "bz"), *events(2, 1, "cd", "")).assign(
+        category=["x", "y", None, "y", None, "x", "x"],
+        time=[None, None, None, 0.5, 0.25, None, None],
+        rank=pd.array([1, 2, None, 2, 9, 3, 4], "Int64"),
+        onset=[0, 1, 2, 9, 10, 0, 1],
+    )
+    data = from_psifr(table.sample(frac=1, random_state=1))
+    assert data["category"].tolist() == [["x", "y", ""], ["x", "x", ""]]
+    assert data["rec_category"].tolist() == [["y", ""], ["", ""]]
+    assert "time" not in data
+    nan = np.nan
+    np.testing.assert_array_equal(data["rec_time"], [[0.5, 0.25], [nan, nan]])
+    np.testing.assert_array_equal(data["rank"], [[1, 2, nan], [3, 4, nan]])
+    np.testing.assert_array_equal(data["rec_rank"], [[2, 9], [nan, nan]])
+    np.testing.assert_array_equal(data["onset"], [[0, 1, 2], [0, 1, nan]])
+
+
+def test_words_and_named_subjects_are_kept():
+    """Subjects are sorted as text. A word that was never studied has the id -1, but is there."""
+    data = from_psifr(table_of(*events("s2", 1, "ab", "bz"), *events("s10", 1, "c", "")))
+    assert data["subject"].tolist() == [["s10"], ["s2"]]
+    assert data["pres_items"].tolist() == [["c", ""], ["a", "b"]]
+    assert data["rec_items"].tolist() == [["", ""], ["b", "z"]]
+    assert data["rec_itemids"].tolist() == [[0, 0], [2, -1]]
 
 
 def test_psifr_counts_the_same():
@@ -152,8 +184,10 @@ WRONG = {
     "no item column": (SOUND.drop(columns="item"), "lacks the column 'item'"),
     "misspelt column": (SOUND.rename(columns={"list": "List"}), "Did you mean 'List'"),
     "two of a name": (SOUND.set_axis(["subject"] * 5, axis=1), "share a name"),
-    "named subjects": (changed(subject={3: "LTP9"}), "'subject' is LTP9.*factorize"),
-    "text numbers": (SOUND.astype({"subject": str}), "'subject' is 1, not an integer"),
+    "some named subjects": (changed(subject={3: "LTP9"}), "'subject' is LTP9.*all strings or all"),
+    "text numbers": (SOUND.astype({"list": str}), "'list' is 1, not an integer"),
+    "nameless item": (changed(item={4: ""}), "list 5 .row 4.*'item' is an empty string"),
+    "a field's name": (SOUND.assign(x=range(6), rec_x=1), "makes a field 'rec_x' itself"),
     "half a list": (changed(list={4: 1.5}), "Subject 2, list 1.5 .row 4.*'list' is 1.5"),
     "unknown type": (changed(trial_type={4: "test"}), "Subject 2, list 5.*'test'; expected"),
     "missing type": (changed(trial_type={4: None}), "Subject 2, list 5.*'trial_type' is missing"),

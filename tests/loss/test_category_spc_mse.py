@@ -74,10 +74,30 @@ def test_the_field_must_be_there(parameters):
             make_loss(DATA, [0], parameters, **options)
 
 
-@pytest.mark.parametrize("values", [np.zeros((3, 1), int), np.zeros((3, 3))])
-def test_the_field_must_hold_an_integer_an_item(parameters, values):
-    with pytest.raises(ValueError, match="'kind' must hold one integer per studied item"):
+@pytest.mark.parametrize(
+    "values",
+    [np.zeros((3, 1), int), np.full((3, 3), 0.5), np.full((3, 3), np.nan), np.full((3, 3), "")],
+)
+def test_every_item_has_a_category(parameters, values):
+    with pytest.raises(ValueError, match="'kind' must hold one whole number or text per studied"):
         make_loss({**DATA, "kind": values}, [0], parameters, category_field="kind")
+
+
+def test_categories_may_be_text_or_floats(small_data):
+    """Columns of a table are text, or floats where lists of unequal length are padded by NaN."""
+    codes = np.tile([0, 1, 0, 1, 0, 5], (20, 1))
+    losses = [
+        MemorySearchCategorySpcMseFnGenerator(MODELS["cmr"], data, category_field="kind")
+        for data in (
+            {**small_data, "kind": codes},
+            {**small_data, "kind": codes.astype(float)},
+            {**small_data, "kind": np.array(["animal", "food", "", "", "", "tool"])[codes]},
+        )
+    ]
+    assert losses[2].categories.tolist() == ["animal", "food", "tool"]
+    curves = [loss(np.arange(20), {}, ()).observed for loss in losses]
+    np.testing.assert_array_equal(curves[1], curves[0])
+    np.testing.assert_array_equal(curves[2], curves[0])
 
 
 def test_long_codes_are_categories_of_their_own(small_data):
