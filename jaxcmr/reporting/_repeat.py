@@ -13,6 +13,12 @@ from jaxcmr.results import FitResult
 __all__ = ["code", "settings_of", "version_of", "versions"]
 
 
+FEATURES = ("features", "similarities", "distances")
+"""Arguments of `jaxcmr.fit` that say what items are like."""
+
+UNNAMED = {"features": "FEATURES"}
+
+
 def code(result: FitResult) -> str:
     """Return Python that repeats the fit, from the names and settings that the result holds."""
     config = settings_of(result)
@@ -43,9 +49,15 @@ def code(result: FitResult) -> str:
         lines += [f"for first, behind_last in {rows}:", "    fitted[first:behind_last] = True"]
     lines += ["result = jc.fit(", "    data,"]
     lines += [] if rows is None else ["    where=lambda data: fitted,"]
+    if result.get("trials") is None:
+        lines.append("    where=WHERE,  # the result does not say which trials were fitted")
+    origins = {run.get("origin") for of_fit in result.get("runs") or [] for run in of_fit}
+    if origins - {"random", None} and not config.get("start_from"):
+        lines.append("    start_from=EARLIER,  # the earlier results that runs started from")
     if result.get("features"):
-        features = config.get("features")
-        lines.append(f"    features={'FEATURES' if features is None else as_code(features)},")
+        named = {name: config[name] for name in FEATURES if config.get(name)}
+        given = {name: as_code(source) for name, source in named.items()}
+        lines += [f"    {name}={source}," for name, source in (given or UNNAMED).items()]
     for name, value in arguments.items():
         if value is False or value == {} or (value is None and name == "precision"):
             continue
