@@ -90,7 +90,8 @@ def fitted_rows(result: FitResult) -> list[list[int]] | None:
 def versions(result: FitResult) -> dict[str, str]:
     """Return versions, fingerprints, platform and date, as far as the result holds them."""
     run = result.get("run") or {}
-    found = {f"{name} (of the fit)": version for name, version in run.get("versions", {}).items()}
+    recorded = {"jaxcmr": result.get("version"), **run.get("versions", {})}
+    found = {f"{name} (of the fit)": each for name, each in recorded.items() if each is not None}
     found["jaxcmr (of this report)"] = __version__
     found.update({name: str(value) for name, value in run.get("platform", {}).items()})
     if run.get("finished"):
@@ -106,7 +107,8 @@ def versions(result: FitResult) -> dict[str, str]:
 
 def version_of(result: FitResult) -> str | None:
     """Return the version of jaxcmr that made a result; None if it is not recorded."""
-    found = (result.get("run") or {}).get("versions", {}).get("jaxcmr")
+    run = result.get("run") or {}
+    found = result.get("version") or run.get("versions", {}).get("jaxcmr")
     return None if found is None else str(found)
 
 
