@@ -143,7 +143,7 @@ def test_a_subject_may_have_the_id_of_pooled_fits(make, small_data, parameters, 
     of_cmr = {**one, "fits": {**{k: [v] for k, v in parameters.items()}, **one["fits"]}}
     with pytest.raises(ValueError, match="No parameters for subject"):
         simulate_dataset("cmr", data, of_cmr)
-    with pytest.raises(ValueError, match=r"whole number; got 3\.5"):
+    with pytest.raises(ValueError, match=r"whole number or a name; got 3\.5"):
         fitter.fit(everyone, 3.5)
 
 
