@@ -62,7 +62,7 @@ def test_every_work_that_is_cited_is_in_the_references():
 
 
 def write_study(path):
-    """Write four short lists of two subjects of psifr's sample data as a table of events."""
+    """Write four lists of two subjects of psifr's sample data as a table of events."""
     from psifr import fr
 
     events = fr.sample_data("peers_notask").query("subject in [63, 64] and session == 1")
@@ -70,9 +70,9 @@ def write_study(path):
 
 
 def test_the_readme_runs(tmp_path, monkeypatch):
-    """Its study in ten lines, from a file to a report, and the fitter below it, with nothing changed
-    but the search. The files hold what the comments say; the fitter gives the numbers of the front
-    door, subject by subject."""
+    """Its study in ten lines, from a file to a report, and the fitter below it, with nothing
+    changed but the search. The files hold what the comments say; the fitter gives the numbers of
+    the front door, subject by subject."""
     matplotlib.use("agg")
     monkeypatch.chdir(tmp_path)
     write_study("mystudy.csv")
@@ -104,9 +104,11 @@ def test_the_optimizer_of_the_readme_runs():
 
 def test_the_study_of_the_home_page_runs():
     """From load to figure, with a tiny search of the lists that the README fits, which compiles
-    nothing again: three panels, each with data and model at every position or lag."""
+    nothing again: three panels, each with data and model at every position or lag. The lines that
+    follow are those of the README."""
     matplotlib.use("agg")
-    (block,) = blocks(ROOT / "docs" / "index.md")
+    block, rest = blocks(ROOT / "docs" / "index.md")
+    assert set(rest.splitlines()) <= set(blocks(ROOT / "README.md")[0].splitlines())
     names = {}
     tiny = f"subjects=[63, 64, 65], where='session <= 4', search={TINY})"
     changes = {"subjects=20)": tiny, "n_copies=5": "n_copies=1", "plt.show()": ""}
