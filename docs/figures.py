@@ -105,11 +105,11 @@ def convergence() -> bytes:
 
 
 def study(page: str) -> bytes:
-    """Return an SVG: the figure that the Python of a page draws."""
+    """Return an SVG: the figure that the first block of Python of a page draws."""
     names: dict[str, object] = {}
     with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):  # progress of the fit
-        for block in re.findall(r"```python\n(.*?)```", page, re.DOTALL):
-            exec(block.replace("plt.show()", ""), names)
+        block = BLOCK_WITH_IMAGE.findall(page)[0][0]
+        exec(block.replace("plt.show()", ""), names)
     return as_svg(plt.gcf())
 
 

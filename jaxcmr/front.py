@@ -318,7 +318,11 @@ def diagnose(
         result: the result of a fit, or a path to one.
         data: the data that were fitted, as for `fit`, or the `FitProblem`. Without them, only
             checks that need nothing but the result are made.
-        features, similarities, distances, model, loss: as for `problem_of`, if `data` are data.
+        features: those that were fitted, if any, as for `fit`, unless `data` is the problem.
+        similarities: in place of `features`.
+        distances: in place of `similarities`.
+        model: the model, where the result could not name it.
+        loss: the loss with its options, where the result could not name it.
         curvature: compute the loss around the estimates, for flat directions and lower losses.
         n_copies: simulated recalls of each trial, by which the data are compared with what the
             model predicts; 0 for no simulation.
@@ -397,7 +401,9 @@ def problem_of(
     Args:
         result: the result of a fit, or a path to one.
         data: the data that were fitted, as for `fit`.
-        features, similarities, distances: those that were fitted, if any, as for `fit`.
+        features: those that were fitted, if any, as for `fit`.
+        similarities: in place of `features`.
+        distances: in place of `similarities`.
         model: the model, where the result could not name it.
         loss: the loss with its options, where the result could not name it.
 
@@ -442,7 +448,9 @@ def report(
         path: the file to write.
         data: the data that were fitted, as for `fit`, or for one result its `FitProblem`. Without
             them, the report has no curves, and only checks that need nothing but the result.
-        features, similarities, distances: those that were fitted, if any, as for `fit`.
+        features: those that were fitted, if any, as for `fit`.
+        similarities: in place of `features`.
+        distances: in place of `similarities`.
         n_copies: simulated recalls of each trial, for the curves and the checks.
         seed: of the simulation.
         curvature: compute the loss around the estimates, for the checks; see `diagnose`.

@@ -61,17 +61,37 @@ def test_every_work_that_is_cited_is_in_the_references():
             assert (name, year) in known, f"{file.name}: {name} ({year})"
 
 
-def test_the_readme_runs():
-    """Its blocks of Python, one after the other, with nothing changed but the search. The fitter
-    gives the numbers of the front door, subject by subject."""
-    door, fitter, _ = blocks(ROOT / "README.md")
+def write_study(path):
+    """Write four lists of two subjects of psifr's sample data as a table of events."""
+    from psifr import fr
+
+    events = fr.sample_data("peers_notask").query("subject in [63, 64] and session == 1")
+    events.to_csv(path, index=False)
+
+
+def test_the_readme_runs(tmp_path, monkeypatch):
+    """Its study in ten lines, from a file to a report, and the fitter below it, with nothing
+    changed but the search. The files hold what the comments say; the fitter gives the numbers of
+    the front door, subject by subject."""
+    matplotlib.use("agg")
+    monkeypatch.chdir(tmp_path)
+    write_study("mystudy.csv")
+    study_in_ten_lines, fitter, _ = blocks(ROOT / "README.md")
+    assert len(study_in_ten_lines.split("\n\n")[1].splitlines()) < 10
     names = {}
-    run(door, names, **{"jc.fit(data, ": f"jc.fit(data, search={TINY}, "})
+    run(study_in_ten_lines, names, **{"jc.fit(data, ": f"jc.fit(data, search={TINY}, "})
+    result, checks = names["result"], names["checks"]
+    assert result["fits"]["subject"] == [63, 64] and result["n_trials"] == [4, 4]
+    assert set(checks["subject"]) == {63, 64} and {"runs_agree", "at_rest"} <= set(checks["check"])
+    assert len(names["simulated"]["recalls"]) == 8 * 20
+    curve = jc.serial_position_curve(names["data"])
+    np.testing.assert_allclose(names["panels"][2].lines[0].get_ydata(), curve)
+    assert Path("fit.png").read_bytes().startswith(b"\x89PNG")
+    page = Path("report.html").read_text(encoding="utf-8")
+    assert all(f"{loss:.2f}" in page for loss in result["fitness"])
     run(fitter, names, **{'**jc.SEARCHES["thorough"]': f"**{TINY}"})
-    result, together, fits = names["result"], names["together"], names["fits"]
-    assert result["fits"]["subject"] == [63, 64, 65] and result["n_trials"] == [16] * 3
-    assert len(names["simulated"]["recalls"]) == 48
-    assert [fit["fitness"][0] for fit in fits] == together["fitness"] == result["fitness"]
+    alone = [fit["fitness"][0] for fit in names["fits"]]
+    assert alone == names["together"]["fitness"] == result["fitness"]
 
 
 @pytest.mark.full
@@ -84,9 +104,11 @@ def test_the_optimizer_of_the_readme_runs():
 
 def test_the_study_of_the_home_page_runs():
     """From load to figure, with a tiny search of the lists that the README fits, which compiles
-    nothing again: three panels, each with data and model at every position or lag."""
+    nothing again: three panels, each with data and model at every position or lag. The lines that
+    follow are those of the README."""
     matplotlib.use("agg")
-    (block,) = blocks(ROOT / "docs" / "index.md")
+    block, rest = blocks(ROOT / "docs" / "index.md")
+    assert set(rest.splitlines()) <= set(blocks(ROOT / "README.md")[0].splitlines())
     names = {}
     tiny = f"subjects=[63, 64, 65], where='session <= 4', search={TINY})"
     changes = {"subjects=20)": tiny, "n_copies=5": "n_copies=1", "plt.show()": ""}
