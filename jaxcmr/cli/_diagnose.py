@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from jaxcmr.cli._problem import file_of, find_problem
+from jaxcmr.cli._problem import beside, file_of, find_problem
 from jaxcmr.diagnostics import CHECKS, is_trustworthy, verdict
 from jaxcmr.files import write_text
 from jaxcmr.front import diagnose
@@ -34,8 +34,8 @@ def diagnose_folders(options: argparse.Namespace) -> int:
         file = file_of(path)
         table = diagnose_file(file, options)
         record = {"result": str(file), **to_record(table)}
-        write_text(path_of(file, "csv"), table.to_csv(index=False))
-        write_text(path_of(file, "json"), json.dumps(record, indent=1) + "\n")
+        write_text(beside(file, "diagnostics.csv"), table.to_csv(index=False))
+        write_text(beside(file, "diagnostics.json"), json.dumps(record, indent=1) + "\n")
         records.append(record)
         is_fine &= record["trustworthy"]
         if not options.quiet and not options.json:
@@ -43,12 +43,6 @@ def diagnose_folders(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps(records if len(records) > 1 else records[0], indent=1))
     return int(options.strict and not is_fine)
-
-
-def path_of(file: Path, ending: str) -> Path:
-    """Return where the checks of a result go: diagnostics.csv, or NAME-diagnostics.csv."""
-    name = "" if file.stem == "result" else f"{file.stem}-"
-    return file.with_name(f"{name}diagnostics.{ending}")
 
 
 def diagnose_file(file: Path, options: argparse.Namespace) -> pd.DataFrame:
@@ -88,5 +82,5 @@ def describe(table: pd.DataFrame, file: Path) -> str:
         text = shown.to_string(index=False, float_format="{:.3g}".format, justify="left")
         lines += ["", text, ""]
     hidden = f"{len(failed) - len(shown)} more failed checks" if len(failed) > len(shown) else ""
-    lines.append(f"{hidden or 'All checks'} are in {path_of(file, 'csv')}")
+    lines.append(f"{hidden or 'All checks'} are in {beside(file, 'diagnostics.csv')}")
     return "\n".join(lines)

@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 from simple_losses import bowl
 
-from jaxcmr.cli import gather_settings, main, make_parser
+from jaxcmr.cli import main
+from jaxcmr.cli._parsers import make_parser
 from jaxcmr.cli._run import plan_run
+from jaxcmr.cli._settings import gather_settings
 from jaxcmr.datasets import save_data
 
 __all__ = ["bowl", "shell"]
