@@ -9,6 +9,7 @@ Data and numbers go to the standard output, progress and errors to the standard 
 from __future__ import annotations
 
 import gc
+import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -34,6 +35,9 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
 INTERRUPTED = {"fit": "interrupted before the search began"}
 """The answer to Ctrl-C, by command; "interrupted" for the others."""
 
+CLOSED = 141
+"""The exit status of programs whose output is closed before they end, as shells count it."""
+
 MANY_OBJECTS = 100_000
 """New objects after which Python looks for those that can be deleted; 700 by default."""
 
@@ -58,10 +62,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     module, function = COMMANDS[options.command]
     try:
         with rare_collections():
-            return getattr(import_module(f"jaxcmr.cli.{module}"), function)(options)
+            status = getattr(import_module(f"jaxcmr.cli.{module}"), function)(options)
+            sys.stdout.flush()
+            return status
     except KeyboardInterrupt:
         print(f"jaxcmr: {INTERRUPTED.get(options.command, 'interrupted')}", file=sys.stderr)
         return 130
+    except BrokenPipeError:  # the reader of the output, such as head, has read enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return CLOSED
     except (ValueError, ImportError, OSError) as error:
         print(f"jaxcmr: error: {error}", file=sys.stderr)
         return 2

@@ -132,7 +132,7 @@ def read_draws(path: Path, result: FitResult) -> pd.DataFrame:
     subjects = result["fits"]["subject"]
     kind = {"subject": str} if any(isinstance(each, str) for each in subjects) else None
     try:
-        return pd.read_csv(path, dtype=kind, encoding="utf-8-sig")  # type: ignore[arg-type]
+        return pd.read_csv(path, dtype=kind, encoding="utf-8-sig")
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
         raise ValueError(f"{path} is not a .csv table of draws ({error}).") from error
 
