@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from textwrap import wrap
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from jaxcmr.cli._json import to_json
 from jaxcmr.datasets import load, save_data, to_psifr
 from jaxcmr.files import write_text
 
@@ -31,7 +31,7 @@ def check(options: argparse.Namespace) -> int:
     data = load(options.data)
     record = count_data(data, find_dropped(options.data, data))
     if options.json:
-        print(json.dumps(record, indent=1))
+        print(to_json(record))
     elif not options.quiet:
         print("\n".join(describe_data(record)))
     return 0
@@ -48,7 +48,7 @@ def convert(options: argparse.Namespace) -> int:
     check_output(out, options.force)
     write_data(data, out)
     if options.json:
-        print(json.dumps({"out": str(out), "lists": len(data["recalls"])}, indent=1))
+        print(to_json({"out": str(out), "lists": len(data["recalls"])}))
     elif not options.quiet:
         print(f"Wrote {len(data['recalls'])} lists to {out}.")
     return 0

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
+from jaxcmr.cli._json import to_json, to_rows
 from jaxcmr.cli._problem import beside, file_of, find_problem
 from jaxcmr.diagnostics import CHECKS, is_trustworthy, verdict
 from jaxcmr.files import write_text
@@ -35,13 +34,13 @@ def diagnose_folders(options: argparse.Namespace) -> int:
         table = diagnose_file(file, options)
         record = {"result": str(file), **to_record(table)}
         write_text(beside(file, "diagnostics.csv"), table.to_csv(index=False))
-        write_text(beside(file, "diagnostics.json"), json.dumps(record, indent=1) + "\n")
+        write_text(beside(file, "diagnostics.json"), to_json(record) + "\n")
         records.append(record)
         is_fine &= record["trustworthy"]
         if not options.quiet and not options.json:
             print(describe(table, file))
     if options.json:
-        print(json.dumps(records if len(records) > 1 else records[0], indent=1))
+        print(to_json(records if len(records) > 1 else records[0]))
     return int(options.strict and not is_fine)
 
 
@@ -55,21 +54,12 @@ def diagnose_file(file: Path, options: argparse.Namespace) -> pd.DataFrame:
 
 
 def to_record(table: pd.DataFrame) -> dict[str, Any]:
-    """Return a table of checks as JSON holds it: numbers that are not finite are None."""
-
-    def plain(value: Any) -> Any:
-        is_missing = value is pd.NA or (isinstance(value, float) and not np.isfinite(value))
-        return None if is_missing else value
-
-    rows = [
-        {name: plain(value) for name, value in row.items()}
-        for row in table.astype(object).to_dict("records")
-    ]
+    """Return a table of checks, and the verdict on them, as JSON holds them."""
     return {
         "verdict": verdict(table),
         "trustworthy": is_trustworthy(table),
         "meaning": {name: f"{each.statistic}; {each.passes}" for name, each in CHECKS.items()},
-        "checks": rows,
+        "checks": to_rows(table),
     }
 
 

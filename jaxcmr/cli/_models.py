@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Iterator
 from textwrap import wrap
 from typing import Any
 
+from jaxcmr.cli._json import to_json
 from jaxcmr.models import CATALOGUE, NamedModel
 from jaxcmr.names import find_named
 
@@ -28,7 +28,7 @@ def show_models(options: argparse.Namespace) -> int:
         find_named("model", only)
     chosen = {name: each for name, each in CATALOGUE.items() if only in (None, name)}
     if options.json:
-        print(json.dumps({name: to_record(each) for name, each in chosen.items()}, indent=1))
+        print(to_json({name: to_record(each) for name, each in chosen.items()}))
     elif not options.quiet:
         for name, model in chosen.items():
             print("\n".join(describe_model(name, model, has_meanings=only is not None)))

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
-import pandas as pd
 
 from jaxcmr import analyses, plots
 from jaxcmr.cli._figure import make_fit_figure
+from jaxcmr.cli._json import to_columns, to_json
 from jaxcmr.cli._problem import beside, file_of, find_problem
 from jaxcmr.cli._simulate import as_sweep, choose_trials
 from jaxcmr.datasets import select_trials
@@ -22,6 +21,7 @@ from jaxcmr.simulation import simulate_dataset
 from jaxcmr.typing import RecallDataset
 
 if TYPE_CHECKING:
+    import pandas as pd
     from matplotlib.figure import Figure
 
 __all__ = ["plot_results"]
@@ -66,7 +66,7 @@ def plot_results(options: argparse.Namespace) -> int:
                 if not options.quiet and not options.json:
                     print(f"Wrote {records[-1]['file']}")
     if options.json:
-        print(json.dumps(records, indent=1))
+        print(to_json(records))
     return 0
 
 
@@ -227,22 +227,5 @@ def save_figure(
         },
         "tables": {each: to_columns(table) for each, table in tables.items()},
     }
-    write_text(out.with_suffix(".numbers.json"), json.dumps(record) + "\n")
+    write_text(out.with_suffix(".numbers.json"), to_json(record) + "\n")
     return record
-
-
-def to_columns(table: pd.DataFrame) -> dict[str, list[Any]]:
-    """Return a table as lists by column, as JSON holds it: numbers that are not finite are None.
-
-    >>> to_columns(pd.DataFrame({"lag": [1, 2], "mean": [0.5, np.nan]}))
-    {'lag': [1, 2], 'mean': [0.5, None]}
-    """
-
-    def plain(value: Any) -> Any:
-        is_missing = value is pd.NA or (isinstance(value, float) and not np.isfinite(value))
-        return None if is_missing else value
-
-    return {
-        str(name): [plain(value) for value in column.astype(object).tolist()]
-        for name, column in table.items()
-    }

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import json
 import platform
 import signal
 import sys
@@ -24,6 +23,7 @@ from jaxcmr._result_words import count_of
 from jaxcmr.cli._config import write_config
 from jaxcmr.cli._figure import FigureWarmUp, save_fit_figure
 from jaxcmr.cli._folder import claim_folder
+from jaxcmr.cli._json import to_json
 from jaxcmr.cli._settings import gather_settings
 from jaxcmr.diagnostics import diagnose, is_trustworthy, verdict
 from jaxcmr.front import Plan, make_plan
@@ -158,15 +158,15 @@ def report(
     shown: Shown = "text",
 ) -> int:
     """Print the numbers of a result as asked, draw the figure, and return the exit status."""
+    if shown == "text" and result["fitness"]:
+        print(f"\n{result.to_text()}\n\n{result.verdict()}", flush=True)
     checks = diagnose(result) if result["fitness"] else None
     is_fine = checks is not None and is_trustworthy(checks)
     if shown == "json":
         trust = None if checks is None else verdict(checks)
         record = {**to_record(result, path), "trust": trust, "trustworthy": is_fine}
-        print(json.dumps(record, indent=1), flush=True)
+        print(to_json(record), flush=True)
     if result["fitness"]:
-        if shown == "text":
-            print(f"\n{result.to_text()}\n\n{result.verdict()}", flush=True)
         warm_up.wait()
         draw(plan, result, path.parent / "fit.png")
     if result["interrupted"]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ import pandas as pd
 
 from jaxcmr._result_words import count_of
 from jaxcmr.cli._data import check_output, write_data
+from jaxcmr.cli._json import to_json, to_rows
 from jaxcmr.cli._problem import beside, file_of, find_problem
 from jaxcmr.datasets import generate_trial_mask, select_trials
 from jaxcmr.files import write_text
@@ -43,13 +43,15 @@ def simulate_results(options: argparse.Namespace) -> int:
     for path in options.results:
         file = file_of(path)
         out = options.out or beside(file, "simulated.h5")
+        if out.with_suffix(".json").absolute() == file.absolute():
+            raise ValueError(f"{out}: its numbers would replace the result. Give another name.")
         record = simulate_to_file(file, out, options)
-        write_text(out.with_suffix(".json"), json.dumps(record, indent=1) + "\n")
+        write_text(out.with_suffix(".json"), to_json(record) + "\n")
         records.append(record)
         if not options.quiet and not options.json:
             print(describe(record))
     if options.json:
-        print(json.dumps(records if len(records) > 1 else records[0], indent=1))
+        print(to_json(records if len(records) > 1 else records[0]))
     return 0
 
 
@@ -151,7 +153,7 @@ def count_recalls(
     sweep = []
     if varied:
         values = [pd.Series(simulated[name].reshape(-1), name=name) for name in varied]
-        sweep = recalls.groupby(values).mean().reset_index().to_dict("records")
+        sweep = to_rows(recalls.groupby(values).mean().reset_index())
     return {
         "subjects": len(np.unique(simulated["subject"])),
         "lists": len(data["recalls"]),

@@ -78,6 +78,9 @@ def test_nothing_is_replaced_unless_asked(study, capsys):
     (study / "mine.json").write_text("kept")
     assert main(["simulate", str(study / "fit"), "--out", str(study / "mine.h5")]) == 2
     assert (study / "mine.json").read_text() == "kept" and not (study / "mine.h5").exists()
+    out = study / "fit" / "result.h5"  # whose numbers would replace the fit
+    assert main(["simulate", str(study / "fit"), "--out", str(out), "--force"]) == 2
+    assert "would replace the result" in capsys.readouterr().err and not out.exists()
     for _ in range(2):
         assert main(["simulate", str(study / "fit"), "--quiet"]) == 0
     assert capsys.readouterr().out == ""
