@@ -5,12 +5,22 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["to_columns", "to_json", "to_rows"]
+__all__ = ["numbers_beside", "to_columns", "to_json", "to_rows"]
+
+
+def numbers_beside(out: Path) -> Path:
+    """Return the file for the numbers of a file; results have no such names.
+
+    >>> numbers_beside(Path("fits/fit.png")).name
+    'fit-numbers.json'
+    """
+    return out.with_name(f"{out.stem}-numbers.json")
 
 
 def to_json(record: Any) -> str:

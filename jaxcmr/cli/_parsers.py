@@ -290,7 +290,7 @@ def add_simulate(commands: Commands) -> None:
         "let fitted models recall the lists again",
         "Simulate recall of the lists that were fitted, each subject with its own\n"
         "estimates, as a data set (simulated.h5, or a psifr table by the suffix of --out).\n"
-        "Counts, recalls per list and settings go into a JSON file beside it.",
+        "Counts, recalls per list and settings go into simulated-numbers.json beside it.",
         """
         jaxcmr simulate results/peers_notask-cmr-sequence_likelihood --copies 50
         jaxcmr simulate results/mystudy-cmr-sequence_likelihood --vary learning_rate=0.1,0.5,0.9
@@ -319,7 +319,7 @@ def add_plot(commands: Commands) -> None:
         "plot",
         "draw figures of fits",
         f"Draw figures of fits, and write the numbers in each into a JSON file beside it\n"
-        f"(NAME.numbers.json).\n\nfigures:{names}",
+        f"(NAME-numbers.json).\n\nfigures:{names}",
         """
         jaxcmr plot results/peers_notask-cmr-sequence_likelihood
         jaxcmr plot results/* --figure restarts --figure parameters --format pdf

@@ -11,7 +11,7 @@ import numpy as np
 
 from jaxcmr import analyses, plots
 from jaxcmr.cli._figure import make_fit_figure
-from jaxcmr.cli._json import to_columns, to_json
+from jaxcmr.cli._json import numbers_beside, to_columns, to_json
 from jaxcmr.cli._problem import beside, file_of, find_problem
 from jaxcmr.cli._simulate import as_sweep, choose_trials
 from jaxcmr.datasets import select_trials
@@ -227,5 +227,5 @@ def save_figure(
         },
         "tables": {each: to_columns(table) for each, table in tables.items()},
     }
-    write_text(out.with_suffix(".numbers.json"), to_json(record) + "\n")
+    write_text(numbers_beside(out), to_json(record) + "\n")
     return record

@@ -12,7 +12,7 @@ import pandas as pd
 
 from jaxcmr._result_words import count_of
 from jaxcmr.cli._data import check_output, write_data
-from jaxcmr.cli._json import to_json, to_rows
+from jaxcmr.cli._json import numbers_beside, to_json, to_rows
 from jaxcmr.cli._problem import beside, file_of, find_problem
 from jaxcmr.datasets import generate_trial_mask, select_trials
 from jaxcmr.files import write_text
@@ -35,7 +35,7 @@ def simulate_results(options: argparse.Namespace) -> int:
     if options.out is not None:
         if len(options.results) > 1:
             raise ValueError("--out names the file of one result: leave it out for several.")
-        for each in (options.out, options.out.with_suffix(".json")):
+        for each in (options.out, numbers_beside(options.out)):
             if each.exists() and not options.force:
                 raise ValueError(f"{each} exists. Give another name, or --force to replace it.")
         check_output(options.out, may_replace=True)
@@ -43,10 +43,8 @@ def simulate_results(options: argparse.Namespace) -> int:
     for path in options.results:
         file = file_of(path)
         out = options.out or beside(file, "simulated.h5")
-        if out.with_suffix(".json").absolute() == file.absolute():
-            raise ValueError(f"{out}: its numbers would replace the result. Give another name.")
         record = simulate_to_file(file, out, options)
-        write_text(out.with_suffix(".json"), to_json(record) + "\n")
+        write_text(numbers_beside(out), to_json(record) + "\n")
         records.append(record)
         if not options.quiet and not options.json:
             print(describe(record))

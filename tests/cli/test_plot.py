@@ -13,7 +13,7 @@ pytest.importorskip("matplotlib")
 
 def numbers(folder, name, table):
     """Return a table of the numbers beside a figure; JSON has no NaN."""
-    text = (folder / f"{name}.numbers.json").read_text()
+    text = (folder / f"{name}-numbers.json").read_text()
     record = json.loads(text, parse_constant=lambda constant: pytest.fail(constant))
     return pd.DataFrame(record["tables"][table])
 

@@ -22,7 +22,7 @@ def test_the_file_holds_what_the_function_returns(study, capsys):
     found = jc.load(study / "fit" / "simulated.h5")
     for name, field in expected.items():
         np.testing.assert_array_equal(found[name], field, err_msg=name)
-    record = json.loads((study / "fit" / "simulated.json").read_text())
+    record = json.loads((study / "fit" / "simulated-numbers.json").read_text())
     assert [record[name] for name in ("subjects", "lists", "copies", "simulated_lists")] == [
         2, 13, 2, 26,
     ]  # fmt: skip
@@ -41,7 +41,7 @@ def test_a_sweep_has_a_mean_at_each_value(study):
     found = jc.load(study / "fit" / "simulated.h5")
     values = found["stop_probability_scale"].ravel()
     assert set(values) == {0, 1} and set(found["subject"].ravel()) == {7}
-    record = json.loads((study / "fit" / "simulated.json").read_text())
+    record = json.loads((study / "fit" / "simulated-numbers.json").read_text())
     without, with_stop = record["sweep"]
     assert with_stop == {"stop_probability_scale": 1.0, "recalls_per_list": 0.0}
     assert without["recalls_per_list"] == counts_of(found)[values == 0].mean() > 0
@@ -66,7 +66,7 @@ def test_a_psifr_table_has_every_copy_as_a_list(study):
     table = pd.read_csv(out)
     studied = table[table["trial_type"] == "study"].groupby(["subject", "list"]).size()
     assert len(studied) == 26 and (studied == 6).all()
-    assert (study / "simulated.json").exists()
+    assert (study / "simulated-numbers.json").exists()
 
 
 def test_nothing_is_replaced_unless_asked(study, capsys):
@@ -75,12 +75,9 @@ def test_nothing_is_replaced_unless_asked(study, capsys):
     before = data.read_bytes()
     assert main(["simulate", str(study / "fit"), "--out", str(data)]) == 2
     assert "--force" in capsys.readouterr().err and data.read_bytes() == before
-    (study / "mine.json").write_text("kept")
+    (study / "mine-numbers.json").write_text("kept")
     assert main(["simulate", str(study / "fit"), "--out", str(study / "mine.h5")]) == 2
-    assert (study / "mine.json").read_text() == "kept" and not (study / "mine.h5").exists()
-    out = study / "fit" / "result.h5"  # whose numbers would replace the fit
-    assert main(["simulate", str(study / "fit"), "--out", str(out), "--force"]) == 2
-    assert "would replace the result" in capsys.readouterr().err and not out.exists()
+    assert (study / "mine-numbers.json").read_text() == "kept" and not (study / "mine.h5").exists()
     for _ in range(2):
         assert main(["simulate", str(study / "fit"), "--quiet"]) == 0
     assert capsys.readouterr().out == ""
@@ -92,7 +89,7 @@ def test_json_is_what_the_file_holds(study, capsys):
     paths = [study / "fit", study / "fit" / "mine.json"]
     assert main(["simulate", *map(str, paths), "--json"]) == 0
     printed = json.loads(capsys.readouterr().out)
-    names = ["simulated.json", "mine-simulated.json"]
+    names = ["simulated-numbers.json", "mine-simulated-numbers.json"]
     assert printed == [json.loads((study / "fit" / name).read_text()) for name in names]
 
 
