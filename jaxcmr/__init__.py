@@ -26,7 +26,6 @@ if TYPE_CHECKING:
         models,
         optimize,
         plots,
-        reporting,
         simulation,
     )
     from jaxcmr.analyses import serial_position_curve
@@ -75,7 +74,6 @@ __all__ = [
     "optimize",
     "plots",
     "report",
-    "reporting",
     "save_data",
     "select_trials",
     "serial_position_curve",
@@ -105,7 +103,6 @@ ROOMS = {
     "models": ["MODELS", "usual_bounds"],
     "optimize": ["differential_evolution"],
     "plots": [],
-    "reporting": [],
     "results": ["FitInterrupted", "FitResult"],
     "simulation": [],
 }

@@ -12,7 +12,7 @@ import numpy as np
 
 from jaxcmr import plots
 from jaxcmr.datasets import select_trials
-from jaxcmr.diagnostics import is_trustworthy, verdict
+from jaxcmr.diagnostics import CHECKS, is_trustworthy, verdict
 from jaxcmr.fitting import FitProblem
 from jaxcmr.fitting._trials import to_rows
 from jaxcmr.models import CATALOGUE
@@ -24,7 +24,7 @@ from jaxcmr.typing import RecallDataset
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["GUIDES", "LOSS_WORDS", "make_chapter", "name_results"]
+__all__ = ["GUIDES", "LOSS_WORDS", "check_path", "make_chapter", "name_results"]
 
 Source: TypeAlias = Union[FitResult, str, "os.PathLike[str]"]
 
@@ -142,7 +142,10 @@ def make_chapter(
     grade, reason = grade_of(checks)
     figures = draw_figures(result, prefix, data, simulated, checks)
     about = about_model(result), about_loss(result)
-    return Chapter(name, result, *about, facts, figures, checks, grade, reason)
+    meanings = {
+        check: f"{one.statistic}: {one.passes} the threshold" for check, one in CHECKS.items()
+    }
+    return Chapter(name, result, *about, facts, figures, checks, grade, reason, meanings)
 
 
 def fitted_trials(result: FitResult, problem: FitProblem) -> np.ndarray:
@@ -271,6 +274,16 @@ def choose_subjects(data: RecallDataset, checks: pd.DataFrame | None) -> list[An
     return [subject for subject in ranked if subject in present][:MOST_PANELS] or [*present][
         :MOST_PANELS
     ]
+
+
+def check_path(path: str | os.PathLike[str]) -> None:
+    """Check that a report gets a name of its own, so that it does not replace a result.
+
+    Raises:
+        ValueError: the path does not end in .html or .htm.
+    """
+    if Path(path).suffix.lower() not in (".html", ".htm"):
+        raise ValueError(f"A report is a file that ends in .html; got {os.fspath(path)!r}.")
 
 
 def name_results(

@@ -453,7 +453,8 @@ def report(
 
     Raises:
         ImportError: jinja2 or matplotlib is not installed.
-        ValueError: the data or features are not those that were fitted, or there are no results.
+        ValueError: `path` does not end in .html, the data or features are not those that were
+            fitted, or there are no results.
 
     >>> from tempfile import TemporaryDirectory
     >>> result = FitResult(fitness=[7.0], fits={"b": [0.4], "subject": [3]}, free={"b": [0, 1]},
@@ -462,8 +463,9 @@ def report(
     ...     report(result, f"{folder}/report.html").stat().st_size < 2_000_000
     True
     """
-    from jaxcmr._report import name_results
+    from jaxcmr._report import check_path, name_results
 
+    check_path(path)
     named = name_results(results)
     if isinstance(data, FitProblem):
         if len(named) > 1:
@@ -646,6 +648,8 @@ def read_numbers(path: Path) -> np.ndarray | pd.DataFrame:
     try:
         [float(cell) for cell in first]
     except ValueError:  # words such as "null" are words
+        if len(first) < 2:
+            raise
         table = pd.read_csv(path, index_col=0, keep_default_na=False, encoding="utf-8-sig")
         if table.empty:
             raise ValueError("there is not a number below its first row") from None

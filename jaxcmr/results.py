@@ -73,7 +73,7 @@ class FitResult(dict[str, Any]):
       included. ``interrupted``: True if subjects are missing because the fit was stopped.
     - ``loss_label``, ``agree_within``: short name of the loss ("NLL"), and how close the losses of
       two runs must be to count as the same.
-    - ``schema``: version of these keys.
+    - ``schema``: version of these keys. ``version``: of jaxcmr, which made the fit.
 
     >>> result = FitResult(
     ...     fitness=[7.0], fits={"learning_rate": [0.4], "subject": [3]}, free={}, fixed={}

@@ -51,7 +51,7 @@ MAY_IMPORT = {
         "typing",
     },
     "optimize": set(),
-    "fitting": {"datasets", "names", "optimize", "parameters", "results", "typing"},
+    "fitting": {"_version", "datasets", "names", "optimize", "parameters", "results", "typing"},
     "plots": {"analyses", "datasets", "names", "parameters", "results", "typing"},
     "diagnostics": {
         "_result_words",
@@ -120,7 +120,6 @@ FRONT_DOOR = {
     "models": "room: models",
     "optimize": "room: differential evolution",
     "plots": "room: figures, and the tables behind them",
-    "reporting": "room: reports of results",
     "simulation": "room: models played forward",
     "__version__": "of this installation",
 }

@@ -6,7 +6,7 @@ import argparse
 import json
 from typing import Any
 
-from jaxcmr._report import name_results
+from jaxcmr._report import check_path, name_results
 from jaxcmr.cli._problem import file_of, find_problem
 from jaxcmr.files import write_text
 from jaxcmr.front import write_report
@@ -22,11 +22,12 @@ def report_folders(options: argparse.Namespace) -> int:
         ValueError: a path is not a result, or the data are missing or not those that were fitted.
     """
     results = name_results(options.results)
+    out = options.out or file_of(options.results[0]).with_name("report.html")
+    check_path(out)
     problems = {}
     if not options.no_data:
         for path, (name, result) in zip(options.results, results.items(), strict=True):
             problems[name] = find_problem(path, result, options)
-    out = options.out or file_of(options.results[0]).with_name("report.html")
     write_report(
         results,
         problems,
@@ -37,11 +38,12 @@ def report_folders(options: argparse.Namespace) -> int:
         title=options.title,
     )
     record = {"report": str(out), "results": [to_record(*each) for each in results.items()]}
-    write_text(out.with_suffix(".json"), json.dumps(record, indent=1) + "\n")
+    numbers = out.with_name(f"{out.stem}-numbers.json")  # not a name that a result has
+    write_text(numbers, json.dumps(record, indent=1) + "\n")
     if options.json:
         print(json.dumps(record, indent=1))
     elif not options.quiet:
-        print(f"The report is in {out}, its numbers in {out.with_suffix('.json')}.")
+        print(f"The report is in {out}, its numbers in {numbers}.")
     return 0
 
 

@@ -213,6 +213,9 @@ def _check_events(
     is_twice[order[1:]] = follows & (step == 0)
     is_skip[order] = is_study & (position != 1) & ~np.append(False, follows & (step == 1))
     message = "Two {trial_type} events have position {position}. Give each its own."
+    if "session" in table:
+        message += " Where list numbers restart in each session, number the lists on: table['list']"
+        message += " = table.groupby(['session', 'list']).ngroup() + 1."
     _check_rows(table, is_twice, message)
     message = "Study position {position} is out of order; study positions run 1, 2, 3, ..."
     _check_rows(table, is_skip, message)

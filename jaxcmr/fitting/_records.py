@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
+from jaxcmr._version import __version__
 from jaxcmr.fitting._trials import to_ranges
 from jaxcmr.optimize import LaneReport
 from jaxcmr.parameters import ParameterSpace
@@ -127,6 +128,7 @@ def to_result(
     fixed = {name: [value] * len(best) for name, value in problem.fixed.items()}
     return FitResult(
         schema=SCHEMA,
+        version=__version__,
         **problem.describe(),
         pooled=pooled,
         precision=str(np.dtype(jnp.result_type(float))),

@@ -4,7 +4,8 @@
 each `Chapter`: `jaxcmr.report` does that.
 
 Files: `_works` (references), `_tables` and `_data` (numbers), `_figures` (SVG), `_methods` (texts),
-`_page` (HTML), and beside them the template, the style and the script of the page.
+`_repeat` (code and versions), `_page` (HTML), and beside them the template, the style and the
+script of the page.
 """
 
 from jaxcmr.reporting._data import DataFacts, describe_data

@@ -10,7 +10,8 @@ from typing import Any
 
 from jaxcmr._result_words import title
 from jaxcmr.reporting._data import data_table
-from jaxcmr.reporting._methods import Chapter, code, methods, references, to_report, versions
+from jaxcmr.reporting._methods import Chapter, methods, references, to_report
+from jaxcmr.reporting._repeat import code, versions
 from jaxcmr.reporting._tables import (
     checks_summary,
     checks_table,
@@ -98,7 +99,7 @@ def contents(number: int, chapter: Chapter) -> dict[str, Any]:
         "grade_words": GRADES[chapter.grade],
         "verdict": chapter.verdict,
         "run_verdict": result.verdict(),
-        "checks": None if checks is None else checks_summary(checks),
+        "checks": None if checks is None else checks_summary(checks, chapter.meanings),
         "failures": None if checks is None else checks_table(checks),
         "methods": methods(chapter),
         "references": references(chapter),

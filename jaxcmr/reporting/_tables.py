@@ -194,7 +194,7 @@ def runs_summary(result: FitResult) -> Table | None:
     return Table("Runs that ended as low as the best.", columns, rows, is_sortable=False)
 
 
-def checks_summary(checks: pd.DataFrame) -> Table:
+def checks_summary(checks: pd.DataFrame, meanings: Mapping[str, str]) -> Table:
     """Return one row per check: how many fits pass, fail, or could not be judged."""
     rows = []
     for name in dict.fromkeys(checks["check"]):
@@ -202,8 +202,9 @@ def checks_summary(checks: pd.DataFrame) -> Table:
         passed = of_check["passed"].astype("boolean")
         counts = [int(passed.sum()), int((~passed).sum()), int(passed.isna().sum())]
         row = [Cell.of(name), *(Cell.of(count) for count in counts)]
-        rows.append([*row, Cell.of(of_check["threshold"].iloc[0])])
-    columns = ["check", "pass", "fail", "not available", "threshold"]
+        threshold = Cell.of(plain(of_check["threshold"].iloc[0]))
+        rows.append([*row, threshold, Cell.of(meanings.get(name, ""))])
+    columns = ["check", "pass", "fail", "not available", "threshold", "statistic"]
     return Table("Checks over all fits.", columns, rows)
 
 
@@ -213,7 +214,8 @@ def checks_table(checks: pd.DataFrame) -> Table:
     caption = "Checks that failed, worst subjects first."
     if len(failed) > MOST_ROWS:
         caption = (
-            f"The first {MOST_ROWS} of {len(failed)} checks that failed, worst subjects first."
+            f"The first {MOST_ROWS} of {len(failed)} checks that failed, worst subjects first. "
+            "jaxcmr.diagnose gives all."
         )
     return frame_table(failed.head(MOST_ROWS), caption)
 

@@ -21,11 +21,20 @@ def test_a_report_lies_in_the_folder_with_its_numbers(folder, capsys):
     assert main(["report", str(folder), "--no-data", "--title", "My study"]) == 0
     page = (folder / "report.html").read_text(encoding="utf-8")
     assert "<title>My study</title>" in page and "<h2>study</h2>" in page
-    record = json.loads((folder / "report.json").read_text())
+    record = json.loads((folder / "report-numbers.json").read_text())
     (numbers,) = record["results"]
     assert numbers["fitness"] == [7.1, 8.3, 6.0] and numbers["agree"] == [[2, 2], [1, 2], [2, 2]]
     assert numbers["fits"] == make_result()["fits"]
     assert capsys.readouterr().out.startswith(f"The report is in {folder / 'report.html'}")
+
+
+def test_the_numbers_do_not_replace_a_result(folder):
+    """A report named after its result has its numbers beside it, under another name."""
+    file = folder / "result.json"
+    assert main(["report", str(file), "--no-data", "--out", str(folder / "result.html")]) == 0
+    assert json.loads(file.read_text()) == make_result()
+    assert main(["report", str(file), "--no-data", "--out", str(file)]) == 2
+    assert json.loads(file.read_text()) == make_result()
 
 
 def test_json_and_quiet(folder, tmp_path, capsys):
@@ -34,7 +43,7 @@ def test_json_and_quiet(folder, tmp_path, capsys):
     call = ["report", str(folder), str(folder / "result.json"), "--no-data", "--out", str(out)]
     assert main([*call, "--json"]) == 0
     printed = json.loads(capsys.readouterr().out)
-    assert printed == json.loads(out.with_suffix(".json").read_text())
+    assert printed == json.loads((tmp_path / "other-numbers.json").read_text())
     assert [each["name"] for each in printed["results"]] == ["study", "study (2)"]
     assert main([*call, "--quiet"]) == 0 and capsys.readouterr().out == ""
 

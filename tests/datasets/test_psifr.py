@@ -197,6 +197,10 @@ WRONG = {
     "endless position": (changed(position={4: np.inf}), "Subject 2, list 5.*'position' is inf"),
     "not studied": (changed(trial_type={3: "recall", 4: "recall"}), "list 5.*no study events"),
     "twice studied": (changed(position={4: 1}), "list 5.*Two study events have position 1"),
+    "lists restart in each session": (
+        pd.concat([SOUND.assign(session=1), SOUND.assign(session=2)]),
+        r"position 1.*number the lists on: table\['list'\] = table.groupby",
+    ),
     "twice recalled": (
         pd.concat([SOUND, SOUND[5:]]),
         "Subject 2, list 5.*Two recall events have position 1",

@@ -28,12 +28,17 @@ FLAGS = [
 
 @pytest.fixture(scope="module")
 def browser():
-    if CHROMIUM is None:
-        pytest.skip("There is no chromium.")
-    if find_spec("playwright") is None:
-        if os.environ.get("CI"):
-            pytest.fail('There is a chromium, but no playwright: pip install -e ".[browser]".')
-        pytest.skip("There is no playwright.")
+    missing = [
+        what
+        for what, is_there in (
+            ("a chromium (apt-get install chromium)", CHROMIUM is not None),
+            ('playwright (pip install -e ".[browser]")', find_spec("playwright") is not None),
+        )
+        if not is_there
+    ]
+    if missing:  # never skipped in silence where changes are checked
+        give_up = pytest.fail if os.environ.get("CI") else pytest.skip
+        give_up(f"There is no {' and no '.join(missing)}.")
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as play:

@@ -140,6 +140,14 @@ def test_data_that_were_not_fitted_are_an_error(small_fit, small_data, tmp_path)
     assert not (tmp_path / "r.html").exists()
 
 
+def test_a_report_does_not_replace_a_result(tmp_path):
+    path = tmp_path / "result.json"
+    make_result().save(path)
+    with pytest.raises(ValueError, match=r"ends in \.html"):
+        jc.report(path, path)
+    assert jc.FitResult.load(path) == make_result()
+
+
 def test_several_results_are_chapters_of_one_page(tmp_path):
     """With a table of all of them, and a warning where their losses cannot be compared."""
     other = make_result(n_events=[20, 30, 41])
@@ -179,6 +187,17 @@ def test_the_verdict_follows_the_checks(losses, grade, tmp_path):
     result["fits"] = {name: values[1:2] for name, values in result["fits"].items()}
     page = Page(jc.report(result, tmp_path / "r.html").read_text(encoding="utf-8"))
     assert ("section", "class", f"verdict {grade}") in page.attributes
+
+
+def test_checks_are_counted_over_fits(tmp_path):
+    """One of three fits has a single run that ended low, and one an estimate on a bound."""
+    page = Page(jc.report(make_result(), tmp_path / "r.html").read_text(encoding="utf-8"))
+    counts = {row[0]: row[1:4] for row in page.tables["r1-checks"][1:]}
+    assert counts["runs_agree"] == ["2", "1", "0"] and counts["on_bounds"] == ["2", "1", "0"]
+    assert counts["lag_crp"] == ["0", "0", "3"]
+    failed = [(row[0], row[1]) for row in page.tables["r1-failures"][1:]]
+    assert ("10", "runs_agree") in failed and ("10", "on_bounds") in failed
+    assert page.columns("r1-subjects")["failed checks"][1] == str(len(failed))
 
 
 def test_template_style_and_script_are_packaged():

@@ -13,6 +13,7 @@ from jaxcmr.loss import LOSSES
 from jaxcmr.models import CATALOGUE
 from jaxcmr.reporting import WORKS, Chapter, cite, describe_data
 from jaxcmr.reporting._methods import methods, references, to_report
+from jaxcmr.reporting._repeat import code
 
 ROOT = Path(jc.__file__).parents[1]
 
@@ -79,6 +80,27 @@ def test_methods_of_runs_without_a_polish_do_not_claim_one():
 def test_methods_of_the_fitter_of_scipy_do_not_cite_the_own_polish():
     text = methods(chapter_of(make_result(run={"config": {"fitter": "scipy"}})))
     assert "L-BFGS-B of SciPy" in text and "Bertsekas" not in text
+
+
+def test_the_code_names_the_features_as_they_were_given():
+    """By their path and the argument; by a name to fill in where they were objects."""
+    assert "    features=FEATURES,\n" in code(make_result(features="sha256:1"))
+    run = {"config": {"distances": "words.csv", "features": None}}
+    assert '    distances="words.csv",\n' in code(make_result(features="sha256:1", run=run))
+    assert "features=" not in code(make_result())
+
+
+def test_the_code_leaves_a_gap_for_what_the_result_does_not_say():
+    """Trials and earlier fits: left out, it would make another fit without a word."""
+    known = make_result(data={"n_trials": 15, "fingerprint": "sha256:1"}, trials=[[[0, 15]]])
+    assert "where" not in code(known) and "start_from" not in code(known)
+    some = make_result(
+        data={"n_trials": 15, "fingerprint": "sha256:1"}, trials=[[[0, 9]], [[9, 12]]]
+    )
+    assert "in [[0, 12]]:" in code(some) and "    where=lambda data: fitted,\n" in code(some)
+    assert "    where=WHERE,  #" in code(make_result())
+    known["runs"][0][1]["origin"] = "start_from[0]"
+    assert "    start_from=EARLIER,  #" in code(known)
 
 
 def test_methods_of_a_pooled_fit():
