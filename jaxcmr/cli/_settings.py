@@ -6,7 +6,14 @@ import argparse
 import re
 from typing import Any
 
-__all__ = ["HYPERPARAMETERS", "TABLES", "gather_settings", "parse_subjects", "parse_value"]
+__all__ = [
+    "HYPERPARAMETERS",
+    "TABLES",
+    "VALUES",
+    "gather_settings",
+    "parse_subjects",
+    "parse_value",
+]
 
 HYPERPARAMETERS = {
     "best_of": "independent searches per subject, of which the best is kept",
