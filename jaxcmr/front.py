@@ -659,6 +659,8 @@ def read_numbers(path: Path) -> np.ndarray | pd.DataFrame:
         if len(first) < 2:
             raise
         table = pd.read_csv(path, index_col=0, keep_default_na=False, encoding="utf-8-sig")
+        if table.empty:
+            raise ValueError("there is not a number below its first row") from None
         return table.astype(float)
     return np.loadtxt(path, delimiter=",", ndmin=2, encoding="utf-8-sig")
 

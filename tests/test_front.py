@@ -15,8 +15,9 @@ import pytest
 from simple_losses import BowlGenerator, bowl
 
 import jaxcmr as jc
-from jaxcmr import cli, front
+from jaxcmr import front
 from jaxcmr.cli._config import KINDS
+from jaxcmr.cli._settings import TABLES, VALUES
 from jaxcmr.datasets import save_data
 from jaxcmr.fitting import DEFAULTS, SEARCHES, resolve_search
 from jaxcmr.parameters import Parameter
@@ -166,7 +167,7 @@ def test_complete_settings_repeat_the_fit(small_data, tmp_path):
 def test_the_shell_has_every_setting_of_fit():
     """And no others: a setting that only one of them has would not be repeated from a file."""
     arguments = set(inspect.signature(jc.fit).parameters) - {"watchers"}
-    assert arguments == set(cli.VALUES) | set(cli.TABLES) | {"search"}
+    assert arguments == set(VALUES) | set(TABLES) | {"search"}
     assert arguments == set(inspect.signature(front.make_plan).parameters)
     assert set(KINDS) == arguments | {"data_fingerprint"}
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from jaxcmr.cli import TABLES
+from jaxcmr.cli._settings import TABLES
 from jaxcmr.files import read_text, write_text
 from jaxcmr.names import did_you_mean
 

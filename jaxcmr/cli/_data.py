@@ -6,77 +6,121 @@ import argparse
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from textwrap import wrap
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from jaxcmr.cli._json import to_json
 from jaxcmr.datasets import load, save_data, to_psifr
 from jaxcmr.files import write_text
 
 if TYPE_CHECKING:
     from jaxcmr.typing import RecallDataset
 
-__all__ = ["run"]
+__all__ = ["check", "check_output", "convert", "write_data"]
 
 SEPARATORS = {".csv": ",", ".tsv": "\t"}
 
 
-def run(options: argparse.Namespace) -> int:
-    """Run the command and return its exit status.
+def check(options: argparse.Namespace) -> int:
+    """Print what a data set holds, and return the exit status.
+
+    Raises:
+        ValueError: the data are invalid.
+    """
+    data = load(options.data)
+    record = count_data(data, find_dropped(options.data, data))
+    if options.json:
+        print(to_json(record))
+    elif not options.quiet:
+        print("\n".join(describe_data(record)))
+    return 0
+
+
+def convert(options: argparse.Namespace) -> int:
+    """Write a data set in another format, and return the exit status.
 
     Raises:
         ValueError: the data are invalid, or the output cannot be written as asked.
     """
     data = load(options.data)
-    if options.command == "check":
-        print("\n".join(describe_data(data, find_dropped(options.data, data))))
-        return 0
     out = Path(options.out)
-    if out.suffix.lower() not in (".h5", ".hdf5", *SEPARATORS):
-        raise ValueError(f"{out}: the output is an .h5, .csv or .tsv file.")
-    if out.exists() and not options.force:
-        raise ValueError(f"{out} exists. Give another name, or --force to replace it.")
-    if out.suffix.lower() in SEPARATORS:
-        table = to_psifr(data)
-        write_text(out, table.to_csv(sep=SEPARATORS[out.suffix.lower()], index=False))
-    else:
-        save_data(data, out)
-    print(f"Wrote {len(data['recalls'])} lists to {out}.")
+    check_output(out, options.force)
+    write_data(data, out)
+    if options.json:
+        print(to_json({"out": str(out), "lists": len(data["recalls"])}))
+    elif not options.quiet:
+        print(f"Wrote {len(data['recalls'])} lists to {out}.")
     return 0
 
 
-def describe_data(data: RecallDataset, dropped: list[str]) -> Iterator[str]:
-    """Yield lines on a data set: subjects, lists, recalls and fields.
+def check_output(out: Path, may_replace: bool) -> None:
+    """Raise a ValueError unless data can be written to the file `out`.
+
+    Raises:
+        ValueError: its suffix is not of a format of data, or it exists.
+    """
+    if out.suffix.lower() not in (".h5", ".hdf5", *SEPARATORS):
+        raise ValueError(f"{out}: the output is an .h5, .csv or .tsv file.")
+    if out.exists() and not may_replace:
+        raise ValueError(f"{out} exists. Give another name, or --force to replace it.")
+
+
+def write_data(data: RecallDataset, out: Path) -> None:
+    """Write a data set as .h5, or as a psifr table in .csv or .tsv, by the suffix of `out`."""
+    separator = SEPARATORS.get(out.suffix.lower())
+    if separator is None:
+        save_data(data, out)
+    else:
+        write_text(out, to_psifr(data).to_csv(sep=separator, index=False))
+
+
+def count_data(data: RecallDataset, dropped: list[str]) -> dict[str, Any]:
+    """Return counts of subjects, lists, recalls and items, and the names of fields.
 
     Args:
         data: a checked data set.
         dropped: columns of the source that the data set lacks.
     """
-    subjects, counts = np.unique(data["subject"], return_counts=True)
+    subjects, per_subject = np.unique(data["subject"], return_counts=True)
     lengths, n_lists = np.unique(data["listLength"], return_counts=True)
+    ids = data.get("pres_itemids")
+    return {
+        "subjects": subjects.tolist(),
+        "lists": len(data["subject"]),
+        "lists_per_subject": [int(per_subject.min()), int(per_subject.max())],
+        "list_lengths": dict(zip(map(str, lengths), n_lists.tolist(), strict=True)),
+        "recalls_per_list": float(np.mean(np.sum(data["recalls"] > 0, axis=1))),
+        "intrusions": int(np.sum(data["intrusions"])) if "intrusions" in data else None,
+        "repeats": int(np.sum(data["repeats"])) if "repeats" in data else None,
+        "items": None if ids is None else len(np.unique(ids[ids > 0])),
+        "words": "pres_items" in data,
+        "fields": dict(group_fields(data)),
+        "dropped": dropped,
+    }
+
+
+def describe_data(counts: Mapping[str, Any]) -> Iterator[str]:
+    """Yield lines on a data set, of the counts of `count_data`."""
+    subjects = counts["subjects"]
     named = ", ".join(map(str, subjects[:5])) + (", ..." if len(subjects) > 5 else "")
     yield f"subjects     {len(subjects)} ({named})"
-    yield f"lists        {len(data['subject'])}, {as_range(counts)} per subject"
-    of_length = (f"{length} ({n} lists)" for length, n in zip(lengths, n_lists, strict=True))
+    yield f"lists        {counts['lists']}, {as_range(*counts['lists_per_subject'])} per subject"
+    of_length = (f"{length} ({n} lists)" for length, n in counts["list_lengths"].items())
     yield from fill("list length", ", ".join(of_length))
-    yield f"recalls      {np.mean(np.sum(data['recalls'] > 0, axis=1)):.2f} per list on average"
+    yield f"recalls      {counts['recalls_per_list']:.2f} per list on average"
     for name in ("intrusions", "repeats"):
-        count = str(int(np.sum(data[name]))) if name in data else "not counted"
-        yield f"{name:13}{count}"
-    if "pres_itemids" in data:
-        ids = data["pres_itemids"]
-        is_named = "with" if "pres_items" in data else "without"
-        yield f"items        {len(np.unique(ids[ids > 0]))}, {is_named} words"
-    for heading, names in group_fields(data).items():
+        count = counts[name]
+        yield f"{name:13}{'not counted' if count is None else count}"
+    if counts["items"] is not None:
+        yield f"items        {counts['items']}, {'with' if counts['words'] else 'without'} words"
+    for heading, names in {**counts["fields"], "dropped": counts["dropped"]}.items():
         if names:
             yield from fill(heading, ", ".join(names))
-    if dropped:
-        yield from fill("dropped", ", ".join(dropped))
 
 
-def as_range(counts: np.ndarray) -> str:
+def as_range(low: int, high: int) -> str:
     """Return "28", or "9 to 28"."""
-    low, high = int(counts.min()), int(counts.max())
     return f"{low}" if low == high else f"{low} to {high}"
 
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
-from jaxcmr.cli._problem import file_of, find_problem
+from jaxcmr.cli._json import to_json, to_rows
+from jaxcmr.cli._problem import beside, file_of, find_problem
 from jaxcmr.diagnostics import CHECKS, is_trustworthy, verdict
 from jaxcmr.files import write_text
 from jaxcmr.front import diagnose
@@ -34,21 +33,15 @@ def diagnose_folders(options: argparse.Namespace) -> int:
         file = file_of(path)
         table = diagnose_file(file, options)
         record = {"result": str(file), **to_record(table)}
-        write_text(path_of(file, "csv"), table.to_csv(index=False))
-        write_text(path_of(file, "json"), json.dumps(record, indent=1) + "\n")
+        write_text(beside(file, "diagnostics.csv"), table.to_csv(index=False))
+        write_text(beside(file, "diagnostics.json"), to_json(record) + "\n")
         records.append(record)
         is_fine &= record["trustworthy"]
         if not options.quiet and not options.json:
             print(describe(table, file))
     if options.json:
-        print(json.dumps(records if len(records) > 1 else records[0], indent=1))
+        print(to_json(records if len(records) > 1 else records[0]))
     return int(options.strict and not is_fine)
-
-
-def path_of(file: Path, ending: str) -> Path:
-    """Return where the checks of a result go: diagnostics.csv, or NAME-diagnostics.csv."""
-    name = "" if file.stem == "result" else f"{file.stem}-"
-    return file.with_name(f"{name}diagnostics.{ending}")
 
 
 def diagnose_file(file: Path, options: argparse.Namespace) -> pd.DataFrame:
@@ -61,21 +54,12 @@ def diagnose_file(file: Path, options: argparse.Namespace) -> pd.DataFrame:
 
 
 def to_record(table: pd.DataFrame) -> dict[str, Any]:
-    """Return a table of checks as JSON holds it: numbers that are not finite are None."""
-
-    def plain(value: Any) -> Any:
-        is_missing = value is pd.NA or (isinstance(value, float) and not np.isfinite(value))
-        return None if is_missing else value
-
-    rows = [
-        {name: plain(value) for name, value in row.items()}
-        for row in table.astype(object).to_dict("records")
-    ]
+    """Return a table of checks, and the verdict on them, as JSON holds them."""
     return {
         "verdict": verdict(table),
         "trustworthy": is_trustworthy(table),
         "meaning": {name: f"{each.statistic}; {each.passes}" for name, each in CHECKS.items()},
-        "checks": rows,
+        "checks": to_rows(table),
     }
 
 
@@ -88,5 +72,5 @@ def describe(table: pd.DataFrame, file: Path) -> str:
         text = shown.to_string(index=False, float_format="{:.3g}".format, justify="left")
         lines += ["", text, ""]
     hidden = f"{len(failed) - len(shown)} more failed checks" if len(failed) > len(shown) else ""
-    lines.append(f"{hidden or 'All checks'} are in {path_of(file, 'csv')}")
+    lines.append(f"{hidden or 'All checks'} are in {beside(file, 'diagnostics.csv')}")
     return "\n".join(lines)

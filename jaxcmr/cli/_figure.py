@@ -6,6 +6,7 @@ from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
 from threading import Thread
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,9 +17,12 @@ from jaxcmr.names import find_named
 from jaxcmr.plots import plot_fit
 from jaxcmr.results import FitResult
 from jaxcmr.simulation import simulate_dataset
-from jaxcmr.typing import TrialMask
+from jaxcmr.typing import RecallDataset, TrialMask
 
-__all__ = ["FigureWarmUp", "save_fit_figure"]
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["FigureWarmUp", "make_fit_figure", "save_fit_figure"]
 
 N_COPIES = 20  # simulated recalls of each trial in the figure
 FEW = 10_000  # simulated recalls that take little time next to compiling their program
@@ -38,8 +42,6 @@ def save_fit_figure(
     Raises:
         ImportError: matplotlib is not installed.
     """
-    from matplotlib.figure import Figure
-
     data = problem.dataset
     simulated = simulate_dataset(
         find_named("model", problem.model),
@@ -51,16 +53,33 @@ def save_fit_figure(
         seed=result["hyperparameters"]["seed"],
     )
     name = str(result["model"] or "model")
+    make_fit_figure(select_trials(data, trial_mask), simulated, name).savefig(path, dpi=150)
+
+
+def make_fit_figure(data: RecallDataset, simulated: RecallDataset, name: str) -> Figure:
+    """Return the figure of three curves of data and model, with a title that counts both.
+
+    Args:
+        data: the trials that were simulated.
+        simulated: their copies.
+        name: of the model.
+
+    Raises:
+        ImportError: matplotlib is not installed.
+    """
+    from matplotlib.figure import Figure
+
     figure = Figure(figsize=(9.5, 3.3), layout="constrained")
-    plot_fit(select_trials(data, trial_mask), {name: simulated}, ax=figure.subplots(1, 3))
-    n_subjects = len(np.unique(problem.subjects[trial_mask]))
+    plot_fit(data, {name: simulated}, ax=figure.subplots(1, 3))
+    n_lists, n_subjects = len(data["recalls"]), len(np.unique(data["subject"]))
+    n_copies = len(simulated["recalls"]) // n_lists
     bars = ", 95 % intervals over subjects" if n_subjects > 1 else ""
     figure.suptitle(
-        f"{name}: {count_of(n_subjects, 'subject')}, {count_of(int(trial_mask.sum()), 'list')}"
-        f"{bars}; model: {N_COPIES} recalls of each list",
+        f"{name}: {count_of(n_subjects, 'subject')}, {count_of(n_lists, 'list')}"
+        f"{bars}; model: {count_of(n_copies, 'recall')} of each list",
         fontsize=10,
     )
-    figure.savefig(path, dpi=150)
+    return figure
 
 
 class FigureWarmUp:

@@ -11,7 +11,7 @@ from jaxcmr.fitting import FitProblem
 from jaxcmr.front import problem_of
 from jaxcmr.results import FitResult
 
-__all__ = ["FEATURES", "file_of", "find_problem"]
+__all__ = ["FEATURES", "beside", "file_of", "find_problem"]
 
 FEATURES = ("features", "similarities", "distances")
 
@@ -19,6 +19,15 @@ FEATURES = ("features", "similarities", "distances")
 def file_of(path: Path) -> Path:
     """Return the file of a result: that in a folder, or the file given."""
     return path / "result.json" if path.is_dir() else path
+
+
+def beside(file: Path, name: str) -> Path:
+    """Return where a file about a result goes: NAME, or FILE-NAME if it is not result.json.
+
+    >>> beside(Path("fits/mine.json"), "fit.png").name
+    'mine-fit.png'
+    """
+    return file.with_name(name if file.stem == "result" else f"{file.stem}-{name}")
 
 
 def find_problem(path: Path, result: FitResult, options: argparse.Namespace) -> FitProblem:

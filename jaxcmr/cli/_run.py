@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import itertools
 import platform
 import signal
@@ -13,7 +14,7 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import jax
 import numpy as np
@@ -22,22 +23,44 @@ from jaxcmr._result_words import count_of
 from jaxcmr.cli._config import write_config
 from jaxcmr.cli._figure import FigureWarmUp, save_fit_figure
 from jaxcmr.cli._folder import claim_folder
+from jaxcmr.cli._json import to_json
+from jaxcmr.cli._settings import gather_settings
 from jaxcmr.diagnostics import diagnose, is_trustworthy, verdict
 from jaxcmr.front import Plan, make_plan
 from jaxcmr.results import FitInterrupted, FitResult
 
-__all__ = ["run"]
+__all__ = ["fit_to_folder"]
 
 PACKAGES = ("jaxcmr", "jax", "jaxlib", "equinox", "numpy", "scipy", "pandas")
 
 
-def run(settings: Mapping[str, Any], wanted: Path | None, strict: bool = False) -> int:
+Shown: TypeAlias = Literal["text", "json", "nothing"]
+"""What is printed of a fit."""
+
+
+def fit_to_folder(options: argparse.Namespace) -> int:
+    """Fit as the options of ``jaxcmr fit`` say, and return the exit status.
+
+    Raises:
+        ValueError: as `run`.
+    """
+    settings = gather_settings(options)
+    if options.quiet and options.progress is None:
+        settings["progress"] = False
+    shown: Shown = "json" if options.json else "nothing" if options.quiet else "text"
+    return run(settings, options.out, options.strict, shown)
+
+
+def run(
+    settings: Mapping[str, Any], wanted: Path | None, strict: bool = False, shown: Shown = "text"
+) -> int:
     """Fit, print the table and a verdict, and write ``config.toml``, ``result.json``, ``fit.png``.
 
     Args:
         settings: arguments of `jaxcmr.fit`, and perhaps the fingerprint of the data.
         wanted: the folder to write into; by default one named after data, model and loss.
         strict: whether fits that are not trustworthy count as a failure.
+        shown: table and verdict as text, or estimates, losses and trust as JSON.
 
     Returns:
         The exit status: 130 if the fit was interrupted, 1 for such a failure, else 0.
@@ -49,11 +72,13 @@ def run(settings: Mapping[str, Any], wanted: Path | None, strict: bool = False) 
     config = {**plan.settings, "data_fingerprint": plan.problem.data_fingerprint}
     with claim_folder(config, wanted) as out, interrupted_by_terminate():
         write_config(out / "config.toml", config)
-        print(
-            f"Fitting {config['model']} by {config['loss']} to "
-            f"{count_of(plan.n_subjects, 'subject')}, {plan.trial_mask.sum()} trials of "
-            f"{config['data']}."
-        )
+        if shown != "nothing":
+            print(
+                f"Fitting {config['model']} by {config['loss']} to "
+                f"{count_of(plan.n_subjects, 'subject')}, {plan.trial_mask.sum()} trials of "
+                f"{config['data']}.",
+                file=sys.stderr,
+            )
         warm_up = FigureWarmUp(plan.problem, plan.trial_mask)
         try:
             result = plan.run([warm_up])
@@ -63,12 +88,14 @@ def run(settings: Mapping[str, Any], wanted: Path | None, strict: bool = False) 
             done = getattr(error, "result", None)  # attached by the fit
             if done is not None:
                 beside = save(done, config, out)
-                print(f"The subjects that were done before an error are in {beside}.")
+                print(
+                    f"The subjects that were done before an error are in {beside}.", file=sys.stderr
+                )
             raise
         path: Path | None = None
         try:
             path = save(result, config, out)
-            return report(plan, result, path, warm_up, strict)
+            return report(plan, result, path, warm_up, strict, shown)
         except KeyboardInterrupt:
             if path is None:
                 raise
@@ -122,20 +149,50 @@ def save(result: FitResult, config: Mapping[str, Any], out: Path) -> Path:
     return out / name
 
 
-def report(plan: Plan, result: FitResult, path: Path, warm_up: FigureWarmUp, strict: bool) -> int:
-    """Print table and verdict, draw the figure, and return the exit status."""
-    if result["fitness"]:
+def report(
+    plan: Plan,
+    result: FitResult,
+    path: Path,
+    warm_up: FigureWarmUp,
+    strict: bool,
+    shown: Shown = "text",
+) -> int:
+    """Print the numbers of a result as asked, draw the figure, and return the exit status."""
+    if shown == "text" and result["fitness"]:
         print(f"\n{result.to_text()}\n\n{result.verdict()}", flush=True)
+    checks = diagnose(result) if result["fitness"] else None
+    is_fine = checks is not None and is_trustworthy(checks)
+    if shown == "json":
+        trust = None if checks is None else verdict(checks)
+        record = {**to_record(result, path), "trust": trust, "trustworthy": is_fine}
+        print(to_json(record), flush=True)
+    if result["fitness"]:
         warm_up.wait()
         draw(plan, result, path.parent / "fit.png")
     if result["interrupted"]:
         n_done, n_fits = len(result["fitness"]), 1 if plan.pooled else plan.n_subjects
-        print(f"Interrupted with {n_done} of {n_fits} subjects done; their fits are in {path}.")
+        print(
+            f"Interrupted with {n_done} of {n_fits} subjects done; their fits are in {path}.",
+            file=sys.stderr,
+        )
         return 130
-    print(f"Fitted in {result['fit_time']:.1f} s. Result and configuration are in {path.parent}/")
-    checks = diagnose(result)
-    print(verdict(checks))
-    return int(strict and not is_trustworthy(checks))
+    if shown == "text":
+        seconds = f"{result['fit_time']:.1f} s"
+        print(f"Fitted in {seconds}. Result and configuration are in {path.parent}/")
+        if checks is not None:
+            print(verdict(checks))
+    return int(strict and not is_fine)
+
+
+def to_record(result: FitResult, path: Path) -> dict[str, Any]:
+    """Return the numbers of a result as JSON: losses and estimates per fit, runs that agree."""
+    copied = ("model", "loss", "fitness", "fits", "fit_time", "interrupted")
+    return {
+        "result": str(path),
+        **{name: result[name] for name in copied},
+        "agree": [list(pair) for pair in result.agreement()],
+        "at_bound": result.at_bound(),
+    }
 
 
 def draw(plan: Plan, result: FitResult, path: Path) -> None:

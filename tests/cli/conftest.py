@@ -1,15 +1,18 @@
 """What the tests of the shell share: calls in this process, of fits by a cheap loss."""
 
 import json
+import shutil
 import sys
 import tomllib
 from pathlib import Path
 
 import pytest
-from simple_losses import bowl
+from simple_losses import LOSSES, BowlGenerator, bowl
 
-from jaxcmr.cli import gather_settings, main, make_parser
+from jaxcmr.cli import main
+from jaxcmr.cli._parsers import make_parser
 from jaxcmr.cli._run import plan_run
+from jaxcmr.cli._settings import gather_settings
 from jaxcmr.datasets import save_data
 
 __all__ = ["bowl", "shell"]
@@ -68,3 +71,24 @@ def data_file(small_data, tmp_path):
     path = tmp_path / "small.h5"
     save_data(small_data, path)
     return str(path)
+
+
+@pytest.fixture(scope="session")
+def study_once(small_data, tmp_path_factory):
+    """A folder with data, and the result of two runs for each of subjects 3 and 7 in ``fit``."""
+    folder = tmp_path_factory.mktemp("study")
+    save_data(small_data, folder / "small.h5")
+    options = ["--best-of", "2", "--num-steps", "3", "--pop-size", "2", "--subjects", "3,7"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(LOSSES, "bowl", BowlGenerator)
+        for drawing in ("_run.save_fit_figure", "_figure.save_fit_figure"):
+            patch.setattr(f"jaxcmr.cli.{drawing}", lambda *arguments: None)
+        call = ["fit", str(folder / "small.h5"), "--loss", "bowl", *options, "--quiet"]
+        assert main([*call, "--out", str(folder / "fit")]) == 0
+    return folder
+
+
+@pytest.fixture
+def study(bowl, study_once, tmp_path):
+    """A copy of this folder of its own for a test."""
+    return shutil.copytree(study_once, tmp_path / "study")

@@ -1,5 +1,7 @@
 """`jaxcmr check` says what data hold, and `jaxcmr convert` writes them in another format."""
 
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -38,6 +40,20 @@ def test_check_counts_what_there_is(study, capsys):
     assert lines["items"] == "3, with words"
     assert "subject, list, listLength, intrusions, repeats, list_type" in said
     assert "rec_mark" in said and "dropped" not in lines
+
+
+def test_counts_as_json(study, tmp_path, capsys):
+    """Numbers are numbers; what was not counted is null. --quiet prints nothing."""
+    assert main(["check", str(study), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["subjects"] == ["s1", "s2"] and found["list_lengths"] == {"1": 1, "2": 1}
+    assert [found[name] for name in ("lists", "intrusions", "repeats", "items")] == [2, 1, 1, 3]
+    assert found["recalls_per_list"] == 0.5 and found["words"] is True
+    out = tmp_path / "again.h5"
+    assert main(["convert", str(study), str(out), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"out": str(out), "lists": 2}
+    assert main(["convert", str(study), str(out), "--force", "--quiet"]) == 0
+    assert main(["check", str(out), "--quiet"]) == 0 and capsys.readouterr().out == ""
 
 
 def test_check_names_columns_that_are_dropped(tmp_path, capsys):

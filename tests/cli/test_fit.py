@@ -1,5 +1,6 @@
 """``jaxcmr fit`` does what it says, and leaves what it takes to repeat it."""
 
+import json
 import subprocess
 import sys
 
@@ -38,6 +39,20 @@ def test_a_fit_leaves_result_configuration_and_figure(
     assert config["seed"] == result["hyperparameters"]["seed"] == 4
     assert set(config["search"]) == set(DEFAULTS) - {"seed", "progress_bar"}
     assert config["model"] == "cmr" and config["loss"] == "sequence_likelihood"
+
+
+def test_json_and_quiet(shell, data_file, tmp_path, capsys):
+    """--json prints the numbers of the result alone, --quiet nothing at all."""
+    call = [data_file, "--subjects", "2", "--out", str(tmp_path / "out")]
+    assert shell.fit(*call, "--json", "--strict", "--no-progress") == 1  # a single run each
+    told = capsys.readouterr()
+    shown, (result, _) = json.loads(told.out), shell.read(tmp_path / "out")
+    assert shown["fits"] == result["fits"] and shown["fitness"] == result["fitness"]
+    assert shown["trustworthy"] is False and shown["trust"].startswith("Trust: 0 of 2 fits")
+    assert told.err.startswith("Fitting cmr by bowl to 2 subjects")
+    assert shell.fit(*call, "--quiet") == 0
+    told = capsys.readouterr()
+    assert told.out == "" and told.err == ""
 
 
 def test_the_module_is_the_command():

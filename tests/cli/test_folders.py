@@ -93,7 +93,7 @@ def test_ctrl_c_writes_what_is_done(shell, data_file, tmp_path):
     process.send_signal(signal.SIGINT)
     stdout, stderr = process.communicate(timeout=120)
     assert process.returncode == 130, stderr
-    assert "Interrupted with 0 of 4 subjects done" in stdout and "Fitted in" not in stdout
+    assert "Interrupted with 0 of 4 subjects done" in stderr and "Fitted in" not in stdout
     assert "Traceback" not in stderr
     result = shell.read(out)[0]
     assert result["fits"]["subject"] == [] and result["interrupted"]
@@ -112,7 +112,7 @@ def test_a_request_to_terminate_ends_a_fit_as_ctrl_c_does(
     watch(lambda: os.kill(os.getpid(), signal.SIGTERM), 2)
     out = tmp_path / "out"
     assert shell.fit(data_file, "--out", str(out)) == 130
-    assert "Interrupted with 2 of 4 subjects done" in capsys.readouterr().out
+    assert "Interrupted with 2 of 4 subjects done" in capsys.readouterr().err
     assert shell.read(out)[0]["interrupted"] and not (out / ".running").exists()
     assert signal.getsignal(signal.SIGTERM) is before
 
@@ -153,7 +153,7 @@ def test_an_error_on_the_way_keeps_the_subjects_done(shell, data_file, tmp_path,
     out = tmp_path / "out"
     assert shell.fit(data_file, "--out", str(out)) == 2
     told = capsys.readouterr()
-    assert "a watcher's error" in told.err and "result.json" in told.out
+    assert "a watcher's error" in told.err and "result.json" in told.err
     result = shell.read(out)[0]
     assert len(result["fitness"]) == 2 and result["interrupted"]
 

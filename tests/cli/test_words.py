@@ -1,5 +1,7 @@
 """What the shell says: models with their parameters, and mistakes in a sentence."""
 
+import json
+
 import pytest
 
 from jaxcmr.cli import main
@@ -27,6 +29,15 @@ def test_a_model_is_shown_with_what_its_parameters_mean(capsys, name):
     for each in CATALOGUE[name].parameters:
         bounds = f"{each.low:.2g} to {each.high:.4g}"
         assert f"{each.name} {each.symbol} {bounds} {each.meaning}" in text
+
+
+def test_a_model_as_json(capsys):
+    """The same numbers; --quiet prints nothing, and the exit status still tells."""
+    assert main(["models", "cmr", "--json"]) == 0
+    shown = json.loads(capsys.readouterr().out)
+    names = [each["name"] for each in shown["cmr"]["parameters"]]
+    assert names == [each.name for each in CATALOGUE["cmr"].parameters]
+    assert main(["models", "cmr", "--quiet"]) == 0 and capsys.readouterr().out == ""
 
 
 def test_an_unknown_model_is_told_with_the_nearest(capsys):
@@ -57,7 +68,7 @@ def test_mistakes_are_told_in_a_sentence(data_file, capsys, arguments, message, 
     """On stderr, with exit status 2 and without a traceback."""
     arguments = [data_file if word == "DATA" else word for word in arguments]
     assert main(["fit", *arguments, "--out", str(tmp_path / "out")]) == 2
-    error = capsys.readouterr().err
+    error = capsys.readouterr().err.splitlines()[-1]  # a line on progress may come first
     assert error.startswith("jaxcmr: error: ") and message in error
 
 

@@ -1,0 +1,405 @@
+"""The options of each command, and what its ``--help`` says. Imports nothing that takes long."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from jaxcmr._version import __version__
+from jaxcmr.cli._settings import HYPERPARAMETERS, parse_subjects, parse_value
+
+if TYPE_CHECKING:
+    Commands = argparse._SubParsersAction[argparse.ArgumentParser]
+
+__all__ = ["FIGURES", "make_parser"]
+
+EXIT_STATUS = """\
+exit status:
+  0    done{strict}
+  2    a mistake in the arguments or in the data
+  130  interrupted
+"""
+
+STRICT = "\n  1    done, but with --strict: not every fit is trustworthy"
+
+SOURCE = "an .h5, .csv, .tsv, .mat or .json file, a BIDS folder, or the name of a bundled data set"
+"""Data that every command reads."""
+
+FIGURES = {
+    "fit": "three curves of data and model",
+    "fit_by_subject": "the same for each subject",
+    "parameters": "the estimates between their bounds",
+    "restarts": "how far above the best loss each run ended",
+    "restart_estimates": "where the runs of one fit ended",
+    "recalls_per_list": "how many items are recalled",
+    "sweep": "a curve at several values of a parameter",
+}
+"""Figures of ``jaxcmr plot`` by name."""
+
+CURVES = ["serial_position_curve", "first_recall", "lag_crp", "recalls_per_list"]
+"""Measures that a sweep draws: those of one bin that need only recalls."""
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line.
+
+    >>> make_parser().parse_args(["models", "cru"]).model
+    'cru'
+    """
+    parser = argparse.ArgumentParser(
+        prog="jaxcmr",
+        description="Fit models of memory search to recall data, and work with the fits.",
+        epilog="'jaxcmr COMMAND --help' shows the options of a command, with examples.\n\n"
+        + EXIT_STATUS.format(strict=STRICT),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"jaxcmr {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND", dest="command")
+    for add in (
+        add_fit,
+        add_models,
+        add_check,
+        add_convert,
+        add_diagnose,
+        add_simulate,
+        add_plot,
+        add_report,
+        add_completion,
+    ):
+        add(commands)
+    return parser
+
+
+def add_command(
+    commands: Commands, name: str, about: str, description: str, examples: str, strict: bool = False
+) -> argparse.ArgumentParser:
+    """Add a command, and return its parser.
+
+    Args:
+        commands: of the program.
+        name: of the command.
+        about: what it does, in a line.
+        description: the same at more length.
+        examples: a line each.
+        strict: whether it has the option ``--strict``.
+    """
+    lines = "".join(f"  {line.strip()}\n" for line in examples.strip().splitlines())
+    command = commands.add_parser(
+        name,
+        help=about,
+        description=description,
+        epilog=f"examples:\n{lines}\n{EXIT_STATUS.format(strict=STRICT if strict else '')}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    if strict:
+        command.add_argument("--strict", action="store_true", help="exit with status 1 unless "
+            "runs of every fit agree, and no check of the search fails")  # fmt: skip
+    return command
+
+
+def add_output(command: argparse.ArgumentParser, shown: str) -> None:
+    """Add the options that say what is printed: with --json, `shown`."""
+    command.add_argument("--json", action="store_true", help=f"print {shown} instead, as JSON")
+    command.add_argument("--quiet", action="store_true", help="print nothing but errors")
+
+
+def add_results(command: argparse.ArgumentParser) -> None:
+    """Add the results that a command reads."""
+    command.add_argument("results", nargs="+", type=Path, metavar="RESULT", help="a folder of "
+        "'jaxcmr fit', or a result in .json")  # fmt: skip
+
+
+def add_sources(command: argparse.ArgumentParser) -> None:
+    """Add the options that say what was fitted, where no settings beside the result do."""
+    add = command.add_argument
+    add("--data", metavar="DATA", help="the data that were fitted; default: those that config.toml "
+        "beside the result names")  # fmt: skip
+    for name in ("features", "similarities", "distances"):
+        add(f"--{name}", metavar="FILE", help=f"the {name} that were fitted; default: as for "
+            "--data")  # fmt: skip
+
+
+def add_simulation(command: argparse.ArgumentParser, copies: int | None) -> None:
+    """Add the options of simulated recall."""
+    add = command.add_argument
+    add("--copies", type=int, default=copies, metavar="N", help="simulated recalls of each list; "
+        f"default: {copies or 1}")  # fmt: skip
+    add("--seed", type=int, default=0, metavar="N", help="seed of the simulation; default: 0")
+
+
+def add_sweep(command: argparse.ArgumentParser, repeated: str) -> None:
+    """Add the options that choose trials and values of parameters to simulate.
+
+    Args:
+        command: the command.
+        repeated: why ``--vary`` may be repeated.
+    """
+    add = command.add_argument
+    add("--where", metavar="CONDITION", help='trials to simulate, e.g. "session <= 4"; default: '
+        "those that were fitted")  # fmt: skip
+    add("--vary", action="append", default=[], type=parse_sweep, metavar="NAME=V1,V2,...",
+        help="simulate at each of these values of a parameter, in place of the estimates; may be "
+        f"repeated, for {repeated}")  # fmt: skip
+
+
+def add_fit(commands: Commands) -> None:
+    """Add ``jaxcmr fit``, whose options are the arguments of `jaxcmr.fit`.
+
+    Options that are not given are None.
+    """
+    fit = add_command(
+        commands,
+        "fit",
+        "fit a model to each subject of a data set",
+        "Fit a model to each subject of a data set. Writes the estimates\n"
+        "(result.json), the complete settings (config.toml), and first recalls,\n"
+        "lag-CRP and serial position curve of data and model (fit.png) into a folder.",
+        """
+        jaxcmr fit peers_notask --subjects 5
+        jaxcmr fit mystudy.csv --where "list > 1" --model cru --search quick
+        jaxcmr fit --config results/mystudy-cmr-sequence_likelihood/config.toml --out again
+        """,
+        strict=True,
+    )
+    add = fit.add_argument
+    add("data", nargs="?", metavar="DATA", help=SOURCE)
+    add("--model", metavar="NAME", help="model to fit ('jaxcmr models' lists them); default: cmr")
+    add("--loss", metavar="NAME", help="loss to minimize; default: sequence_likelihood")
+    add("--loss-option", action="append", metavar="NAME=VALUE", dest="loss_options",
+        help="an option of the loss, e.g. events=recalls; may be repeated")  # fmt: skip
+    add("--where", "--query", metavar="CONDITION", help='trials to fit, e.g. "listtype == -1"; '
+        "default: all")  # fmt: skip
+    add("--subjects", type=parse_subjects, metavar="all|N|ID,ID,...", help="every subject, the "
+        "first N, or those with these ids (one id: 'ID,'); default: all")  # fmt: skip
+    add("--pooled", action=argparse.BooleanOptionalAction, help="fit one parameter set to the "
+        "trials of all subjects; default: one per subject")  # fmt: skip
+    add("--fixed", action="append", metavar="NAME=VALUE", help="hold a parameter at a value; may "
+        "be repeated")  # fmt: skip
+    add("--bounds", action="append", metavar="NAME=LOW:HIGH", help="bounds of a parameter, in "
+        "place of its usual ones; may be repeated")  # fmt: skip
+    add("--features", metavar="FILE", help="features of the items, such as word vectors, "
+        "for models that need them: .npy, or .csv of numbers, or .csv with the words in its first "
+        "column and a header")  # fmt: skip
+    add("--similarities", metavar="FILE", help="similarity of each pair of words, in place of "
+        "features")  # fmt: skip
+    add("--distances", metavar="FILE", help="in place of similarities, which are 1 - distance")
+    add("--search", metavar="NAME", help="thorough (default), quick or classic")
+    for name, meaning in HYPERPARAMETERS.items():
+        add(f"--{name.replace('_', '-')}", type=int, metavar="N", help=meaning)
+    add("--fitter", metavar="NAME", help="jax (default), or scipy to cross-check a fit")
+    add("--precision", metavar="NAME", help="of the search: float32 (default) or float64")
+    add("--seed", type=int, metavar="N", help="seed of all random numbers; default: 0")
+    add("--start-from", action="append", metavar="RESULT.json", help="an earlier result to start "
+        "one more search from, e.g. of a special case of the model; may be repeated")  # fmt: skip
+    add("--progress", action=argparse.BooleanOptionalAction, help="show a progress bar (default)")
+    add("--config", type=Path, metavar="FILE.toml", help="a file of settings; options given here "
+        "override it")  # fmt: skip
+    add("--out", type=Path, metavar="DIR", help="folder for the results; default: "
+        "results/DATA-MODEL-LOSS")  # fmt: skip
+    add_output(fit, "estimates, losses and trust")
+
+
+def add_models(commands: Commands) -> None:
+    """Add ``jaxcmr models``."""
+    models = add_command(
+        commands,
+        "models",
+        "list the models, their parameters and usual bounds",
+        "List the models with symbol and usual bounds of each parameter. With the name\n"
+        "of a model, also what each of its parameters means.",
+        """
+        jaxcmr models
+        jaxcmr models cmr
+        jaxcmr models cmr --json
+        """,
+    )
+    models.add_argument("model", nargs="?", metavar="MODEL", help="show only this model, with what "
+        "its parameters mean")  # fmt: skip
+    add_output(models, "models and parameters")
+
+
+def add_check(commands: Commands) -> None:
+    """Add ``jaxcmr check``."""
+    check = add_command(
+        commands,
+        "check",
+        "say what a data set holds",
+        "Read data as jaxcmr fit does and print subjects, lists, their lengths, recalls,\n"
+        "intrusions, repeats, and which fields were kept or dropped. Exits with 2 if the\n"
+        "data are invalid.",
+        """
+        jaxcmr check mystudy.csv
+        jaxcmr check bids_folder
+        jaxcmr check peers_notask --json
+        """,
+    )
+    check.add_argument("data", metavar="DATA", help=SOURCE)
+    add_output(check, "the counts")
+
+
+def add_convert(commands: Commands) -> None:
+    """Add ``jaxcmr convert``."""
+    convert = add_command(
+        commands,
+        "convert",
+        "write a data set as .h5, or as a psifr table",
+        "Read data of any format and write them as .h5, or as a psifr table in .csv or\n"
+        ".tsv, by the suffix of OUT.",
+        """
+        jaxcmr convert mystudy.mat mystudy.h5
+        jaxcmr convert mystudy.h5 mystudy.csv
+        """,
+    )
+    convert.add_argument("data", metavar="IN", help=SOURCE)
+    convert.add_argument("out", metavar="OUT", help="an .h5, .csv or .tsv file")
+    convert.add_argument("--force", action="store_true", help="replace OUT if it exists")
+    add_output(convert, "the file and its number of lists")
+
+
+def add_diagnose(commands: Commands) -> None:
+    """Add ``jaxcmr diagnose``."""
+    diagnose = add_command(
+        commands,
+        "diagnose",
+        "tell how far fits can be trusted",
+        "Check each fit of a result: whether its runs agree, which estimates are on\n"
+        "bounds or undetermined, and whether it predicts the subject's recall. Writes all\n"
+        "checks (diagnostics.csv, diagnostics.json) beside the result, and prints the ten\n"
+        "worst.",
+        """
+        jaxcmr diagnose results/peers_notask-cmr-sequence_likelihood
+        jaxcmr diagnose results/* --quick --strict
+        jaxcmr diagnose fits/result.json --data mystudy.csv
+        """,
+        strict=True,
+    )
+    add_results(diagnose)
+    add_sources(diagnose)
+    diagnose.add_argument("--quick", action="store_true", help="make only the checks that need no "
+        "data: no curvature and no simulation")  # fmt: skip
+    add_simulation(diagnose, 100)
+    add_output(diagnose, "the content of diagnostics.json")
+
+
+def add_simulate(commands: Commands) -> None:
+    """Add ``jaxcmr simulate``."""
+    simulate = add_command(
+        commands,
+        "simulate",
+        "let fitted models recall the lists again",
+        "Simulate recall of the lists that were fitted, each subject with its own\n"
+        "estimates, as a data set (simulated.h5, or a psifr table by the suffix of --out).\n"
+        "Counts, recalls per list and settings go into simulated-numbers.json beside it.",
+        """
+        jaxcmr simulate results/peers_notask-cmr-sequence_likelihood --copies 50
+        jaxcmr simulate results/mystudy-cmr-sequence_likelihood --vary learning_rate=0.1,0.5,0.9
+        jaxcmr simulate fits/result.json --data mystudy.csv --out simulated.csv
+        """,
+    )
+    add_results(simulate)
+    add_sources(simulate)
+    add_simulation(simulate, None)
+    add_sweep(simulate, "each combination")
+    add = simulate.add_argument
+    add("--draws", type=Path, metavar="FILE.csv", help="parameter values in place of the "
+        "estimates, such as draws from a posterior: a column per parameter and the column subject; "
+        "copy k has draw k of each subject")  # fmt: skip
+    add("--out", type=Path, metavar="FILE", help="an .h5, .csv or .tsv file, for one result; "
+        "default: simulated.h5 beside the result")  # fmt: skip
+    add("--force", action="store_true", help="replace the file of --out if it exists")
+    add_output(simulate, "the content of the JSON file")
+
+
+def add_plot(commands: Commands) -> None:
+    """Add ``jaxcmr plot``."""
+    names = "".join(f"\n  {name:18} {about}" for name, about in FIGURES.items())
+    plot = add_command(
+        commands,
+        "plot",
+        "draw figures of fits",
+        f"Draw figures of fits, and write the numbers in each into a JSON file beside it\n"
+        f"(NAME-numbers.json).\n\nfigures:{names}",
+        """
+        jaxcmr plot results/peers_notask-cmr-sequence_likelihood
+        jaxcmr plot results/* --figure restarts --figure parameters --format pdf
+        jaxcmr plot results/mystudy-cmr-sequence_likelihood --figure restart_estimates --subject 3
+        jaxcmr plot fits/result.json --data mystudy.csv --figure sweep --vary learning_rate=0.2,0.8
+        """,
+    )
+    add_results(plot)
+    add = plot.add_argument
+    add("--figure", action="append", choices=list(FIGURES), dest="figures", metavar="NAME",
+        help="which figure, as listed above; may be repeated; default: fit, parameters and "
+        "restarts")  # fmt: skip
+    add("--subject", metavar="ID", help="draw only the fit of this subject; restart_estimates "
+        "needs one")  # fmt: skip
+    add_sources(plot)
+    add_simulation(plot, 20)
+    add_sweep(plot, "a figure of each parameter")
+    add("--measure", default=CURVES[0], choices=CURVES, metavar="NAME", help="the curve of a "
+        f"sweep: {', '.join(CURVES[:-1])} or {CURVES[-1]}; default: {CURVES[0]}")  # fmt: skip
+    add("--format", default="png", choices=["png", "svg", "pdf"], help="default: png")
+    add("--out", type=Path, metavar="DIR", help="folder for the figures of one result; default: "
+        "that of the result")  # fmt: skip
+    add_output(plot, "the numbers in the figures")
+
+
+def add_report(commands: Commands) -> None:
+    """Add ``jaxcmr report``."""
+    report = add_command(
+        commands,
+        "report",
+        "write results into one HTML file",
+        "Write a report of one result or several: one HTML file that needs no\n"
+        "network, with a verdict, methods to paste, figures of data and model, tables, and code\n"
+        "that repeats the fit. Its numbers go into a JSON file beside it.",
+        """
+        jaxcmr report results/peers_notask-cmr-sequence_likelihood
+        jaxcmr report results/* --out all.html --title "Three models of the PEERS lists"
+        jaxcmr report fits/result.json --data mystudy.csv
+        """,
+    )
+    add_results(report)
+    add = report.add_argument
+    add("--out", type=Path, metavar="FILE", help="the file to write; default: report.html in the "
+        "first folder")  # fmt: skip
+    add_sources(report)
+    add("--no-data", action="store_true", help="report without the data: no curves, and only the "
+        "checks that need none")  # fmt: skip
+    add("--no-curvature", action="store_true", help="do not compute the loss around the estimates, "
+        "for a faster report with fewer checks")  # fmt: skip
+    add("--title", default="Report of fits", metavar="TEXT", help="heading of the report")
+    add_simulation(report, 100)
+    add_output(report, "the content of the JSON file")
+
+
+def add_completion(commands: Commands) -> None:
+    """Add ``jaxcmr completion``."""
+    completion = add_command(
+        commands,
+        "completion",
+        "print a script that completes commands in a shell",
+        "Print a script by which bash or zsh completes commands, options, and names of\n"
+        'models, losses and figures. Needs shtab: pip install "jaxcmr[completion]".',
+        """
+        eval "$(jaxcmr completion bash)"
+        jaxcmr completion bash > ~/.local/share/bash-completion/completions/jaxcmr
+        jaxcmr completion zsh > ~/.zfunc/_jaxcmr
+        """,
+    )
+    completion.add_argument("shell", choices=["bash", "zsh"], help="for which shell")
+
+
+def parse_sweep(text: str) -> tuple[str, list[float]]:
+    """Return the name and the values of ``NAME=V1,V2,...``.
+
+    >>> parse_sweep("learning_rate=0.1,0.5")
+    ('learning_rate', [0.1, 0.5])
+    """
+    name, _, listed = text.partition("=")
+    values = [parse_value(value) for value in listed.split(",") if value.strip()]
+    numbers = [float(value) for value in values if not isinstance(value, str)]
+    if not name.strip() or not numbers or len(numbers) != len(values):
+        raise argparse.ArgumentTypeError(f"expected NAME=V1,V2,... with numbers; got '{text}'")
+    return name.strip(), numbers
