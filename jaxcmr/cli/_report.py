@@ -6,10 +6,10 @@ import argparse
 import json
 from typing import Any
 
-from jaxcmr._report import check_path, name_results
 from jaxcmr.cli._problem import file_of, find_problem
 from jaxcmr.files import write_text
 from jaxcmr.front import write_report
+from jaxcmr.front._report import check_path, name_results
 from jaxcmr.results import FitResult
 
 __all__ = ["report_folders"]

@@ -7,11 +7,11 @@ import pytest
 from planted_fits import rows_of
 
 import jaxcmr as jc
-from jaxcmr._trust import chance_of, predict
 from jaxcmr.analyses import serial_position_curve
 from jaxcmr.diagnostics import CHECKS
 from jaxcmr.fitting import FitProblem
 from jaxcmr.front import problem_of
+from jaxcmr.front._trust import chance_of, predict
 from jaxcmr.results import FitResult
 
 fit = partial(jc.fit, progress=False, search={"num_steps": 2, "pop_size": 2, "best_of": 2,

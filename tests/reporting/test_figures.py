@@ -8,7 +8,7 @@ import pytest
 from matplotlib.figure import Figure as Drawing
 from report_pages import HOSTILE, make_result
 
-from jaxcmr._report import draw_figures
+from jaxcmr.front._report import draw_figures
 from jaxcmr.reporting import drawing_style, to_svg
 
 SVG = "{http://www.w3.org/2000/svg}"

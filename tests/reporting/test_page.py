@@ -164,7 +164,7 @@ def test_several_results_are_chapters_of_one_page(tmp_path):
 
 def test_results_are_named(tmp_path):
     """By their folders, or else by model and loss, each once."""
-    from jaxcmr._report import name_results
+    from jaxcmr.front._report import name_results
 
     folder = tmp_path / "study"
     folder.mkdir()

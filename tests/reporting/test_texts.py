@@ -8,7 +8,7 @@ import pytest
 from report_pages import make_result
 
 import jaxcmr as jc
-from jaxcmr._report import LOSS_WORDS, about_loss, about_model
+from jaxcmr.front._report import LOSS_WORDS, about_loss, about_model
 from jaxcmr.loss import LOSSES
 from jaxcmr.models import CATALOGUE
 from jaxcmr.reporting import WORKS, Chapter, cite, describe_data

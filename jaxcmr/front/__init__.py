@@ -1,0 +1,30 @@
+"""The front door: `fit`, `simulate`, `diagnose` and `report`, from names to objects.
+
+`fit` is what ``jaxcmr fit`` runs as well: a `Plan` is a fit with everything looked up and checked,
+before anything is searched. The modules: `_fit`, `_after` (what follows a fit), `_sources` (data,
+features and results by name, path or object), and `_trust` and `_report`, which hand measures and
+figures to the rooms that make diagnostics and reports.
+"""
+
+from jaxcmr.front._after import (
+    diagnose,
+    problem_of,
+    report,
+    simulate,
+    trials_to_simulate,
+    write_report,
+)
+from jaxcmr.front._fit import FITTERS, Plan, fit, make_plan
+
+__all__ = [
+    "FITTERS",
+    "Plan",
+    "diagnose",
+    "fit",
+    "make_plan",
+    "problem_of",
+    "report",
+    "simulate",
+    "trials_to_simulate",
+    "write_report",
+]
