@@ -44,6 +44,9 @@ def values_by_trial(
         rows = np.zeros(len(subjects), int)
     else:
         row_of = {subject: row for row, subject in enumerate(fitted)}
+        if len(row_of) < len(fitted):
+            twice = sorted({each for each in fitted if fitted.count(each) > 1})
+            raise ValueError(f"There is more than one fit of subject(s) {twice[:5]}: select one.")
         missing = sorted(set(subjects.tolist()) - set(row_of))
         if missing and any(value.ndim for value in values.values()):
             raise ValueError(

@@ -31,8 +31,12 @@ def describe_unknown(kind: str, name: object, known: Iterable[str]) -> str:
     return f"Unknown {kind} {name!r}. {did_you_mean(name, known)}"
 
 
+MANY = 60
+"""Names that are not listed one by one."""
+
+
 def did_you_mean(name: object, known: Iterable[str]) -> str:
-    """Return a sentence with the known name closest to `name`, or with all of them.
+    """Return a sentence with the known name closest to `name`, or with all, or the first of many.
 
     Case is ignored: ``listlength`` for ``listLength`` is the usual slip.
 
@@ -46,7 +50,10 @@ def did_you_mean(name: object, known: Iterable[str]) -> str:
     close = get_close_matches(str(name).lower(), by_lower_case, n=1)
     if close:
         return f"Did you mean '{by_lower_case[close[0]]}'?"
-    return f"There are: {', '.join(by_lower_case.values()) or 'none'}."
+    names = list(by_lower_case.values())
+    if len(names) > MANY:
+        return f"There are {len(names)}, among them {', '.join(names[:5])}."
+    return f"There are: {', '.join(names) or 'none'}."
 
 
 def table_of(kind: str) -> Mapping[str, Callable[..., Any]]:

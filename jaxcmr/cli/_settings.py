@@ -96,4 +96,9 @@ def parse_subjects(text: str) -> str | int | list[int | str]:
         ids = [subject for subject in text.split(",") if subject]
         is_numbered = all(re.fullmatch(r"[+-]?\d+", subject) for subject in ids)
         return [int(subject) for subject in ids] if is_numbered else list(ids)
-    return int(text)
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is neither 'all', nor how many, nor ids with commas (one id: '{text},')"
+        ) from None

@@ -172,7 +172,7 @@ def describe(record: dict[str, Any]) -> str:
     means = record["recalls_per_list"]
     lines = [
         f"{record['simulated']}: {count_of(record['lists'], 'list')} of "
-        f"{count_of(record['subjects'], 'subject')}, {record['simulated_lists']} recalls; "
+        f"{count_of(record['subjects'], 'subject')}, {record['simulated_lists']} simulated lists; "
         f"{means['model']:.2f} items per list (data: {means['data']:.2f})"
     ]
     for point in record["sweep"]:

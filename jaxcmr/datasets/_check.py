@@ -43,7 +43,7 @@ def check_data(data: RecallDataset) -> dict[str, np.ndarray]:
     - ``recalls`` (trials, outputs) holds numbers from 1 to the list length. Zeros pad the end. An
       item may be recalled more than once, because some models score repeats.
     - ``pres_itemids`` and ``rec_itemids``, where present, name items across lists. A -1 in
-      ``rec_itemids`` is the recall of an unknown item.
+      ``rec_itemids`` is the recall of an unknown item; zeros pad its end.
     - These fields are integers, but ``subject`` may be text. Any other field holds numbers or text,
       with one row per trial.
     - ``pres_items`` and ``rec_items``, where present, are the words that go with ``pres_itemnos``
@@ -89,6 +89,10 @@ def check_data(data: RecallDataset) -> dict[str, np.ndarray]:
             fields[name] = as_integers(name, fields[name], lowest)
     _check_study(fields["pres_itemnos"], fields["listLength"])
     _check_recalls(fields["recalls"], fields["listLength"])
+    if "rec_itemids" in fields:
+        ids = fields["rec_itemids"]
+        expected = "expected the id of an item, or -1, because one follows. Zeros only pad the end."
+        _check_entries("rec_itemids", ids, _is_gap(ids), expected)
     for name, numbers in WORDS.items():
         if name in fields:
             _check_words(name, fields[name], numbers, fields.get(numbers))
@@ -252,10 +256,16 @@ def _check_study(items: np.ndarray, list_length: np.ndarray) -> None:
 
 def _check_recalls(recalls: np.ndarray, list_length: np.ndarray) -> None:
     _check_at_most("recalls", recalls, list_length)
-    is_gap = np.zeros(recalls.shape, bool)
-    is_gap[:, :-1] = (recalls[:, :-1] == 0) & (recalls[:, 1:] > 0)
+    is_gap = _is_gap(recalls)
     expected = "expected a recall, because one follows. Zeros only pad the end."
     _check_entries("recalls", recalls, is_gap, expected)
+
+
+def _is_gap(recalled: np.ndarray) -> np.ndarray:
+    """Return True for each 0 that another number follows directly, (trials, outputs)."""
+    is_gap = np.zeros(recalled.shape, bool)
+    is_gap[:, :-1] = (recalled[:, :-1] == 0) & (recalled[:, 1:] != 0)
+    return is_gap
 
 
 def _check_words(name: str, words: np.ndarray, of: str, numbers: np.ndarray | None) -> None:

@@ -64,8 +64,8 @@ def from_events(
         The checked data set, as `from_psifr` makes it.
 
     Raises:
-        ValueError: A column is missing, nothing is left, no list has more than one study event, or
-            as for `from_psifr`.
+        ValueError: A column is missing, nothing is left, no list has more than one study event, a
+            study event follows recalls of its list, or as for `from_psifr`.
 
     Examples:
         >>> import pandas as pd
@@ -105,6 +105,7 @@ def from_events(
             f"All {len(n_studied)} lists have one study event. This is not free recall of lists, "
             f"or '{list}' numbers events in place of lists."
         )
+    _check_order(events, keys)
     events = events.assign(
         position=events.groupby([*keys, "trial_type"], sort=False).cumcount() + 1,
         list=_number_lists(events, keys),
@@ -171,6 +172,22 @@ def _choose_events(
     n_studied = (kind == "study").groupby([events[key] for key in keys]).transform("sum")
     events = leave_out(events, (n_studied == 0).to_numpy(bool), "of lists without study events")
     return events.assign(trial_type=events["trial_type"].map(types)), left_out
+
+
+def _check_order(events: pd.DataFrame, keys: Sequence[str]) -> None:
+    """Raise a ValueError if a list is studied on after a recall: two lists share a number."""
+    is_recall = events["trial_type"] == "recall"
+    n_before = is_recall.astype(int).groupby([events[key] for key in keys]).cumsum()
+    is_wrong = (~is_recall & (n_before > 0)).to_numpy()
+    if is_wrong.any():
+        row = int(np.argmax(is_wrong))
+        which = ", ".join(f"{key} {events[key].iloc[row]}" for key in keys)
+        raise ValueError(
+            f"A study event follows recalls of its list ({which}; row {events.index[row]} of the "
+            "table). Where list numbers start again within a session, as in each run, number the "
+            "lists on, or make 'session' tell the runs apart. Where events are not in their order, "
+            "name a column to sort by: order=..."
+        )
 
 
 def _to_numbers(lists: pd.Series) -> pd.Series:

@@ -26,7 +26,8 @@ def align_features(
     """Return features in the order of the item ids of a data set, as models read them.
 
     Tables are matched by name: their index holds the words of ``pres_items``, or the item ids if
-    the data have no words. Arrays are matched by place: row k is the item with id k, from 1.
+    the data have no words. Arrays are matched by place: row k is the item with id k, from 1. For
+    data with words, similarities and distances are tables.
 
     Args:
         data: A data set with ``pres_itemids`` and, to match by word, ``pres_items``.
@@ -59,6 +60,7 @@ def align_features(
         if matrix is not None:
             return {name: _as_matrix(data, name, matrix)}
     if is_table(features):
+        _check_not_square(features)
         return _by_name(data, features)
     if isinstance(features, Mapping) and _names_words(data, features):
         import pandas as pd
@@ -68,6 +70,15 @@ def align_features(
             raise ValueError("features: the vectors of the words differ in length.")
         return _by_name(data, pd.DataFrame.from_dict(rows, orient="index"))
     return features
+
+
+def _check_not_square(table: pd.DataFrame) -> None:
+    """Raise a ValueError for a table whose columns are its rows: of pairs, not of vectors."""
+    if len(table) > 1 and set(table.columns) == set(table.index):
+        raise ValueError(
+            "features: the table has the same names for its rows and its columns, as one of pairs "
+            "of words has. Hand it in as distances= or similarities=."
+        )
 
 
 def _names_words(data: RecallDataset, features: Mapping[Any, Any]) -> bool:
@@ -138,15 +149,21 @@ def _as_matrix(data: RecallDataset, what: str, matrix: pd.DataFrame | np.ndarray
         aligned = np.eye(int(ids.max())) if what == "similarities" else 1 - np.eye(int(ids.max()))
         aligned[np.ix_(ids - 1, ids - 1)] = values
         return aligned
-    values = np.asarray(matrix, float)
+    if "pres_items" in data:
+        raise ValueError(
+            f"{what} is an array, which does not say which row is which word. Hand in a DataFrame "
+            "with the words as index and as columns: pandas.DataFrame(matrix, words, words)."
+        )
+    try:
+        values = np.asarray(matrix, float)
+    except (TypeError, ValueError):
+        raise ValueError(f"{what} is not a matrix of numbers; got {matrix!r:.80}.") from None
     if values.ndim != 2 or values.shape[0] != values.shape[1]:
         raise ValueError(f"{what} has shape {values.shape}; expected a square matrix.")
-    is_counted = len(ids) == ids.max()  # ids without gaps: from 1 to the number of words
-    if len(values) < ids.max() or (is_counted and "pres_items" in data and len(values) > len(ids)):
+    if len(values) < ids.max():
         raise ValueError(
             f"{what} is {len(values)} x {len(values)}, but the items have the ids 1 to {ids.max()};"
-            " row k is the item with id k. To match by word, hand in a DataFrame with the words "
-            "as index and as columns."
+            " row k is the item with id k."
         )
     _check_matrix(what, values)
     return values

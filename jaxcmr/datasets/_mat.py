@@ -13,6 +13,9 @@ import numpy as np
 from jaxcmr.datasets._events import from_events
 from jaxcmr.datasets._first_recalls import first_recalls
 
+OF_RECALLS = ("times", "irt")
+"""Fields of the behavioral toolbox with a value per recall. In a data set they begin with rec_."""
+
 ITEM_FIELDS = {"pres_itemnos", "rec_itemnos", "pres_items", "rec_items", "recalls", "listLength"}
 
 
@@ -26,7 +29,8 @@ def from_mat(
     (numbers of the word pool, which become ``pres_itemids``) or ``pres_items`` (words). Those of
     recalls, ``rec_itemnos`` and ``rec_items``, are read, too. Intrusions and repeats are left out
     of ``recalls``, and counted, by `first_recalls`. Other arrays of numbers or text with one row
-    per trial are kept.
+    per trial are kept; the toolbox's ``times`` and ``irt`` of recalls become ``rec_times`` and
+    ``rec_irt``.
 
     An array of structures is one of events, with ``subject``, ``session``, ``list``, ``type`` and
     ``item`` (see `from_events`).
@@ -186,6 +190,16 @@ def _from_trials(data: Mapping[str, Any], show: bool) -> dict[str, np.ndarray]:
     for name in ("recalls", "rec_itemids"):
         if name in fields and fields[name].dtype.kind == "f":
             fields[name] = np.nan_to_num(fields[name], nan=0.0)
+    if "rec_itemids" in fields:  # in some files a recall of an unknown item has the number 0
+        recalled = fields["rec_itemids"]
+        is_before = np.cumsum((recalled != 0)[:, ::-1], axis=1)[:, ::-1] > 0
+        is_unknown = (recalled == 0) & is_before
+        if fields["recalls"].shape == recalled.shape:
+            is_unknown |= (recalled == 0) & (fields["recalls"] < 0)
+        fields["rec_itemids"] = np.where(is_unknown, -1, recalled)
+    for name in OF_RECALLS:
+        if name in fields:
+            fields[f"rec_{name}"] = fields.pop(name)
     if "rec_items" in fields:
         ids = fields.get("rec_itemids")
         words = fields["rec_items"]

@@ -13,6 +13,7 @@ from jaxcmr.diagnostics._criteria import Check, judge, not_available
 __all__ = ["PredictedCounts", "chance_log_likelihood", "compare_with_chance", "predictive_scores"]
 
 SMALLEST = 1e-12  # mean square, whose logarithm is taken
+ROUNDING = 1e-9  # an SD of logarithms that is no more is that of equal numbers
 
 
 def chance_log_likelihood(
@@ -106,25 +107,31 @@ def distances(counts: PredictedCounts) -> Float[np.ndarray, " fits"]:
     The distance of a curve is the logarithm of the root mean square of its scores. That of the data
     is compared with those of the copies, which the model did recall: scores of bins with few
     observations are skewed, so that even copies are often far away. (Without the logarithm up to
-    4 % of a true model's curves would be 3 SDs away; with it 1 or 2 %.) The distance of a single
-    number is the size of its score.
+    4 % of a true model's curves would be 3 SDs away; with it 1 or 2 %.) Copies in which nothing was
+    possible do not count. If all others are alike, or for a single number, the distance is the root
+    mean square of the scores itself.
     """
     own = predictive_scores(counts)
     if own.shape[1] == 1:
         return np.abs(own[:, 0])
+    size = log_root_mean_square(own)
     copies = standardize(counts, counts.simulated_made, counts.simulated_possible)
     sizes = log_root_mean_square(copies)
-    mean = np.mean(sizes, axis=0)
+    known = np.isfinite(sizes)
+    n_known = known.sum(axis=0)
     with np.errstate(divide="ignore", invalid="ignore"):
-        sd = np.sqrt(np.sum((sizes - mean) ** 2, axis=0) / (len(sizes) - 1.0))
-        return (log_root_mean_square(own) - mean) / sd
+        mean = np.where(known, sizes, 0.0).sum(axis=0) / n_known
+        squares = np.where(known, (sizes - mean) ** 2, 0.0).sum(axis=0)
+        sd = np.sqrt(squares / (n_known - 1.0))
+        return np.where(sd > ROUNDING, (size - mean) / sd, np.exp(size))
 
 
 def log_root_mean_square(scores: Float[np.ndarray, "... bins"]) -> Float[np.ndarray, "..."]:
-    """Return the logarithm of the root mean square over bins that are not NaN."""
+    """Return the logarithm of the root mean square over bins that are not NaN; NaN if all are."""
     known = np.isfinite(scores)
     squares = np.where(known, scores, 0.0) ** 2
-    mean = squares.sum(axis=-1) / np.maximum(known.sum(axis=-1), 1)
+    with np.errstate(invalid="ignore"):
+        mean = squares.sum(axis=-1) / known.sum(axis=-1)
     return np.log(np.maximum(mean, SMALLEST)) / 2
 
 

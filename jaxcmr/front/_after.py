@@ -78,12 +78,18 @@ def simulate(
     if model is None:
         raise ValueError("The result is of a model without a name: hand it in with model=...")
     dataset = load(data)
+    trial_mask = trials_to_simulate(result, dataset, data, where)
+    if not trial_mask.any():
+        raise ValueError(
+            f"No trials to simulate: the fits are of subjects {result['fits']['subject'][:5]}, the "
+            f"data of {np.unique(dataset['subject'])[:5].tolist()}; the condition is {where!r}."
+        )
     return simulate_dataset(
         find_named("model", model),
         dataset,
         result,
         features=load_aligned(dataset, features, similarities, distances),
-        trial_mask=trials_to_simulate(result, dataset, data, where),
+        trial_mask=trial_mask,
         n_copies=n_copies,
         seed=seed,
         draws=draws,

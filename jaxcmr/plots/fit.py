@@ -52,7 +52,8 @@ def fit_table(
     Returns:
         One row per measure, source, subject and bin. Columns ``measure``; ``source``, "data" or the
         name of a model ("model" by default); ``subject``; ``bin``, such as the serial position or
-        lag; ``value``; ``actual``; and ``possible``.
+        lag; ``value``; ``actual``; and ``possible``. A value that a subject's data do not have, as
+        of a lag that was never possible, is NaN for the models, too.
 
     Raises:
         ValueError: other trials were simulated than there are in the data, or as `by_subject`.
@@ -82,7 +83,20 @@ def fit_table(
             table.insert(0, "measure", measure_name)
             table.insert(1, "source", source)
             tables.append(table)
-    return pd.concat(tables, ignore_index=True)
+    return without_unobserved(pd.concat(tables, ignore_index=True))
+
+
+def without_unobserved(table: pd.DataFrame) -> pd.DataFrame:
+    """Return a table with NaN for what a subject's data do not have, such as a lag never possible.
+
+    So means of data and model are over the same subjects in every bin.
+    """
+    import pandas as pd
+
+    keys = ["measure", "subject", "bin"]
+    observed = table[(table["source"] == "data") & table["value"].notna()]
+    is_there = pd.MultiIndex.from_frame(table[keys]).isin(pd.MultiIndex.from_frame(observed[keys]))
+    return table.assign(value=table["value"].where(is_there))
 
 
 def plot_fit(

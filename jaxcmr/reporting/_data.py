@@ -55,7 +55,7 @@ def describe_data(data: RecallDataset, mask: TrialMask) -> DataFacts:
     present, of_subject, n_trials = np.unique(subjects, return_inverse=True, return_counts=True)
     means = np.bincount(of_subject, weights=recalled) / n_trials
     errors = {
-        name: int(np.asarray(data[name])[mask].sum()) if name in data else None
+        name: count_errors(np.asarray(data[name])[mask]) if name in data else None
         for name in ("intrusions", "repeats")
     }
     return DataFacts(
@@ -69,6 +69,11 @@ def describe_data(data: RecallDataset, mask: TrialMask) -> DataFacts:
         errors["intrusions"],
         errors["repeats"],
     )
+
+
+def count_errors(errors: np.ndarray) -> int:
+    """Return the sum of counts, (trials, 1); or of marks of each recall, those that are not 0."""
+    return int(errors.sum() if errors.shape[1] == 1 else np.count_nonzero(errors))
 
 
 def data_table(facts: DataFacts) -> Table:

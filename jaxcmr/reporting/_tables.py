@@ -240,8 +240,10 @@ def fits_overview(results: Mapping[str, FitResult]) -> Table:
             len(result["fitness"]),
             lists or None,
         ]
-        cells += [len(result["free"]), float(np.sum(result["fitness"])), short(data)]
-        rows.append([Cell.of(cell) for cell in cells])
+        cells += [len(result["free"])]
+        total = float(np.sum(result["fitness"]))
+        of_total = Cell.of(total)._replace(text=f"{total:.2f}")  # differences of sums matter
+        rows.append([*map(Cell.of, cells), of_total, Cell.of(short(data))])
     columns = [
         "result",
         "model",

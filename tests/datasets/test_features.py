@@ -37,7 +37,7 @@ def test_matrices_are_matched_by_rows_and_by_columns():
     np.testing.assert_array_equal(found["similarities"], BY_ID)
     found = align_features(DATA, distances=1 - SIMILAR)
     np.testing.assert_allclose(found["distances"], 1 - BY_ID)
-    assert align_features(DATA, similarities=BY_ID)["similarities"].tolist() == BY_ID.tolist()
+    assert align_features(IDS, similarities=BY_ID)["similarities"].tolist() == BY_ID.tolist()
 
 
 def test_anything_else_goes_to_the_model_as_it_is():
@@ -47,6 +47,7 @@ def test_anything_else_goes_to_the_model_as_it_is():
     assert align_features(DATA) is None
 
 
+IDS = {"pres_itemids": DATA["pres_itemids"]}  # without words, arrays are by id
 OTHER_WORD = DATA["pres_items"].copy()
 OTHER_WORD[0, 0] = "fir"
 WRONG = {
@@ -58,12 +59,12 @@ WRONG = {
     "unequal": (DATA, {"features": {"elm": [1.0], "oak": [1.0, 2.0]}}, "differ in length"),
     "two kinds": (DATA, {"features": VECTORS, "distances": BY_ID}, "one of features and distances"),
     "no column": (DATA, {"similarities": SIMILAR[["oak", "elm"]]}, "lacks the studied item 'yew'"),
-    "not square": (DATA, {"similarities": BY_ID[:3]}, r"shape \(3, 4\); expected a square"),
-    "too small": (DATA, {"similarities": BY_ID[:2, :2]}, "is 2 x 2, but .* 1 to 4"),
-    "distances": (DATA, {"similarities": 1 - BY_ID}, "Hand that in as distances="),
-    "similarities": (DATA, {"distances": BY_ID}, "Hand in similarities as similarities="),
-    "below 0": (DATA, {"distances": BY_ID - 1}, "one is -1; expected 0 or more"),
-    "NaN": (DATA, {"similarities": np.where(BY_ID == 0.3, np.nan, BY_ID)}, "column 2 is nan"),
+    "not square": (IDS, {"similarities": BY_ID[:3]}, r"shape \(3, 4\); expected a square"),
+    "too small": (IDS, {"similarities": BY_ID[:2, :2]}, "is 2 x 2, but .* 1 to 4"),
+    "distances": (IDS, {"similarities": 1 - BY_ID}, "Hand that in as distances="),
+    "similarities": (IDS, {"distances": BY_ID}, "Hand in similarities as similarities="),
+    "below 0": (IDS, {"distances": BY_ID - 1}, "one is -1; expected 0 or more"),
+    "NaN": (IDS, {"similarities": np.where(BY_ID == 0.3, np.nan, BY_ID)}, "column 2 is nan"),
     "two words": (DATA | {"pres_items": OTHER_WORD}, {"features": VECTORS}, "id 4 has two words"),
     "no ids": ({}, {"features": VECTORS}, "need the field 'pres_itemids'"),
 }
@@ -76,8 +77,13 @@ def test_what_does_not_fit_is_named(data, given, message):
         align_features(data, **given)
 
 
-def test_a_matrix_of_another_vocabulary_is_an_error():
-    """With words and ids without gaps, the size must be that of the vocabulary."""
-    data = {"pres_itemids": np.array([[1, 2, 3]]), "pres_items": np.array([WORDS])}
-    with pytest.raises(ValueError, match="is 4 x 4, but the items have the ids 1 to 3"):
-        align_features(data, similarities=BY_ID)
+def test_pairs_of_words_are_not_taken_for_vectors():
+    """A table with the words as rows and as columns holds one number per pair. Nor is an array
+    taken that does not say which row is which word."""
+    words = [*WORDS, "another"]
+    pairs = pd.DataFrame(1 - np.eye(len(words)), index=words, columns=words)
+    for matrix in (pairs, pairs.sample(frac=1, random_state=0)):
+        with pytest.raises(ValueError, match="Hand it in as distances="):
+            align_features(DATA, matrix)
+    with pytest.raises(ValueError, match="does not say which row is which word"):
+        align_features(DATA, distances=pairs.to_numpy())

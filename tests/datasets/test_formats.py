@@ -204,7 +204,7 @@ def test_a_structure_of_trials_in_matlab(tmp_path, has_numbers):
     expected = pool[truth["pres_itemids"]] if has_numbers else truth["pres_itemids"]
     np.testing.assert_array_equal(data["pres_itemids"], expected)
     np.testing.assert_array_equal(data["rec_items"], truth["rec_items"])
-    assert "params" not in data and data["times"].shape == recalls.shape
+    assert "params" not in data and data["rec_times"].shape == recalls.shape
 
 
 def test_quail():
@@ -250,3 +250,27 @@ def test_the_fields_of_a_data_set_in_an_old_matlab_file(tmp_path):
     data = from_mat(tmp_path / "data.mat", show=False)
     for name in wanted[1:]:
         np.testing.assert_array_equal(data[name], truth[name], err_msg=name)
+
+
+@pytest.mark.parametrize("session", ["session", None])
+def test_lists_that_share_a_number_are_not_merged(session):
+    """As of two runs of one session, each with a list 1: one list of six words would be silent."""
+    events = [("WORD", "a"), ("WORD", "b"), ("REC_WORD", "b")]
+    events += [("WORD", "c"), ("WORD", "d"), ("REC_WORD", "c")]
+    table = pd.DataFrame(events, columns=["trial_type", "item_name"])
+    table = table.assign(subject="s", session=1, list=1)
+    with pytest.raises(ValueError, match=r"follows recalls of its list.*list 1; row 3"):
+        from_events(table, session=session)
+
+
+def test_an_intrusion_without_a_number_is_one_all_the_same(tmp_path):
+    """Files of the behavioral toolbox may have 0 for the item of an intrusion. It interrupts
+    recall: no transition goes across it, also after a round trip."""
+    data = {"subject": [1], "pres_itemnos": [[7, 9, 4]], "recalls": [[3, -1, 1, 0]]}
+    savemat(tmp_path / "gap.mat", {"data": {**data, "rec_itemnos": [[4, 0, 7, 0]]}})
+    found = from_mat(tmp_path / "gap.mat", show=False)
+    assert found["rec_itemids"].tolist() == [[4, -1, 7, 0]] and found["intrusions"].tolist() == [
+        [1]
+    ]
+    again = from_psifr(to_psifr(found))
+    assert again["intrusions"].tolist() == [[1]]

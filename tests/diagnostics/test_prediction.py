@@ -10,6 +10,7 @@ from jaxcmr.diagnostics import (
     diagnose,
     predictive_scores,
 )
+from jaxcmr.diagnostics._prediction import check_prediction
 
 
 def test_chance_by_hand():
@@ -107,3 +108,43 @@ def test_a_single_copy_has_no_spread():
     counts = counts_of(np.full((1, 3), 0.5), 20, np.full((1, 3), 0.5), n_copies=1)
     found = table_of(counts)
     assert found["passed"].isna().all() and "copies" in found.loc[1, "comment"]
+
+
+def curves(n_copies, seed=0, n_bins=5, n=8, rate=0.3):
+    """Counts of copies of a curve whose bins all have one rate, and of data far from it."""
+    rng = np.random.default_rng(seed)
+    made = rng.binomial(n, rate, (n_copies, 1, n_bins)).astype(float)
+    observed = np.array([[n, 0, n, 0, n]], float)
+    return PredictedCounts(
+        range(n_bins), observed, np.full((1, n_bins), float(n)), made, np.full(made.shape, float(n))
+    )
+
+
+def test_copies_in_which_nothing_was_possible_do_not_hide_a_misfit():
+    """They say nothing: the verdict is that of the others. Subjects of few lists have them."""
+    whole = curves(200)
+    made, possible = whole.simulated_made.copy(), whole.simulated_possible.copy()
+    made[:8], possible[:8] = 0, 0
+    fewer = whole._replace(simulated_made=whole.simulated_made[8:],
+                           simulated_possible=whole.simulated_possible[8:])  # fmt: skip
+    found = [
+        check_prediction("lag_crp", [1], counts, 3.0)[0]
+        for counts in (fewer, whole._replace(simulated_made=made, simulated_possible=possible))
+    ]
+    assert not found[0].passed and not found[1].passed
+    assert found[1].statistic == pytest.approx(found[0].statistic)
+
+
+@pytest.mark.parametrize("n_copies", [2, 50, 64, 100])
+def test_copies_that_are_all_alike(n_copies):
+    """A model that always recalls the first word first: wrong for data that never do, right for
+    data that always do. Rounding decides nothing."""
+    made = np.zeros((n_copies, 1, 4))
+    made[..., 0] = 8
+    possible = np.full(made.shape, 8.0)
+    for observed, passes in (([8, 0, 0, 0], True), ([0, 0, 0, 8], False)):
+        counts = PredictedCounts(
+            [1, 2, 3, 4], np.array([observed], float), np.full((1, 4), 8.0), made, possible
+        )
+        [check] = check_prediction("first_recall", [1], counts, 3.0)
+        assert check.passed == passes and np.isfinite(check.statistic)
