@@ -27,8 +27,9 @@ def match_distances(
 
     Args:
         data: recall data with ``pres_itemids``.
-        distances: (all items, all items), row and column ``id - 1`` for an item id; or a table with
-            words on both axes, matched with ``pres_items``, or ids, matched with ``pres_itemids``.
+        distances: a table with words on both axes, matched with ``pres_items``, or ids, matched
+            with ``pres_itemids``; or, for data without words, an array (all items, all items), with
+            row and column ``id - 1`` for an item id.
 
     Raises:
         ValueError: a field is missing, an item has no distances, or one of them is NaN.
@@ -44,6 +45,11 @@ def match_distances(
             "vectors with scipy.spatial.distance.squareform(pdist(vectors))."
         )
     if isinstance(distances, np.ndarray):
+        if "pres_items" in data:
+            raise ValueError(
+                "distances is an array, which does not say which row is which word. Hand in a "
+                "table of them by word: pandas.DataFrame(distances, words, words)."
+            )
         if known[0] < 1 or known[-1] > len(matrix):
             raise ValueError(
                 f"distances have {len(matrix)} rows, one per item id from 1; the ids in "

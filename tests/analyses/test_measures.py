@@ -169,10 +169,13 @@ def test_a_condition_keeps_the_bins(lists):
 
 
 def test_labeled_distances_are_matched(lists):
-    """By word or by id, in any order of the labels; an array has the order of the ids."""
+    """By word or by id, in any order of the labels. An array has the order of the ids, and is not
+    taken for data with words, as it does not say which row is which."""
     measure = MEASURES["distance_rank"]
-    lists["pres_items"] = np.array(["", "owl", "jay", "elm", "ash"])[lists["pres_itemids"]]
     expected = measure(lists, distances=DISTANCES)
+    lists["pres_items"] = np.array(["", "owl", "jay", "elm", "ash"])[lists["pres_itemids"]]
+    with pytest.raises(ValueError, match="which row is which word"):
+        measure(lists, distances=DISTANCES)
     for labels in (["owl", "jay", "elm", "ash"], [1, 2, 3, 4]):
         table = pd.DataFrame(DISTANCES, labels, labels)
         shuffled = table.iloc[[2, 0, 3, 1], [2, 0, 3, 1]]

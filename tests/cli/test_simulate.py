@@ -31,7 +31,7 @@ def test_the_file_holds_what_the_function_returns(study, capsys):
         {"data": observed.mean(), "model": counts_of(expected).mean()}
     )
     assert record["settings"]["seed"] == 3 and record["sweep"] == []
-    assert "13 lists of 2 subjects, 26 recalls" in capsys.readouterr().out
+    assert "13 lists of 2 subjects, 26 simulated lists" in capsys.readouterr().out
 
 
 def test_a_sweep_has_a_mean_at_each_value(study):
