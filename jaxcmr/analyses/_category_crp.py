@@ -48,7 +48,7 @@ def category_crp(
         ValueError: the field is missing or has an item without a category.
 
     Examples:
-        From 4 to 3 within a category, from 3 there is no other item of it, from 1 to 2 within:
+        From 4 to 3 and from 1 to 2 within a category; from 3, no item of its category is left:
 
         >>> data = {"listLength": [[4]], "pres_itemnos": [[1, 2, 3, 4]], "recalls": [[4, 3, 1, 2]],
         ...         "category": [["bird", "bird", "tree", "tree"]]}

@@ -119,7 +119,7 @@ def select_subject(result: FitResult, wanted: str | None) -> FitResult:
     for subject in subjects:
         if str(subject) == wanted:
             return result.select([subject])
-    raise ValueError(f"There is no fit of subject {wanted}; there are {subjects[:9]}.")
+    raise ValueError(f"Subject {wanted} was not fitted; the fits are of {subjects[:9]}.")
 
 
 def draw_parameters(result: FitResult) -> Drawn:

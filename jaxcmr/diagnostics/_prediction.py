@@ -13,7 +13,7 @@ from jaxcmr.diagnostics._criteria import Check, judge, not_available
 __all__ = ["PredictedCounts", "chance_log_likelihood", "compare_with_chance", "predictive_scores"]
 
 SMALLEST = 1e-12  # mean square, whose logarithm is taken
-ROUNDING = 1e-9  # an SD of logarithms that is no more is that of equal numbers
+ROUNDING = 1e-9  # copies whose logarithms have an SD of at most this count as all alike
 
 
 def chance_log_likelihood(

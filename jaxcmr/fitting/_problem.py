@@ -26,7 +26,7 @@ from jaxcmr.fitting._inputs import (
     is_numeric,
     split_options,
 )
-from jaxcmr.fitting._trials import to_rows
+from jaxcmr.fitting._trials import to_mask
 from jaxcmr.names import describe_unknown, did_you_mean, find_named, name_of
 from jaxcmr.optimize import check_not_forked, in_double
 from jaxcmr.parameters import Parameter, names_of
@@ -207,8 +207,7 @@ class FitProblem:
         double = is_polished or result["precision"] == "float64"
         losses = []
         for row, ranges in enumerate(result["trials"]):
-            mask = np.zeros(len(self.subjects), bool)
-            mask[to_rows(ranges)] = True
+            mask = to_mask([ranges], len(self.subjects))
             estimates = {name: values[row] for name, values in result["fits"].items()}
             losses.append(self.evaluate(estimates, mask, double=double))
         return losses

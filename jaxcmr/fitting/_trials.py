@@ -10,7 +10,7 @@ import numpy as np
 from jaxcmr.datasets import check_mask
 from jaxcmr.typing import TrialMask
 
-__all__ = ["make_subject_trial_masks", "stack_trials", "to_ranges", "to_rows"]
+__all__ = ["make_subject_trial_masks", "stack_trials", "to_mask", "to_ranges", "to_rows"]
 
 
 def make_subject_trial_masks(
@@ -71,3 +71,11 @@ def to_ranges(trial_mask: TrialMask) -> list[list[int]]:
 def to_rows(ranges: Sequence[Sequence[int]]) -> np.ndarray:
     """Return the row numbers in `ranges`: the inverse of `to_ranges`."""
     return np.concatenate([np.zeros(0, int), *(np.arange(a, b) for a, b in ranges)])
+
+
+def to_mask(trials: Sequence[Sequence[Sequence[int]]], n_trials: int) -> TrialMask:
+    """Return the mask of all trials of several fits, given the ranges of each."""
+    mask = np.zeros(n_trials, bool)
+    for ranges in trials:
+        mask[to_rows(ranges)] = True
+    return mask

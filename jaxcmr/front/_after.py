@@ -12,6 +12,7 @@ from jaxcmr._cache import keep_compiled
 from jaxcmr.datasets import fingerprint, generate_trial_mask, load
 from jaxcmr.files import write_text
 from jaxcmr.fitting import FitProblem
+from jaxcmr.fitting._trials import to_mask
 from jaxcmr.front._sources import Data, Pairs, PathLike, Reported, Where, load_aligned
 from jaxcmr.names import find_named
 from jaxcmr.optimize import check_not_forked
@@ -111,10 +112,7 @@ def trials_to_simulate(
     of_data, ranges = result.get("data"), result.get("trials")
     forms = [dataset, source] if isinstance(source, Mapping) else [dataset]
     if of_data and ranges is not None and of_data["fingerprint"] in map(fingerprint, forms):
-        mask = np.zeros(len(subjects), bool)
-        for first, behind_last in (pair for of_fit in ranges for pair in of_fit):
-            mask[first:behind_last] = True
-        return mask
+        return to_mask(ranges, len(subjects))
     fitted = result["fits"]["subject"]
     is_pooled = result.get("pooled", fitted == [-1])
     return np.ones(len(subjects), bool) if is_pooled else np.isin(subjects.astype(object), fitted)

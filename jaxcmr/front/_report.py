@@ -14,7 +14,7 @@ from jaxcmr import plots
 from jaxcmr.datasets import select_trials
 from jaxcmr.diagnostics import CHECKS, is_trustworthy, verdict
 from jaxcmr.fitting import FitProblem
-from jaxcmr.fitting._trials import to_rows
+from jaxcmr.fitting._trials import to_mask
 from jaxcmr.models import CATALOGUE
 from jaxcmr.reporting import About, Chapter, Figure, Guide, describe_data, drawing_style, to_svg
 from jaxcmr.results import FitResult
@@ -154,10 +154,7 @@ def fitted_trials(result: FitResult, problem: FitProblem) -> np.ndarray:
         raise ValueError(
             "The result does not say which trials of the data were fitted: report it without data."
         )
-    mask = np.zeros(len(problem.subjects), bool)
-    for ranges in result["trials"]:
-        mask[to_rows(ranges)] = True
-    return mask
+    return to_mask(result["trials"], len(problem.subjects))
 
 
 def about_model(result: FitResult) -> About:

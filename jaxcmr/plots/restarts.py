@@ -64,7 +64,7 @@ def restarts_table(
     if not runs:
         raise ValueError("The runs of these fits were not kept: there is nothing to compare.")
     if subject is not None and subject not in fitted:
-        raise ValueError(f"There is no fit of subject {subject!r}; there are {fitted[:9]}.")
+        raise ValueError(f"Subject {subject!r} was not fitted; the fits are of {fitted[:9]}.")
     within = result.get("agree_within", 0.0) if within is None else within
     free, scales = result["free"], declared_scales(result)
     tables = []

@@ -66,7 +66,7 @@ def test_figures_of_a_subject(study, capsys):
     assert main(call) == 2
     assert "--subject, one of [3, 7]" in capsys.readouterr().err
     assert main([*call, "--subject", "4"]) == 2
-    assert "no fit of subject 4; there are [3, 7]" in capsys.readouterr().err
+    assert "Subject 4 was not fitted; the fits are of [3, 7]" in capsys.readouterr().err
     assert main([*call, "--figure", "recalls_per_list", "--subject", "7", "--json"]) == 0
     first, second = json.loads(capsys.readouterr().out)
     assert set(first["tables"]["runs"]["subject"]) == {7}

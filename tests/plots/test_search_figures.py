@@ -84,7 +84,7 @@ def test_runs_are_in_one_basin_while_their_losses_are_close(result):
 
 
 def test_errors_say_whose_runs_there_are(result):
-    with pytest.raises(ValueError, match=r"no fit of subject 4; there are \[3, 7\]"):
+    with pytest.raises(ValueError, match=r"Subject 4 was not fitted; the fits are of \[3, 7\]"):
         restarts_table(result, 4)
     with pytest.raises(ValueError, match=r"give subject, one of \[3, 7\]"):
         plot_restart_estimates(result)
