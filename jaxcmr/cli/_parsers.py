@@ -196,7 +196,11 @@ def add_fit(commands: Commands) -> None:
     add("--config", type=Path, metavar="FILE.toml", help="a file of settings; options given here "
         "override it")  # fmt: skip
     add("--out", type=Path, metavar="DIR", help="folder for the results; default: "
-        "results/DATA-MODEL-LOSS")  # fmt: skip
+        "results/DATA-MODEL-LOSS. Finished runs are kept there: the same command goes on where it "
+        "was interrupted or killed")  # fmt: skip
+    add("--part", metavar="K/N", help="make the K-th of N shares of the runs first, then what no "
+        "other part has made; all parts have the same --out")  # fmt: skip
+    add("--fresh", action="store_true", help="begin anew, in a new folder")
     add_output(fit, "estimates, losses and trust")
 
 

@@ -16,7 +16,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import tempfile
 import time
 import warnings
 from collections import defaultdict
@@ -29,7 +28,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxcmr.files import read_text, replace_file
+from jaxcmr.files import read_text, replace_file, write_once
 from jaxcmr.fitting._environment import OF_A_PROCESS, describe_environment, id_of
 from jaxcmr.fitting._journal import Journal
 from jaxcmr.fitting._runs import Progress, Run
@@ -92,10 +91,11 @@ class Checkpoint:
         self.environment = describe_environment()
         self.header: dict[str, Any] = {
             **self.environment,
-            "n_runs": len(runs),
+            "id": id_of(self.environment),
             "began": time.time(),
+            "n_fits": len({(run.subject, run.name) for run in runs}),
+            "n_runs": len(runs),
         }
-        self.header["n_fits"] = len({(run.subject, run.name) for run in runs})
         self.journal = Journal(self.folder / RUNS, self.header)
         digests = TrialDigests(fitter.problem.dataset)
         self.keys = [key_of(run, digests) for run in runs]
@@ -177,7 +177,7 @@ class Checkpoint:
         if not path.exists():
             return None
         try:
-            with np.load(path, allow_pickle=False) as arrays:
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
                 if str(arrays["by"]) == self.header["id"]:
                     return State.from_arrays(dict(arrays))
         except Exception:  # a damaged file: the run starts anew, to the same end
@@ -252,7 +252,7 @@ class TrialDigests:
         self._rows: dict[int, bytes] = {}
 
     def of(self, rows: Iterable[int]) -> str:
-        """Return the digest of some rows in order; -1 is no trial."""
+        """Return the digest of some rows in order; -1 is padding."""
         digest = hashlib.sha256()
         for row in np.asarray(rows).tolist():
             if row >= 0:
@@ -273,7 +273,7 @@ class TrialDigests:
 
 
 def canonical(array: np.ndarray) -> np.ndarray:
-    """Return an array as rows of text, whole or real numbers, whatever type they came in."""
+    """Return an array as rows of text, of int64 or of float64."""
     rows = array.reshape(len(array), -1)
     if rows.dtype.kind == "U":
         return rows
@@ -305,8 +305,7 @@ def check_manifest(path: Path, identity: Mapping[str, Any]) -> None:
         CheckpointMismatch: it is of another fit, or damaged.
     """
     text = json.dumps(identity, indent=1)
-    if not path.exists():
-        write_once(path, text + "\n")
+    write_once(path, text + "\n")
     try:
         there = json.loads(read_text(path))
         if not isinstance(there, dict):
@@ -333,19 +332,6 @@ def describe_difference(there: Any, here: Any) -> str:
         names = [name for name in {**there, **here} if there.get(name) != here.get(name)]
         return ", ".join(f"{n} is {there.get(n)!r} there, {here.get(n)!r} here" for n in names[:3])
     return f"{there!r} there, {here!r} here"
-
-
-def write_once(path: Path, text: str) -> None:
-    """Write a file, unless another process was faster; it is never seen half written."""
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".saving-") as folder:
-        draft = Path(folder, path.name)
-        draft.write_text(text, encoding="utf-8")
-        try:
-            os.link(draft, path)
-        except FileExistsError:
-            return
-        except OSError:  # a disk without links: the last one wins, with the same text
-            os.replace(draft, path)
 
 
 def compare_losses(

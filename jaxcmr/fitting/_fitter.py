@@ -78,10 +78,10 @@ class Fitter(ABC):
             features) -> generator``; see `jaxcmr.typing.LossFnGenerator`.
         hyperparams: ``bounds`` {parameter: [low, high]} of what is fitted, and optionally
 
-            - ``num_steps`` (1000): most generations;
+            - ``num_steps`` (1000): most generations; 0 leaves the first population and the polish;
             - ``pop_size`` (15): population per free parameter;
             - ``best_of`` (1): independent runs, of which the best is kept (beside those that start
-              from earlier fits, see `fit`);
+              from earlier fits, see `fit`; with such, it may be 0);
             - ``relative_tolerance`` (0.001), ``absolute_tolerance`` (0.0): a run ends when the
               standard deviation of the population's losses is at most the absolute tolerance plus
               the relative one times their mean;
@@ -184,10 +184,10 @@ class Fitter(ABC):
                 If that was a fit of a special case of this model to the same trials by the same
                 loss, this one is then not worse. Parameters that are fixed here keep the values
                 given here.
-            checkpoint: a folder that keeps finished runs. If the fit is interrupted, in whatever
-                way, the same call goes on where it stopped, to the same result. `best_of` and the
-                set of subjects may grow.
-            part: "3/20" makes the third of twenty shares of the runs first, then what nobody else
+            checkpoint: a folder that keeps finished runs. If the fit is interrupted or killed, the
+                same call goes on where it stopped, to the same result. `best_of` and the set of
+                subjects may grow.
+            part: "3/20" makes the third of twenty shares of the runs first, then what no other part
                 has made. Every part returns the whole result. It needs a `checkpoint` in a folder
                 that all parts share.
             workers: processes to search in, on this machine or others: a
@@ -335,6 +335,8 @@ class Fitter(ABC):
         """Return `best_of` runs per fit, and one more per start."""
         check_not_forked()
         best_of = self.hyperparameters["best_of"]
+        if not best_of and not all(fit.starts for fit in fits):
+            raise ValueError("best_of is 0, and there is nothing to start from: there are no runs.")
         runs = []
         for fit, rows in zip(fits, pad_rows([fit.rows for fit in fits]), strict=True):
             numbers = [*range(best_of), *range(-1, -1 - len(fit.starts), -1)]
@@ -492,7 +494,7 @@ def shares_of(
     of_fits = [list(group) for _, group in groupby(range(len(runs)), lambda i: fit_of(runs[i]))]
     units = of_fits if len(of_fits) > 1 else [[i] for i in range(len(runs))]
     number, n_parts = part
-    while missing := [left for unit in units if (left := [i for i in unit if not records[i]])]:
+    while missing := [left for unit in units if (left := [i for i in unit if records[i] is None])]:
         mine = missing[number - 1 :: n_parts] or missing[-1:]
         yield [i for unit in mine for i in unit]
 

@@ -12,12 +12,13 @@ import hashlib
 import pickle
 from collections.abc import Iterator, Sequence
 from concurrent.futures import (
+    FIRST_COMPLETED,
     BrokenExecutor,
     Executor,
     Future,
     ProcessPoolExecutor,
     ThreadPoolExecutor,
-    as_completed,
+    wait,
 )
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
@@ -79,9 +80,13 @@ def search_in_workers(
         for block in blocks_of(runs, share):
             task = [runs[i]._replace(state=None) for i in block]
             futures[executor.submit(search_block, recipe, task, x64, n_per_host)] = block
-        for future in as_completed(futures):
-            for at in future.result():
-                yield at._replace(run=futures[future][at.run])
+        waiting = set(futures)
+        while waiting:
+            ended, waiting = wait(waiting, return_when=FIRST_COMPLETED)
+            # Blocks that failed come last, so that what ended together with them is not lost.
+            for future in sorted(ended, key=lambda each: each.exception() is not None):
+                for at in future.result():
+                    yield at._replace(run=futures[future][at.run])
     except BrokenExecutor as error:
         raise RuntimeError(
             "The workers are lost: a process was killed, or ran out of memory. Make new workers "
