@@ -22,6 +22,8 @@ __all__ = ["main"]
 
 COMMANDS: Mapping[str, tuple[str, str]] = {
     "fit": ("_run", "fit_to_folder"),
+    "status": ("_status", "show_status"),
+    "verify": ("_status", "verify_results"),
     "models": ("_models", "show_models"),
     "check": ("_data", "check"),
     "convert": ("_data", "convert"),

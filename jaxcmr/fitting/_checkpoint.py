@@ -43,6 +43,9 @@ MANIFEST, RUNS = "run.json", "runs"
 FORMAT = 1
 """Version of the files in the folder."""
 
+ABOUT = ("record", "by", "at")
+"""What a line says of a run beside its key: the record, the environment, and when it was made."""
+
 NOT_OF_A_RUN = ("bounds", "best_of", "progress_bar", "display_iterations", "max_memory")
 """Hyperparameters that may differ from call to call. (Bounds are compared as a list, in order.)"""
 
@@ -143,9 +146,8 @@ class Checkpoint:
         if "canary" not in self.header:
             self.header["canary"] = self.canary.result()  # known long before a first run ends
         self.records[i] = choose_record(self.records[i], record)
-        self.journal.add(
-            {**self.keys[i]._asdict(), "record": record, "by": id_of(self.environment)}
-        )
+        about = {"record": record, "by": self.header["id"], "at": round(time.time(), 1)}
+        self.journal.add({**self.keys[i]._asdict(), **about})
         self._state_path(i).unlink(missing_ok=True)
 
     def close(self) -> None:
