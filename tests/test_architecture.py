@@ -118,7 +118,7 @@ SURFACE = {
     "from_bids from_cml from_events from_mat from_psifr from_quail generate_trial_mask load "
     "load_bundled load_data save_data select_trials to_psifr",
     "fitting": "CheckpointMismatch DEFAULTS Fit FitInterrupted FitProblem JaxDE RunReport SEARCHES "
-    "ScipyDE Watcher Workers defaults_for make_subject_trial_masks resolve_search",
+    "ScipyDE Status Watcher Workers defaults_for make_subject_trial_masks resolve_search status_of",
     "models": "CATALOGUE MODELS NamedModel usual_bounds",
     "components": "ContextCompetition ExponentialChoice InstanceMemory LinearMemory NoTermination "
     "PositionalTermination PowerChoice RecallState SemanticCue SemanticCueMaker SourceCue "

@@ -12,7 +12,7 @@ import numpy as np
 from jaxcmr._result_words import count_of, name_subjects
 from jaxcmr.cli._json import to_json
 from jaxcmr.cli._problem import file_of, find_problem
-from jaxcmr.fitting._status import Status, status_of
+from jaxcmr.fitting import Status, status_of
 from jaxcmr.results import FitResult
 
 __all__ = ["show_status", "verify_results"]

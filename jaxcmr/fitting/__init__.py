@@ -10,6 +10,7 @@ from jaxcmr.fitting._jax_de import JaxDE
 from jaxcmr.fitting._problem import FitProblem
 from jaxcmr.fitting._runs import Fit
 from jaxcmr.fitting._scipy_de import ScipyDE
+from jaxcmr.fitting._status import Status, status_of
 from jaxcmr.fitting._trials import make_subject_trial_masks
 from jaxcmr.fitting._watchers import RunReport, Watcher
 from jaxcmr.fitting._workers import Workers
@@ -25,9 +26,11 @@ __all__ = [
     "JaxDE",
     "RunReport",
     "ScipyDE",
+    "Status",
     "Watcher",
     "Workers",
     "defaults_for",
     "make_subject_trial_masks",
     "resolve_search",
+    "status_of",
 ]

@@ -35,7 +35,7 @@ class Status(NamedTuple):
     runs_per_second: float
     """Of all writers together, in the last ten minutes; 0 if none has finished a run."""
     seconds_left: float | None
-    """Until the end at that rate; None if there is none."""
+    """Until the end at that rate; None if no run is being finished."""
     last: float | None
     """Seconds since the last run was finished."""
     n_writers: int
