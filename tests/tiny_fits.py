@@ -1,8 +1,8 @@
 """Small fits of any model of the catalogue, also in a process of its own.
 
-As a program, ``python tiny_fits.py runs MODEL...`` prints the runs of each model's fits as JSON, and
-``python tiny_fits.py losses FILE`` evaluates the estimates of such a file again. JSON keeps every
-bit of a number.
+As a program, ``python tiny_fits.py runs MODEL...`` prints the runs of each model's fits as JSON,
+and ``python tiny_fits.py losses FILE`` evaluates the estimates of such a file again. JSON keeps
+every bit of a number.
 """
 
 import json
@@ -17,6 +17,7 @@ import numpy as np
 from model_examples import example_of
 
 import jaxcmr
+from jaxcmr._cache import keep_compiled
 from jaxcmr.fitting import FitProblem, JaxDE
 from jaxcmr.models import usual_bounds
 
@@ -88,6 +89,7 @@ def main(task: str, *arguments: str) -> None:
     """Print the runs of models, or the losses of stored runs evaluated again."""
     if os.environ.get("TINY_FITS_CORES") == "1" and sys.platform == "linux":
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+    keep_compiled()  # if the environment names a folder
     if task == "runs":
         print(json.dumps({model: fit_all(model) for model in arguments}))
     else:

@@ -34,12 +34,19 @@ def together(model):
     return fit_all(model)
 
 
-def test_one_core_and_eight_give_equal_bits(model, together):
+def test_one_core_gives_the_bits_of_several(model, together):
     """Compiled anew in a process that is confined to one core. Catches sums that are divided among
     threads, and programs that are cut to the number of cores."""
     assert run_process("runs", model, cores=1)[model] == together
-    if model != "cmr":
-        assert run_process("runs", model, cores=8)[model] == together
+
+
+@pytest.mark.slow
+def test_eight_cores_give_the_same_bits_compiled_or_read(model, together, tmp_path):
+    """In a process that sees eight cores, and in one that sees two and reads the programs of the
+    first. Catches programs that are kept on disk without what they were cut to."""
+    for cores in (8, 2):
+        found = run_process("runs", model, cores=cores, JAXCMR_COMPILE_CACHE=str(tmp_path))
+        assert found[model] == together
 
 
 def test_a_loss_can_be_checked_on_another_machine(model, together, tmp_path):
