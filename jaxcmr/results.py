@@ -269,6 +269,8 @@ class FitResult(dict[str, Any]):
             result = json.loads(read_text(path))
         except json.JSONDecodeError as error:
             raise ValueError(f"{path} is not the result of a fit: not JSON ({error}).") from error
+        except RecursionError:
+            raise ValueError(f"{path} is not the result of a fit: nested too deeply.") from None
         if not isinstance(result, dict) or "fits" not in result:
             raise ValueError(f"{path} is not the result of a fit: it has no 'fits'.")
         if not isinstance(result.get("schema", 1), int) or result.get("schema", 1) > SCHEMA:

@@ -270,7 +270,7 @@ WORDS = np.array([["oak", "elm"], ["fig", "bay"], ["yew", "oak"]], object)
 def to_mat(variables: Mapping[str, Any], **options: Any) -> bytes:
     buffer = io.BytesIO()
     savemat(buffer, dict(variables), **options)
-    return buffer.getvalue()
+    return b"MATLAB 5.0 MAT-file".ljust(116) + buffer.getvalue()[116:]  # without the time
 
 
 def make_mat() -> list[Any]:
@@ -422,10 +422,12 @@ OPERATORS = [
     *("==", "!=", "<", "<=", ">", ">=", "and", "or", "&", "|", "+", "-", "*", "/", "//", "%"),
     *("in", "not in", "is", "**", "<<", ">>", "@", "^", ":=", ","),
 ]
-CALLS = ["np.isin({}, {})", "np.logical_and({}, {})", "np.logical_not({})", "np.load({})", "len({})",
-         "open({}, 'w')", "{}.__class__", "{}.tofile('canary')", "[{} for x in {}]", "(lambda: {})()",
-         "f'{{{}}}'", "{}[{}]", "{}[:, {}]", "np.logical_xor({}, {})", "{} if {} else 0", "not {}", "~{}", "-{}",
-         "[{}, {}]", "({})", "({})", "*{}", "{{{}: {}}}"]  # fmt: skip
+CALLS = [
+    *("np.isin({}, {})", "np.logical_and({}, {})", "np.logical_not({})", "np.logical_xor({}, {})"),
+    *("not {}", "~{}", "-{}", "({})", "({})", "[{}, {}]", "{}[{}]", "{}[:, {}]", "*{}", "len({})"),
+    *("np.load({})", "open({}, 'w')", "{}.__class__", "{}.tofile('canary')", "f'{{{}}}'"),
+    *("[{} for x in {}]", "(lambda: {})()", "{} if {} else 0", "{{{}: {}}}"),
+]
 
 
 def make_query(rng: Random, depth: int = 0) -> str:
@@ -444,8 +446,8 @@ def make_query(rng: Random, depth: int = 0) -> str:
 
 
 def mutate_query(valid: str, rng: Random) -> str:
-    match rng.randrange(4):
-        case 0:
+    match rng.randrange(6):
+        case 0 | 4 | 5:
             return mutate_text(valid, rng, [*TOKENS, *NAMES, *LITERALS, *OPERATORS])
         case 1:
             return mutate_text(make_query(rng), rng)
@@ -523,7 +525,7 @@ def make_events() -> list[bytes]:
 
 COMMANDS = [
     "fit study.csv --model cru --where subject==1 --subjects 1,2 --fixed a=0.5 --bounds b=0:1",
-    "fit --config c.toml --no-progress --pooled --search quick --best-of 3 --seed 4 --out here",
+    "fit --no-progress --pooled --search quick --best-of 3 --seed 4 --out here",
     "models cmr --json", "check study.h5 --quiet", "convert a.csv b.h5 --force",
     "diagnose r --strict --quick --copies 9", "simulate r --vary a=0.1,0.5 --draws d.csv",
     "plot r --figure sweep --vary a=1,2 --measure lag_crp --format pdf", "completion bash",
@@ -559,7 +561,12 @@ def read_arguments(words: list[str]) -> None:
         gather_settings(options)
 
 
-QUERIES = ["subject == 1 and kind in ['mixed', 'pure']", "data['recalls'][:, 0] > 0"]
+QUERIES = [
+    "subject == 1 and kind in ['mixed', 'pure']",
+    "data['recalls'][:, 0] > 0",
+    "(session // 2 == 0) | np.isin(subject, [1, 2]) & ~(1 <= day < 2)",
+    "not (kind != 'mixed' or subject * 2 - 1 in [1, 3])",
+]
 BIDS = "sub-01_ses-0_task-free_beh.tsv"
 
 KINDS: dict[str, Kind] = {

@@ -196,14 +196,10 @@ def mutate_arrays(fields: Mapping[str, Any], rng: Random) -> dict[str, Any]:
         array = np.array(fields[name])
         match rng.randrange(8):
             case 0 | 1 if array.size and array.ndim:
-                array = (
-                    array.astype(rng.choice(["f8", "f8", "O"]))
-                    if array.dtype.kind != "U"
-                    else array
-                )
                 number = rng.choice([*NUMBERS, *FLOATS])
-                place = tuple(rng.randrange(n) for n in array.shape)
-                array[place] = str(number) if array.dtype.kind == "U" else number
+                is_text = array.dtype.kind not in "biuf"
+                array = array.astype("O" if is_text else rng.choice(["f8", "f8", "O"]))
+                array[tuple(rng.randrange(n) for n in array.shape)] = number
             case 2:
                 try:
                     array = array.astype(rng.choice(TYPES))

@@ -112,8 +112,8 @@ def watch_worker(program: str, folder: Path, start: int, seconds: float) -> tupl
     place = folder / "at"
     place.write_text("")
     threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
-    # The folder of the package comes first, wherever the worker is.
-    paths = os.pathsep.join([path or os.getcwd() for path in sys.path])
+    # The package beside these tests comes before one that is installed.
+    paths = os.pathsep.join([str(Path(__file__).parents[1]), *sys.path])
     command = [sys.executable, program, "work", str(folder), str(start)]
     with (
         open(folder / "errors", "wb") as errors,

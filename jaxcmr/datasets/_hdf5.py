@@ -196,7 +196,11 @@ def _read_file(path: Path) -> tuple[dict[str, np.ndarray], str | None]:
         with h5py.File(path, "r") as file:
             group = file.get("data")
             if not isinstance(group, h5py.Group):
-                names = "an array of this name" if "data" in file else ", ".join(file) or "nothing"
+                names = (
+                    "an array of this name"
+                    if "data" in file
+                    else ", ".join(map(str, file)) or "nothing"
+                )
                 raise _WrongLayout(f"Expected a group 'data'; the file holds {names}.")
             fields = {name: _read_array(name, entry) for name, entry in group.items()}
             stored = _to_text(group.attrs[CHECKSUM]) if CHECKSUM in group.attrs else None

@@ -12,6 +12,7 @@ import numpy as np
 
 from jaxcmr.datasets._events import from_events
 from jaxcmr.datasets._first_recalls import first_recalls
+from jaxcmr.datasets._mat_elements import check_elements
 
 OF_RECALLS = ("times", "irt")
 """Fields of the behavioral toolbox with a value per recall. In a data set they begin with rec_."""
@@ -100,6 +101,7 @@ def _read_variables(path: Path) -> dict[str, Any]:
         if h5py.is_hdf5(path):
             with h5py.File(path, "r") as file:
                 return {key: _read_hdf5(file, file[key]) for key in file if key[0] != "#"}
+        check_elements(path)
         variables = loadmat(path, simplify_cells=True)
         return {key: value for key, value in variables.items() if not key.startswith("__")}
     except Exception as error:  # both readers raise nearly any exception for a damaged file
@@ -132,7 +134,7 @@ def _choose_variable(path: Path, variables: dict[str, Any], name: str | None) ->
             return variables[each]
     wanted = f"'{name}'" if name else "'data' or 'events'"
     raise ValueError(
-        f"{path} lacks a variable {wanted}; it holds {', '.join(variables) or 'nothing'}. Name the "
+        f"{path} lacks a variable {wanted}; it holds {', '.join(map(str, variables)) or 'nothing'}. Name the "
         "one to read with name=..."
     )
 
@@ -171,7 +173,9 @@ def _from_trials(data: Mapping[str, Any], show: bool) -> dict[str, np.ndarray]:
     """Make a data set of a structure of trials."""
     for needed in ("subject", "recalls"):
         if needed not in data:
-            raise ValueError(f"The structure lacks '{needed}'; it holds {', '.join(data)}.")
+            raise ValueError(
+                f"The structure lacks '{needed}'; it holds {', '.join(map(str, data))}."
+            )
     n_trials = np.size(data["subject"])
     fields, left_out = {}, []
     for name, value in data.items():
@@ -180,6 +184,12 @@ def _from_trials(data: Mapping[str, Any], show: bool) -> dict[str, np.ndarray]:
             fields[name] = field
         elif name != "listLength":
             left_out.append(name)
+    for needed in ("subject", "recalls"):
+        if needed not in fields:
+            raise ValueError(
+                f"'{needed}' is not an array of numbers or text with one row for each of "
+                f"{n_trials} trials, the number of entries of 'subject'."
+            )
     kinds = ("pres_itemids", "pres_itemnos", "pres_items")
     studied = next((fields[name] for name in kinds if name in fields), None)
     if studied is None:
@@ -188,6 +198,8 @@ def _from_trials(data: Mapping[str, Any], show: bool) -> dict[str, np.ndarray]:
         )
     fields |= _number_items(fields, studied)
     for name in ("recalls", "rec_itemids"):
+        if name in fields and fields[name].dtype.kind == "U":
+            raise ValueError(f"'{name}' holds text; expected numbers. Words are 'rec_items'.")
         if name in fields and fields[name].dtype.kind == "f":
             fields[name] = np.nan_to_num(fields[name], nan=0.0)
     if "rec_itemids" in fields:  # in some files a recall of an unknown item has the number 0
@@ -207,7 +219,9 @@ def _from_trials(data: Mapping[str, Any], show: bool) -> dict[str, np.ndarray]:
             del fields["rec_items"]  # which are not the words of the recalls that the ids tell of
             left_out.append("rec_items")
     if show and left_out:
-        print(f"Left out: {', '.join(left_out)} (not one row of numbers or text per trial).")
+        print(
+            f"Left out: {', '.join(map(str, left_out))} (not one row of numbers or text per trial)."
+        )
     return first_recalls(fields)
 
 
