@@ -12,6 +12,7 @@ import numpy as np
 
 from jaxcmr.datasets._events import from_events
 from jaxcmr.datasets._first_recalls import first_recalls
+from jaxcmr.datasets._hdf5 import check_heaps, read_values
 from jaxcmr.datasets._mat_elements import check_elements
 
 OF_RECALLS = ("times", "irt")
@@ -99,6 +100,7 @@ def _read_variables(path: Path) -> dict[str, Any]:
 
     try:
         if h5py.is_hdf5(path):
+            check_heaps(path)
             with h5py.File(path, "r") as file:
                 return {key: _read_hdf5(file, file[key]) for key in file if key[0] != "#"}
         check_elements(path)
@@ -116,7 +118,7 @@ def _read_hdf5(file: h5py.File, entry: h5py.Dataset | h5py.Group) -> Any:
     kind = kind.decode() if isinstance(kind, bytes) else str(kind)
     if entry.attrs.get("MATLAB_empty", 0):
         return np.zeros(0)
-    values = np.asarray(entry[()])
+    values = np.asarray(read_values(entry))
     if kind == "char":
         return "".join(map(chr, values.ravel(order="F")))
     if values.dtype == h5py.ref_dtype:
@@ -133,9 +135,9 @@ def _choose_variable(path: Path, variables: dict[str, Any], name: str | None) ->
         if each in variables:
             return variables[each]
     wanted = f"'{name}'" if name else "'data' or 'events'"
+    found = ", ".join(map(str, variables)) or "nothing"
     raise ValueError(
-        f"{path} lacks a variable {wanted}; it holds {', '.join(map(str, variables)) or 'nothing'}. Name the "
-        "one to read with name=..."
+        f"{path} lacks a variable {wanted}; it holds {found}. Name the one to read  with name=..."
     )
 
 
