@@ -278,6 +278,10 @@ class FitResult(dict[str, Any]):
                 f"{path} was written by a later version of jaxcmr (schema {result['schema']}; this "
                 f"version reads up to {SCHEMA})."
             )
+        try:
+            check_entries(result)
+        except ValueError as error:
+            raise ValueError(f"{path} is not the result of a fit: {error}") from None
         return cls(result)
 
     def verdict(self) -> str:
@@ -306,6 +310,26 @@ class FitResult(dict[str, Any]):
 
     def _repr_html_(self) -> str:
         return to_html(self)
+
+
+def check_entries(result: Mapping[str, Any]) -> None:
+    """Check that a result read from a file has one entry per fit in each of its lists.
+
+    Raises:
+        ValueError: a list is missing, is not a list, or has another length.
+    """
+    fits, losses = result["fits"], result.get("fitness")
+    if not isinstance(fits, Mapping) or "subject" not in fits or not isinstance(losses, list):
+        raise ValueError("expected a list 'fitness', and lists by name in 'fits', with 'subject'.")
+    others = {name: result[name] for name in PER_FIT if result.get(name) is not None}
+    for name, values in {**fits, **others}.items():
+        if not isinstance(values, list) or len(values) != len(losses):
+            raise ValueError(
+                f"'{name}' is {values!r:.80}; expected a list of {len(losses)}, as 'fitness' has."
+            )
+    for name in ("free", "fixed"):
+        if not isinstance(result.get(name, {}), Mapping):
+            raise ValueError(f"'{name}' is {result[name]!r:.80}; expected entries by name.")
 
 
 class FitInterrupted(KeyboardInterrupt):

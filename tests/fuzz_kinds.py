@@ -1,4 +1,7 @@
-"""The kinds of input that the package reads, for the fuzzer; a new kind is one more entry.
+"""The kinds of input that the package reads, for the fuzzer.
+
+A new kind is one more entry of `KINDS`, and its share in `test_fuzz`. For a file of lines that is
+read by its path: `Kind(make_valid_files, mutate_bytes, read_it, "name.jsonl")`.
 
 `python tests/fuzz_kinds.py show KIND NUMBER` shows an input and reads it.
 """

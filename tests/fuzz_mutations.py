@@ -137,7 +137,7 @@ def make_value(rng: Random, depth: int = 0) -> Any:
         case 7:
             return {rng.choice(TOKENS): make_value(rng, depth + 1) for _ in range(rng.randrange(3))}
     value: Any = 1
-    for _ in range(rng.choice([5, 60, 400])):
+    for _ in range(rng.choice([5, 60, 150])):
         value = [value] if rng.randrange(2) else {"a": value}
     return value
 
@@ -168,10 +168,12 @@ def mutate_tree(tree: Any, rng: Random, new: Callable[[Random], Any] = make_valu
     return tree
 
 
-def find_places(tree: Any) -> list[tuple[Any, Any]]:
-    """Return every list or dict in a tree with each of its keys."""
+def find_places(tree: Any, depth: int = 20) -> list[tuple[Any, Any]]:
+    """Return every list or dict in a tree, down to a depth, with each of its keys."""
     here = [(tree, key) for key in keys_of(tree)]
-    return here + [place for inside, key in here for place in find_places(inside[key])]
+    if depth == 0:
+        return here
+    return here + [place for _, key in here for place in find_places(tree[key], depth - 1)]
 
 
 def keys_of(tree: Any) -> list[Any]:

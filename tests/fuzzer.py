@@ -135,7 +135,7 @@ def watch_worker(program: str, folder: Path, start: int, seconds: float) -> tupl
             time.sleep(0.02)
     said = (folder / "errors").read_text(errors="replace").strip()
     if worker.returncode == 1 or not place.read_text():
-        raise RuntimeError(f"The worker of {program} failed by itself: {said}")
+        raise RuntimeError(f"The worker of {program} failed by itself: {said[-2000:]}")
     lines = said.splitlines()
     what = f"the process ended with {worker.returncode}: {' '.join(lines[:1] + lines[-1:])}"
     return int(place.read_text()), what if worker.returncode else ""

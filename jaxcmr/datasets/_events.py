@@ -139,7 +139,7 @@ def _check_cells(events: pd.DataFrame, columns: Sequence[str]) -> None:
         for row, value in events[column].items():
             if isinstance(value, str | Number) or value is None:
                 continue
-            if not isinstance(value, Hashable) or np.ndim(value) > 0:  # a list, a dict, an array
+            if not isinstance(value, Hashable) or isinstance(value, tuple):  # a list, a dict
                 raise ValueError(
                     f"'{column}' is {value!r} in row {row} of the table; expected a number or text."
                 )

@@ -168,6 +168,22 @@ def test_text_that_is_nested_too_deeply(tmp_path):
         read_config(tmp_path / "config.toml")
 
 
+@pytest.mark.parametrize(
+    "result, message",
+    [
+        ({"fits": 3}, "expected a list 'fitness'"),
+        ({"fits": {"subject": [1]}, "fitness": [7.0, 9.0]}, "'subject' is .1.; expected a list"),
+        ({"fits": {"subject": [1]}, "fitness": [7.0], "runs": [[], []]}, "'runs' is"),
+        ({"fits": {"subject": [1]}, "fitness": [7.0], "free": ["a"]}, "'free' is"),
+    ],
+)
+def test_results_whose_lists_do_not_agree(tmp_path, result, message):
+    """They would end in a KeyError, or in the loss of another subject, when they are shown."""
+    (tmp_path / "result.json").write_text(json.dumps(result))
+    with pytest.raises(ValueError, match=rf"result\.json is not the result of a fit: {message}"):
+        FitResult.load(tmp_path / "result.json")
+
+
 def test_events_with_a_dict_for_a_word(tmp_path):
     event = {"subject": "R1", "session": 0, "list": 1, "type": "WORD", "item_name": {"a": 1}}
     (tmp_path / "events.json").write_text(json.dumps([event, event]))
