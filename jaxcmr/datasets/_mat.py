@@ -102,7 +102,8 @@ def _read_variables(path: Path) -> dict[str, Any]:
         if h5py.is_hdf5(path):
             check_heaps(path)
             with h5py.File(path, "r") as file:
-                return {key: _read_hdf5(file, file[key]) for key in file if key[0] != "#"}
+                known: dict[int, Any] = {}
+                return {key: _read_hdf5(file, file[key], known) for key in file if key[0] != "#"}
         check_elements(path)
         variables = loadmat(path, simplify_cells=True)
         return {key: value for key, value in variables.items() if not key.startswith("__")}
@@ -110,10 +111,28 @@ def _read_variables(path: Path) -> dict[str, Any]:
         raise ValueError(f"{path} cannot be read as a MATLAB file: {error}.") from error
 
 
-def _read_hdf5(file: h5py.File, entry: h5py.Dataset | h5py.Group) -> Any:
-    """Return a variable of a file of version 7.3, in which rows and columns are exchanged."""
+def _read_hdf5(file: h5py.File, entry: h5py.Dataset | h5py.Group, known: dict[int, Any]) -> Any:
+    """Return a variable of a file of version 7.3, in which rows and columns are exchanged.
+
+    Args:
+        file: The file.
+        entry: The variable, or a part of one.
+        known: What was read before, by address. Each object is read once: one that holds itself
+            would be read forever, and forty that each hold the next one twice, a trillion times.
+    """
+    address = h5py.h5o.get_info(entry.id).addr
+    if address not in known:
+        known[address] = None
+        known[address] = _read_object(file, entry, known)
+    if known[address] is None:
+        raise ValueError(f"'{entry.name}' holds itself")
+    return known[address]
+
+
+def _read_object(file: h5py.File, entry: h5py.Dataset | h5py.Group, known: dict[int, Any]) -> Any:
+    """Return what `_read_hdf5` does of an object that was not read before."""
     if isinstance(entry, h5py.Group):
-        return {key: _read_hdf5(file, entry[key]) for key in entry}
+        return {key: _read_hdf5(file, entry[key], known) for key in entry}
     kind = entry.attrs.get("MATLAB_class", b"")
     kind = kind.decode() if isinstance(kind, bytes) else str(kind)
     if entry.attrs.get("MATLAB_empty", 0):
@@ -124,7 +143,7 @@ def _read_hdf5(file: h5py.File, entry: h5py.Dataset | h5py.Group) -> Any:
     if values.dtype == h5py.ref_dtype:
         cells = np.empty(values.shape, object)
         for place in np.ndindex(values.shape):
-            cells[place] = _read_hdf5(file, file[values[place]])
+            cells[place] = _read_hdf5(file, file[values[place]], known)
         return cells.T
     return values.T.astype(bool) if kind == "logical" else values.T
 

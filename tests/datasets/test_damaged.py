@@ -124,6 +124,28 @@ def test_an_array_that_claims_more_than_its_file_holds(tmp_path):
         load_data(path)
 
 
+def test_groups_that_hold_the_next_one_twice(tmp_path):
+    """Sixty groups, through which there are 2**60 ways."""
+    path = tmp_path / "study.mat"
+    with h5py.File(path, "w") as file:
+        group = file.create_group("data")
+        for _ in range(60):
+            inner = group.create_group("a")
+            group["b"] = inner
+            group = inner
+    with pytest.raises(ValueError, match=r"study\.mat: The structure lacks 'subject'"):
+        from_mat(path)
+
+
+def test_groups_that_hold_themselves(tmp_path):
+    path = tmp_path / "study.mat"
+    with h5py.File(path, "w") as file:
+        group = file.create_group("data")
+        group["inside"] = group
+    with pytest.raises(ValueError, match=r"study\.mat .*'/data/inside' holds itself"):
+        from_mat(path)
+
+
 def test_zeros_that_compress_well_are_read(tmp_path):
     path = tmp_path / "study.h5"
     zeros = np.zeros((4, 10**6), "i1")
