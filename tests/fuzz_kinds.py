@@ -491,6 +491,7 @@ def mutate_config(valid: bytes, rng: Random) -> bytes:
 
 
 RUN = {
+    "run": 0, "origin": "random", "seconds": 1.5,
     "loss": 7.0, "estimates": {"a": 0.5}, "scale": {"a": "linear"}, "gradient": {"a": 1e-8},
     "at_bound": {}, "at_rest": True, "loss_before_polish": 8.0, "generations": 9,
     "evaluations": 90, "stopped": "tolerance", "polish": "converged",
@@ -513,6 +514,14 @@ def mutate_json(valid: bytes, rng: Random) -> bytes:
         return rng.choice([b"[", b'{"fits":', b"[[],"]) * rng.choice([90, 2000, 200_000])
     text = mutate_text(valid.decode(), rng).encode("utf-8", "surrogatepass")
     return mutate_bytes(text, rng) if rng.randrange(2) else text
+
+
+def read_result(path: Path) -> None:
+    """Load a result and show it."""
+    result = FitResult.load(path)
+    result.table()
+    result.runs_table()
+    repr(result)
 
 
 def make_events() -> list[bytes]:
@@ -587,7 +596,7 @@ KINDS: dict[str, Kind] = {
     "npy": Kind(make_npy, mutate_npy, read_features, "vectors.npy"),
     "query": Kind(lambda: QUERIES, mutate_query, read_query),
     "config": Kind(lambda: [tomli_w.dumps(CONFIG).encode()], mutate_config, read_config, "c.toml"),
-    "result": Kind(lambda: [json.dumps(RESULT).encode()], mutate_json, FitResult.load, "r.json"),
+    "result": Kind(lambda: [json.dumps(RESULT).encode()], mutate_json, read_result, "r.json"),
     "arguments": Kind(
         lambda: [each.split() for each in COMMANDS], mutate_arguments, read_arguments
     ),
