@@ -52,6 +52,7 @@ from jaxcmr.datasets import (
     load,
     save_data,
 )
+from jaxcmr.fitting._journal import Journal, to_line
 from jaxcmr.front._sources import load_features
 from jaxcmr.results import FitResult
 
@@ -581,6 +582,31 @@ QUERIES = [
 ]
 BIDS = "sub-01_ses-0_task-free_beh.tsv"
 
+# Journals
+
+RUNS = [{"subject": s, "fit": "", "number": n, "record": {"loss": 7.25 + n}} for s in (3, "a")
+        for n in range(3)]  # fmt: skip
+
+
+def make_journal() -> list[bytes]:
+    """Return a journal of six runs."""
+    return [b"".join(map(to_line, [{"header": {"host": "lab"}}, *RUNS]))]
+
+
+def read_journal(path: Path) -> list[dict[str, Any]]:
+    """Return the entries of a journal, which are among those that were written.
+
+    Raises:
+        ValueError: lines were set aside. (The journal itself says so, and reads the others.)
+    """
+    journal = Journal(path.parent, {})
+    entries = journal.read()
+    assert all(entry in RUNS for entry in entries), entries
+    if journal.n_damaged:
+        raise ValueError(f"{journal.n_damaged} lines are damaged.")
+    return entries
+
+
 KINDS: dict[str, Kind] = {
     "csv": Kind(partial(make_text, ","), mutates_table(","), load_checked, "study.csv"),
     "tsv": Kind(partial(make_text, "\t"), mutates_table("\t"), load_checked, "study.tsv"),
@@ -597,6 +623,7 @@ KINDS: dict[str, Kind] = {
     "query": Kind(lambda: QUERIES, mutate_query, read_query),
     "config": Kind(lambda: [tomli_w.dumps(CONFIG).encode()], mutate_config, read_config, "c.toml"),
     "result": Kind(lambda: [json.dumps(RESULT).encode()], mutate_json, read_result, "r.json"),
+    "journal": Kind(make_journal, mutate_bytes, read_journal, "runs.jsonl"),
     "arguments": Kind(
         lambda: [each.split() for each in COMMANDS], mutate_arguments, read_arguments
     ),

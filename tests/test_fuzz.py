@@ -13,7 +13,8 @@ from fuzzer import Outcome, fuzz
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the worker needs POSIX files")
 
 SHARES = {
-    "query": 30_000,
+    "query": 20_000,
+    "journal": 10_000,
     "arguments": 3_000,
     "config": 14_000,
     "result": 13_000,
