@@ -52,7 +52,8 @@ MAY_IMPORT = {
     },
     "optimize": set(),
     "fitting": {"_version", "datasets", "names", "optimize", "parameters", "results", "typing"},
-    "plots": {"analyses", "datasets", "names", "parameters", "results", "typing"},
+    "comparison": {"_result_words", "names", "results"},
+    "plots": {"analyses", "comparison", "datasets", "names", "parameters", "results", "typing"},
     "diagnostics": {
         "_result_words",
         "fitting",
@@ -77,6 +78,7 @@ MAY_IMPORT = {
 FRONT_DOOR = {
     "fit": "fit a model to each subject, or to all together",
     "load": "read a data set by name or path",
+    "compare": "several models of the same trials",
     "diagnose": "how far each fit can be trusted",
     "report": "results into one HTML file",
     "simulate": "let a fitted model recall the lists of a data set",
@@ -100,6 +102,7 @@ FRONT_DOOR = {
     "select_trials": "keep the trials of a mask",
     "to_psifr": "make a table of events of a data set",
     "analyses": "room: measures of behavior",
+    "comparison": "room: which model describes the subjects",
     "components": "room: parts of models",
     "datasets": "room: data in and out",
     "diagnostics": "room: whether fits can be trusted",
@@ -132,6 +135,8 @@ SURFACE = {
     "recall_by_draws recall_freely simulate_dataset study",
     "diagnostics": "CHECKS Criterion Curvature PredictedCounts chance_log_likelihood "
     "describe_direction diagnose is_trustworthy measure_curvature predictive_scores verdict",
+    "comparison": "Comparison ModelSelection akaike_weights bayesian_model_selection compare "
+    "information_criteria log_evidence",
     "analyses": "MEASURES Measure as_summary by_subject category_clustering category_crp "
     "distance_crp distance_rank first_recall intrusions lag_crp lag_crp_compound lag_rank "
     "make_measure nth_recall recall_positions recalled_positions recalls_per_list repeats "

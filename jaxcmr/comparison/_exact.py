@@ -1,0 +1,160 @@
+"""The exact posterior of model frequencies: a polynomial, integrated term by term.
+
+Given frequencies r, the data have the probability ``prod_n sum_k r_k exp(L_nk)`` with the log
+evidence L of subject n for model k. That is a polynomial: a sum over all ways to count how many
+subjects have which model. The Dirichlet prior integrates each of its terms in closed form.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from math import comb, log
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float, Int
+from scipy.special import gammaln, logsumexp
+
+__all__ = ["MOST_MODELS", "Posterior", "find_posterior"]
+
+MOST_MODELS = 5
+MOST_TERMS = 15_000_000
+"""Terms of a polynomial that are allowed; five models of 126 subjects have 11 million."""
+
+MOST_KEPT = 40_000_000
+"""Terms of the polynomials of 1, 2, ... subjects that are kept for the responsibilities."""
+
+SAFE = 330.0
+"""Largest N ln K up to which products of evidence need no logarithms: neither overflows, nor are
+terms lost that could matter (the integrals of two terms differ by less than K^N)."""
+
+
+class Posterior(NamedTuple):
+    """The posterior over how many subjects have which model.
+
+    - ``counts``: of subjects per model, one row per term.
+    - ``weights``: probability of each row.
+    - ``log_evidence``: of the data, frequencies integrated out.
+    - ``responsibilities``: None where they would take too much memory.
+    """
+
+    counts: Int[np.ndarray, "terms models"]
+    weights: Float[np.ndarray, " terms"]
+    log_evidence: float
+    responsibilities: Float[np.ndarray, "subjects models"] | None
+
+
+def find_posterior(
+    log_evidence: Float[np.ndarray, "subjects models"], prior: Float[np.ndarray, " models"]
+) -> Posterior:
+    """Return the exact posterior under a Dirichlet prior.
+
+    Raises:
+        ValueError: there are too many models or terms.
+    """
+    n_subjects, n_models = log_evidence.shape
+    n_terms = comb(n_subjects + n_models - 1, n_models - 1)
+    if n_models > MOST_MODELS or n_terms > MOST_TERMS:
+        raise ValueError(
+            f"The exact posterior of {n_models} models and {n_subjects} subjects has {n_terms} "
+            f"terms; it is computed for up to {MOST_MODELS} models and {MOST_TERMS} terms. Use "
+            "method='variational'."
+        )
+    top = log_evidence.max(1, keepdims=True)
+    in_logs = n_subjects * log(n_models) > SAFE
+    evidence = log_evidence - top if in_logs else np.exp(log_evidence - top)
+    counts, below = make_lattice(n_subjects, n_models)
+    ends = [comb(n + n_models - 1, n_models - 1) for n in range(n_subjects + 1)]
+    keep = sum(ends) <= MOST_KEPT
+    polynomial = np.array([0.0 if in_logs else 1.0])
+    kept = []
+    for row, end in zip(evidence, ends[1:], strict=True):
+        if keep:
+            kept.append(polynomial)
+        polynomial = multiply(polynomial, row, below, end, in_logs)
+    with np.errstate(divide="ignore"):
+        logs = polynomial if in_logs else np.log(polynomial)
+    integrals = gammaln(prior + counts).sum(1) - gammaln(prior).sum()
+    integrals += gammaln(prior.sum()) - gammaln(prior.sum() + n_subjects)
+    total = logsumexp(logs + integrals)
+    weights = np.exp(logs + integrals - total)
+    shares = share_out(kept, evidence, integrals, below, ends, in_logs) if keep else None
+    return Posterior(counts, weights, float(total + top.sum()), shares)
+
+
+def make_lattice(
+    n_subjects: int, n_models: int
+) -> tuple[Int[np.ndarray, "terms models"], Int[np.ndarray, "others terms"]]:
+    """Return the counts of all terms, and for each term and model that with one subject less.
+
+    Terms are in order of the number of subjects whose model is not the last, so that those of the
+    first n subjects come first. A term without a subject of the model has -1 in its place.
+    """
+    n_others = n_models - 1
+    grades = [np.zeros((1, n_others), np.int16)]
+    for _ in range(n_subjects):
+        last = grades[-1]  # add a subject to the last model counted so far, or to one behind it
+        behind = [
+            last[(last[:, j + 1 :] == 0).all(1)] + np.eye(n_others, dtype=np.int16)[j]
+            for j in range(n_others)
+        ]
+        grades.append(np.concatenate(behind))
+    others = np.concatenate(grades)
+    counts = np.column_stack([others, n_subjects - others.sum(1)])
+    base = (n_subjects + 1) ** np.arange(n_others, dtype=np.int64)
+    code = others @ base
+    order = np.argsort(code)
+    below = np.full((n_others, len(code)), -1, np.int32)
+    for j in range(n_others):
+        has = others[:, j] > 0
+        below[j, has] = order[np.searchsorted(code, code[has] - base[j], sorter=order)]
+    return counts, below
+
+
+def multiply(
+    polynomial: Float[np.ndarray, " old"],
+    evidence: Float[np.ndarray, " models"],
+    below: Int[np.ndarray, "others terms"],
+    end: int,
+    in_logs: bool,
+) -> Float[np.ndarray, " new"]:
+    """Return the polynomial of one more subject: times ``sum_k r_k exp(L_k)``."""
+    zero = -np.inf if in_logs else 0.0
+    plus, times = (np.logaddexp, np.add) if in_logs else (np.add, np.multiply)
+    old = np.full(end + 1, zero)  # the last entry, at -1, is that of terms that do not exist
+    old[: len(polynomial)] = polynomial
+    new = times(old[:end], evidence[-1])
+    for from_term, value in zip(below, evidence[:-1], strict=True):
+        new = plus(new, times(old[from_term[:end]], value))
+    return new
+
+
+def share_out(
+    forward: list[Float[np.ndarray, " _"]],
+    evidence: Float[np.ndarray, "subjects models"],
+    integrals: Float[np.ndarray, " terms"],
+    below: Int[np.ndarray, "others terms"],
+    ends: list[int],
+    in_logs: bool,
+) -> Float[np.ndarray, "subjects models"]:
+    """Return the probability of each model for each subject.
+
+    From the last subject on, `behind` holds what all later subjects and the prior make of each
+    count: ``b_{n-1}(v) = sum_k exp(L_nk) b_n(v + e_k)``. Model k of subject n has the probability
+    ``sum_v c_{n-1}(v) exp(L_nk) b_n(v + e_k)``, with the polynomial c of the subjects before.
+    """
+    shares = np.zeros(evidence.shape)
+    behind = integrals - integrals.max()
+    for n, (small, end) in reversed(list(enumerate(pairwise(ends)))):
+        with np.errstate(divide="ignore"):
+            logs = evidence[n] if in_logs else np.log(evidence[n])
+            before = forward[n] if in_logs else np.log(forward[n])
+        moved = np.full((len(logs), small), -np.inf)
+        moved[-1] = behind[:small] + logs[-1]
+        for j, from_term in enumerate(below):
+            has = from_term[:end] >= 0
+            moved[j, from_term[:end][has]] = behind[:end][has] + logs[j]
+        parts = logsumexp(before + moved, axis=1)
+        shares[n] = np.exp(parts - logsumexp(parts))
+        behind = logsumexp(moved, axis=0)
+    return shares
