@@ -141,9 +141,11 @@ SURFACE = {
     "distance_crp distance_rank first_recall intrusions lag_crp lag_crp_compound lag_rank "
     "make_measure nth_recall recall_positions recalled_positions recalls_per_list repeats "
     "serial_position_curve stop_probability to_ratio",
-    "plots": "fit_table mean_over_subjects parameters_table plot_fit plot_fit_by_subject "
-    "plot_measure plot_parameters plot_recalls_per_list plot_restart_estimates plot_restarts "
-    "plot_sweep restarts_table sweep_table",
+    "plots": "comparison_table differences_table fit_table frequencies_table mean_over_subjects "
+    "parameters_table plot_comparison plot_differences plot_fit plot_fit_by_subject "
+    "plot_measure plot_model_frequencies plot_parameters plot_recalls_per_list "
+    "plot_restart_estimates plot_restarts plot_sweep plot_weights restarts_table "
+    "sweep_table weights_table",
     "optimize": "POPULATIONS STRATEGIES Box LaneReport OptimizeResults State check_not_forked "
     "differential_evolution evolve_lanes in_double program_fingerprint works_in_double",
     "typing": "Bounds Cue CueCreator CueMaker Declared DeclaredModel Draws Features Loss LossFn "

@@ -29,9 +29,6 @@ RESAMPLES = 9999
 TIED = 1e-9
 """Criteria that differ by less are tied."""
 
-SUBSTANTIAL = 10.0
-"""Difference of summed criteria below which a ranking is called undecided."""
-
 
 @dataclass(frozen=True)
 class Comparison:
@@ -266,8 +263,7 @@ def describe_difference(name: str, best: str, differences: Float[np.ndarray, " s
     """Return in words by how much a model is worse than the best."""
     total = f"{name} is {differences.sum():.1f} above"
     if len(differences) < 2:
-        small = f"; less than {SUBSTANTIAL:g} decides little" * (differences[0] < SUBSTANTIAL)
-        return f"{total}{small}."
+        return f"{total} (one fit, so that there is not an interval over subjects)."
     low, high = bootstrap_interval(differences)
     mean = f"{differences.mean():.2f} per subject, 95 % interval {low:.2f} to {high:.2f}"
     if low > 0:

@@ -139,7 +139,7 @@ def share_out(
 ) -> Float[np.ndarray, "subjects models"]:
     """Return the probability of each model for each subject.
 
-    From the last subject on, `behind` holds what all later subjects and the prior make of each
+    From the last subject on, `behind` holds the log evidence of all later subjects given each
     count: ``b_{n-1}(v) = sum_k exp(L_nk) b_n(v + e_k)``. Model k of subject n has the probability
     ``sum_v c_{n-1}(v) exp(L_nk) b_n(v + e_k)``, with the polynomial c of the subjects before.
     """
