@@ -33,7 +33,7 @@ def differences_table(
         `model` is worse.
 
     Raises:
-        ValueError: a model is unknown.
+        ValueError: a model is unknown, or the two are the same.
 
     Examples:
         >>> from jaxcmr.comparison import compare
@@ -43,6 +43,8 @@ def differences_table(
         >>> differences_table(found, "other").values.tolist()
         [[1.0, 2.0, 10.0], [2.0, 1.0, 16.0]]
     """
+    if model == (comparison.reference if reference is None else reference):
+        raise ValueError(f"{model!r} is the reference: name another model to compare it with.")
     table = comparison.differences(model, reference).sort_values(kind="stable").reset_index()
     table["subject"] = table["subject"].infer_objects()
     table.insert(0, "rank", np.arange(1, len(table) + 1))
@@ -70,7 +72,7 @@ def plot_differences(
         The axes.
 
     Raises:
-        ValueError: a model is unknown.
+        ValueError: a model is unknown, or the two are the same.
 
     Examples:
         >>> from jaxcmr.comparison import compare
