@@ -1,16 +1,38 @@
-"""`compare` at the front door: results by path, folder or object."""
+"""`compare` at the front door, and the comparison in a report of several results."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from jaxcmr.front._sources import Reported
+from jaxcmr.results import FitResult
 
 if TYPE_CHECKING:
     from jaxcmr.comparison import Comparison
+    from jaxcmr.reporting import Compared
 
-__all__ = ["compare"]
+__all__ = ["compare", "compare_for_report"]
+
+GUIDES: Mapping[str, tuple[str, str, str, str]] = {
+    "comparison": (
+        "For each model, by how much its criterion is above that of the best model: mean per "
+        "subject (dot) and 95 % bootstrap interval over subjects (line). At the right, the number "
+        "of subjects for whom it is best.",
+        "Intervals away from 0: the best model is better for the average subject.",
+        "An interval that includes 0: these subjects do not decide between the two models.",
+        "Report the interval and the number of subjects, not the sum alone. Read the warnings.",
+    ),
+    "weights": (
+        "The weights of the models for each subject, stacked to 1; subjects are in order of their "
+        "best model.",
+        "Most columns have one color: most subjects are decided.",
+        "Several blocks of colors: subjects may differ in their model. Mixed columns: their data "
+        "do not decide.",
+        "If there are several blocks, ask how frequent each model is (jaxcmr compare --bms).",
+    ),
+}
+"""How to read the figures of a comparison: what is shown, looks good, looks bad, what to do."""
 
 
 def compare(
@@ -49,3 +71,37 @@ def compare(
     from jaxcmr.front._report import name_results
 
     return comparison.compare(name_results(results), criterion, reference, n=n, nested=nested)
+
+
+def compare_for_report(results: Mapping[str, FitResult]) -> Compared | None:
+    """Return the comparison of several results for a report; None if they cannot be compared.
+
+    The page says itself which differences there are in data, trials, losses and subjects.
+    """
+    from jaxcmr import comparison, plots
+    from jaxcmr.reporting import Compared, Figure, Guide, drawing_style, to_svg
+
+    try:
+        found = comparison.compare(results)
+    except ValueError:
+        return None
+    drawn = (
+        ("comparison", "Criteria above the best model", (6.4, 1.0 + 0.4 * len(results))),
+        ("weights", "Weights of the models by subject", (7.2, 3.0)),
+    )
+    figures = []
+    with drawing_style():
+        from matplotlib.figure import Figure as Drawing
+
+        for name, title, size in drawn:
+            drawing = Drawing(figsize=size, layout="constrained")
+            ax = drawing.subplots()
+            if name == "comparison":
+                plots.plot_comparison(found, ax=ax)
+                table = plots.comparison_table(found)
+            else:
+                plots.plot_weights(found, ax=ax)
+                table = plots.weights_table(found)
+            svg = to_svg(drawing, f"compared-{name}", title)
+            figures.append(Figure(title, svg, Guide(*GUIDES[name]), table))
+    return Compared(found.verdict(), found.table, found.header(), found.warnings, figures)
