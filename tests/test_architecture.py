@@ -153,8 +153,8 @@ SURFACE = {
     "RecallDataset Replay Subject Sweep TrialMask Vectorized",
     "parameters": "ABOVE_0 BELOW_1 DECADES Parameter ParameterSpace as_candidates bind check_given "
     "check_limits check_names count_axes declared_by function_of merge names_of reads to_double",
-    "reporting": "WORKS About Chapter Compared DataFacts Figure Guide cite describe_data drawing_style "
-    "to_html to_svg",
+    "reporting": "WORKS About Chapter Compared DataFacts Figure Guide cite describe_data "
+    "drawing_style to_html to_svg",
     "results": "POOLED SCHEMA FitInterrupted FitResult",
 }
 """Every public name of a room. A name that is not here is private, or has been forgotten here."""

@@ -92,6 +92,9 @@ class Comparison:
         of_all = "" if n == 1 else f", summed over {n} subjects,"
         n_models = count_of(len(self.table), "model")
         words = [f"By {label}{of_all} {best['model']} is the best of {n_models}."]
+        level = self.table["model"][self.table[self.criterion] <= best[self.criterion] + TIED]
+        if len(level) > 1:
+            words = [f"By {label}{of_all} {', '.join(level)} are equal, of {n_models}."]
         for name in self.table["model"][1:]:
             difference = self.differences(name, best["model"]).to_numpy()
             words.append(describe_difference(name, best["model"], difference))

@@ -56,7 +56,7 @@ def plot_model_frequencies(selection: ModelSelection, *, ax: Axes | None = None)
         >>> from matplotlib.figure import Figure
         >>> found = bayesian_model_selection(np.array([[0.0, -9.0], [0.0, -9.0]]))
         >>> plot_model_frequencies(found, ax=Figure().subplots()).get_title()
-        'omnibus risk 0.58'
+        'omnibus risk 0.43'
     """
     table = frequencies_table(selection)
     ax = make_axes(ax, 2.6 + 0.8 * len(table), 3.2)
