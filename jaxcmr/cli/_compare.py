@@ -99,12 +99,12 @@ def to_markdown(found: Comparison, selection: ModelSelection | None) -> str:
     """
     parts = ["# Comparison of models", found.header()]
     parts += [as_grid(table) for table in shown_tables(found, None)]
-    parts += [found.verdict(), *(f"- {each}" for each in found.warnings)]
+    parts += [found.verdict(), "\n".join(f"- {each}" for each in found.warnings)]
     if selection is not None:
         parts += ["## Bayesian model selection"]
         parts += [as_grid(table) for table in shown_tables(None, selection)]
         parts.append(selection.verdict())
-    return "\n\n".join(parts) + "\n"
+    return "\n\n".join(part for part in parts if part) + "\n"
 
 
 def shown_tables(

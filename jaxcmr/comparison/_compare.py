@@ -26,6 +26,9 @@ from jaxcmr.names import describe_unknown
 __all__ = ["Comparison", "compare"]
 
 RESAMPLES = 9999
+FEW = 10
+"""Subjects below which a bootstrap interval is clearly too short."""
+
 TIED = 1e-9
 """Criteria that differ by less are tied."""
 
@@ -98,6 +101,8 @@ class Comparison:
         for name in self.table["model"][1:]:
             difference = self.differences(name, best["model"]).to_numpy()
             words.append(describe_difference(name, best["model"], difference))
+        if 1 < n < FEW:
+            words.append(f"With fewer than {FEW} subjects, such intervals are too short.")
         if n > 1:
             wins = ", ".join(
                 f"{row.model} for {row.wins:g}" for row in self.table.itertuples(index=False)

@@ -24,6 +24,9 @@ MOST_TERMS = 15_000_000
 MOST_KEPT = 40_000_000
 """Terms of the polynomials of 1, 2, ... subjects that are kept for the responsibilities."""
 
+AS_GOOD_AS_0 = 1e-20
+"""Probability of a term that is left out; all terms that are allowed have 1e-13 together."""
+
 SAFE = 330.0
 """Largest N ln K up to which products of evidence need no logarithms: neither overflows, nor are
 terms lost that could matter (the integrals of two terms differ by less than K^N)."""
@@ -74,12 +77,16 @@ def find_posterior(
         polynomial = multiply(polynomial, row, below, end, in_logs)
     with np.errstate(divide="ignore"):
         logs = polynomial if in_logs else np.log(polynomial)
-    integrals = gammaln(prior + counts).sum(1) - gammaln(prior).sum()
-    integrals += gammaln(prior.sum()) - gammaln(prior.sum() + n_subjects)
+    # the integral of r^v under the prior a: B(a + v) / B(a), with the multivariate beta function B
+    integrals = np.full(n_terms, gammaln(prior.sum()) - gammaln(prior.sum() + n_subjects))
+    for a, column in zip(prior, counts.T, strict=True):
+        integrals += (gammaln(a + np.arange(n_subjects + 1)) - gammaln(a))[column]
     total = logsumexp(logs + integrals)
     weights = np.exp(logs + integrals - total)
     shares = share_out(kept, evidence, integrals, below, ends, in_logs) if keep else None
-    return Posterior(counts, weights, float(total + top.sum()), shares)
+    has_weight = weights > AS_GOOD_AS_0
+    log_total = float(total + top.sum())
+    return Posterior(counts[has_weight], weights[has_weight], log_total, shares)
 
 
 def make_lattice(

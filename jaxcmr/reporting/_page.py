@@ -15,6 +15,7 @@ from jaxcmr.reporting._repeat import code, versions
 from jaxcmr.reporting._tables import (
     checks_summary,
     checks_table,
+    criteria_table,
     fits_overview,
     frame_table,
     parameter_table,
@@ -133,7 +134,7 @@ def comparison_contents(compared: Compared) -> dict[str, Any]:
     return {
         "verdict": compared.verdict,
         "warnings": list(compared.warnings),
-        "table": frame_table(compared.table, compared.caption),
+        "table": criteria_table(compared.table, compared.caption),
         "figures": [
             (figure, figure.table is not None and frame_table(figure.table, NUMBERS))
             for figure in compared.figures
