@@ -98,23 +98,26 @@ def make_lattice(
     first n subjects come first. A term without a subject of the model has -1 in its place.
     """
     n_others = n_models - 1
-    grades = [np.zeros((1, n_others), np.int16)]
-    for _ in range(n_subjects):
-        last = grades[-1]  # add a subject to the last model counted so far, or to one behind it
-        behind = [
-            last[(last[:, j + 1 :] == 0).all(1)] + np.eye(n_others, dtype=np.int16)[j]
-            for j in range(n_others)
-        ]
-        grades.append(np.concatenate(behind))
-    others = np.concatenate(grades)
-    counts = np.column_stack([others, n_subjects - others.sum(1)])
-    base = (n_subjects + 1) ** np.arange(n_others, dtype=np.int64)
-    code = others @ base
-    order = np.argsort(code)
-    below = np.full((n_others, len(code)), -1, np.int32)
-    for j in range(n_others):
-        has = others[:, j] > 0
-        below[j, has] = order[np.searchsorted(code, code[has] - base[j], sorter=order)]
+    # T_j = v_j + v_{j+1} + ...: how many subjects have model j or a later one but the last
+    tails = [np.arange(n_subjects + 1, dtype=np.int32)]
+    for _ in range(n_others - 1):  # each T_{j+1} goes from 0 to T_j
+        sizes = tails[-1] + 1
+        starts = np.repeat(np.cumsum(sizes) - sizes, sizes)
+        inner = (np.arange(len(starts)) - starts).astype(np.int32)
+        tails = [*(np.repeat(tail, sizes) for tail in tails), inner]
+    n_terms = len(tails[0])
+    counts = np.empty((n_terms, n_models), np.int16 if n_subjects < 2**15 else np.int32)
+    counts[:, -1] = n_subjects - tails[0]
+    below = np.empty((n_others, n_terms), np.int32)
+    # in this order, term v is at sum_j C(T_j + d, d + 1) with d = others - j, so that v - e_j is
+    # before it by sum_{i <= j} C(T_i + d - 1, d)
+    shift = np.zeros(n_terms, np.int32)
+    for j, tail in enumerate(tails):
+        depth = n_others - 1 - j
+        steps = [0, *(comb(t - 1 + depth, depth) for t in range(1, n_subjects + 1))]
+        shift += np.array(steps, np.int32)[tail]
+        counts[:, j] = tail - (tails[j + 1] if depth else 0)
+        below[j] = np.where(counts[:, j] > 0, np.arange(n_terms, dtype=np.int32) - shift, -1)
     return counts, below
 
 
