@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["read_text", "replace_file", "write_text"]
+__all__ = ["read_text", "replace_file", "write_once", "write_text"]
 
 
 @contextmanager
@@ -107,3 +107,29 @@ def read_text(path: str | os.PathLike[str]) -> str:
     if "\0" in text:  # UTF-16 without a byte-order mark is valid UTF-8 with null characters
         raise ValueError(f"{path} is not UTF-8 text (it holds null characters); save it as UTF-8.")
     return text
+
+
+def write_once(path: str | os.PathLike[str], text: str) -> bool:
+    """Write a text file unless it exists, and return whether it was written.
+
+    Of several processes that try at the same time, on one machine or a shared disk, one writes the
+    file. The others never see it half written.
+
+    Examples:
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     [write_once(f"{folder}/note.txt", text) for text in ("first", "second")]
+        [True, False]
+    """
+    target = Path(path)
+    if target.exists():
+        return False
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".saving-") as folder:
+        draft = Path(folder, target.name)
+        draft.write_text(text, encoding="utf-8")
+        try:
+            os.link(draft, target)
+        except FileExistsError:
+            return False
+        except OSError:  # a disk without links: the last of several writers wins
+            os.replace(draft, target)
+    return True

@@ -51,7 +51,17 @@ MAY_IMPORT = {
         "typing",
     },
     "optimize": set(),
-    "fitting": {"_version", "datasets", "names", "optimize", "parameters", "results", "typing"},
+    "fitting": {
+        "_cache",
+        "_version",
+        "datasets",
+        "files",
+        "names",
+        "optimize",
+        "parameters",
+        "results",
+        "typing",
+    },
     "comparison": {"_result_words", "names", "results"},
     "plots": {"analyses", "comparison", "datasets", "names", "parameters", "results", "typing"},
     "diagnostics": {
@@ -120,8 +130,8 @@ SURFACE = {
     "datasets": "BUNDLED align_features as_fields check_data check_mask fingerprint first_recalls "
     "from_bids from_cml from_events from_mat from_psifr from_quail generate_trial_mask load "
     "load_bundled load_data save_data select_trials to_psifr",
-    "fitting": "DEFAULTS SEARCHES FitInterrupted FitProblem JaxDE RunReport ScipyDE Watcher "
-    "defaults_for make_subject_trial_masks resolve_search",
+    "fitting": "CheckpointMismatch DEFAULTS Fit FitInterrupted FitProblem JaxDE RunReport SEARCHES "
+    "ScipyDE Watcher Workers defaults_for make_subject_trial_masks resolve_search",
     "models": "CATALOGUE MODELS NamedModel usual_bounds",
     "components": "ContextCompetition ExponentialChoice InstanceMemory LinearMemory NoTermination "
     "PositionalTermination PowerChoice RecallState SemanticCue SemanticCueMaker SourceCue "

@@ -164,9 +164,13 @@ def test_complete_settings_repeat_the_fit(small_data, tmp_path):
     assert again.fitter.hyperparameters == plan.fitter.hyperparameters
 
 
+HOW = {"checkpoint", "part", "workers", "watchers"}
+"""Arguments that say how runs are made, not what is fitted: no settings of a file."""
+
+
 def test_the_shell_has_every_setting_of_fit():
     """And no others: a setting that only one of them has would not be repeated from a file."""
-    arguments = set(inspect.signature(jc.fit).parameters) - {"watchers"}
+    arguments = set(inspect.signature(jc.fit).parameters) - HOW
     assert arguments == set(VALUES) | set(TABLES) | {"search"}
     assert arguments == set(inspect.signature(front.make_plan).parameters)
     assert set(KINDS) == arguments | {"data_fingerprint"}

@@ -11,6 +11,7 @@ from __future__ import annotations
 import gc
 import os
 import sys
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib import import_module
@@ -21,6 +22,8 @@ __all__ = ["main"]
 
 COMMANDS: Mapping[str, tuple[str, str]] = {
     "fit": ("_run", "fit_to_folder"),
+    "status": ("_status", "show_status"),
+    "verify": ("_status", "verify_results"),
     "models": ("_models", "show_models"),
     "check": ("_data", "check"),
     "convert": ("_data", "convert"),
@@ -62,7 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = make_parser().parse_args(arguments)
     module, function = COMMANDS[options.command]
     try:
-        with rare_collections():
+        with rare_collections(), plain_warnings():
             status = getattr(import_module(f"jaxcmr.cli.{module}"), function)(options)
             sys.stdout.flush()
             return status
@@ -73,8 +76,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return CLOSED
     except (ValueError, ImportError, OSError) as error:
-        print(f"jaxcmr: error: {error}", file=sys.stderr)
+        print("\n".join([f"jaxcmr: error: {error}", *notes_of(error)]), file=sys.stderr)
         return 2
+
+
+def notes_of(error: Exception) -> list[str]:
+    """Return what was added to an error on its way, without what concerns Python only."""
+    return [note for note in getattr(error, "__notes__", []) if "exception" not in note]
+
+
+@contextmanager
+def plain_warnings() -> Iterator[None]:
+    """Print warnings as sentences, without the lines of code that they come from."""
+    before = warnings.formatwarning
+    warnings.formatwarning = lambda message, *rest: f"jaxcmr: warning: {message}\n"
+    try:
+        yield
+    finally:
+        warnings.formatwarning = before
 
 
 @contextmanager

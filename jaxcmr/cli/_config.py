@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from jaxcmr.cli._settings import TABLES
-from jaxcmr.files import read_text, write_text
+from jaxcmr.files import read_text
 from jaxcmr.names import did_you_mean
 
-__all__ = ["is_same_run", "read_config", "write_config"]
+__all__ = ["format_config", "is_same_fit", "read_config"]
 
 KINDS: Mapping[str, tuple[type, ...]] = {
     "data": (str,),
@@ -49,6 +49,10 @@ NAMES_OF_KINDS = {
 
 EARLIER_NAMES = {"query": "where", "hyperparameters": "search"}
 """Today's names of settings by the names that they had in earlier versions."""
+
+MAY_DIFFER = ("data_fingerprint", "progress", "subjects", "best_of", "max_memory",
+              "display_iterations")  # fmt: skip
+"""Settings that may change from call to call of one fit, those of the search included."""
 
 PATHS = ("data", "features", "similarities", "distances", "start_from")
 """Settings that are paths, or names of bundled data."""
@@ -109,32 +113,40 @@ def with_paths_from(folder: Path, config: Mapping[str, Any]) -> dict[str, Any]:
     return map_paths(config, from_here)
 
 
-def write_config(path: Path, config: Mapping[str, Any]) -> None:
-    """Write a configuration as TOML, with paths relative to the folder of the file."""
+def format_config(config: Mapping[str, Any], folder: Path) -> str:
+    """Return a configuration as TOML, with paths relative to the folder of its file."""
     import tomli_w
 
     def from_there(text: Any) -> Any:
         if not isinstance(text, str) or not Path(text).is_file():
             return text  # the name of a bundled data set
         try:
-            return Path(os.path.relpath(text, path.parent)).as_posix()
+            return Path(os.path.relpath(text, folder)).as_posix()
         except ValueError:  # on another drive
             return os.path.abspath(text)
 
     written = {name: value for name, value in config.items() if value is not None}
-    write_text(path, tomli_w.dumps(map_paths(written, from_there)))
+    return tomli_w.dumps(map_paths(written, from_there))
 
 
-def is_same_run(path: Path, config: Mapping[str, Any]) -> bool:
+def is_same_fit(path: Path, config: Mapping[str, Any]) -> bool:
     """Return whether the configuration in a file is of the same fit as `config`.
 
-    One that cannot be read, or that another version wrote with settings unknown to this one, is of
-    another fit.
+    Subjects and the number of runs may differ, and the data, whose trials are compared one by one.
+    A file that cannot be read, or that another version wrote with settings unknown to this one, is
+    of another fit.
     """
 
     def comparable(settings: Mapping[str, Any]) -> dict[str, Any]:
-        given = {name: value for name, value in settings.items() if value not in (None, {}, [])}
-        return {**map_paths(given, os.path.abspath), "progress": None}
+        given = {
+            name: value
+            for name, value in settings.items()
+            if value not in (None, {}, []) and name not in MAY_DIFFER
+        }
+        search = given.get("search")
+        if isinstance(search, Mapping):
+            given["search"] = {k: v for k, v in search.items() if k not in MAY_DIFFER}
+        return map_paths(given, os.path.abspath)
 
     try:
         return comparable(read_config(path)) == comparable(config)

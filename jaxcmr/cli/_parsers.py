@@ -16,7 +16,7 @@ __all__ = ["FIGURES", "make_parser"]
 
 EXIT_STATUS = """\
 exit status:
-  0    done{strict}
+  0    done{failure}
   2    a mistake in the arguments or in the data
   130  interrupted
 """
@@ -51,13 +51,15 @@ def make_parser() -> argparse.ArgumentParser:
         prog="jaxcmr",
         description="Fit models of memory search to recall data, and work with the fits.",
         epilog="'jaxcmr COMMAND --help' shows the options of a command, with examples.\n\n"
-        + EXIT_STATUS.format(strict=STRICT),
+        + EXIT_STATUS.format(failure=STRICT),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"jaxcmr {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND", dest="command")
     for add in (
         add_fit,
+        add_status,
+        add_verify,
         add_models,
         add_check,
         add_convert,
@@ -73,7 +75,13 @@ def make_parser() -> argparse.ArgumentParser:
 
 
 def add_command(
-    commands: Commands, name: str, about: str, description: str, examples: str, strict: bool = False
+    commands: Commands,
+    name: str,
+    about: str,
+    description: str,
+    examples: str,
+    strict: bool = False,
+    failure: str = "",
 ) -> argparse.ArgumentParser:
     """Add a command, and return its parser.
 
@@ -84,13 +92,14 @@ def add_command(
         description: the same at more length.
         examples: a line each.
         strict: whether it has the option ``--strict``.
+        failure: what exit status 1 means, if it is not that of ``--strict``.
     """
     lines = "".join(f"  {line.strip()}\n" for line in examples.strip().splitlines())
     command = commands.add_parser(
         name,
         help=about,
         description=description,
-        epilog=f"examples:\n{lines}\n{EXIT_STATUS.format(strict=STRICT if strict else '')}",
+        epilog=f"examples:\n{lines}\n{EXIT_STATUS.format(failure=failure or STRICT * strict)}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     if strict:
@@ -197,8 +206,52 @@ def add_fit(commands: Commands) -> None:
     add("--config", type=Path, metavar="FILE.toml", help="a file of settings; options given here "
         "override it")  # fmt: skip
     add("--out", type=Path, metavar="DIR", help="folder for the results; default: "
-        "results/DATA-MODEL-LOSS")  # fmt: skip
+        "results/DATA-MODEL-LOSS. Finished runs are kept there: the same command goes on where it "
+        "was interrupted or killed")  # fmt: skip
+    add("--part", metavar="K/N", help="make the K-th of N shares of the runs first, then what no "
+        "other part has made; all parts have the same --out")  # fmt: skip
+    add("--fresh", action="store_true", help="begin anew, in a new folder")
     add_output(fit, "estimates, losses and trust")
+
+
+def add_status(commands: Commands) -> None:
+    """Add ``jaxcmr status``."""
+    status = add_command(
+        commands,
+        "status",
+        "say how far fits are",
+        "Print how many subjects and runs of a fit are done, in which environments, how\n"
+        "fast, and when the rest will be done; also of a fit that other machines make.\n"
+        "Exits with 1 while runs are missing.",
+        """
+        jaxcmr status results/mystudy-cmr-sequence_likelihood
+        watch -n 60 jaxcmr status results/*
+        """,
+        failure="\n  1    runs are missing",
+    )
+    status.add_argument("folders", nargs="+", type=Path, metavar="FOLDER", help="a folder of "
+        "'jaxcmr fit', or the checkpoint of a fit in Python")  # fmt: skip
+    add_output(status, "the numbers")
+
+
+def add_verify(commands: Commands) -> None:
+    """Add ``jaxcmr verify``."""
+    verify = add_command(
+        commands,
+        "verify",
+        "compute every loss of a result anew",
+        "Compute the loss of every run of a result anew, at the estimates in the file, and\n"
+        "print the largest difference. Exits with 1 if it is more than rounding. Results\n"
+        "may come from other machines.",
+        """
+        jaxcmr verify results/mystudy-cmr-sequence_likelihood
+        jaxcmr verify fits/result.json --data mystudy.csv
+        """,
+        failure="\n  1    a loss differs by more than rounding",
+    )
+    add_results(verify)
+    add_sources(verify)
+    add_output(verify, "the numbers")
 
 
 def add_models(commands: Commands) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import itertools
 import platform
 import signal
 import sys
@@ -20,9 +19,8 @@ import jax
 import numpy as np
 
 from jaxcmr._result_words import count_of
-from jaxcmr.cli._config import write_config
 from jaxcmr.cli._figure import FigureWarmUp, save_fit_figure
-from jaxcmr.cli._folder import claim_folder
+from jaxcmr.cli._folder import open_folder
 from jaxcmr.cli._json import to_json
 from jaxcmr.cli._settings import gather_settings
 from jaxcmr.diagnostics import diagnose, is_trustworthy, verdict
@@ -48,30 +46,39 @@ def fit_to_folder(options: argparse.Namespace) -> int:
     if options.quiet and options.progress is None:
         settings["progress"] = False
     shown: Shown = "json" if options.json else "nothing" if options.quiet else "text"
-    return run(settings, options.out, options.strict, shown)
+    return run(settings, options.out, options.strict, shown, options.part, options.fresh)
 
 
 def run(
-    settings: Mapping[str, Any], wanted: Path | None, strict: bool = False, shown: Shown = "text"
+    settings: Mapping[str, Any],
+    wanted: Path | None,
+    strict: bool = False,
+    shown: Shown = "text",
+    part: str | None = None,
+    fresh: bool = False,
 ) -> int:
     """Fit, print the table and a verdict, and write ``config.toml``, ``result.json``, ``fit.png``.
+
+    Finished runs are kept in the folder, so that the same command goes on from there.
 
     Args:
         settings: arguments of `jaxcmr.fit`, and perhaps the fingerprint of the data.
         wanted: the folder to write into; by default one named after data, model and loss.
         strict: whether fits that are not trustworthy count as a failure.
         shown: table and verdict as text, or estimates, losses and trust as JSON.
+        part: share of the runs to make first, such as "3/20".
+        fresh: take a new folder.
 
     Returns:
         The exit status: 130 if the fit was interrupted, 1 for such a failure, else 0.
 
     Raises:
-        ValueError: the settings do not fit the data or the model, or the folder is taken.
+        ValueError: the settings do not fit the data or the model, or the folder is of another fit.
     """
     plan = plan_run(settings)
     config = {**plan.settings, "data_fingerprint": plan.problem.data_fingerprint}
-    with claim_folder(config, wanted) as out, interrupted_by_terminate():
-        write_config(out / "config.toml", config)
+    out = open_folder(config, wanted, fresh)
+    with interrupted_by_terminate():
         if shown != "nothing":
             print(
                 f"Fitting {config['model']} by {config['loss']} to "
@@ -80,31 +87,25 @@ def run(
                 file=sys.stderr,
             )
         warm_up = FigureWarmUp(plan.problem, plan.trial_mask)
-        try:
-            result = plan.run([warm_up])
-        except FitInterrupted as interruption:
-            result = interruption.result
-        except Exception as error:
-            done = getattr(error, "result", None)  # attached by the fit
-            if done is not None:
-                beside = save(done, config, out)
-                print(
-                    f"The subjects that were done before an error are in {beside}.", file=sys.stderr
-                )
-            raise
         path: Path | None = None
         try:
+            result = plan.run(checkpoint=out, part=part, watchers=[warm_up])
             path = save(result, config, out)
             return report(plan, result, path, warm_up, strict, shown)
-        except KeyboardInterrupt:
-            if path is None:
-                raise
-            print(
-                f"jaxcmr: interrupted after the fits were written to {path}: only the figure is "
-                "missing",
-                file=sys.stderr,
-            )
+        except KeyboardInterrupt as interruption:
+            print(f"jaxcmr: interrupted {how_far(interruption, path, out)}", file=sys.stderr)
             return 130
+
+
+def how_far(interruption: KeyboardInterrupt, path: Path | None, out: Path) -> str:
+    """Return in words what was done before an interruption, and how to go on."""
+    if path is not None:
+        return f"after the fits were written to {path}: only the figure is missing"
+    go_on = f"Finished runs are kept in {out}: the same command goes on from there."
+    if isinstance(interruption, FitInterrupted):
+        done = len(interruption.result["fitness"])
+        return f"with {done} of {interruption.n_subjects} subjects done. {go_on}"
+    return f"before the search began. {go_on}"
 
 
 def plan_run(settings: Mapping[str, Any]) -> Plan:
@@ -134,19 +135,12 @@ def plan_run(settings: Mapping[str, Any]) -> Plan:
 def save(result: FitResult, config: Mapping[str, Any], out: Path) -> Path:
     """Write a result and what it takes to repeat it into a folder, and return the file.
 
-    If ``result.json`` holds subjects that this result lacks, it is left alone, and the result gets
-    a file beside it. Ctrl-C waits until the file is written.
+    Ctrl-C waits until the file is written.
     """
     record = FitResult({**result, "run": describe_run(config)})
-    others = (f"result.interrupted{'' if i == 1 else f'-{i}'}.json" for i in itertools.count(1))
     with delayed_interrupts():
-        for name in itertools.chain(["result.json"], others):
-            try:
-                record.save(out / name, overwrite=not record["interrupted"])
-                break
-            except ValueError:  # it holds more subjects
-                continue
-    return out / name
+        record.save(out / "result.json", overwrite=True)
+    return out / "result.json"
 
 
 def report(
@@ -158,29 +152,19 @@ def report(
     shown: Shown = "text",
 ) -> int:
     """Print the numbers of a result as asked, draw the figure, and return the exit status."""
-    if shown == "text" and result["fitness"]:
+    if shown == "text":
         print(f"\n{result.to_text()}\n\n{result.verdict()}", flush=True)
-    checks = diagnose(result) if result["fitness"] else None
-    is_fine = checks is not None and is_trustworthy(checks)
+    checks = diagnose(result)
+    is_fine = is_trustworthy(checks)
     if shown == "json":
-        trust = None if checks is None else verdict(checks)
-        record = {**to_record(result, path), "trust": trust, "trustworthy": is_fine}
+        record = {**to_record(result, path), "trust": verdict(checks), "trustworthy": is_fine}
         print(to_json(record), flush=True)
-    if result["fitness"]:
-        warm_up.wait()
-        draw(plan, result, path.parent / "fit.png")
-    if result["interrupted"]:
-        n_done, n_fits = len(result["fitness"]), 1 if plan.pooled else plan.n_subjects
-        print(
-            f"Interrupted with {n_done} of {n_fits} subjects done; their fits are in {path}.",
-            file=sys.stderr,
-        )
-        return 130
+    warm_up.wait()
+    draw(plan, result, path.parent / "fit.png")
     if shown == "text":
         seconds = f"{result['fit_time']:.1f} s"
         print(f"Fitted in {seconds}. Result and configuration are in {path.parent}/")
-        if checks is not None:
-            print(verdict(checks))
+        print(verdict(checks))
     return int(strict and not is_fine)
 
 

@@ -26,7 +26,7 @@ from jaxcmr.fitting._inputs import (
     is_numeric,
     split_options,
 )
-from jaxcmr.fitting._trials import to_mask
+from jaxcmr.fitting._trials import stack_trials, to_mask
 from jaxcmr.names import describe_unknown, did_you_mean, find_named, name_of
 from jaxcmr.optimize import check_not_forked, in_double
 from jaxcmr.parameters import Parameter, names_of
@@ -196,6 +196,36 @@ class FitProblem:
         Raises:
             ValueError: the result is of another problem, or does not say which trials were fitted.
         """
+        double = self._check_result(result)
+        losses = []
+        for row, ranges in enumerate(result["trials"]):
+            mask = to_mask([ranges], len(self.subjects))
+            estimates = {name: values[row] for name, values in result["fits"].items()}
+            losses.append(self.evaluate(estimates, mask, double=double))
+        return losses
+
+    def evaluate_runs(self, result: FitResult) -> list[list[float]]:
+        """Return the loss of each run of each fit of a result, computed anew at its estimates.
+
+        Precision and errors are those of `evaluate_result`.
+        """
+        double = self._check_result(result)
+        masks = [to_mask([ranges], len(self.subjects)) for ranges in result["trials"]]
+        most = max(map(len, result["runs"]), default=0)
+        losses = []
+        with jax.enable_x64(double or result["precision"] == "float64"):
+            for rows, of_fit in zip(stack_trials(masks), result["runs"], strict=True):
+                estimates = [[run["estimates"][n] for n in self.free_names] for run in of_fit]
+                x = np.resize(np.array(estimates), (most, len(self.free_names))).T  # one shape
+                loss = self.loss_of(rows)
+                if double:
+                    loss = in_double([loss])[0]
+                values = np.asarray(loss(jnp.asarray(x, jnp.result_type(float))), float)
+                losses.append(values[: len(of_fit)].tolist())
+        return losses
+
+    def _check_result(self, result: FitResult) -> bool:
+        """Return whether the losses of a result of this problem are in double precision."""
         if result.get("trials") is None:
             raise ValueError("The result does not say which trials of the data were fitted.")
         if result["data"]["fingerprint"] != self.data_fingerprint:
@@ -204,13 +234,7 @@ class FitProblem:
             if result[name] != here:
                 raise ValueError(f"The result has other {name} parameters than this problem.")
         is_polished = self.differentiable and result["hyperparameters"]["polish"]
-        double = is_polished or result["precision"] == "float64"
-        losses = []
-        for row, ranges in enumerate(result["trials"]):
-            mask = to_mask([ranges], len(self.subjects))
-            estimates = {name: values[row] for name, values in result["fits"].items()}
-            losses.append(self.evaluate(estimates, mask, double=double))
-        return losses
+        return bool(is_polished or result["precision"] == "float64")
 
     def pointwise_log_likelihood(
         self, parameters: Parameters, trial_mask: TrialMask | None = None

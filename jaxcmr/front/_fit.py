@@ -12,11 +12,12 @@ import numpy as np
 
 from jaxcmr._cache import keep_compiled
 from jaxcmr.datasets import generate_trial_mask, load
-from jaxcmr.fitting import FitProblem, JaxDE, ScipyDE, Watcher, resolve_search
+from jaxcmr.fitting import FitProblem, JaxDE, ScipyDE, Watcher, Workers, resolve_search
 from jaxcmr.fitting._fitter import Fitter
 from jaxcmr.front._sources import (
     Data,
     Pairs,
+    PathLike,
     Results,
     Subjects,
     Where,
@@ -59,6 +60,9 @@ def fit(
     seed: int = 0,
     start_from: Results = (),
     progress: bool = True,
+    checkpoint: PathLike | None = None,
+    part: str | None = None,
+    workers: Workers | None = None,
     watchers: Sequence[Watcher] = (),
 ) -> FitResult:
     """Fit a model to each subject of a data set, or to all of them together.
@@ -92,6 +96,13 @@ def fit(
         seed: of all randomness, from 0 to 2**32 - 1.
         start_from: earlier results, or paths to them; one more run per fit starts from each.
         progress: show a progress bar.
+        checkpoint: a folder that keeps finished runs. If the fit is interrupted or killed,
+            the same call goes on where it stopped, to the same result. ``best_of`` and the set of
+            subjects may grow.
+        part: "3/20" makes the third of twenty shares of the runs first, then what no other part has
+            made; every part returns the whole result. It needs a `checkpoint` that all parts share.
+        workers: processes to search in, on this machine or others: a
+            `concurrent.futures.Executor` or a Dask ``Client``. By default this process.
         watchers: objects with ``update(report)`` and ``close()`` that follow the fit.
 
     Returns:
@@ -101,6 +112,7 @@ def fit(
     Raises:
         ValueError: a name, setting or parameter is unknown or does not fit the data; the message
             says which, and what to do.
+        CheckpointMismatch: `checkpoint` holds the runs of another fit.
         FitInterrupted: Ctrl-C; its ``result`` holds the subjects done so far.
 
     >>> data = {"subject": [1, 1], "listLength": [3, 3], "pres_itemnos": [[1, 2, 3]] * 2,
@@ -111,8 +123,8 @@ def fit(
     ([0.5], 2)
     """
     settings = dict(locals())  # the arguments, by name
-    watchers = settings.pop("watchers")
-    return make_plan(**settings).run(watchers)
+    how = {name: settings.pop(name) for name in ("checkpoint", "part", "workers", "watchers")}
+    return make_plan(**settings).run(**how)
 
 
 @dataclass(frozen=True)
@@ -129,11 +141,15 @@ class Plan:
     """Arguments of `fit` that repeat it, with everything left out filled in; plain values, where
     objects without a name are None."""
 
-    def run(self, watchers: Sequence[Watcher] = ()) -> FitResult:
-        """Search, and return the result."""
+    def run(self, **how: Any) -> FitResult:
+        """Search, and return the result.
+
+        Args:
+            how: `checkpoint`, `part`, `workers` and `watchers`, as for `fit`.
+        """
         with jax.enable_x64(self.x64):
             fit = self.fitter.fit if self.pooled else self.fitter.fit_subjects
-            return fit(self.trial_mask, start_from=self.start_from, watchers=watchers)
+            return fit(self.trial_mask, start_from=self.start_from, **how)
 
     @property
     def n_subjects(self) -> int:

@@ -1,20 +1,22 @@
-"""Results are never lost: folders are claimed, and what an end leaves undone is kept and told."""
+"""Results are never lost: a folder belongs to one fit, and an interrupted fit goes on in it."""
 
-import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
 
 import pytest
 
-from jaxcmr.cli._folder import claim_folder
+from jaxcmr.cli._folder import open_folder
+from jaxcmr.fitting._fitter import Fitter
 from jaxcmr.results import FitResult
 
 ENDLESS = "[search]\nnum_steps = 1000000\nrelative_tolerance = 0.0\ndiff_w = 1.9"
 """A search whose steps are too wide to converge."""
+
+
+TWO_RUNS = ["--num-steps", "3", "--pop-size", "2", "--best-of", "2"]
 
 
 @pytest.fixture
@@ -33,6 +35,26 @@ def watch(monkeypatch):
         monkeypatch.setattr("jaxcmr.fitting._fitter.default_watchers", lambda *_: [Watcher()])
 
     return watch
+
+
+@pytest.fixture
+def calls(monkeypatch):
+    """A list that grows by subject and number of each run that the shell finishes."""
+    made = []
+    record = Fitter._record
+
+    def note(self, run, lane):
+        made.append((run.subject, run.number))
+        return record(self, run, lane)
+
+    monkeypatch.setattr(Fitter, "_record", note)
+    return made
+
+
+def without_times(result):
+    """Return a result without what differs from call to call."""
+    runs = [[{**run, "seconds": 0} for run in of_fit] for of_fit in result["runs"]]
+    return {**result, "runs": runs, "fit_time": 0, "run": None}
 
 
 def interrupt():
@@ -60,25 +82,44 @@ def test_results_of_another_fit_are_not_overwritten(
     assert "the results of another fit" in capsys.readouterr().err
 
 
+def test_a_fresh_start_takes_a_new_folder(shell, data_file, tmp_path):
+    """The old one stays as it is."""
+    out = tmp_path / "out"
+    for options in ([], ["--fresh"], ["--fresh", "--seed", "2"]):
+        assert shell.fit(data_file, "--out", str(out), *options) == 0
+    seeds = [shell.read(tmp_path / name)[1]["seed"] for name in ("out", "out-2", "out-3")]
+    assert seeds == [0, 0, 2]
+
+
 def test_a_configuration_of_another_version_blocks_no_fit(shell, data_file, tmp_path):
-    """Its unknown settings are no error of this fit: without results, its folder may be used, and
-    with them the fit takes the next."""
+    """Its unknown settings are those of another fit: the fit takes the next folder."""
     out = tmp_path / "results" / "small-cmr-bowl"
     out.mkdir(parents=True)
     (out / "config.toml").write_text("a_setting_of_another_version = 3\n")
     config = {"data": data_file, "model": "cmr", "loss": "bowl"}
-    with claim_folder(config, out) as folder:
-        assert folder == out
-    (out / "result.json").write_text("{}")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(tmp_path)
-        with claim_folder(config, None) as folder:
-            assert folder.name == "small-cmr-bowl-2"
+        assert open_folder(config, None).name == "small-cmr-bowl-2"
+    with pytest.raises(ValueError, match="another fit"):
+        open_folder(config, out)
 
 
-def test_ctrl_c_writes_what_is_done(shell, data_file, tmp_path):
-    """An interrupted fit ends by itself with status 130, says how much was done, and leaves a
-    readable result."""
+def test_a_fit_goes_on_where_it_stopped(shell, data_file, tmp_path, watch, calls):
+    """The same command makes what is missing, and nothing twice; more subjects and more runs add
+    to what is there; the result is that of a fit in one go."""
+    out, whole = tmp_path / "out", tmp_path / "whole"
+    watch(interrupt, 2)
+    assert shell.fit(data_file, "--out", str(out)) == 130
+    assert not (out / "result.json").exists()
+    watch(lambda: None, 0)
+    assert shell.fit(data_file, "--out", str(out), *TWO_RUNS, quick=False) == 0
+    assert len(calls) == len(set(calls)) == 8
+    assert shell.fit(data_file, "--out", str(whole), *TWO_RUNS, quick=False) == 0
+    assert without_times(shell.read(out)[0]) == without_times(shell.read(whole)[0])
+
+
+def test_ctrl_c_says_how_to_go_on(shell, data_file, tmp_path):
+    """An interrupted fit ends by itself with status 130, and says how much was done."""
     out = tmp_path / "out"
     arguments = [data_file, "--best-of", "1", "--out", str(out)]
     process = subprocess.Popen(
@@ -93,11 +134,9 @@ def test_ctrl_c_writes_what_is_done(shell, data_file, tmp_path):
     process.send_signal(signal.SIGINT)
     stdout, stderr = process.communicate(timeout=120)
     assert process.returncode == 130, stderr
-    assert "Interrupted with 0 of 4 subjects done" in stderr and "Fitted in" not in stdout
-    assert "Traceback" not in stderr
-    result = shell.read(out)[0]
-    assert result["fits"]["subject"] == [] and result["interrupted"]
-    assert sorted(path.name for path in out.iterdir()) == ["config.toml", "result.json"]
+    assert "interrupted with 0 of 4 subjects done" in stderr and "Fitted in" not in stdout
+    assert "the same command goes on" in stderr and "Traceback" not in stderr
+    assert sorted(path.name for path in out.iterdir()) == ["config.toml", "run.json", "runs"]
 
 
 @pytest.mark.skipif(
@@ -107,61 +146,37 @@ def test_ctrl_c_writes_what_is_done(shell, data_file, tmp_path):
 def test_a_request_to_terminate_ends_a_fit_as_ctrl_c_does(
     shell, data_file, tmp_path, watch, capsys
 ):
-    """A scheduler sends it when time is up: what is done is written."""
+    """A scheduler sends it when time is up: what is done is on disk."""
     before = signal.getsignal(signal.SIGTERM)
     watch(lambda: os.kill(os.getpid(), signal.SIGTERM), 2)
     out = tmp_path / "out"
     assert shell.fit(data_file, "--out", str(out)) == 130
-    assert "Interrupted with 2 of 4 subjects done" in capsys.readouterr().err
-    assert shell.read(out)[0]["interrupted"] and not (out / ".running").exists()
+    assert "interrupted with 2 of 4 subjects done" in capsys.readouterr().err
+    [journal] = (out / "runs").iterdir()
+    assert len(journal.read_text().splitlines()) == 3  # a header and two runs
     assert signal.getsignal(signal.SIGTERM) is before
 
 
-def test_an_interrupted_fit_leaves_a_longer_result_alone(
-    shell, data_file, tmp_path, watch, monkeypatch
-):
-    """The finished fits stay; those of the interrupted fit go into a file beside it. A result of as
-    many subjects may be replaced."""
+def test_an_interrupted_fit_leaves_the_result_alone(shell, data_file, tmp_path, watch):
+    """With more runs asked for, the result of the fewer stays until all are made."""
     out = tmp_path / "out"
-    arguments = [data_file, "--out", str(out)]
-    assert shell.fit(*arguments) == 0
+    assert shell.fit(data_file, "--out", str(out)) == 0
     finished = (out / "result.json").read_bytes()
     watch(interrupt, 2)
-    assert shell.fit(*arguments) == 130
+    assert shell.fit(data_file, "--out", str(out), *TWO_RUNS, quick=False) == 130
     assert (out / "result.json").read_bytes() == finished
-    beside = FitResult.load(out / "result.interrupted.json")
-    assert len(beside["fitness"]) == 2 and beside["interrupted"]
-    watch(lambda: None, 0)
-    assert shell.fit(*arguments) == 0
-    assert json.loads(finished)["fits"] == shell.read(out)[0]["fits"]
 
 
-def test_interrupted_fits_do_not_replace_each_other(shell, data_file, tmp_path, watch):
-    """Unless the later one has all that the earlier one had."""
-    out = tmp_path / "out"
-    for after in (3, 2, 1):
-        watch(interrupt, after)
-        assert shell.fit(data_file, "--out", str(out)) == 130
-    results = {path.name: FitResult.load(path) for path in out.glob("result*.json")}
-    found = {name: len(result["fitness"]) for name, result in results.items()}
-    assert found["result.json"] == 3 and len(found) > 1
-
-
-def test_an_error_on_the_way_keeps_the_subjects_done(shell, data_file, tmp_path, watch, capsys):
-    """They are written, and the message says where."""
+def test_an_error_on_the_way_keeps_the_runs_done(shell, data_file, tmp_path, watch, capsys, calls):
+    """They are on disk, and the message says where."""
     watch(fail, 2)
     out = tmp_path / "out"
     assert shell.fit(data_file, "--out", str(out)) == 2
     told = capsys.readouterr()
-    assert "a watcher's error" in told.err and "result.json" in told.err
-    result = shell.read(out)[0]
-    assert len(result["fitness"]) == 2 and result["interrupted"]
-
-
-def test_an_error_before_any_subject_is_done_writes_no_result(shell, data_file, tmp_path, watch):
-    watch(fail, 0)
-    assert shell.fit(data_file, "--out", str(tmp_path / "out")) == 2
-    assert [path.name for path in (tmp_path / "out").iterdir()] == ["config.toml"]
+    assert "a watcher's error" in told.err and f"kept in {out}" in told.err
+    watch(lambda: None, 0)
+    assert shell.fit(data_file, "--out", str(out)) == 0
+    assert sorted(calls) == [(3, 0), (7, 0), (8, 0), (20, 0)]
 
 
 def test_ctrl_c_while_the_figure_is_drawn(shell, data_file, tmp_path, monkeypatch, capsys):
@@ -186,29 +201,3 @@ def test_fits_started_together_have_folders_of_their_own(shell, data_file, tmp_p
     assert [fit.wait() for fit in fits] == [0, 0, 0]
     results = [FitResult.load(path) for path in (tmp_path / "results").glob("*/result.json")]
     assert sorted(s for result in results for s in result["fits"]["subject"]) == [3, 7, 20]
-    assert not list((tmp_path / "results").glob("*/.running"))
-
-
-def test_a_folder_is_claimed_by_one_process(tmp_path):
-    """Another is told so, or takes the next; the claim of a process that was killed is taken
-    over."""
-    config = {"data": "d.h5", "model": "cmr", "loss": "nll"}
-    with claim_folder(config, tmp_path / "x"):
-        with (
-            pytest.raises(ValueError, match="another process is writing into it"),
-            claim_folder(config, tmp_path / "x"),
-        ):
-            pass
-        assert (tmp_path / "x" / ".running").exists()
-    assert not (tmp_path / "x" / ".running").exists()
-    ended = subprocess.Popen([sys.executable, "-c", ""])
-    ended.wait()
-    (tmp_path / "x" / ".running").write_text(f"{socket.gethostname()} {ended.pid}\n")
-    with claim_folder(config, tmp_path / "x") as folder:
-        assert folder == tmp_path / "x"
-    (tmp_path / "x" / ".running").write_text(f"elsewhere {ended.pid}\n")
-    with (
-        pytest.raises(ValueError, match=r"delete .*\.running"),
-        claim_folder(config, tmp_path / "x"),
-    ):
-        pass

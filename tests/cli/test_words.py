@@ -60,7 +60,7 @@ def test_an_unknown_model_is_told_with_the_nearest(capsys):
         (["DATA", "--query", "import os"], "import os"),
         (["DATA", "--query", "subject > 99"], "selects no trials"),
         (["DATA", "--config", "none.toml"], "no configuration file none.toml"),
-        (["DATA", "--num-steps", "0"], "'num_steps' must be a whole number >= 1"),
+        (["DATA", "--num-steps", "-1"], "'num_steps' must be a whole number >= 0"),
         (["DATA", "--fixed", "learning_rate"], "--fixed takes NAME=VALUE; got 'learning_rate'"),
     ],
 )

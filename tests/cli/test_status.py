@@ -1,0 +1,79 @@
+"""`jaxcmr status` and `jaxcmr verify`."""
+
+import json
+import time
+
+import pytest
+
+from jaxcmr.cli import main
+from jaxcmr.fitting import _status
+from jaxcmr.fitting._journal import Journal
+
+
+@pytest.fixture
+def ended(study):
+    """The folder of a fit that has ended: two runs for each of subjects 3 and 7."""
+    return study / "fit"
+
+
+def test_a_fit_that_has_ended(ended, capsys):
+    assert main(["status", str(ended)]) == 0
+    text = capsys.readouterr().out
+    assert "2 of 2 subjects and 4 of 4 runs are done (100%)" in text and "4 runs made on" in text
+
+
+def test_a_fit_on_its_way(ended, capsys, monkeypatch):
+    """What is missing, at which rate, and when it will be done: three runs in the last 30 s leave
+    one, which takes ten more seconds. A later call wants one more run of each subject."""
+    [journal] = (ended / "runs").glob("*.jsonl")
+    reader = Journal(ended / "runs", {})
+    entries, [header] = reader.read(), reader.headers
+    journal.unlink()
+    now = time.time()
+    monkeypatch.setattr(_status.time, "time", lambda: now)
+    writer = Journal(ended / "runs", {**header, "began": now - 60})
+    for age, entry in zip((30.0, 20.0, 10.0), entries, strict=False):
+        writer.add({**entry, "at": now - age})
+    writer.close()
+    assert main(["status", str(ended), "--json"]) == 1
+    status = json.loads(capsys.readouterr().out)
+    assert (status["n_runs_done"], status["n_fits_done"], len(status["begun"])) == (3, 1, 1)
+    assert status["seconds_left"] == pytest.approx(10) and status["last"] == pytest.approx(10)
+    later = Journal(ended / "runs", {**header, "began": now, "n_runs": 6})
+    later.add({**entries[3], "at": now})
+    later.close()
+    assert main(["status", str(ended)]) == 1
+    text = capsys.readouterr().out
+    assert "0 of 2 subjects and 4 of 6 runs are done (67%)" in text and "done in about" in text
+
+
+def test_a_fit_that_has_stopped(ended, capsys, monkeypatch):
+    """Its last run is an hour old; a damaged line is told."""
+    [journal] = (ended / "runs").glob("*.jsonl")
+    journal.write_bytes(journal.read_bytes()[:-9])
+    later = time.time() + 3600
+    monkeypatch.setattr(_status.time, "time", lambda: later)
+    assert main(["status", str(ended)]) == 1
+    text = capsys.readouterr().out
+    assert "1:00:0" in text and "same command goes on" in text and "1 line damaged" in text
+
+
+def test_a_folder_of_something_else(tmp_path, capsys):
+    assert main(["status", str(tmp_path)]) == 2
+    assert "no run.json" in capsys.readouterr().err
+
+
+def test_losses_are_computed_anew(ended, capsys):
+    """Those of all runs; one that was changed in the file is found."""
+    assert main(["verify", str(ended)]) == 0
+    assert "the losses of 4 runs computed anew" in capsys.readouterr().out
+    path = ended / "result.json"
+    result = json.loads(path.read_text())
+    result["runs"][1][0]["loss"] *= 1.01
+    path.write_text(json.dumps(result))
+    assert main(["verify", str(ended), "--json"]) == 1
+    told = capsys.readouterr()
+    record = json.loads(told.out)
+    assert record["subject"] == 7 and not record["verified"]
+    assert record["largest_difference"] == pytest.approx(0.01 / 1.01)
+    assert "subject 7" in told.err
