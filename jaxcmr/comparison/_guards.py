@@ -205,6 +205,10 @@ def warn_of_distrust(name: str, result: FitResult) -> Iterator[str]:
     ended = result.get("converged") or [True] * len(subjects)
     unconverged = [s for s, has in zip(subjects, ended, strict=True) if not has]
     yield from tell(name, unconverged, "the best run has not converged")
+    best = [min(of_fit, key=lambda run: run["loss"]) for of_fit in result.get("runs") or []]
+    is_moving = [run.get("gradient") is not None and not run.get("at_rest") for run in best]
+    moving = [s for s, moves in zip(subjects, is_moving, strict=False) if moves]
+    yield from tell(name, moving, "the polish of the best run ran out of steps")
     if result.get("interrupted"):
         yield f"{name!r}: the fit was interrupted, so that subjects may be missing."
 

@@ -277,11 +277,15 @@ def test_what_limits_a_comparison_is_told():
         [{"loss": 1.0, "at_bound": {}}] * 2,
         [{"loss": x, "at_bound": {}} for x in (2.0, 3.0)],
     ]
+    moving = [
+        [{"loss": 1.0, "at_bound": {}, "gradient": {}, "at_rest": s == 0}] * 2 for s in (0, 1)
+    ]
     limits = {
         "no other run ended as low": {"runs": lonely},
         "a single run": {"runs": [each[:1] for each in lonely]},
         "not kept": {"runs": None},
         "has not converged": {"converged": [True, False]},
+        "for subject 2, the polish of the best run ran out": {"runs": moving},
         "not polished": {"hyperparameters": {"polish": False}},
         "which trials were fitted": {"trials": None},
         "interrupted": {"interrupted": True},
