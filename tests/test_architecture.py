@@ -54,6 +54,7 @@ MAY_IMPORT = {
     "fitting": {"_version", "datasets", "names", "optimize", "parameters", "results", "typing"},
     "plots": {"analyses", "datasets", "names", "parameters", "results", "typing"},
     "diagnostics": {
+        "_differences",
         "_result_words",
         "fitting",
         "names",
@@ -70,7 +71,18 @@ MAY_IMPORT = {
         "results",
         "typing",
     },
+    "uncertainty": {
+        "_differences",
+        "fitting",
+        "names",
+        "optimize",
+        "parameters",
+        "results",
+        "simulation",
+        "typing",
+    },
     "_cache": set(),
+    "_differences": {"parameters", "typing"},
 }
 """What each room may import of ours, beside itself. `front` and `cli` put everything together."""
 
@@ -109,6 +121,7 @@ FRONT_DOOR = {
     "optimize": "room: differential evolution",
     "plots": "room: figures, and the tables behind them",
     "simulation": "room: models played forward",
+    "uncertainty": "room: how well each parameter is known",
     "__version__": "of this installation",
 }
 """Every name of `import jaxcmr as jc`, and what it is for."""
@@ -139,8 +152,9 @@ SURFACE = {
     "plots": "fit_table mean_over_subjects parameters_table plot_fit plot_fit_by_subject "
     "plot_measure plot_parameters plot_recalls_per_list plot_restart_estimates plot_restarts "
     "plot_sweep restarts_table sweep_table",
-    "optimize": "POPULATIONS STRATEGIES Box LaneReport OptimizeResults State check_not_forked "
-    "differential_evolution evolve_lanes in_double program_fingerprint works_in_double",
+    "optimize": "POPULATIONS STRATEGIES Box LaneReport OptimizeResults PolishResult Polisher State "
+    "check_not_forked differential_evolution evolve_lanes in_double program_fingerprint "
+    "works_in_double",
     "typing": "Bounds Cue CueCreator CueMaker Declared DeclaredModel Draws Features Loss LossFn "
     "LossFnGenerator MemorySearch MemorySearchFactory Model Parameters PartCreator Pattern "
     "RecallDataset Replay Subject Sweep TrialMask Vectorized",
@@ -148,6 +162,7 @@ SURFACE = {
     "check_limits check_names count_axes declared_by function_of merge names_of reads to_double",
     "reporting": "WORKS About Chapter DataFacts Figure Guide cite describe_data drawing_style "
     "to_html to_svg",
+    "uncertainty": "STATUSES Bootstrap Covariance Profiles bootstrap covariance profile_likelihood",
     "results": "POOLED SCHEMA FitInterrupted FitResult",
 }
 """Every public name of a room. A name that is not here is private, or has been forgotten here."""
