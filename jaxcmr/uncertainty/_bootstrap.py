@@ -125,7 +125,7 @@ def bootstrap(
     >>> result = FitResult(fits=fits, fitness=[0.125], trials=[[[0, 4]]])
     >>> found = bootstrap(problem, result, n=50)
     >>> found.limits()[["lower", "upper"]].round(2).values.tolist()
-    [[0.23, 0.69]]
+    [[0.18, 0.7]]
     """
     if kind not in KINDS:
         raise ValueError(f"kind is one of {', '.join(KINDS)}; got {kind!r}.")
