@@ -34,8 +34,8 @@ def make_stencil(n: int, free: np.ndarray) -> Float[np.ndarray, "points n"]:
     return np.concatenate([np.zeros((1, n)), unit, -unit, pairs, -pairs])
 
 
-def second_differences(losses: Float[np.ndarray, " points"], m: int) -> np.ndarray:
-    """Return the Hessian from the losses on the stencil of `m` parameters, with h = `STEP`.
+def second_differences(losses: Float[np.ndarray, " points"], m: int, h: float = STEP) -> np.ndarray:
+    """Return the Hessian from the losses on the stencil of `m` parameters, with steps of `h`.
 
     ``H_ii = (f(+i) - 2 f + f(-i)) / h^2`` and
     ``H_ij = (f(+i+j) + f(-i-j) - f(+i) - f(-i) - f(+j) - f(-j) + 2 f) / 2 h^2``.
@@ -47,7 +47,7 @@ def second_differences(losses: Float[np.ndarray, " points"], m: int) -> np.ndarr
     hessian = np.diag(sums)
     hessian[first, second] = (up + down - 2 * here - sums[first] - sums[second]) / 2
     hessian[second, first] = hessian[first, second]
-    return hessian / STEP**2
+    return hessian / h**2
 
 
 def evaluate(

@@ -12,17 +12,22 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float
 
-from jaxcmr._differences import STEP, evaluate, make_stencil, second_differences
+from jaxcmr._differences import evaluate, make_stencil, second_differences
 from jaxcmr.fitting import FitProblem
 from jaxcmr.optimize import in_double
 from jaxcmr.parameters import ParameterSpace
 from jaxcmr.results import FitResult
 from jaxcmr.typing import LossFn, Subject
 from jaxcmr.uncertainty._inputs import Fits, in_threads, prepare
+from jaxcmr.uncertainty._walk import ON_BOUND
 
 __all__ = ["Covariance", "covariance", "gradients_by_trial", "measure_hessian"]
 
 KINDS = ("hessian", "sandwich")
+
+STEP = 1e-4
+"""Of the differences, as a share of the searched range. It is shorter than that of diagnostics, for
+standard errors to three digits; rounding errors of a loss of 1000 nats are some 1e-4 then."""
 
 RELATIVE_FLOOR = 1e-7
 """Of an eigenvalue, beside the largest: what is smaller is rounding error of the differences."""
@@ -171,12 +176,12 @@ def measure_hessian(
 
     Rows and columns of the others are NaN. The loss is in double precision.
     """
-    is_free = (place > STEP) & (place < 1 - STEP)
+    is_free = (place > ON_BOUND) & (place < 1 - ON_BOUND)
     (free,) = np.nonzero(is_free)
     hessian = np.full((len(place), len(place)), np.nan)
     if len(free):
         losses = evaluate(loss, space, place + STEP * make_stencil(len(place), free))
-        hessian[np.ix_(free, free)] = second_differences(losses, len(free))
+        hessian[np.ix_(free, free)] = second_differences(losses, len(free), STEP)
     return hessian, is_free
 
 
@@ -186,15 +191,15 @@ def gradients_by_trial(problem: FitProblem, fits: Fits, row: int) -> Float[np.nd
     ``(f(u + h) - f(u - h)) / 2h`` in double precision; NaN for estimates on a bound.
     """
     place = fits.places[row]
-    moves = STEP / 10 * np.eye(len(place))
-    is_free = (place > STEP) & (place < 1 - STEP)
+    moves = STEP * np.eye(len(place))
+    is_free = (place > ON_BOUND) & (place < 1 - ON_BOUND)
     sides = np.concatenate([place + moves, place - moves])[np.tile(is_free, 2)]
     gradients = np.full((len(fits.rows[row]), len(place)), np.nan)
     with jax.enable_x64(True):
         losses = in_double([problem.loss_of(np.array([trial])) for trial in fits.rows[row]])
         for gradient, loss in zip(gradients, losses, strict=True):
             above, below = np.split(evaluate(loss, fits.space, sides, n_columns=64), 2)
-            gradient[is_free] = (above - below) / (2 * STEP / 10)
+            gradient[is_free] = (above - below) / (2 * STEP)
     return gradients
 
 
