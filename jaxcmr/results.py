@@ -307,18 +307,27 @@ class FitResult(dict[str, Any]):
 
 
 class FitInterrupted(KeyboardInterrupt):
-    """Ctrl-C during a fit. `result` holds the fits of the subjects that were done."""
+    """Ctrl-C during a fit. `result` holds the fits of the subjects that were done.
 
-    def __init__(self, result: FitResult, n_subjects: int) -> None:
+    With a `checkpoint`, the folder of finished runs, the same call goes on where it stopped.
+    """
+
+    def __init__(
+        self,
+        result: FitResult,
+        n_subjects: int,
+        checkpoint: str | os.PathLike[str] | None = None,
+    ) -> None:
         done = len(result["fitness"])
+        go_on = f" The same call goes on from the runs in {checkpoint}." if checkpoint else ""
         super().__init__(
             f"The fit was interrupted with {done} of {n_subjects} subjects done; their fits are in "
-            "this exception's `result` (in a notebook: import sys; sys.last_value.result)."
+            "this exception's `result` (in a notebook: import sys; sys.last_value.result)." + go_on
         )
-        self.result, self.n_subjects = result, n_subjects
+        self.result, self.n_subjects, self.checkpoint = result, n_subjects, checkpoint
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self.result, self.n_subjects)
+        return type(self), (self.result, self.n_subjects, self.checkpoint)
 
 
 def format_bounds(bounds: Mapping[str, str]) -> str:

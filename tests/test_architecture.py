@@ -51,7 +51,7 @@ MAY_IMPORT = {
         "typing",
     },
     "optimize": set(),
-    "fitting": {"_version", "datasets", "names", "optimize", "parameters", "results", "typing"},
+    "fitting": {"_cache", "_version", "files", "datasets", "names", "optimize", "parameters", "results", "typing"},
     "plots": {"analyses", "datasets", "names", "parameters", "results", "typing"},
     "diagnostics": {
         "_differences",

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import time
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import ExitStack
+from itertools import groupby
 from numbers import Integral
 from typing import Any, NamedTuple
 
@@ -16,13 +19,16 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxcmr.datasets import check_mask
+from jaxcmr.fitting._checkpoint import Checkpoint
 from jaxcmr.fitting._hyperparameters import check_hyperparameters
 from jaxcmr.fitting._problem import FitProblem
 from jaxcmr.fitting._records import record_run, to_result
+from jaxcmr.fitting._runs import Fit, Progress, Run
 from jaxcmr.fitting._search_space import ALTERNATE, UnitCubeLoss, choose_scales
 from jaxcmr.fitting._starts import as_results, estimates_for
-from jaxcmr.fitting._trials import make_subject_trial_masks, stack_trials
+from jaxcmr.fitting._trials import make_subject_trial_masks, pad_rows
 from jaxcmr.fitting._watchers import RunReport, Watcher, default_watchers
+from jaxcmr.fitting._workers import Workers, search_in_workers
 from jaxcmr.optimize import LaneReport, State, check_not_forked
 from jaxcmr.parameters import ParameterSpace
 from jaxcmr.results import POOLED, FitInterrupted, FitResult
@@ -37,7 +43,7 @@ from jaxcmr.typing import (
     TrialMask,
 )
 
-__all__ = ["UNIT_CUBE", "Fitter", "Run", "words_of_id"]
+__all__ = ["UNIT_CUBE", "Execution", "Fitter", "words_of_id"]
 
 
 UNIT_CUBE = [(0.0, 1.0)]
@@ -47,14 +53,15 @@ States = Mapping[tuple[Subject, int], State]
 """States of unfinished runs to continue, by subject and number of the run."""
 
 
-class Run(NamedTuple):
-    """One search of one fit."""
+class Execution(NamedTuple):
+    """How runs are made; see `Fitter.fit`."""
 
-    subject: Subject
-    number: int  # among the subject's runs
-    loss: UnitCubeLoss  # of runs of a subject, `loss.loss` is the same object
-    start: np.ndarray | None  # a member of its first population
-    state: State | None = None  # to continue
+    checkpoint: str | os.PathLike[str] | None = None
+    part: tuple[int, int] = (1, 1)
+    workers: Workers | None = None
+    watchers: Sequence[Watcher] = ()
+    states: States | None = None
+    pool: Executor | None = None
 
 
 class Fitter(ABC):
@@ -100,22 +107,18 @@ class Fitter(ABC):
         ValueError: a hyperparameter or parameter is unknown, missing or out of range.
     """
 
-    @staticmethod
     @abstractmethod
-    def search(
-        runs: Sequence[Run],
-        hyperparameters: Mapping[str, Any],
-        polish: str | None,
-        pool: Executor | None,
-    ) -> Iterator[LaneReport]:
+    def search(self, runs: Sequence[Run], pool: Executor | None) -> Iterator[LaneReport]:
         """Search the unit cube in each run, and report on the way.
 
         Args:
-            runs: the runs of all fits.
-            hyperparameters: complete hyperparameters.
-            polish: how the polish that ends each run takes gradients; None for no polish.
+            runs: the runs of all fits; those of a fit follow one another.
             pool: threads to run in, or None.
         """
+
+    @abstractmethod
+    def first_losses(self, run: Run) -> np.ndarray:
+        """Return the losses of the first population of a run, (members,)."""
 
     def __init__(
         self,
@@ -163,6 +166,9 @@ class Fitter(ABC):
         subject_id: Subject = POOLED,
         *,
         start_from: Sequence[FitResult] = (),
+        checkpoint: str | os.PathLike[str] | None = None,
+        part: str | None = None,
+        workers: Workers | None = None,
         watchers: Sequence[Watcher] = (),
         states: States | None = None,
         pool: Executor | None = None,
@@ -178,6 +184,14 @@ class Fitter(ABC):
                 If that was a fit of a special case of this model to the same trials by the same
                 loss, this one is then not worse. Parameters that are fixed here keep the values
                 given here.
+            checkpoint: a folder that keeps finished runs. If the fit is interrupted, in whatever
+                way, the same call goes on where it stopped, to the same result. `best_of` and the
+                set of subjects may grow.
+            part: "3/20" makes the third of twenty shares of the runs first, then what nobody else
+                has made. Every part returns the whole result. It needs a `checkpoint` in a folder
+                that all parts share.
+            workers: processes to search in, on this machine or others: a
+                `concurrent.futures.Executor` or a Dask ``Client``. By default this process.
             watchers: objects with ``update(report)`` and ``close()`` that follow the fit; see
                 `jaxcmr.fitting.RunReport`.
             states: ``{(subject, run): report.state}`` of runs to continue, from an earlier,
@@ -207,13 +221,17 @@ class Fitter(ABC):
             raise ValueError(f"subject_id must be a whole number or a name; got {subject_id!r}.")
         subject = str(subject_id) if isinstance(subject_id, str) else int(subject_id)
         fits, is_pooled = [(subject, mask)], subject == POOLED
-        return self._fit_each(fits, is_pooled, start_from, watchers, states, pool)
+        how = Execution(checkpoint, as_part(part, checkpoint), workers, watchers, states, pool)
+        return self._fit_each(fits, is_pooled, start_from, how)
 
     def fit_subjects(
         self,
         trial_mask: TrialMask,
         *,
         start_from: Sequence[FitResult] = (),
+        checkpoint: str | os.PathLike[str] | None = None,
+        part: str | None = None,
+        workers: Workers | None = None,
         watchers: Sequence[Watcher] = (),
         states: States | None = None,
         pool: Executor | None = None,
@@ -236,25 +254,60 @@ class Fitter(ABC):
         fits = [(s.item(), mask) for s, mask in zip(subjects, masks, strict=True) if mask.any()]
         if not fits:
             raise ValueError("The trial mask selects no trials: there is nothing to fit.")
-        return self._fit_each(fits, False, start_from, watchers, states, pool)
+        how = Execution(checkpoint, as_part(part, checkpoint), workers, watchers, states, pool)
+        return self._fit_each(fits, False, start_from, how)
+
+    def make_runs(
+        self,
+        fits: Sequence[Fit],
+        *,
+        checkpoint: str | os.PathLike[str] | None = None,
+        workers: Workers | None = None,
+        watchers: Sequence[Watcher] = (),
+        pool: Executor | None = None,
+    ) -> list[list[Mapping[str, Any]]]:
+        """Make the runs of many fits, such as folds of the trials of each subject.
+
+        Args:
+            fits: the fits; all have the same number of starts.
+            checkpoint: as for `fit`; so are the others.
+
+        Returns:
+            For each fit the records of its runs, as in ``result["runs"]``: `best_of` that start
+            at random, and one from each start.
+        """
+        runs = self._plan_runs(fits, {})
+        records: list[Mapping[str, Any] | None] = [None] * len(runs)
+        self._make(
+            runs, records, len(fits), Execution(checkpoint, (1, 1), workers, watchers, pool=pool)
+        )
+        n_runs = len(runs) // max(len(fits), 1)
+        made = [record for record in records if record is not None]
+        return [made[i * n_runs : (i + 1) * n_runs] for i in range(len(fits))]
 
     def _fit_each(
         self,
         fits: Sequence[tuple[Subject, TrialMask]],
         is_pooled: bool,
         start_from: Sequence[FitResult],
-        watchers: Sequence[Watcher],
-        states: States | None,
-        pool: Executor | None,
+        how: Execution,
     ) -> FitResult:
-        """Make all runs of all fits; the runs of a fit follow one another in `runs`."""
-        check_not_forked()
+        """Make all runs of all fits, and return the result of the fits that are complete."""
         began = time.perf_counter()
-        runs = self._make_runs(fits, start_from, states or {})
+        subjects = [subject for subject, _ in fits]
+        starts = [
+            estimates_for(subjects, result, self.problem.free_names)
+            for result in as_results(start_from)
+        ]
+        runs = self._plan_runs(
+            [
+                Fit(subject, np.flatnonzero(mask), "", [np.array(of[i]) for of in starts])
+                for i, (subject, mask) in enumerate(fits)
+            ],
+            how.states or {},
+        )
         n_runs = len(runs) // len(fits)
-        records: list[dict[str, Any] | None] = [None] * len(runs)
-        polishes = self.hyperparameters["polish"] and self.problem.differentiable
-        polish = self.problem.generator.gradients if polishes else None
+        records: list[Mapping[str, Any] | None] = [None] * len(runs)
 
         def result_so_far() -> FitResult:
             of_fits = [records[i * n_runs : (i + 1) * n_runs] for i in range(len(fits))]
@@ -270,64 +323,119 @@ class Fitter(ABC):
             )
 
         try:
-            with ExitStack() as stack:
-                following = [*default_watchers(self.hyperparameters, len(fits)), *watchers]
-                for watcher in following:
-                    stack.callback(watcher.close)
-                for lane in self.search(runs, self.hyperparameters, polish, pool):
-                    run = runs[lane.lane]
-                    if not np.isfinite(lane.loss):
-                        raise ValueError(message_nowhere_finite(run.subject))
-                    if lane.result is not None:
-                        records[lane.lane] = self._record(run, lane)
-                    n_done = sum(all(records[i : i + n_runs]) for i in range(0, len(runs), n_runs))
+            self._make(runs, records, len(fits), how)
+            return result_so_far()
+        except KeyboardInterrupt:
+            raise FitInterrupted(result_so_far(), len(fits), how.checkpoint) from None
+        except Exception as error:
+            keep_result(error, result_so_far(), how.checkpoint)
+            raise
+
+    def _plan_runs(self, fits: Sequence[Fit], states: States) -> list[Run]:
+        """Return `best_of` runs per fit, and one more per start."""
+        check_not_forked()
+        best_of = self.hyperparameters["best_of"]
+        runs = []
+        for fit, rows in zip(fits, pad_rows([fit.rows for fit in fits]), strict=True):
+            numbers = [*range(best_of), *range(-1, -1 - len(fit.starts), -1)]
+            for number, start in zip(numbers, [None] * best_of + [*fit.starts], strict=True):
+                state = states.get((fit.subject, number))
+                runs.append(Run(fit.subject, fit.name, number, rows, start, state))
+        if runs:
+            self._check_loss(self.problem.loss_of(runs[0].rows))
+        return runs
+
+    def _make(
+        self,
+        runs: Sequence[Run],
+        records: list[Mapping[str, Any] | None],
+        n_fits: int,
+        how: Execution,
+    ) -> None:
+        """Make the runs that `records` lacks, and put their records there as they come."""
+        with ExitStack() as stack:
+            kept: Checkpoint | None = None
+            if how.checkpoint is not None:
+                kept = Checkpoint(how.checkpoint, self, runs)
+                stack.callback(kept.close)
+                records[:] = kept.records
+            following = [*default_watchers(self.hyperparameters, n_fits), *how.watchers]
+            for watcher in following:
+                stack.callback(watcher.close)
+            for share in shares_of(runs, records, how.part):
+                left = Counter(
+                    fit_of(run) for run, record in zip(runs, records, strict=True) if not record
+                )
+                for at in self._search(runs, share, kept, how):
+                    run = runs[at.run]
+                    if at.record is not None:
+                        records[at.run] = at.record
+                        left[fit_of(run)] -= 1
+                        if left[fit_of(run)] == 0:
+                            del left[fit_of(run)]
+                    if kept is not None:
+                        kept.follow(at)
                     report = RunReport(
                         run.subject,
                         run.number,
-                        lane.generation,
-                        lane.loss,
-                        lane.seconds,
-                        lane.state,
-                        records[lane.lane],
-                        n_done,
-                        len(fits),
+                        at.generation,
+                        at.loss,
+                        at.seconds,
+                        at.state,
+                        at.record,
+                        n_fits - len(left),
+                        n_fits,
                     )
                     for watcher in following:
                         watcher.update(report)
-            return result_so_far()
-        except KeyboardInterrupt:
-            raise FitInterrupted(result_so_far(), len(fits)) from None
-        except Exception as error:
-            keep_result(error, result_so_far())
-            raise
+                if kept is not None:
+                    kept.read()
+                    records[:] = kept.records
 
-    def _make_runs(
-        self,
-        fits: Sequence[tuple[Subject, TrialMask]],
-        start_from: Sequence[FitResult],
-        states: States,
-    ) -> list[Run]:
-        """Return `best_of` runs per fit, and one more per earlier result."""
-        names, best_of = self.problem.free_names, self.hyperparameters["best_of"]
-        subjects = [subject for subject, _ in fits]
-        starts = [estimates_for(subjects, result, names) for result in as_results(start_from)]
-        trials = stack_trials([mask for _, mask in fits])
-        losses = [self.problem.loss_of(of_fit) for of_fit in trials]
-        self._check_loss(losses[0])
-        runs = []
-        for subject, loss, *own_starts in zip(subjects, losses, *starts, strict=True):
-            for number, x in enumerate([None] * best_of + own_starts):
-                space = self._space(number)
-                start = None if x is None else space.to_unit(x)
-                state = states.get((subject, number))
-                runs.append(Run(subject, number, UnitCubeLoss(loss, space), start, state))
-        return runs
+    def _search(
+        self, runs: Sequence[Run], share: Sequence[int], kept: Checkpoint | None, how: Execution
+    ) -> Iterator[Progress]:
+        """Make the runs of a share, here or in workers."""
+        if how.workers is not None:
+            yield from search_in_workers(self, runs, share, how.workers)
+            return
+        for at in self.search_here(
+            [kept.with_state(i) if kept else runs[i] for i in share], how.pool
+        ):
+            yield at._replace(run=share[at.run])
+
+    def search_here(self, runs: Sequence[Run], pool: Executor | None = None) -> Iterator[Progress]:
+        """Make runs in this process, and report on the way.
+
+        Raises:
+            ValueError: the loss of a run is nowhere finite.
+        """
+        for lane in self.search(runs, pool):
+            if not np.isfinite(lane.loss):
+                raise ValueError(message_nowhere_finite(runs[lane.lane].subject))
+            record = None if lane.result is None else self._record(runs[lane.lane], lane)
+            yield Progress(lane.lane, lane.generation, lane.loss, lane.seconds, lane.state, record)
+
+    def losses_of(self, runs: Sequence[Run]) -> list[UnitCubeLoss]:
+        """Return the losses of runs in the unit cube; runs of a fit have the same `loss.loss`."""
+        losses = {id(run.rows): run.rows for run in runs}
+        made = {key: self.problem.loss_of(rows) for key, rows in losses.items()}
+        return [UnitCubeLoss(made[id(run.rows)], self._space(run.number)) for run in runs]
+
+    def start_of(self, run: Run) -> np.ndarray | None:
+        """Return the place in the unit cube that a run starts from; None if at random."""
+        return None if run.start is None else self._space(run.number).to_unit(run.start.tolist())
+
+    @property
+    def polish(self) -> str | None:
+        """Return how the polish that ends each run takes gradients; None for no polish."""
+        polishes = self.hyperparameters["polish"] and self.problem.differentiable
+        return self.problem.generator.gradients if polishes else None
 
     def _record(self, run: Run, lane: LaneReport) -> dict[str, Any]:
-        later = run.number - self.hyperparameters["best_of"]
         return record_run(
             run.number,
-            "random" if later < 0 else f"start_from[{later}]",
+            "random" if run.number >= 0 else f"start_from[{-1 - run.number}]",
             self.scales[run.number % len(self.scales)],
             self._space(run.number),
             lane,
@@ -368,13 +476,55 @@ def words_of_id(subject: Subject) -> list[int]:
     return [subject % 2**32, *([(subject >> 32) % 2**32] if is_wide else [])]
 
 
-def keep_result(error: Exception, result: FitResult) -> None:
+def fit_of(run: Run) -> tuple[Subject, str]:
+    """Return the fit that a run belongs to."""
+    return run.subject, run.name
+
+
+def shares_of(
+    runs: Sequence[Run], records: Sequence[Any], part: tuple[int, int]
+) -> Iterator[list[int]]:
+    """Yield the runs to make next, until `records`, which others may fill, lacks none.
+
+    Part k of n takes every n-th fit from the k-th; of the runs of a single fit every n-th. Then it
+    takes its part of what is still missing, and so on.
+    """
+    of_fits = [list(group) for _, group in groupby(range(len(runs)), lambda i: fit_of(runs[i]))]
+    units = of_fits if len(of_fits) > 1 else [[i] for i in range(len(runs))]
+    number, n_parts = part
+    while missing := [left for unit in units if (left := [i for i in unit if not records[i]])]:
+        mine = missing[number - 1 :: n_parts] or missing[-1:]
+        yield [i for unit in mine for i in unit]
+
+
+def as_part(part: str | None, checkpoint: Any) -> tuple[int, int]:
+    """Return "3/20" as two numbers.
+
+    Raises:
+        ValueError: it is something else, or there is no folder for the parts to meet in.
+    """
+    if part is None:
+        return 1, 1
+    words = part.split("/") if isinstance(part, str) else []
+    if len(words) != 2 or not all(word.isascii() and word.isdigit() for word in words):
+        raise ValueError(f'part must be a text such as "3/20"; got {part!r}.')
+    number, n_parts = map(int, words)
+    if not 1 <= number <= n_parts:
+        raise ValueError(f"part must be from 1/{n_parts} to {n_parts}/{n_parts}; got {part!r}.")
+    if checkpoint is None:
+        raise ValueError("A part needs checkpoint=..., a folder in which all parts meet.")
+    return number, n_parts
+
+
+def keep_result(error: Exception, result: FitResult, checkpoint: Any) -> None:
     """Attach the finished fits to an error that ends the others."""
     if result["fitness"]:
         error.result = result  # type: ignore[attr-defined]
         error.add_note(
             f"{len(result['fitness'])} fit(s) had finished: they are in this exception's `result`."
         )
+    if checkpoint is not None:
+        error.add_note(f"Finished runs are kept in {checkpoint}: the same call goes on from there.")
 
 
 def message_nowhere_finite(subject: Subject) -> str:

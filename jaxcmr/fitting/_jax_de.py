@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
 from functools import reduce
-from typing import Any
 
 import jax
 import numpy as np
 from jaxtyping import Array, PRNGKeyArray, UInt32
 
-from jaxcmr.fitting._fitter import UNIT_CUBE, Fitter, Run, words_of_id
+from jaxcmr.fitting._fitter import UNIT_CUBE, Fitter, words_of_id
+from jaxcmr.fitting._runs import Run
 from jaxcmr.optimize import LaneReport, evolve_lanes
 
 __all__ = ["JaxDE"]
@@ -20,26 +20,32 @@ __all__ = ["JaxDE"]
 class JaxDE(Fitter):
     __doc__ = Fitter.__doc__
 
-    @staticmethod
-    def search(
-        runs: Sequence[Run],
-        hyperparameters: Mapping[str, Any],
-        polish: str | None,
-        pool: Executor | None,
-    ) -> Iterator[LaneReport]:
+    def search(self, runs: Sequence[Run], pool: Executor | None) -> Iterator[LaneReport]:
         """Make the runs with `jaxcmr.optimize.evolve_lanes`."""
-        options = hyperparameters
+        return self._evolve(runs, pool, self.hyperparameters["num_steps"], self.polish)
+
+    def first_losses(self, run: Run) -> np.ndarray:
+        """Return the losses of the first population, by the program that the search uses."""
+        [report] = self._evolve([run._replace(state=None)], None, 0, None)
+        assert report.result is not None
+        return np.asarray(report.result.population_energies)
+
+    def _evolve(
+        self, runs: Sequence[Run], pool: Executor | None, n_generations: int, polish: str | None
+    ) -> Iterator[LaneReport]:
+        options = self.hyperparameters
         seed = jax.random.key(options["seed"])
-        transforms = {id(run.loss.space): run.loss.space.from_unit for run in runs}
+        losses = self.losses_of(runs)
+        transforms = {id(loss.space): loss.space.from_unit for loss in losses}
         return evolve_lanes(
-            [run.loss.loss for run in runs],
+            [loss.loss for loss in losses],
             UNIT_CUBE * len(options["bounds"]),
             [run_key(seed, words_of(run)) for run in runs],
-            transforms=[transforms[id(run.loss.space)] for run in runs],
-            x0=[run.start for run in runs],
+            transforms=[transforms[id(loss.space)] for loss in losses],
+            x0=[self.start_of(run) for run in runs],
             states=[run.state for run in runs],
             pool=pool,
-            maxiter=options["num_steps"],
+            maxiter=n_generations,
             polish=polish or False,
             max_memory=options["max_memory"] or None,
             popsize=options["pop_size"],
@@ -55,7 +61,7 @@ class JaxDE(Fitter):
 
 def words_of(run: Run) -> UInt32[np.ndarray, " words"]:
     """Return subject and number of a run as words of 32 bits."""
-    return np.array([*words_of_id(run.subject), run.number], np.uint32)
+    return np.array([*words_of_id(run.subject), run.number % 2**32], np.uint32)
 
 
 @jax.jit  # called once per run: as separate operations, a thousand runs would take a second

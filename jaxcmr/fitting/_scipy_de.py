@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
 from typing import Any
 
@@ -13,7 +13,8 @@ import jax.numpy as jnp
 import numpy as np
 import scipy  # imports scipy.optimize when it is first used, which takes long
 
-from jaxcmr.fitting._fitter import UNIT_CUBE, Fitter, Run, words_of_id
+from jaxcmr.fitting._fitter import UNIT_CUBE, Fitter, words_of_id
+from jaxcmr.fitting._runs import Run
 from jaxcmr.optimize import Box, LaneReport, OptimizeResults, in_double, works_in_double
 from jaxcmr.typing import LossFn
 
@@ -23,26 +24,31 @@ __all__ = ["ScipyDE"]
 class ScipyDE(Fitter):
     __doc__ = Fitter.__doc__
 
-    @staticmethod
-    def search(
-        runs: Sequence[Run],
-        hyperparameters: Mapping[str, Any],
-        polish: str | None,
-        pool: Executor | None,
-    ) -> Iterator[LaneReport]:
+    def search(self, runs: Sequence[Run], pool: Executor | None) -> Iterator[LaneReport]:
         """Make the runs one after the other; a pool is not used, nor is a state to go on with."""
         if any(run.state is not None for run in runs):
             raise ValueError("ScipyDE cannot go on with the state of a search; JaxDE can.")
-        bounds = UNIT_CUBE * len(hyperparameters["bounds"])
-        for lane, run in enumerate(runs):
+        bounds = UNIT_CUBE * len(self.hyperparameters["bounds"])
+        options = {**self.hyperparameters, "bounds": bounds}
+        for lane, (run, loss) in enumerate(zip(runs, self.losses_of(runs), strict=True)):
             began = time.perf_counter()
-            words = [hyperparameters["seed"], *words_of_id(run.subject), run.number]
-            options = {**hyperparameters, "bounds": bounds}
-            result = minimize(run.loss, np.random.default_rng(words), options, run.start)
-            if polish:
-                result = polish_run(run.loss, bounds, result, polish)
+            result = minimize(loss, self._rng(run), options, self.start_of(run))
+            if self.polish:
+                result = polish_run(loss, bounds, result, self.polish)
             seconds = time.perf_counter() - began
             yield LaneReport(lane, int(result.nit), float(result.fun), result, None, seconds)
+
+    def first_losses(self, run: Run) -> np.ndarray:
+        """Return the losses of the first population."""
+        bounds = UNIT_CUBE * len(self.hyperparameters["bounds"])
+        options = {**self.hyperparameters, "bounds": bounds, "num_steps": 0}
+        [loss] = self.losses_of([run])
+        result = minimize(loss, self._rng(run), options, self.start_of(run))
+        return np.asarray(result.population_energies)
+
+    def _rng(self, run: Run) -> np.random.Generator:
+        words = [self.hyperparameters["seed"], *words_of_id(run.subject), run.number % 2**32]
+        return np.random.default_rng(words)
 
 
 @eqx.filter_jit

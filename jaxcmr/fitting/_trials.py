@@ -10,7 +10,14 @@ import numpy as np
 from jaxcmr.datasets import check_mask
 from jaxcmr.typing import TrialMask
 
-__all__ = ["make_subject_trial_masks", "stack_trials", "to_mask", "to_ranges", "to_rows"]
+__all__ = [
+    "make_subject_trial_masks",
+    "pad_rows",
+    "stack_trials",
+    "to_mask",
+    "to_ranges",
+    "to_rows",
+]
 
 
 def make_subject_trial_masks(
@@ -44,13 +51,17 @@ def make_subject_trial_masks(
 
 
 def stack_trials(masks: Sequence[TrialMask]) -> np.ndarray:
-    """Return the row numbers of each mask's trials, (masks, most trials), padded with -1.
+    """Return the row numbers of each mask's trials, (masks, most trials), padded with -1."""
+    return pad_rows([np.flatnonzero(mask) for mask in masks])
+
+
+def pad_rows(rows: Sequence[np.ndarray]) -> np.ndarray:
+    """Return lists of row numbers as one array, (lists, most rows), padded with -1.
 
     The number of columns is rounded up to one of eight steps per octave, so that a loop of fits
     over subjects with unequal trial counts meets few shapes, hence few compilations.
     """
-    rows = [np.flatnonzero(mask) for mask in masks]
-    most = max(len(trials) for trials in rows)
+    most = max((len(trials) for trials in rows), default=0)
     grain = max(1, 2 ** (most.bit_length() - 4))
     stacked = np.full((len(rows), -(-most // grain) * grain), -1)
     for row, trials in zip(stacked, rows, strict=True):

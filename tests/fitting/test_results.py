@@ -189,7 +189,7 @@ def test_ctrl_c_keeps_what_is_done(make, monkeypatch, everyone):
             if finished == 2:
                 raise KeyboardInterrupt
 
-    monkeypatch.setattr(JaxDE, "search", staticmethod(interrupted))
+    monkeypatch.setattr(JaxDE, "search", interrupted)
     with pytest.raises(FitInterrupted, match="2 of 4 subjects done") as stop:
         fitter.fit_subjects(everyone)
     part = stop.value.result
@@ -209,7 +209,7 @@ def test_a_subject_is_done_when_all_its_runs_are(make, monkeypatch, everyone):
         yield LaneReport(0, 1, 1.0, None, None, 0.0)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(JaxDE, "search", staticmethod(interrupted))
+    monkeypatch.setattr(JaxDE, "search", interrupted)
     with pytest.raises(FitInterrupted, match="0 of 4") as stop:
         fitter.fit_subjects(everyone)
     assert stop.value.result["fits"]["subject"] == []

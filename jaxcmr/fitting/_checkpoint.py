@@ -1,0 +1,388 @@
+"""A folder that keeps the finished runs of a fit, so that none is ever made twice.
+
+A run is a function of the problem, the seed, the subject and its number, so the finished ones are
+all that it takes to go on. The folder holds::
+
+    run.json     what is fitted: model, loss, bounds, search; written once, compared ever after
+    runs/        a journal (see `_journal`): a line per finished run, a file per writing process
+    runs/*.npz   populations of long runs on their way, saved once a minute
+
+Several processes may write into one folder at a time. They cannot disturb each other: at worst
+they make a run twice, with the same result.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+import time
+import warnings
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxcmr.files import read_text, replace_file
+from jaxcmr.fitting._environment import OF_A_PROCESS, describe_environment, id_of
+from jaxcmr.fitting._journal import Journal
+from jaxcmr.fitting._runs import Progress, Run
+from jaxcmr.optimize import State
+
+if TYPE_CHECKING:
+    from jaxcmr.fitting._fitter import Fitter
+
+__all__ = ["Checkpoint", "CheckpointMismatch"]
+
+MANIFEST, RUNS = "run.json", "runs"
+FORMAT = 1
+"""Version of the files in the folder."""
+
+NOT_OF_A_RUN = ("bounds", "best_of", "progress_bar", "display_iterations", "max_memory")
+"""Hyperparameters that may differ from call to call. (Bounds are compared as a list, in order.)"""
+
+ROUNDING = 1e-4
+"""Largest relative difference between losses that other machines may give. Searches are in single
+precision."""
+
+SAVE_SECONDS = 60.0
+"""How often the population of a run is saved, and how old a run must be for that."""
+
+
+class CheckpointMismatch(ValueError):
+    """The folder holds the runs of another fit: other settings, data, model or loss."""
+
+
+class Key(NamedTuple):
+    """What tells a run from all others in a folder."""
+
+    subject: Any
+    fit: str
+    trials: str  # digest
+    number: int
+    start: str  # digest; "" for a random start
+
+    def __str__(self) -> str:
+        return hashlib.sha256(repr(tuple(self)).encode()).hexdigest()[:16]
+
+
+class Checkpoint:
+    """The runs of a fitter that are in a folder.
+
+    Args:
+        folder: made if it does not exist.
+        fitter: whose runs they are.
+        runs: all runs of the present call.
+
+    Raises:
+        CheckpointMismatch: the folder holds the runs of another fit.
+        OSError: the folder cannot be written.
+    """
+
+    def __init__(self, folder: str | os.PathLike[str], fitter: Fitter, runs: Sequence[Run]) -> None:
+        self.folder, self.fitter, self.runs = Path(folder), fitter, runs
+        (self.folder / RUNS).mkdir(parents=True, exist_ok=True)
+        check_manifest(self.folder / MANIFEST, identity_of(fitter))
+        self.environment = describe_environment()
+        self.header: dict[str, Any] = {
+            **self.environment,
+            "n_runs": len(runs),
+            "began": time.time(),
+        }
+        self.header["n_fits"] = len({(run.subject, run.name) for run in runs})
+        self.journal = Journal(self.folder / RUNS, self.header)
+        digests = TrialDigests(fitter.problem.dataset)
+        self.keys = [key_of(run, digests) for run in runs]
+        self.index = {key: i for i, key in enumerate(self.keys)}
+        self.records: list[Mapping[str, Any] | None] = [None] * len(runs)
+        self.trials: dict[tuple[Any, str], str] = {key[:2]: key.trials for key in self.keys}
+        self.saved: dict[int, float] = defaultdict(time.monotonic)
+        self.read()
+        self._say_what_is_damaged()
+        self.canary = self._compare_canaries() or self._start_canary()
+
+    # What is done
+
+    def read(self) -> None:
+        """Read what this process or others have added to the folder since the last time."""
+        for entry in self.journal.read():
+            self._take(entry)
+
+    def _take(self, entry: Mapping[str, Any]) -> None:
+        try:
+            key = Key(*(entry[name] for name in Key._fields))
+            record = entry["record"]
+        except (KeyError, TypeError):  # of another version
+            return
+        known = self.trials.get(key[:2]) if isinstance(key.subject, int | str) else None
+        if known is not None and known != key.trials:
+            whose = "these trials" if key.subject == -1 else f"subject {key.subject}"
+            raise CheckpointMismatch(
+                f"{self.folder} holds runs of {whose} {key.fit}".rstrip()
+                + ", but of other trials than those given now: the data or the condition have "
+                "changed. Use another folder, or delete this one."
+            )
+        if key in self.index:
+            i = self.index[key]
+            self.records[i] = choose_record(self.records[i], record)
+
+    def follow(self, at: Progress) -> None:
+        """Keep the record of a run that has finished, or now and then its population."""
+        if at.record is not None:
+            self._add(at.run, at.record)
+        elif at.state is not None:
+            self._save_state(at.run, at.state)
+
+    def _add(self, i: int, record: Mapping[str, Any]) -> None:
+        if "canary" not in self.header:
+            self.header["canary"] = self.canary.result()  # known long before a first run ends
+        self.records[i] = choose_record(self.records[i], record)
+        self.journal.add(
+            {**self.keys[i]._asdict(), "record": record, "by": id_of(self.environment)}
+        )
+        self._state_path(i).unlink(missing_ok=True)
+
+    def close(self) -> None:
+        """Force everything to the disk."""
+        self.journal.close()
+
+    # Runs on their way
+
+    def _state_path(self, i: int) -> Path:
+        return self.folder / RUNS / f"{self.keys[i]}.npz"
+
+    def with_state(self, i: int) -> Run:
+        """Return run `i`, to go on from a saved population if there is one."""
+        run = self.runs[i]
+        return run if run.state is not None else run._replace(state=self._load_state(i))
+
+    def _save_state(self, i: int, state: State) -> None:
+        """Save the population of run `i`, if that is due."""
+        if time.monotonic() - self.saved[i] < SAVE_SECONDS:  # the first time: since now
+            return
+        self.saved[i] = time.monotonic()
+        arrays = state.to_arrays() | {"by": np.array(self.header["id"])}
+        with replace_file(self._state_path(i)) as draft, draft.open("wb") as file:
+            np.savez(file, allow_pickle=False, **arrays)
+
+    def _load_state(self, i: int) -> State | None:
+        """Return the population of run `i` that was saved in this environment, if any."""
+        path = self._state_path(i)
+        if not path.exists():
+            return None
+        try:
+            with np.load(path, allow_pickle=False) as arrays:
+                if str(arrays["by"]) == self.header["id"]:
+                    return State.from_arrays(dict(arrays))
+        except Exception:  # a damaged file: the run starts anew, to the same end
+            return None
+        return None
+
+    # The same problem, the same machine?
+
+    def _start_canary(self) -> Future[dict[str, Any]]:
+        """Compute the canary beside the search, whose first compiled program it shares."""
+        x64 = jax.config.jax_enable_x64  # type: ignore[attr-defined]
+
+        def compute() -> dict[str, Any]:
+            with jax.enable_x64(x64):
+                return self._compute_canary(0)
+
+        executor = ThreadPoolExecutor(1)
+        future = executor.submit(compute)
+        executor.shutdown(wait=False)
+        return future
+
+    def _compute_canary(self, i: int) -> dict[str, Any]:
+        losses = self.fitter.first_losses(self.runs[i]).tolist()
+        return {"key": list(self.keys[i]), "losses": losses}
+
+    def _compare_canaries(self) -> Future[dict[str, Any]] | None:
+        """Compare the first losses of a run with those that others have found for it.
+
+        Returns:
+            The canary, if there was one to compare with.
+        """
+        others = [header for header in self.journal.headers if "canary" in header]
+        comparable = [h for h in others if Key(*h["canary"]["key"]) in self.index]
+        if not comparable:
+            return None
+        there = comparable[-1]
+        key = Key(*there["canary"]["key"])
+        mine = self._compute_canary(self.index[key])
+        compare_losses(self.folder, key, mine["losses"], there, self.environment,
+                       self.fitter.problem.differentiable)  # fmt: skip
+        done: Future[dict[str, Any]] = Future()
+        done.set_result(mine)
+        return done
+
+    def _say_what_is_damaged(self) -> None:
+        if self.journal.n_damaged:
+            warnings.warn(
+                f"{self.journal.n_damaged} damaged or unfinished line(s) in {self.folder / RUNS} "
+                "were set aside; their runs are made again.",
+                stacklevel=5,
+            )
+
+
+def key_of(run: Run, digests: TrialDigests) -> Key:
+    """Return the key of a run."""
+    start = "" if run.start is None else hashlib.sha256(run.start.tobytes()).hexdigest()[:16]
+    return Key(run.subject, run.name, digests.of(run.rows), run.number, start)
+
+
+def choose_record(one: Mapping[str, Any] | None, other: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return one of two records of a run, the same in whichever order they come."""
+    if one is None:
+        return other
+    return min(one, other, key=lambda record: json.dumps({**record, "seconds": 0}, sort_keys=True))
+
+
+class TrialDigests:
+    """Digests of trials: of their values in all fields of a data set, without padding."""
+
+    def __init__(self, dataset: Mapping[str, np.ndarray]) -> None:
+        self.fields = [(name, canonical(array)) for name, array in sorted(dataset.items())]
+        self._rows: dict[int, bytes] = {}
+
+    def of(self, rows: Iterable[int]) -> str:
+        """Return the digest of some rows in order; -1 is no trial."""
+        digest = hashlib.sha256()
+        for row in np.asarray(rows).tolist():
+            if row >= 0:
+                digest.update(self._of_row(row))
+        return digest.hexdigest()[:16]
+
+    def _of_row(self, row: int) -> bytes:
+        if row not in self._rows:
+            digest = hashlib.sha256()
+            for name, array in self.fields:
+                is_text = array.dtype.kind == "U"
+                value = "\x1f".join(array[row]) if is_text else array[row].tobytes()
+                text = value.encode("utf-8", "surrogatepass") if isinstance(value, str) else value
+                text = text.rstrip(b"\x1f" if is_text else b"\0")
+                digest.update(b"%s %d " % (name.encode(), len(text)) + text)
+            self._rows[row] = digest.digest()
+        return self._rows[row]
+
+
+def canonical(array: np.ndarray) -> np.ndarray:
+    """Return an array as rows of text, whole or real numbers, whatever type they came in."""
+    rows = array.reshape(len(array), -1)
+    if rows.dtype.kind == "U":
+        return rows
+    return rows.astype("<f8" if rows.dtype.kind == "f" else "<i8") + 0  # -0.0 is 0.0
+
+
+# What is fitted
+
+
+def identity_of(fitter: Fitter) -> dict[str, Any]:
+    """Return what runs of a fitter depend on, beside trials and seeds, as JSON."""
+    about = fitter.problem.describe()
+    search = {k: v for k, v in fitter.hyperparameters.items() if k not in NOT_OF_A_RUN}
+    return {
+        "format": FORMAT,
+        **{name: about[name] for name in ("model", "loss", "loss_options", "features")},
+        "free": [[name, *bounds] for name, bounds in fitter.problem.bounds.items()],
+        "fixed": dict(fitter.problem.fixed),
+        "fitter": type(fitter).__name__,
+        "precision": str(np.dtype(jnp.result_type(float))),
+        "search": search,
+    }
+
+
+def check_manifest(path: Path, identity: Mapping[str, Any]) -> None:
+    """Write the manifest, or compare with the one that is there.
+
+    Raises:
+        CheckpointMismatch: it is of another fit, or damaged.
+    """
+    text = json.dumps(identity, indent=1)
+    if not path.exists():
+        write_once(path, text + "\n")
+    try:
+        there = json.loads(read_text(path))
+        if not isinstance(there, dict):
+            raise ValueError("not an object")
+    except (ValueError, RecursionError) as error:
+        raise CheckpointMismatch(
+            f"{path} cannot be read ({error}). If the settings are those of the runs in "
+            f"{path.parent}, delete this file; otherwise use another folder."
+        ) from error
+    wanted = json.loads(text)
+    differing = [name for name in wanted | there if wanted.get(name) != there.get(name)]
+    if differing:
+        name = differing[0]
+        more = f" (and in {', '.join(differing[1:])})" if differing[1:] else ""
+        raise CheckpointMismatch(
+            f"{path.parent} holds the runs of another fit, which differs in {name}{more}: "
+            f"{describe_difference(there.get(name), wanted.get(name))}. Use another folder."
+        )
+
+
+def describe_difference(there: Any, here: Any) -> str:
+    """Return what differs between two values of a manifest."""
+    if isinstance(there, Mapping) and isinstance(here, Mapping):
+        names = [name for name in {**there, **here} if there.get(name) != here.get(name)]
+        return ", ".join(f"{n} is {there.get(n)!r} there, {here.get(n)!r} here" for n in names[:3])
+    return f"{there!r} there, {here!r} here"
+
+
+def write_once(path: Path, text: str) -> None:
+    """Write a file, unless another process was faster; it is never seen half written."""
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".saving-") as folder:
+        draft = Path(folder, path.name)
+        draft.write_text(text, encoding="utf-8")
+        try:
+            os.link(draft, path)
+        except FileExistsError:
+            return
+        except OSError:  # a disk without links: the last one wins, with the same text
+            os.replace(draft, path)
+
+
+def compare_losses(
+    folder: Path,
+    key: Key,
+    here: Sequence[float],
+    header: Mapping[str, Any],
+    environment: Mapping[str, Any],
+    differentiable: bool,
+) -> None:
+    """Compare losses of a run's first population with those in the header of another writer.
+
+    Raises:
+        CheckpointMismatch: they differ by more than rounding.
+    """
+    there = np.asarray(header["canary"]["losses"], float)
+    losses = np.asarray(here, float)
+    if there.shape == losses.shape and np.array_equal(there, losses, equal_nan=True):
+        return
+    other = [
+        f"{name} {header.get(name)!r} there, {value!r} here"
+        for name, value in environment.items()
+        if name not in OF_A_PROCESS and header.get(name) != value
+    ]
+    is_close = there.shape == losses.shape and np.allclose(
+        there, losses, rtol=ROUNDING, atol=0, equal_nan=True
+    )
+    if not is_close and (differentiable or not other):
+        example = f"{losses[0]:.7g} in place of {there[0]:.7g}" if losses.size else "none"
+        raise CheckpointMismatch(
+            f"{folder} holds the runs of another fit: the same parameters give subject "
+            f"{key.subject} a loss of {example}. The model, the loss or the data have changed. Use "
+            "another folder."
+        )
+    warnings.warn(
+        f"Runs in {folder} were made in another environment ({'; '.join(other) or 'unknown'}). "
+        "Their losses agree with those here up to rounding. The fit goes on; runs made here are "
+        "other realizations of the same searches.",
+        stacklevel=6,
+    )

@@ -1,0 +1,140 @@
+"""A journal: what has been done, as lines of JSON in a folder, safe from kills and other writers.
+
+Each process that writes has a file of its own, to which it only appends: nothing is ever rewritten,
+and no locks are needed, on network disks either. Each line ends with a checksum. A line that a
+killed process left half written, or that was damaged later, is set aside and counted; all others
+count. No line can run code.
+
+>>> import tempfile
+>>> with tempfile.TemporaryDirectory() as folder:
+...     journal = Journal(folder, {"host": "lab"})
+...     journal.add({"run": 3, "loss": 1.5})
+...     journal.close()
+...     Journal(folder, {}).read()
+[{'run': 3, 'loss': 1.5}]
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import socket
+import time
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import IO, Any
+
+__all__ = ["Journal", "from_line", "to_line"]
+
+CHECKSUM = re.compile(rb'^(\{.*), "crc32": "([0-9a-f]{8})"\}$', re.DOTALL)
+MOST_BYTES = 1 << 24
+"""Of a line; a longer one is damaged."""
+
+SYNC_SECONDS = 1.0
+"""How often lines are forced to the disk. Until then the operating system holds them, which
+survives the end of the process, but not a power cut."""
+
+
+class Journal:
+    """The lines in a folder, and a file in it for those of this process.
+
+    Args:
+        folder: where the files are, or will be.
+        header: what the first line of this process's file says of it, such as its machine.
+
+    Attributes:
+        headers: the headers of all files that have been read.
+    """
+
+    def __init__(self, folder: str | os.PathLike[str], header: Mapping[str, Any]) -> None:
+        self.folder, self.header = Path(folder), header
+        self.headers: list[dict[str, Any]] = []
+        self._damaged: dict[Path, int] = {}  # lines by file
+        self._cut: dict[Path, bool] = {}  # whether a file ends in the middle of a line
+        self._ends: dict[Path, int] = {}  # how many bytes of each file have been read
+        self._file: IO[bytes] | None = None
+        self._synced = 0.0
+
+    @property
+    def n_damaged(self) -> int:
+        """Return how many lines were set aside, those that are just being written included."""
+        return sum(self._damaged.values()) + sum(self._cut.values())
+
+    def read(self) -> list[dict[str, Any]]:
+        """Return the entries that have been added since the last call, by any process."""
+        entries = []
+        for path in sorted(self.folder.glob("*.jsonl")):
+            entries += self._read_file(path)
+        return entries
+
+    def _read_file(self, path: Path) -> list[dict[str, Any]]:
+        begin = self._ends.get(path, 0)
+        with path.open("rb") as file:
+            file.seek(begin)
+            text = file.read()
+        lines = text.split(b"\n")
+        is_whole = from_line(lines[-1]) is not None  # but for its line end
+        whole = lines if is_whole else lines[:-1]
+        self._ends[path] = begin + sum(len(line) + 1 for line in whole)
+        self._cut[path] = not is_whole and lines[-1] != b""
+        found = [from_line(line) for line in whole if line]
+        self._damaged[path] = self._damaged.get(path, 0) + found.count(None)
+        entries = [entry for entry in found if entry is not None]
+        self.headers += [entry["header"] for entry in entries if "header" in entry]
+        return [entry for entry in entries if "header" not in entry]
+
+    def add(self, entry: Mapping[str, Any]) -> None:
+        """Append an entry: plain values that survive JSON.
+
+        Raises:
+            OSError: the disk is full, or the folder read-only.
+        """
+        if self._file is None:
+            self._file = self._open()
+            self._file.write(to_line({"header": self.header}))
+        self._file.write(to_line(entry))
+        self._file.flush()
+        if time.monotonic() - self._synced >= SYNC_SECONDS:
+            self._sync()
+
+    def _open(self) -> IO[bytes]:
+        """Return a new file, with a name that no other process or thread has."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        host = re.sub(r"[^\w-]", "_", socket.gethostname())
+        name = f"{host}.{os.getpid()}.{time.time_ns()}.jsonl"
+        return (self.folder / name).open("xb")
+
+    def _sync(self) -> None:
+        assert self._file is not None
+        os.fsync(self._file.fileno())
+        self._synced = time.monotonic()
+
+    def close(self) -> None:
+        """Force the lines to the disk, and close the file."""
+        if self._file is not None:
+            try:
+                self._file.flush()
+                self._sync()
+            finally:
+                self._file.close()
+                self._file = None
+
+
+def to_line(entry: Mapping[str, Any]) -> bytes:
+    """Return an entry as a line of JSON whose last key is a checksum of the rest."""
+    text = json.dumps(entry)[:-1].encode()
+    return text + b', "crc32": "%08x"}\n' % zlib.crc32(text)
+
+
+def from_line(line: bytes) -> dict[str, Any] | None:
+    """Return the entry of a line; None if it is damaged."""
+    found = CHECKSUM.match(line) if len(line) <= MOST_BYTES else None
+    if found is None or zlib.crc32(found[1]) != int(found[2], 16):
+        return None
+    try:
+        entry = json.loads(found[1] + b"}")
+    except (ValueError, RecursionError):
+        return None
+    return entry if isinstance(entry, dict) else None
