@@ -335,6 +335,8 @@ class Fitter(ABC):
         """Return `best_of` runs per fit, and one more per start."""
         check_not_forked()
         best_of = self.hyperparameters["best_of"]
+        if not best_of and not all(fit.starts for fit in fits):
+            raise ValueError("best_of is 0, and there is nothing to start from: there are no runs.")
         runs = []
         for fit, rows in zip(fits, pad_rows([fit.rows for fit in fits]), strict=True):
             numbers = [*range(best_of), *range(-1, -1 - len(fit.starts), -1)]

@@ -58,9 +58,9 @@ WITHOUT_POLISH: Mapping[str, Mapping[str, Any]] = {
 LARGEST_SEED = 2**32 - 1
 
 _WHOLE_NUMBERS = {
-    "num_steps": (1, np.inf),
+    "num_steps": (0, np.inf),
     "pop_size": (1, np.inf),
-    "best_of": (1, np.inf),
+    "best_of": (0, np.inf),
     "max_memory": (0, np.inf),
     "seed": (0, LARGEST_SEED),
 }

@@ -5,7 +5,7 @@ nearly quadratic. `profile_likelihood` follows the loss up to the limits, and sa
 is open. `bootstrap` fits resampled or simulated lists. All take a `FitProblem` and a result of it.
 
 Files: `_inputs` (losses and estimates on the scales of the search), `_covariance`, `_profile` and
-`_walk` (one side of a profile), `_bootstrap` and `_runs` (its fits).
+`_walk` (one side of a profile), and `_bootstrap`.
 """
 
 from jaxcmr.uncertainty._bootstrap import Bootstrap, bootstrap

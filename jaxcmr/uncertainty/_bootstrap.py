@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import os
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import jax
 import numpy as np
@@ -11,19 +13,23 @@ import pandas as pd
 from jaxtyping import Float
 from scipy import stats
 
-from jaxcmr.fitting import FitProblem
+from jaxcmr.fitting import FitProblem, JaxDE
 from jaxcmr.fitting._fitter import words_of_id
+from jaxcmr.fitting._runs import Fit
+from jaxcmr.fitting._workers import Workers
 from jaxcmr.optimize import in_double
 from jaxcmr.results import FitResult
 from jaxcmr.simulation import check_count, check_seed, simulate_dataset
 from jaxcmr.typing import Subject
 from jaxcmr.uncertainty._covariance import gradients_by_trial, invert, measure_hessian
 from jaxcmr.uncertainty._inputs import Fits, in_threads, prepare
-from jaxcmr.uncertainty._runs import Fit, make_runs
 
 __all__ = ["Bootstrap", "bootstrap"]
 
 KINDS = ("lists", "parametric")
+
+FROM_THE_ESTIMATES: Mapping[str, Any] = {"best_of": 0, "num_steps": 0, "pop_size": 1}
+"""Hyperparameters of a run that is a polish of the place where it starts."""
 
 
 @dataclass(frozen=True)
@@ -93,6 +99,9 @@ def bootstrap(
     n: int = 200,
     seed: int = 0,
     subjects: Subject | Iterable[Subject] | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
+    workers: Workers | None = None,
+    progress: bool = False,
 ) -> Bootstrap:
     """Return estimates of resampled or simulated lists, each fitted from the estimates.
 
@@ -108,6 +117,10 @@ def bootstrap(
         n: number of draws.
         seed: of the random draws.
         subjects: whose fits; all by default.
+        checkpoint: a folder that keeps finished fits: if the call is interrupted or killed, the
+            same call goes on where it stopped.
+        workers: processes to fit in, as for `JaxDE.fit`.
+        progress: show a progress bar.
 
     Raises:
         ValueError: the loss is not a log-likelihood, or an argument is invalid.
@@ -123,7 +136,7 @@ def bootstrap(
     >>> problem = FitProblem(data, "cmr", Mean, {"learning_rate": [0, 1]})
     >>> fits = {"learning_rate": [0.45], "subject": [1]}
     >>> result = FitResult(fits=fits, fitness=[0.125], trials=[[[0, 4]]])
-    >>> found = bootstrap(problem, result, n=50)
+    >>> found = bootstrap(problem, result, n=20)
     >>> found.limits()[["lower", "upper"]].round(2).values.tolist()
     [[0.18, 0.7]]
     """
@@ -134,7 +147,11 @@ def bootstrap(
     fits = prepare(problem, result, subjects)
     make = draw_lists if kind == "lists" else simulate_lists
     drawn_problem, drawn = make(problem, fits, n, seed)
-    records = [min(runs, key=lambda run: run["loss"]) for runs in make_runs(drawn_problem, drawn)]
+    settings = {**FROM_THE_ESTIMATES, "progress_bar": progress}
+    fitter = JaxDE.of(drawn_problem, settings)
+    records = [
+        of_fit[0] for of_fit in fitter.make_runs(drawn, checkpoint=checkpoint, workers=workers)
+    ]
     draws = pd.DataFrame(
         {
             "subject": [fit.subject for fit in drawn],
