@@ -51,8 +51,18 @@ MAY_IMPORT = {
         "typing",
     },
     "optimize": set(),
-    "fitting": {"_cache", "_version", "files", "datasets", "names", "optimize", "parameters", "results", "typing"},
-    "plots": {"analyses", "datasets", "names", "parameters", "results", "typing"},
+    "fitting": {
+        "_cache",
+        "_version",
+        "files",
+        "datasets",
+        "names",
+        "optimize",
+        "parameters",
+        "results",
+        "typing",
+    },
+    "plots": {"analyses", "datasets", "names", "parameters", "results", "typing", "uncertainty"},
     "diagnostics": {
         "_differences",
         "_result_words",
@@ -149,9 +159,10 @@ SURFACE = {
     "distance_crp distance_rank first_recall intrusions lag_crp lag_crp_compound lag_rank "
     "make_measure nth_recall recall_positions recalled_positions recalls_per_list repeats "
     "serial_position_curve stop_probability to_ratio",
-    "plots": "fit_table mean_over_subjects parameters_table plot_fit plot_fit_by_subject "
-    "plot_measure plot_parameters plot_recalls_per_list plot_restart_estimates plot_restarts "
-    "plot_sweep restarts_table sweep_table",
+    "plots": "fit_table intervals_table mean_over_subjects parameters_table plot_fit "
+    "plot_fit_by_subject plot_intervals plot_measure plot_parameters plot_profiles "
+    "plot_recalls_per_list plot_restart_estimates plot_restarts plot_spectrum plot_sweep "
+    "profiles_table restarts_table spectrum_table sweep_table",
     "optimize": "POPULATIONS STRATEGIES Box LaneReport OptimizeResults PolishResult Polisher State "
     "check_not_forked differential_evolution evolve_lanes in_double program_fingerprint "
     "works_in_double",

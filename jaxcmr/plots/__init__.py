@@ -6,24 +6,33 @@ neither shows nor saves, and changes no style of yours.
 
 from jaxcmr.plots.fit import fit_table, plot_fit
 from jaxcmr.plots.fit_by_subject import plot_fit_by_subject
+from jaxcmr.plots.intervals import intervals_table, plot_intervals
 from jaxcmr.plots.measure import mean_over_subjects, plot_measure
 from jaxcmr.plots.parameters import parameters_table, plot_parameters
+from jaxcmr.plots.profiles import plot_profiles, profiles_table
 from jaxcmr.plots.recalls_per_list import plot_recalls_per_list
 from jaxcmr.plots.restarts import plot_restart_estimates, plot_restarts, restarts_table
+from jaxcmr.plots.spectrum import plot_spectrum, spectrum_table
 from jaxcmr.plots.sweep import plot_sweep, sweep_table
 
 __all__ = [
     "fit_table",
+    "intervals_table",
     "mean_over_subjects",
     "parameters_table",
     "plot_fit",
     "plot_fit_by_subject",
+    "plot_intervals",
     "plot_measure",
     "plot_parameters",
+    "plot_profiles",
     "plot_recalls_per_list",
     "plot_restart_estimates",
     "plot_restarts",
+    "plot_spectrum",
     "plot_sweep",
+    "profiles_table",
     "restarts_table",
+    "spectrum_table",
     "sweep_table",
 ]
