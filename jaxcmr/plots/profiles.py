@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from jaxcmr.plots._axes import COLORS, DATA, GRAY, as_panels, open_up
+from jaxcmr.plots._axes import COLORS, DATA, GRAY, as_panels, make_panels, open_up
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -62,11 +62,12 @@ def profiles_table(
             f"{list(dict.fromkeys(path['parameter']))}."
         )
     chosen = path[(path["subject"] == subject) & path["parameter"].isin(wanted)]
-    of_subject = table[table["subject"] == subject]
-    limits = set(zip(of_subject["parameter"], of_subject["limit"], strict=True))
-    pairs = zip(chosen["parameter"], chosen["value"], strict=True)
     points = chosen[["parameter", "value", "rise", "at_bound"]].reset_index(drop=True)
-    points["is_limit"] = [pair in limits for pair in pairs]
+    limits = table[table["subject"] == subject].groupby("parameter")["limit"].agg(list)
+    points["is_limit"] = [
+        bool(np.any(np.isclose(value, limits[name], rtol=1e-9, atol=0.0)))
+        for name, value in zip(points["parameter"], points["value"], strict=True)
+    ]
     order = points["parameter"].map({name: i for i, name in enumerate(wanted)})
     return points.loc[order.sort_values(kind="stable").index].reset_index(drop=True)
 
@@ -82,7 +83,8 @@ def plot_profiles(
 
     The dashed line is the threshold; where a profile crosses it is a confidence limit, shaded in
     between. A marker is a point that was computed, hollow where another parameter sits on a bound:
-    the profile would rise less with wider bounds.
+    the profile would rise less with wider bounds. Between markers the root of the rise is
+    interpolated.
 
     Args:
         profiles: from `jaxcmr.uncertainty.profile_likelihood`.
@@ -118,8 +120,6 @@ def plot_profiles(
 
 def grid_of(n: int) -> np.ndarray:
     """Return the axes of a new figure, four to a row; those left over are removed."""
-    from jaxcmr.plots._axes import make_panels
-
     panels = make_panels(-(-n // 4), min(n, 4), 2.6, 2.2).reshape(-1)
     for spare in panels[n:]:
         spare.remove()
@@ -136,10 +136,24 @@ def draw_profile(ax: Axes, points: pd.DataFrame, threshold: float) -> None:
     inside = value[rise <= threshold * (1 + 1e-4)]
     if len(inside):
         ax.axvspan(inside.min(), inside.max(), color="#E9EFF5", zorder=0)
-    ax.plot(value, rise, color=COLORS[0], linewidth=1.2, zorder=2)
+    ax.plot(*curve_through(value, rise), color=COLORS[0], linewidth=1.2, zorder=2)
     for chosen, face in ((is_free, COLORS[0]), (~is_free, "white")):
         ax.scatter(value[chosen], rise[chosen], s=16, facecolor=face, edgecolor=COLORS[0], zorder=3)
-    best = int(np.argmin(np.abs(rise)))
+    best = int(np.argmin(np.abs(rise)))  # the estimate
     ax.plot(value[best], rise[best], marker="|", markersize=12, color=DATA, zorder=4)
     ax.set_ylim(-0.06 * top, top)
     open_up(ax)
+
+
+def curve_through(
+    value: np.ndarray, rise: np.ndarray, n: int = 20
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return a curve through points of a profile, whose signed root is a line between them.
+
+    The root of the rise is a line if the loss is quadratic; so the curve is its parabola then.
+    """
+    best = int(np.argmin(np.abs(rise)))
+    root = np.sqrt(np.maximum(rise, 0.0)) * np.where(np.arange(len(rise)) < best, -1.0, 1.0)
+    places = np.arange((len(value) - 1) * n + 1) / n
+    at = np.arange(len(value))
+    return np.interp(places, at, value), np.interp(places, at, root) ** 2

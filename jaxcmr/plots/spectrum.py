@@ -89,7 +89,11 @@ def plot_spectrum(covariance: Covariance, *, ax: Axes | None = None) -> Axes:
     ax.set_xlim(-1, len(lowest))
     ax.set_xticks([])
     error = ax.secondary_yaxis(
-        "right", functions=(lambda v: 1 / np.sqrt(np.maximum(v, 1e-12)), lambda e: 1 / np.square(e))
+        "right",
+        functions=(
+            lambda v: 1 / np.sqrt(np.maximum(v, 1e-12)),
+            lambda e: 1 / np.square(np.maximum(e, 1e-6)),
+        ),
     )
     error.set_ylabel("standard error (share of the range)")
     open_up(ax)
