@@ -263,7 +263,7 @@ def influences(
 
 
 def acceleration(moves: Float[np.ndarray, "trials n"]) -> Float[np.ndarray, " n"]:
-    """Return ``a = sum u^3 / (6 (sum u^2)^(3/2))`` of influences u (Efron, 1987, eq. 7.3)."""
+    """Return ``a = sum u^3 / (6 (sum u^2)^(3/2))`` of influences u (Efron, 1987)."""
     moves = moves - moves.mean(axis=0)
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.sum(moves**3, axis=0) / (6 * np.sum(moves**2, axis=0) ** 1.5)
