@@ -50,6 +50,10 @@ def simulate(data, result, seed):
     rows = [np.flatnonzero(problem.subjects == each) for each in result["fits"]["subject"]]
     truth = result.select(result["fits"]["subject"])
     truth["trials"] = [[[int(of[0]), int(of[-1]) + 1]] for of in rows]
+    for i, of in enumerate(rows):
+        mask = np.isin(np.arange(len(problem.subjects)), of)
+        estimates = {name: truth["fits"][name][i] for name in problem.free_names}
+        truth["fitness"][i] = problem.evaluate(estimates, mask)
     return problem, truth
 
 

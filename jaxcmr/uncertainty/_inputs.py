@@ -12,11 +12,12 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from jaxcmr._differences import evaluate
 from jaxcmr.fitting import FitProblem
 from jaxcmr.fitting._search_space import choose_scales
 from jaxcmr.fitting._trials import to_rows
 from jaxcmr.names import describe_unknown
-from jaxcmr.optimize import check_not_forked, works_in_double
+from jaxcmr.optimize import check_not_forked, in_double, works_in_double
 from jaxcmr.optimize._lanes import count_cores
 from jaxcmr.parameters import ParameterSpace
 from jaxcmr.results import FitResult
@@ -53,7 +54,7 @@ def prepare(
     Raises:
         ValueError: the loss is not a log-likelihood, has no gradient or cannot be computed in
             double precision; the result does not say which trials were fitted, or is of other
-            parameters; or it has no fit of a subject.
+            parameters; its losses are not those of the problem; or it has no fit of a subject.
     """
     check_not_forked()
     check_likelihood(problem)
@@ -74,6 +75,12 @@ def prepare(
         space = ParameterSpace.make(problem.bounds, scales)
         estimates = np.array([result["fits"][name] for name in scales], float).T
         places = np.array([space.to_unit(x.tolist()) for x in estimates])
+        doubles = in_double(losses)
+        found = [
+            evaluate(loss, space, place[None], x, n_columns=1)[0]
+            for loss, place, x in zip(doubles, places, estimates, strict=True)
+        ]
+    check_estimates(result, problem, estimates, np.array(found))
     return Fits(
         tuple(scales),
         tuple(scales.values()),
@@ -100,6 +107,38 @@ def check_likelihood(problem: FitProblem) -> None:
         )
     if not problem.differentiable:
         raise ValueError("The loss has no gradient, hence no curvature: it simulates recall.")
+
+
+def check_estimates(
+    result: FitResult,
+    problem: FitProblem,
+    estimates: Float[np.ndarray, "fits n"],
+    losses: Float[np.ndarray, " fits"],
+) -> None:
+    """Check that estimates are in the bounds, and their losses those that the result has.
+
+    Raises:
+        ValueError: they are not: the result is of another problem.
+    """
+    bounds = np.array(list(problem.bounds.values()), float)
+    slack = 1e-6 * (bounds[:, 1] - bounds[:, 0])
+    is_outside = (estimates < bounds[:, 0] - slack) | (estimates > bounds[:, 1] + slack)
+    recorded = np.asarray(result["fitness"], float)
+    allowed = problem.generator.agree_within + 1e-5 * np.abs(recorded)  # of single precision
+    is_other = ~(np.abs(losses - recorded) <= allowed)
+    for row, subject in enumerate(result["fits"]["subject"]):
+        if is_outside[row].any():
+            name = list(problem.bounds)[int(np.argmax(is_outside[row]))]
+            raise ValueError(
+                f"The estimate of {name!r} for subject {subject} is outside the bounds of this "
+                f"problem, {problem.bounds[name]}: the result is of another problem."
+            )
+        if is_other[row]:
+            raise ValueError(
+                f"The loss at the estimates of subject {subject} is {losses[row]:.4f} here, but "
+                f"{recorded[row]:.4f} in the result: it is of other data, another model or other "
+                "options. Make the problem with FitProblem.from_result(result, data)."
+            )
 
 
 def choose_parameters(parameters: str | Iterable[str] | None, names: Sequence[str]) -> list[str]:

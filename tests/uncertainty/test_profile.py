@@ -1,5 +1,6 @@
 """Profiles of likelihoods whose limits are published, known in closed form, or found by MINOS."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -66,8 +67,6 @@ def test_minos_finds_the_same_limits(name):
 
     def loss(a, b):
         return float(nll(rows, jnp.array([[a], [b]]))[0])
-
-    import jax
 
     with jax.enable_x64(True):
         minuit = iminuit.Minuit(loss, a, b)
@@ -211,6 +210,17 @@ def test_wrong_arguments_are_named(options, message):
     problem, result = problem_with(np.eye(2))
     with pytest.raises(ValueError, match=message):
         profile_likelihood(problem, result, **options)
+
+
+def test_a_result_of_another_problem_is_an_error():
+    """Otherwise its intervals would be wrong without a word."""
+    problem, result = problem_with(np.eye(2))
+    result["fitness"] = [7.0]
+    with pytest.raises(ValueError, match=r"5\.0000 here, but 7\.0000 in the result"):
+        profile_likelihood(problem, result)
+    result.update(fitness=[5.0], fits={"a": [1.2], "b": [0.5], "subject": [1]})
+    with pytest.raises(ValueError, match="'a' for subject 1 is outside the bounds"):
+        profile_likelihood(problem, result)
 
 
 def test_a_loss_that_is_not_a_likelihood_is_an_error():
