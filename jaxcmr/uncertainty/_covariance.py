@@ -89,7 +89,7 @@ class Covariance:
         if n_unknown:
             told += (
                 f"; for {n_unknown} the loss does not curve upwards in all directions, so that "
-                "there are none"
+                "they are missing"
             )
         if n_on_bound:
             told += f"; {n_on_bound} with estimates on a bound, which have no standard error"

@@ -49,7 +49,7 @@ class Side(NamedTuple):
     """What a walk to one side found."""
 
     status: str  # a key of `jaxcmr.uncertainty.STATUSES`
-    limit: float  # place of the limit in the unit cube; NaN if there is none
+    limit: float  # place of the limit in the unit cube; NaN where the side is open
     path: list[Found]  # in the order away from the estimate
 
 
@@ -65,7 +65,7 @@ class Point(NamedTuple):
 
 
 class Ray(NamedTuple):
-    """From the estimate of a parameter towards one end of the box."""
+    """From the estimate of a parameter to one end of the box."""
 
     best: Found
     which: int  # number of the parameter
