@@ -19,8 +19,9 @@ import os
 import time
 import warnings
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -86,8 +87,9 @@ class Checkpoint:
 
     def __init__(self, folder: str | os.PathLike[str], fitter: Fitter, runs: Sequence[Run]) -> None:
         self.folder, self.fitter, self.runs = Path(folder), fitter, runs
-        (self.folder / RUNS).mkdir(parents=True, exist_ok=True)
-        check_manifest(self.folder / MANIFEST, identity_of(fitter))
+        with explained_errors(self.folder):
+            (self.folder / RUNS).mkdir(parents=True, exist_ok=True)
+            check_manifest(self.folder / MANIFEST, identity_of(fitter))
         self.environment = describe_environment()
         self.header: dict[str, Any] = {
             **self.environment,
@@ -105,6 +107,9 @@ class Checkpoint:
         self.saved: dict[int, float] = defaultdict(time.monotonic)
         self.read()
         self._say_what_is_damaged()
+        if None in self.records:
+            with explained_errors(self.folder):  # before the search begins
+                self.journal.open()
         self.canary = self._compare_canaries() or self._start_canary()
 
     # What is done
@@ -134,10 +139,11 @@ class Checkpoint:
 
     def follow(self, at: Progress) -> None:
         """Keep the record of a run that has finished, or now and then its population."""
-        if at.record is not None:
-            self._add(at.run, at.record)
-        elif at.state is not None:
-            self._save_state(at.run, at.state)
+        with explained_errors(self.folder):
+            if at.record is not None:
+                self._add(at.run, at.record)
+            elif at.state is not None:
+                self._save_state(at.run, at.state)
 
     def _add(self, i: int, record: Mapping[str, Any]) -> None:
         if "canary" not in self.header:
@@ -150,7 +156,8 @@ class Checkpoint:
 
     def close(self) -> None:
         """Force everything to the disk."""
-        self.journal.close()
+        with explained_errors(self.folder):
+            self.journal.close()
 
     # Runs on their way
 
@@ -229,6 +236,25 @@ class Checkpoint:
                 "were set aside; their runs are made again.",
                 stacklevel=5,
             )
+
+
+@contextmanager
+def explained_errors(folder: Path) -> Iterator[None]:
+    """Add to errors of the disk which folder they concern, and what to do.
+
+    Raises:
+        OSError: of the kind that came.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno is None or str(folder) in str(error.strerror):
+            raise
+        raise OSError(
+            error.errno,
+            f"{error.strerror}: {folder}, which keeps finished runs, cannot be written. Make room "
+            "on the disk or name another folder",
+        ) from error
 
 
 def key_of(run: Run, digests: TrialDigests) -> Key:
