@@ -216,15 +216,19 @@ class Checkpoint:
         Returns:
             The canary, if there was one to compare with.
         """
-        others = [header for header in self.journal.headers if "canary" in header]
-        comparable = [h for h in others if Key(*h["canary"]["key"]) in self.index]
-        if not comparable:
+        known = self.journal.headers
+        others = [h for h in known if "canary" in h and Key(*h["canary"]["key"]) in self.index]
+        mine: dict[str, Any] | None = None
+        for there in {
+            header.get("id"): header for header in others
+        }.values():  # one per environment
+            key = Key(*there["canary"]["key"])
+            if mine is None or Key(*mine["key"]) != key:
+                mine = self._compute_canary(self.index[key])
+            compare_losses(self.folder, key, mine["losses"], there, self.environment,
+                           self.fitter.problem.differentiable)  # fmt: skip
+        if mine is None:
             return None
-        there = comparable[-1]
-        key = Key(*there["canary"]["key"])
-        mine = self._compute_canary(self.index[key])
-        compare_losses(self.folder, key, mine["losses"], there, self.environment,
-                       self.fitter.problem.differentiable)  # fmt: skip
         done: Future[dict[str, Any]] = Future()
         done.set_result(mine)
         return done
@@ -375,13 +379,14 @@ def compare_losses(
     """
     there = np.asarray(header["canary"]["losses"], float)
     losses = np.asarray(here, float)
-    if there.shape == losses.shape and np.array_equal(there, losses, equal_nan=True):
-        return
+    is_equal = there.shape == losses.shape and np.array_equal(there, losses, equal_nan=True)
     other = [
         f"{name} {header.get(name)!r} there, {value!r} here"
         for name, value in environment.items()
         if name not in OF_A_PROCESS and header.get(name) != value
     ]
+    if is_equal and not other:
+        return
     is_close = there.shape == losses.shape and np.allclose(
         there, losses, rtol=ROUNDING, atol=0, equal_nan=True
     )
@@ -394,7 +399,8 @@ def compare_losses(
         )
     warnings.warn(
         f"Runs in {folder} were made in another environment ({'; '.join(other) or 'unknown'}). "
-        "Their losses agree with those here up to rounding. The fit goes on; runs made here are "
-        "other realizations of the same searches.",
+        f"Their losses agree with those here {'exactly' if is_equal else 'up to rounding'}. The "
+        f"fit goes on; runs made here {'may be' if is_equal else 'are'} other realizations of the "
+        "same searches.",
         stacklevel=6,
     )

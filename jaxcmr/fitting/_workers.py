@@ -166,7 +166,8 @@ def check_start_method(pool: ProcessPoolExecutor) -> None:
     Raises:
         ValueError: it would.
     """
-    if pool._mp_context.get_start_method() == "fork" and not pool._processes:  # type: ignore[attr-defined]
+    context = pool._mp_context
+    if context is not None and context.get_start_method() == "fork" and not pool._processes:
         raise ValueError(
             "workers would fork this process, in which JAX runs: the copies would hang. Make the "
             "pool with fresh processes: ProcessPoolExecutor(mp_context=multiprocessing.get_context"

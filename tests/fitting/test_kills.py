@@ -9,6 +9,7 @@ import random
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -36,7 +37,7 @@ class Slow:  # so that there is a search to be killed in
 LOSSES["bowl"] = BowlGenerator
 fitter.default_watchers = lambda *_: [Slow()]
 run.save_fit_figure = lambda *_: None
-sys.exit(main(["fit", *sys.argv[1:], "--loss", "bowl", "--quiet"]))
+sys.exit(main(["fit", *sys.argv[1:], "--quiet"]))
 """
 
 N_SUBJECTS = 4
@@ -45,10 +46,10 @@ N_SUBJECTS = 4
 class Folder:
     """A fit to four subjects with so many runs each, as commands that write into one folder."""
 
-    def __init__(self, path, data, best_of):
+    def __init__(self, path, data, best_of, loss="bowl"):
         self.path, self.n_runs = path, N_SUBJECTS * best_of
         self.arguments = [str(data), "--out", str(path), "--best-of", str(best_of)]
-        self.arguments += ["--num-steps", "3", "--pop-size", "2"]
+        self.arguments += ["--num-steps", "3", "--pop-size", "2", "--loss", loss]
         programs = str(data.parent / "programs")  # a kill may leave one half written
         self.environment = {**os.environ, "JAXCMR_COMPILE_CACHE": programs}
         self.environment.pop("JAX_COMPILATION_CACHE_DIR", None)
@@ -74,7 +75,7 @@ class Folder:
         """Run the fit to its end in this process."""
         monkeypatch.setattr("jaxcmr.cli._run.save_fit_figure", lambda *arguments: None)
         monkeypatch.setitem(LOSSES, "bowl", BowlGenerator)
-        assert main(["fit", *self.arguments, "--loss", "bowl", "--quiet"]) == 0
+        assert main(["fit", *self.arguments, "--quiet"]) == 0
 
     def texts(self):
         """Return the journals, by file."""
@@ -93,17 +94,17 @@ class Folder:
         process.communicate()
         return process.returncode
 
+    def entries(self):
+        """Return what is on disk of finished runs."""
+        entries = []
+        for line in b"".join(self.texts()).splitlines():
+            with suppress(ValueError):  # half written
+                entries.append(json.loads(line))
+        return [entry for entry in entries if "record" in entry]
+
     def runs_on_disk(self):
         """Return subject and number of each finished run, as often as it was made."""
-        made = []
-        for line in b"".join(self.texts()).splitlines():
-            try:
-                entry = json.loads(line)
-            except ValueError:  # half written
-                continue
-            if "record" in entry:
-                made.append((entry["subject"], entry["number"]))
-        return made
+        return [(entry["subject"], entry["number"]) for entry in self.entries()]
 
     def result(self):
         """Return the result without what differs from call to call."""
@@ -117,7 +118,7 @@ def folder(small_data, tmp_path):
     """Makes folders of one fit."""
     data = tmp_path / "small.h5"
     save_data(small_data, data)
-    return lambda name, best_of: Folder(tmp_path / name, data, best_of)
+    return lambda name, *options: Folder(tmp_path / name, data, *options)
 
 
 def check_nothing_was_lost(killed, whole):
@@ -169,3 +170,25 @@ def test_parts_and_a_whole_fit_at_once(folder, monkeypatch):
     whole.finish_here(monkeypatch)
     assert set(shared.runs_on_disk()) == set(whole.runs_on_disk())
     assert shared.result() == whole.result()
+
+
+@pytest.mark.full
+def test_another_machine_joins(folder):
+    """Here the same one without its widest instructions: one warning says what differs, the runs
+    that are there stay as they are, and the fit goes on."""
+    shared = folder("shared", 2, "sequence_likelihood")
+    shared.kill_after(1, 0)
+    done = shared.runs_on_disk()
+    kept = {(run["subject"], run["number"]): run["record"]["loss"] for run in shared.entries()}
+    shared.environment["XLA_FLAGS"] = "--xla_cpu_max_isa=AVX2"
+    process = shared.start()
+    errors = process.communicate()[1]
+    assert process.returncode == 0, errors
+    made = shared.runs_on_disk()
+    assert len(made) == len(set(made)) == shared.n_runs and set(done) < set(made)
+    result = shared.result()
+    for (subject, number), loss in kept.items():
+        place = result["fits"]["subject"].index(subject)
+        assert result["runs"][place][number]["loss"] == loss
+    told = [line for line in errors.splitlines() if line.startswith("jaxcmr: warning")]
+    assert len(told) == 1 and "flags" in told[0] and "The fit goes on" in told[0]

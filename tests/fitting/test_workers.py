@@ -9,11 +9,11 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
-import numpy as np
 import pytest
 from simple_losses import BowlGenerator
 
@@ -38,8 +38,8 @@ def without_times(result):
 
 def runs_on_disk(folder):
     """Return subject and number of each finished run, as often as it was made."""
-    lines = [line for path in (folder / "runs").glob("*.jsonl") for line in path.open("rb")]
-    entries = [entry for entry in map(json.loads, lines) if "record" in entry]
+    text = "".join(path.read_text() for path in (folder / "runs").glob("*.jsonl"))
+    entries = [entry for entry in map(json.loads, text.splitlines()) if "record" in entry]
     return [(entry["subject"], entry["number"]) for entry in entries]
 
 
@@ -88,7 +88,7 @@ def test_a_killed_process_of_a_pool(make, everyone, tmp_path):
     done = runs_on_disk(tmp_path)
     assert 2 <= len(done) < 8
     result = fitter.fit_subjects(everyone, checkpoint=tmp_path)
-    assert sorted(runs_on_disk(tmp_path)) == sorted(set(done) | {(s, n) for s, n in all_runs()})
+    assert sorted(runs_on_disk(tmp_path)) == all_runs()
     assert without_times(result) == without_times(fitter.fit_subjects(everyone))
 
 
@@ -221,12 +221,77 @@ def test_dask_changes_no_bit(make, everyone, client):
 
 
 def test_a_killed_dask_worker(make, everyone, client, tmp_path):
-    """Its block is made again elsewhere: the result has the same bits, and no run is there twice."""
+    """Its block is made again elsewhere: the result has the same bits, each run is there once."""
     fitter = make(loss=SlowBowls, best_of=2)
     victim = next(iter(client.run(pid_of_worker).values()))
     result = fitter.fit_subjects(
         everyone, workers=client, checkpoint=tmp_path, watchers=[Kill(lambda: victim)]
     )
     assert not is_alive(victim)
-    assert sorted(runs_on_disk(tmp_path)) == sorted(all_runs())
+    assert sorted(runs_on_disk(tmp_path)) == all_runs()
     assert without_times(result) == without_times(fitter.fit_subjects(everyone))
+
+
+@pytest.mark.slow
+def test_a_dask_worker_is_killed_every_second(make, everyone, client, tmp_path):
+    """All but one, as often as they come back. The scheduler must bear with a block that loses
+    many workers."""
+    fitter = make(loss=SlowBowls, best_of=20)
+    survivor, *_ = client.run(pid_of_worker).values()
+    killed, ended = set(), threading.Event()
+
+    def kill_on():
+        while not ended.wait(1.0):
+            processes = set(client.run(pid_of_worker, on_error="ignore").values())
+            for process in processes - {survivor}:
+                os.kill(process, signal.SIGKILL)
+                killed.add(process)
+
+    client.run_on_scheduler(bear_with_failures)
+    killer = threading.Thread(target=kill_on)
+    killer.start()
+    try:
+        result = fitter.fit_subjects(everyone, workers=client, checkpoint=tmp_path)
+    finally:
+        ended.set()
+        killer.join()
+    assert killed and is_alive(survivor)
+    assert len(runs_on_disk(tmp_path)) == len(set(runs_on_disk(tmp_path))) == 80
+    assert without_times(result) == without_times(fitter.fit_subjects(everyone))
+
+
+def bear_with_failures(dask_scheduler):
+    dask_scheduler.allowed_failures = 1000
+
+
+@pytest.mark.full
+def test_a_scheduler_that_dies(make, everyone, tmp_path):
+    """The error says how to go on, and what had finished is kept."""
+    distributed = pytest.importorskip("distributed")
+    address = tmp_path / "scheduler.json"
+    command = [sys.executable, "-m", "distributed.cli.dask_scheduler"]
+    options = ["--scheduler-file", str(address), "--port", "0", "--no-dashboard", "--no-show"]
+    worker = [sys.executable, "-m", "distributed.cli.dask_worker", "--nthreads", "1"]
+    worker += ["--scheduler-file", str(address), "--no-dashboard", "--no-nanny"]
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    scheduler = subprocess.Popen([*command, *options], **quiet)
+    try:
+        wait_until(address.exists)
+        started = subprocess.Popen(worker, env=environment, **quiet)
+        with distributed.Client(scheduler_file=str(address)) as client:
+            client.wait_for_workers(1, timeout=120)
+            fitter = make(loss=SlowBowls, best_of=2)
+            with pytest.raises(RuntimeError, match="the scheduler has ended") as failure:
+                fitter.fit_subjects(
+                    everyone,
+                    workers=client,
+                    checkpoint=tmp_path / "fit",
+                    watchers=[Kill(lambda: scheduler.pid)],
+                )
+    finally:
+        for process in (scheduler, started):
+            process.kill()
+            process.wait()
+    assert any("goes on from there" in note for note in failure.value.__notes__)
+    assert 2 <= len(runs_on_disk(tmp_path / "fit")) < 8
