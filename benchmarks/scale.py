@@ -19,7 +19,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -47,11 +47,12 @@ def make_fitter(n_subjects: int) -> tuple[jc.JaxDE, np.ndarray]:
     return jc.JaxDE.of(problem, SEARCH), np.ones(len(data["subject"]), bool)
 
 
-class Sleepers(Executor):
+class Sleepers(ThreadPoolExecutor):
     """Workers that take as long as a subject takes, and do nothing."""
 
     def __init__(self, n: int, seconds_per_fit: float, record: dict[str, Any]) -> None:
-        self.pool, self.seconds, self.record = ThreadPoolExecutor(n), seconds_per_fit, record
+        super().__init__(n)
+        self.seconds, self.record = seconds_per_fit, record
 
     def submit(self, function: Any, /, *arguments: Any, **options: Any) -> Future[Any]:
         """Sleep for each fit in the block, and return a copy of the record for each of its runs."""
@@ -63,7 +64,7 @@ class Sleepers(Executor):
             made = [Progress(i, 50, r["loss"], 0.1, None, r) for i, r in enumerate(records)]
             return pickle.loads(pickle.dumps(made))
 
-        return self.pool.submit(make)
+        return super().submit(make)
 
 
 def timed(fitter: jc.JaxDE, mask: np.ndarray, **how: Any) -> tuple[float, jc.FitResult]:

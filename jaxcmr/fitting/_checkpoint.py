@@ -102,8 +102,7 @@ class Checkpoint:
             "n_runs": len(runs),
         }
         self.journal = Journal(self.folder / RUNS, self.header)
-        digests = TrialDigests(fitter.problem.dataset)
-        self.keys = [key_of(run, digests) for run in runs]
+        self.keys = keys_of(runs, fitter.problem.dataset)
         self.index = {key: i for i, key in enumerate(self.keys)}
         self.records: list[Mapping[str, Any] | None] = [None] * len(runs)
         self.trials: dict[tuple[Any, str], str] = {key[:2]: key.trials for key in self.keys}
@@ -263,15 +262,27 @@ def explained_errors(folder: Path) -> Iterator[None]:
         ) from error
 
 
-def key_of(run: Run, digests: TrialDigests) -> Key:
-    """Return the key of a run."""
-    start = "" if run.start is None else hashlib.sha256(run.start.tobytes()).hexdigest()[:16]
-    return Key(run.subject, run.name, digests.of(run.rows), run.number, start)
+def keys_of(runs: Sequence[Run], dataset: Mapping[str, np.ndarray]) -> list[Key]:
+    """Return the key of each run."""
+    digests = TrialDigests(dataset)
+    rows = {id(run.rows): run.rows for run in runs}  # those of a fit are the same object
+    trials = {name: digests.of(each) for name, each in rows.items()}
+    starts = [b"" if run.start is None else run.start.tobytes() for run in runs]
+    return [
+        Key(
+            run.subject,
+            run.name,
+            trials[id(run.rows)],
+            run.number,
+            hashlib.sha256(start).hexdigest()[:16] if start else "",
+        )
+        for run, start in zip(runs, starts, strict=True)
+    ]
 
 
 def choose_record(one: Mapping[str, Any] | None, other: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return one of two records of a run, the same in whichever order they come."""
-    if one is None:
+    if one is None or one == other:
         return other
     return min(one, other, key=lambda record: json.dumps({**record, "seconds": 0}, sort_keys=True))
 

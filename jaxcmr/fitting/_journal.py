@@ -63,10 +63,12 @@ class Journal:
         return sum(self._damaged.values()) + sum(self._cut.values())
 
     def read(self) -> list[dict[str, Any]]:
-        """Return the entries that have been added since the last call, by any process."""
+        """Return the entries that other writers have added since the last call."""
+        own = None if self._file is None else Path(self._file.name)
         entries = []
         for path in sorted(self.folder.glob("*.jsonl")):
-            entries += self._read_file(path)
+            if path != own:
+                entries += self._read_file(path)
         return entries
 
     def _read_file(self, path: Path) -> list[dict[str, Any]]:

@@ -1,9 +1,8 @@
 """Runs in other processes: on the cores of this machine, or on many machines.
 
-The problem is sent once to each worker, as the pickled fitter; then blocks of runs, about
-`N_BLOCKS` in all. A worker makes the runs of a block by the same code as this process would, with
-a thread for each of its cores, and returns their records. Programs are compiled once per worker,
-so workers should live long: processes, not jobs.
+The problem is sent once to each worker, as the pickled fitter; then blocks of runs. A worker makes
+the runs of a block by the same code as this process would, with a thread for each of its cores, and
+returns their records. Programs are compiled once per worker, so workers should live long.
 
 Nothing here tries again. Dask makes the block of a lost worker again elsewhere. Other pools break;
 then the checkpoint holds what had finished, and the same call with new workers goes on.
@@ -45,9 +44,11 @@ if TYPE_CHECKING:
 
 __all__ = ["Workers", "search_in_workers"]
 
-N_BLOCKS = 64
-"""Blocks that the runs are divided into, at most. More would be evened out better, and cost more:
-see the page on many machines."""
+BLOCKS_PER_WORKER = 8
+"""More would be evened out better at the end, and each costs the time to set up a search."""
+
+FEWEST_WORKERS = 8
+"""As many are reckoned with where there may be more than now, or where their number is unknown."""
 
 
 @runtime_checkable
@@ -98,11 +99,11 @@ def search_blocks(
     fitter: Fitter, runs: Sequence[Run], share: Sequence[int], workers: Workers
 ) -> Iterator[Progress]:
     """Send blocks of runs to the workers, and report as they come back."""
-    executor, recipe, n_per_host = open_workers(workers, to_recipe(fitter))
+    executor, recipe, n_per_host, n_workers = open_workers(workers, to_recipe(fitter))
     x64 = jax.config.jax_enable_x64  # type: ignore[attr-defined]
     futures: dict[Future[list[Progress]], list[int]] = {}
     try:
-        for block in blocks_of(runs, share):
+        for block in blocks_of(runs, share, BLOCKS_PER_WORKER * n_workers):
             task = [runs[i]._replace(state=None) for i in block]
             future = executor.submit(search_block, recipe, task, x64, n_per_host, os.getpid())
             futures[future] = block
@@ -134,14 +135,19 @@ def errors_of_lost(workers: Workers) -> tuple[type[BaseException], ...]:
     return CancelledError, KilledWorker, CommClosedError, ClosedClientError
 
 
-def open_workers(workers: Workers, recipe: bytes) -> tuple[Executor, Any, int]:
-    """Return an executor, the recipe as it takes it, and how many blocks a machine runs at once."""
+def open_workers(workers: Workers, recipe: bytes) -> tuple[Executor, Any, int, int]:
+    """Return an executor, and what goes with it.
+
+    That is the recipe as the executor takes it, how many blocks a machine makes at once, and how
+    many all machines do.
+    """
     if isinstance(workers, ProcessPoolExecutor):
         check_start_method(workers)
     if isinstance(workers, ProcessPoolExecutor | ThreadPoolExecutor):
-        return workers, recipe, workers._max_workers  # type: ignore[union-attr]
+        n_workers = workers._max_workers  # type: ignore[union-attr]
+        return workers, recipe, n_workers, n_workers
     if isinstance(workers, Executor):
-        return workers, recipe, 1
+        return workers, recipe, 1, FEWEST_WORKERS
     if isinstance(workers, Client):
         known = workers.scheduler_info(n_workers=-1)["workers"].values()
         slots: dict[str, int] = {}
@@ -151,7 +157,8 @@ def open_workers(workers: Workers, recipe: bytes) -> tuple[Executor, Any, int]:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Sending large graph")  # it is sent only here
             sent = workers.submit(bytes, recipe, key=f"jaxcmr-{digest_of(recipe)}")
-        return workers.get_executor(pure=False), sent, max(slots.values(), default=1)
+        n_workers = max(sum(slots.values()), FEWEST_WORKERS)
+        return workers.get_executor(pure=False), sent, max(slots.values(), default=1), n_workers
     raise ValueError(
         "workers must be a concurrent.futures.Executor, such as a ProcessPoolExecutor, or a Dask "
         f"Client; got {type(workers).__name__}."
@@ -175,14 +182,14 @@ def check_start_method(pool: ProcessPoolExecutor) -> None:
         )
 
 
-def blocks_of(runs: Sequence[Run], share: Sequence[int]) -> list[list[int]]:
-    """Divide the runs of a share into at most `N_BLOCKS` blocks of whole fits.
+def blocks_of(runs: Sequence[Run], share: Sequence[int], most: int) -> list[list[int]]:
+    """Divide the runs of a share into blocks of whole fits, at most so many.
 
     The runs of a single fit are divided one by one.
     """
     fits = [list(group) for _, group in groupby(share, lambda i: (runs[i].subject, runs[i].name))]
     units = fits if len(fits) > 1 else [[i] for i in share]
-    length = -(-len(units) // N_BLOCKS)
+    length = -(-len(units) // most)
     parts = [units[i : i + length] for i in range(0, len(units), length)]
     return [[i for unit in part for i in unit] for part in parts]
 
