@@ -62,6 +62,7 @@ MAY_IMPORT = {
         "results",
         "typing",
     },
+    "bayes": {"_version", "fitting", "names", "optimize", "parameters", "results", "typing"},
     "reporting": {
         "_result_words",
         "_version",
@@ -130,6 +131,8 @@ SURFACE = {
     "MemorySearchSpcMseFnGenerator MemorySearchSummaryMseFnGenerator",
     "simulation": "check_count check_seed compiled_once items_at make_model_factory positions_of "
     "recall_by_draws recall_freely simulate_dataset study",
+    "bayes": "HierarchicalMAP Laplace LogDensity NumpyroModel Prior hierarchical_map laplace "
+    "log_density numpyro_model to_datatree",
     "diagnostics": "CHECKS Criterion Curvature PredictedCounts chance_log_likelihood "
     "describe_direction diagnose is_trustworthy measure_curvature predictive_scores verdict",
     "analyses": "MEASURES Measure as_summary by_subject category_clustering category_crp "
