@@ -101,7 +101,7 @@ def laplace(
             value, gradient = jax.value_and_grad(lambda z: -log_density(z))(z)
             return Quadratic(value, gradient, -jax.hessian(log_density)(z))
 
-        found = eqx.filter_jit(find_mode)(measure, z, measure(z))
+        found = eqx.filter_jit(find_mode)(measure, z, measure(z), tolerance=0.0)
         return Laplace(
             np.array(found.z),
             -float(found.at.value),
@@ -123,18 +123,23 @@ def integrate(at: Quadratic) -> Float[Array, ""]:
 
 
 def find_mode(
-    measure: Measure, start: Float[Array, " n"], at: Quadratic, complete: Complete = as_it_is
+    measure: Measure,
+    start: Float[Array, " n"],
+    at: Quadratic,
+    complete: Complete = as_it_is,
+    tolerance: float = PROMISED,
 ) -> Mode:
     """Minimize a function from `start` by Newton's method in a trust region.
 
     A direction of negative curvature leads down as steeply as it curves. No point is accepted that
-    is not lower. The search is at rest where a step promises no more than rounding error.
+    is not lower.
 
     Args:
         measure: the function with its derivatives, or the part of it that is costly.
         start: where the search begins.
         at: ``measure(start)``.
         complete: ``(z, measured) -> Quadratic``, adds the rest of the function.
+        tolerance: the search is at rest where a step promises less, in units of the function.
     """
 
     def take_turn(here: Mode) -> Mode:
@@ -157,7 +162,7 @@ def find_mode(
         now = complete(z, at)
         promised = -jnp.sum(now.gradient * newton_step(now)) / 2  # -g's - s'Hs/2, s = -H^-1 g
         rounding = 4 * jnp.finfo(z.dtype).eps * jnp.abs(now.value)
-        at_rest = promised <= jnp.maximum(PROMISED, rounding)  # False for NaN
+        at_rest = promised <= jnp.maximum(tolerance, rounding)  # False for NaN
         is_lost = ~jnp.isfinite(promised) | (radius < SHORTEST) | (n_turns >= MAX_TURNS)
         return Mode(z, at, radius, n_turns, at_rest, at_rest | is_lost)
 
