@@ -3,8 +3,9 @@
 On the probit scale the parameters of subjects are ``z_sp ~ N(mean_p, sd_p)``. Mean and sd maximize
 the probability of all recalls, with each subject's parameters integrated out by Laplace's
 approximation, in rounds of EM. The E-step finds each subject's mode m_s and Hessian H_s, the M-step
-takes the moments of the normal distributions N(m_s, H_s^-1). Sources: Huys et al. (2011), PLoS
-Computational Biology 7:e1002028; Gershman (2016), Journal of Mathematical Psychology 71:1-6.
+takes the moments of the normal distributions N(m_s, H_s^-1). After two rounds the group is
+extrapolated. Sources: Huys et al. (2011), PLoS Computational Biology 7:e1002028; Gershman (2016),
+Journal of Mathematical Psychology 71:1-6.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import os
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -29,6 +31,9 @@ from jaxcmr.results import POOLED, FitResult
 from jaxcmr.typing import Subject, TrialMask
 
 __all__ = ["HierarchicalMAP", "hierarchical_map"]
+
+MOST_EXTRAPOLATED = 16.0
+"""Rounds of EM that an extrapolation may stand for."""
 
 FARTHEST = 2.0
 """Estimates on a bound start here, at the share 0.977 of the range: on the bound z is infinite."""
@@ -69,8 +74,8 @@ class HierarchicalMAP:
     likelihood; the Hessian is then measured over one posterior sd to each side."""
     rounds: pd.DataFrame
     """One row per round of EM: ``log_evidence``, the sum over subjects; ``change``, the largest
-    change of a group's mean or sd in it; ``left_out``, subjects whose Hessian was not positive
-    definite."""
+    change of a group's mean or sd that EM then makes; ``left_out``, subjects whose Hessian was not
+    positive definite; ``kept``, False for an extrapolation that was worse and was taken back."""
     converged: bool
 
     @property
@@ -80,8 +85,9 @@ class HierarchicalMAP:
         Rounds that leave out other numbers of subjects are not compared.
         EM raises a likelihood in each round; with Laplace's approximation it may not.
         """
-        same = np.diff(self.rounds["left_out"]) == 0
-        return bool(np.all(np.diff(self.rounds["log_evidence"])[same] > -1e-3))
+        kept = self.rounds[self.rounds["kept"]]
+        same = np.diff(kept["left_out"]) == 0
+        return bool(np.all(np.diff(kept["log_evidence"])[same] > -1e-3))
 
     def table(self) -> pd.DataFrame:
         """Return one row per subject: log likelihood, log evidence, whether to trust it, estimates.
@@ -194,28 +200,43 @@ def hierarchical_map(
         n = len(density.names)
         z = np.zeros((len(rows), n)) if fits is None else density.to_probit(fits)
         z = np.clip(z, -FARTHEST, FARTHEST)
-        mean, sd = np.zeros(n), np.ones(n)
-        rounds: list[dict[str, float]] = []
+        group = Group(np.zeros(n), np.ones(n))
+        path: list[Group] = []  # rounds of EM in a row
+        instead: Group | None = None  # of an extrapolated group, if that is worse
+        rounds: list[dict[str, float | bool]] = []
+        last, change = -np.inf, np.inf
         nll = measure_at(density, z, pool)
         while True:
-            found = find_posteriors(density, z, nll, mean, sd, pool)
+            found = find_posteriors(density, z, nll, group.mean, group.sd, pool)
             z, nll, usable = found.mode, found.nll, found.is_positive
-            total = float(np.sum(found.log_evidence[usable]))
-            rounds.append({"log_evidence": total, "left_out": int(np.sum(~usable))})
             if not usable.any():
                 raise ValueError(NO_MODE)
-            new_mean, new_sd = m_step(found)
-            change = float(np.max(np.abs([new_mean - mean, new_sd - sd])))
-            rounds[-1]["change"] = change
-            if change < tolerance or len(rounds) >= max_rounds:
+            total = float(np.sum(found.log_evidence[usable]))
+            is_worse = instead is not None and not total >= last
+            after = m_step(found)
+            change = after.distance(group)
+            rounds.append(
+                {
+                    "log_evidence": total,
+                    "change": change,
+                    "left_out": int(np.sum(~usable)),
+                    "kept": not is_worse,
+                }
+            )
+            if (change < tolerance and not is_worse) or len(rounds) >= max_rounds:
                 break
-            mean, sd = new_mean, new_sd
+            if is_worse and instead is not None:
+                group, path, instead = instead, [], None
+                continue
+            last, path = total, [*(path or [group]), after]
+            group, instead = after, None
+            if len(path) == 3:
+                group, path, instead = extrapolate(*path), [], after
         log_likelihood = np.array(density.log_likelihood(jnp.asarray(z)))
-        columns = ["log_evidence", "change", "left_out"]
         return HierarchicalMAP(
             subjects=density.subjects,
             names=density.names,
-            group=describe_group(density, mean, sd),
+            group=describe_group(density, group),
             estimates=by_subject(density, np.array(density.to_user(jnp.asarray(z)))),
             before=None if fits is None else by_subject(density, fits),
             z=z,
@@ -223,7 +244,7 @@ def hierarchical_map(
             log_likelihood=log_likelihood,
             log_evidence=found.log_evidence,
             at_rest=found.at_rest,
-            rounds=pd.DataFrame(rounds, columns=columns),
+            rounds=pd.DataFrame(rounds),
             converged=change < tolerance,
         )
 
@@ -260,26 +281,50 @@ def rows_and_fits(
 # One round of EM
 
 
-def m_step(
-    found: Posteriors,
-) -> tuple[Float[np.ndarray, " n_params"], Float[np.ndarray, " n_params"]]:
-    """Return the mean and sd of the group: moments of the subjects' normal distributions.
+class Group(NamedTuple):
+    """Mean and sd of each parameter over subjects, on the probit scale."""
+
+    mean: Float[np.ndarray, " n_params"]
+    sd: Float[np.ndarray, " n_params"]
+
+    def distance(self, other: Group) -> float:
+        """Return the largest difference in a mean or sd."""
+        return float(np.max(np.abs([self.mean - other.mean, self.sd - other.sd])))
+
+
+def m_step(found: Posteriors) -> Group:
+    """Return the moments of the subjects' normal distributions.
 
     ``mean = sum_s m_s / S`` and ``sd^2 = sum_s [(m_s - mean)^2 + (H_s^-1)_pp] / S``.
     """
     usable = found.is_positive
     modes = found.mode[usable]
     mean = modes.mean(axis=0)
-    return mean, np.sqrt(np.mean((modes - mean) ** 2 + found.variance[usable], axis=0))
+    return Group(mean, np.sqrt(np.mean((modes - mean) ** 2 + found.variance[usable], axis=0)))
+
+
+def extrapolate(first: Group, second: Group, third: Group) -> Group:
+    """Return where rounds of EM seem to go, given three groups in a row.
+
+    EM gains a share of what is left in each round. With ``r = t2 - t1`` and ``v = (t3 - t2) - r``,
+    the squared extrapolation is ``t1 + 2 a r + a^2 v``, ``a = max(1, |r| / |v|)``; a = 1 gives t3.
+    Standard deviations enter as logarithms. Source: Varadhan & Roland (2008), Scandinavian Journal
+    of Statistics 35:335-353.
+    """
+    t1, t2, t3 = (np.concatenate([each.mean, np.log(each.sd)]) for each in (first, second, third))
+    r, v = t2 - t1, t3 - 2 * t2 + t1
+    lengths = float(np.linalg.norm(r)), float(np.linalg.norm(v))
+    a = min(max(1.0, lengths[0] / max(lengths[1], 1e-300)), MOST_EXTRAPOLATED)
+    mean, log_sd = np.split(t1 + 2 * a * r + a**2 * v, 2)
+    return Group(mean, np.exp(log_sd))
 
 
 # Tables
 
 
-def describe_group(
-    density: LogDensity, mean: Float[np.ndarray, " n_params"], sd: Float[np.ndarray, " n_params"]
-) -> pd.DataFrame:
+def describe_group(density: LogDensity, group: Group) -> pd.DataFrame:
     """Return one row per parameter: the group's mean and sd, and its middle 68 %."""
+    mean, sd = group
     low, median, high = np.array(density.to_user(jnp.stack([mean - sd, mean, mean + sd])))
     return pd.DataFrame(
         {
