@@ -141,7 +141,7 @@ SURFACE = {
     "serial_position_curve stop_probability to_ratio",
     "plots": "fit_table mean_over_subjects parameters_table plot_fit plot_fit_by_subject "
     "plot_measure plot_parameters plot_recalls_per_list plot_restart_estimates plot_restarts "
-    "plot_sweep restarts_table sweep_table",
+    "plot_shrinkage plot_sweep restarts_table shrinkage_table sweep_table",
     "optimize": "POPULATIONS STRATEGIES Box LaneReport OptimizeResults State check_not_forked "
     "differential_evolution evolve_lanes in_double program_fingerprint works_in_double",
     "typing": "Bounds Cue CueCreator CueMaker Declared DeclaredModel Draws Features Loss LossFn "

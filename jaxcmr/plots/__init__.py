@@ -10,6 +10,7 @@ from jaxcmr.plots.measure import mean_over_subjects, plot_measure
 from jaxcmr.plots.parameters import parameters_table, plot_parameters
 from jaxcmr.plots.recalls_per_list import plot_recalls_per_list
 from jaxcmr.plots.restarts import plot_restart_estimates, plot_restarts, restarts_table
+from jaxcmr.plots.shrinkage import plot_shrinkage, shrinkage_table
 from jaxcmr.plots.sweep import plot_sweep, sweep_table
 
 __all__ = [
@@ -23,7 +24,9 @@ __all__ = [
     "plot_recalls_per_list",
     "plot_restart_estimates",
     "plot_restarts",
+    "plot_shrinkage",
     "plot_sweep",
     "restarts_table",
+    "shrinkage_table",
     "sweep_table",
 ]
