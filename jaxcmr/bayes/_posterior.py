@@ -194,7 +194,7 @@ def differentiate(
 def gradients_around(
     function: LossFn, z: Float[Array, " n"], h: Float[Array, " n"] | float
 ) -> tuple[Float[Array, " 2*n+1"], Float[Array, "n 2*n+1"], Float[Array, "n n"]]:
-    """Return values and gradients at `z`, ``z + h_i e_i`` and ``z - h_i e_i``, and their slopes."""
+    """Return values and gradients at `z` and ``z +- h_i e_i``, and rows of the Hessian."""
     n = len(z)
     h = jnp.broadcast_to(jnp.asarray(h, z.dtype), (n,))
     moves = jnp.concatenate([jnp.zeros((n, 1), z.dtype), jnp.diag(h), -jnp.diag(h)], axis=1)

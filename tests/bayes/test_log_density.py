@@ -45,6 +45,7 @@ def test_values_are_minus_the_loss_plus_the_prior(small_data):
     np.testing.assert_allclose(back, z, atol=1e-6)
 
 
+@pytest.mark.full
 def test_gradients_are_those_of_finite_differences(small_data):
     problem = FitProblem(small_data, "cmr", "sequence_likelihood")
     mask = problem.subjects == 3
@@ -68,8 +69,8 @@ def test_it_is_a_pure_function_in_both_precisions(x64):
     many = jax.vmap(density)(jnp.stack([z, 2 * z]))
     np.testing.assert_allclose(many, [density(z), jax.jit(density)(2 * z)], rtol=1e-6)
     p = stats.norm.cdf([0.3, -0.2])
-    slopes = np.array([8, 3]) / p - np.array([2, 7]) / (1 - p)
-    expected = slopes * stats.norm.pdf([0.3, -0.2]) - np.array([0.3, -0.2])
+    gradients = np.array([8, 3]) / p - np.array([2, 7]) / (1 - p)
+    expected = gradients * stats.norm.pdf([0.3, -0.2]) - np.array([0.3, -0.2])
     np.testing.assert_allclose(jax.grad(density)(z)[:, 0], expected, rtol=1e-5)
 
 
