@@ -204,7 +204,7 @@ def hierarchical_map(
         path: list[Group] = []  # rounds of EM in a row
         instead: Group | None = None  # of an extrapolated group, if that is worse
         rounds: list[dict[str, float | bool]] = []
-        last, change = -np.inf, np.inf
+        last, change = np.full(len(z), np.nan), np.inf
         nll = measure_at(density, z, pool)
         while True:
             found = find_posteriors(density, z, nll, group.mean, group.sd, pool)
@@ -212,7 +212,8 @@ def hierarchical_map(
             if not usable.any():
                 raise ValueError(NO_MODE)
             total = float(np.sum(found.log_evidence[usable]))
-            is_worse = instead is not None and not total >= last
+            gain = np.nansum(found.log_evidence - last)  # over subjects that have both
+            is_worse = instead is not None and not gain >= 0
             after = m_step(found)
             change = after.distance(group)
             rounds.append(
@@ -228,7 +229,7 @@ def hierarchical_map(
             if is_worse and instead is not None:
                 group, path, instead = instead, [], None
                 continue
-            last, path = total, [*(path or [group]), after]
+            last, path = found.log_evidence, [*(path or [group]), after]
             group, instead = after, None
             if len(path) == 3:
                 group, path, instead = extrapolate(*path), [], after
