@@ -114,11 +114,14 @@ def test_nuts_and_laplace_agree_on_a_long_subject(peers, parameters):
     problem = FitProblem(
         data, "cmr", "sequence_likelihood", {name: usual[name] for name in free}, fixed=fixed
     )
+    single = log_density(problem)
+    start = single.to_probit(np.array([parameters[name] for name in free]))
+    mcmc = sample(
+        potential=lambda z: -single(z), start=jnp.asarray(start, jnp.float32)[None], n=1000
+    )
+    draws = np.asarray(mcmc.get_samples())[:, 0]
     with jax.enable_x64(True):
         density = log_density(problem)
-        start = density.to_probit(np.array([parameters[name] for name in free]))
-        mcmc = sample(potential=lambda z: -density(z), start=jnp.asarray(start)[None], n=1000)
-        draws = np.asarray(mcmc.get_samples())[:, 0]
         gradient = jax.jit(jax.grad(lambda z: -density(z[None])))
         mode = jnp.asarray(start)
         for _ in range(8):  # Newton by differences of gradients
