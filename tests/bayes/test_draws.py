@@ -128,6 +128,7 @@ def test_nuts_and_laplace_agree_on_a_long_subject(peers, parameters):
             H = np.array([(gradient(mode + h) - gradient(mode - h)) / 2e-4
                           for h in 1e-4 * jnp.eye(3)])  # fmt: skip
             mode = mode - np.linalg.solve(H, gradient(mode))
+        mode = np.asarray(mode)
     sd = np.sqrt(np.diag(np.linalg.inv(H)))
     assert np.all(np.abs(draws.mean(0) - mode) < 0.1 * sd)
     np.testing.assert_allclose(draws.std(0), sd, rtol=0.15)
