@@ -83,6 +83,7 @@ MAY_IMPORT = {
         "results",
         "typing",
     },
+    "bayes": {"_version", "fitting", "names", "optimize", "parameters", "results", "typing"},
     "reporting": {
         "_result_words",
         "_version",
@@ -168,6 +169,8 @@ SURFACE = {
     "MemorySearchSpcMseFnGenerator MemorySearchSummaryMseFnGenerator",
     "simulation": "check_count check_seed compiled_once items_at make_model_factory positions_of "
     "recall_by_draws recall_freely simulate_dataset study",
+    "bayes": "HierarchicalMAP Laplace LogDensity NumpyroModel Prior hierarchical_map laplace "
+    "log_density numpyro_model to_datatree",
     "diagnostics": "CHECKS Criterion Curvature PredictedCounts chance_log_likelihood "
     "describe_direction diagnose is_trustworthy measure_curvature predictive_scores "
     "verdict",
@@ -181,8 +184,9 @@ SURFACE = {
     "mean_over_subjects parameters_table plot_comparison plot_differences plot_fit "
     "plot_fit_by_subject plot_intervals plot_measure plot_model_frequencies "
     "plot_parameters plot_profiles plot_recalls_per_list plot_restart_estimates "
-    "plot_restarts plot_spectrum plot_sweep plot_weights profiles_table "
-    "restarts_table spectrum_table sweep_table weights_table",
+    "plot_restarts plot_shrinkage plot_spectrum plot_sweep plot_weights "
+    "profiles_table restarts_table shrinkage_table spectrum_table sweep_table "
+    "weights_table",
     "optimize": "Box LaneReport OptimizeResults POPULATIONS PolishResult Polisher STRATEGIES "
     "State check_not_forked differential_evolution evolve_lanes in_double "
     "program_fingerprint works_in_double",
