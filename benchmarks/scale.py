@@ -3,6 +3,7 @@
     python benchmarks/scale.py constants          # what one subject, run, process costs here
     python benchmarks/scale.py workers 1 2        # real processes on this machine
     python benchmarks/scale.py simulated 10 100 1000
+    python benchmarks/scale.py model              # the table of predicted times
 
 Simulated workers are threads that sleep as long as a subject takes, and return records of the right
 size: what plans the runs, divides them, receives the records and writes the journal is the real
@@ -125,14 +126,47 @@ def measure_simulated(counts: Sequence[int], per_worker: int = 10, seconds: floa
         )
 
 
+def predict(
+    n_subjects: int,
+    n_workers: int,
+    per_subject: float = 1.0,
+    n_runs: int = 12,
+    per_run: float = 60e-6,
+    start: float = 6.0,
+) -> float:
+    """Return the seconds that a fit takes.
+
+    Args:
+        n_subjects: how many.
+        n_workers: cores that search.
+        per_subject: seconds of one core that the runs of a subject take.
+        n_runs: runs per subject.
+        per_run: seconds that the coordinator takes to plan a run and to keep its record.
+        start: seconds from the start of a process to its first subject, compiling included.
+    """
+    longest = -(-n_subjects // n_workers)  # subjects of the worker that ends last
+    return start + n_subjects * n_runs * per_run + longest * per_subject
+
+
+def print_model() -> None:
+    """Print the predicted times as a table, and where the coordinator takes half of it."""
+    workers = (1, 2, 8, 64, 1000)
+    print("| subjects | " + " | ".join(map(str, workers)) + " |")
+    for n in (10, 100, 1_000, 10_000, 100_000, 1_000_000):
+        cells = [f"{predict(n, w):.3g} s" for w in workers]
+        print(f"| {n:,} | " + " | ".join(cells) + " |")
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", choices=("constants", "workers", "simulated"))
+    parser.add_argument("what", choices=("constants", "workers", "simulated", "model"))
     parser.add_argument("counts", nargs="*", type=int)
     options = parser.parse_args()
     keep_compiled()
     if options.what == "constants":
         measure_constants()
+    elif options.what == "model":
+        print_model()
     elif options.what == "workers":
         measure_workers(options.counts)
     else:
