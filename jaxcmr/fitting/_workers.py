@@ -50,6 +50,10 @@ N_BLOCKS = 64
 see the page on many machines."""
 
 
+UNKNOWN = 1 << 20
+"""Blocks that a machine runs at once where no workers have come yet: each gets a single core."""
+
+
 @runtime_checkable
 class Client(Protocol):
     """A Dask client: ``dask.distributed.Client``."""
@@ -151,7 +155,7 @@ def open_workers(workers: Workers, recipe: bytes) -> tuple[Executor, Any, int]:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Sending large graph")  # it is sent only here
             sent = workers.submit(bytes, recipe, key=f"jaxcmr-{digest_of(recipe)}")
-        return workers.get_executor(pure=False), sent, max(slots.values(), default=1)
+        return workers.get_executor(pure=False), sent, max(slots.values(), default=UNKNOWN)
     raise ValueError(
         "workers must be a concurrent.futures.Executor, such as a ProcessPoolExecutor, or a Dask "
         f"Client; got {type(workers).__name__}."

@@ -14,6 +14,7 @@ import time
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
+import numpy as np
 import pytest
 from simple_losses import BowlGenerator
 
@@ -221,6 +222,15 @@ def test_dask_changes_no_bit(make, everyone, client):
     assert without_times(result) == without_times(fitter.fit_subjects(everyone))
     sent = [key for keys in client.run(times_sent).values() for key in keys]
     assert len(sent) == len(set(sent)) <= 1  # one worker has it, the other gets it from there
+
+
+def test_large_data_are_no_reason_for_a_warning(make, small_data, everyone, client):
+    """They are sent once to each worker, which is what Dask's warning asks for."""
+    dask = pytest.importorskip("dask")
+    data = {**small_data, "signal": np.random.default_rng(0).random((20, 10_000))}
+    with dask.config.set({"distributed.admin.large-graph-warning-threshold": "1MB"}):
+        result = make(data=data).fit_subjects(everyone, workers=client)
+    assert len(result["fitness"]) == 4
 
 
 def test_a_killed_dask_worker(make, everyone, client, tmp_path):
