@@ -146,6 +146,20 @@ def test_a_run_that_depends_on_more_than_its_seed_is_told(make, everyone, tmp_pa
         make(best_of=2).fit_subjects(everyone, checkpoint=tmp_path)
 
 
+def test_another_environment_is_told_where_losses_agree_exactly(
+    make, everyone, tmp_path, monkeypatch
+):
+    """The first losses may agree to the last bit, and what follows may not. Only once for each
+    process, and not where all is the same."""
+    make().fit_subjects(everyone, checkpoint=tmp_path)
+    here = checkpoint.describe_environment()
+    other = {**here, "jax": "0.1", "cores": 512}
+    monkeypatch.setattr(checkpoint, "describe_environment", lambda: other)
+    with pytest.warns(UserWarning, match=r"\(jax '.*' there, '0.1' here\).* exactly") as told:
+        make(best_of=2).fit_subjects(everyone, checkpoint=tmp_path)
+    assert len(told) == 1
+
+
 def test_damaged_folders(make, everyone, tmp_path, calls):
     """Damaged lines cost their runs, and are counted; a damaged manifest is an error."""
     make().fit_subjects(everyone, checkpoint=tmp_path)
