@@ -8,9 +8,10 @@ To repeat, in an environment that has jaxcmr::
     python benchmarks/journal.py                  # 32 subjects, 5 repetitions
     python benchmarks/journal.py --subjects 4 --repetitions 3
 
-- ``journal``: fits without and with a checkpoint take turns. A time is the median. The time that
-  this process spends in the checkpoint's own code is listed apart: it does not depend on what else
-  the machine does.
+- ``journal``: fits without and with a checkpoint take turns. A time is the median. Processor
+  seconds are listed, too, and those of the checkpoint's own code apart: they hardly depend on what
+  else the machine does. A part of the cost is the same for any number of subjects: the first losses
+  of a run, by which another machine or loss is noticed, take a trace of the loss.
 - ``workers``: two processes, one core each, next to threads in this process. They take turns. The
   first fit in the processes, in which they start and compile, is listed apart.
 
@@ -51,14 +52,18 @@ def fit_with_checkpoint(n_subjects: int) -> None:
         fit(n_subjects, checkpoint=folder)
 
 
-def time_in_turns(contenders: dict[str, Callable[[], None]], n: int) -> dict[str, list[float]]:
-    """Return the seconds of each contender in each of `n` rounds."""
+def time_in_turns(
+    contenders: dict[str, Callable[[], None]],
+    n: int,
+    clock: Callable[[], float] = time.perf_counter,
+) -> dict[str, list[float]]:
+    """Return the seconds of each contender in each of `n` rounds, by a clock."""
     seconds: dict[str, list[float]] = {name: [] for name in contenders}
     for _ in range(n):
         for name, call in contenders.items():
-            began = time.perf_counter()
+            began = clock()
             call()
-            seconds[name].append(time.perf_counter() - began)
+            seconds[name].append(clock() - began)
     return seconds
 
 
@@ -92,13 +97,15 @@ def noted_time() -> Iterator[list[float]]:
 def measure_journal(n_subjects: int, n: int) -> dict[str, Any]:
     """Return the seconds of fits without and with a checkpoint, and within it."""
     fit(n_subjects)
+    contenders = {
+        "without": partial(fit, n_subjects),
+        "with": partial(fit_with_checkpoint, n_subjects),
+    }
+    seconds = time_in_turns(contenders, n)
     with noted_time() as spent:
-        contenders = {
-            "without": partial(fit, n_subjects),
-            "with": partial(fit_with_checkpoint, n_subjects),
-        }
-        seconds = time_in_turns(contenders, n)
-    return {**seconds, "checkpoint alone": sum(spent) / n}
+        processor = time_in_turns(contenders, n, time.process_time)
+    named = {f"{name}, processor": values for name, values in processor.items()}
+    return {"wall": seconds, "processor": {**named, "checkpoint alone": sum(spent) / n}}
 
 
 def measure_workers(n_subjects: int, n: int) -> dict[str, Any]:
@@ -112,7 +119,7 @@ def measure_workers(n_subjects: int, n: int) -> dict[str, Any]:
             "threads": partial(fit, n_subjects),
             "processes": partial(fit, n_subjects, workers=pool),
         }
-        return {**time_in_turns(contenders, n), "first": first}
+        return {"workers": {**time_in_turns(contenders, n), "first": first}}
 
 
 def show(measured: dict[str, dict[str, Any]]) -> None:
@@ -137,7 +144,9 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("build"), help="folder for the times")
     options = parser.parse_args()
     parts = {"journal": measure_journal, "workers": measure_workers}
-    measured = {name: parts[name](options.subjects, options.repetitions) for name in options.parts}
+    measured: dict[str, dict[str, Any]] = {}
+    for name in options.parts:
+        measured |= parts[name](options.subjects, options.repetitions)
     show(measured)
     options.out.mkdir(parents=True, exist_ok=True)
     about = {"subjects": options.subjects, **measured}

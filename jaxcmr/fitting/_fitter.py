@@ -276,6 +276,13 @@ class Fitter(ABC):
             For each fit the records of its runs, as in ``result["runs"]``: `best_of` that start
             at random, and one from each start.
         """
+        twice = [
+            fit for fit, count in Counter((f.subject, f.name) for f in fits).items() if count > 1
+        ]
+        if twice:
+            raise ValueError(
+                f"Fits of one subject need names of their own; there are two of {twice[0]}."
+            )
         runs = self._plan_runs(fits, {})
         records: list[Mapping[str, Any] | None] = [None] * len(runs)
         self._make(

@@ -51,6 +51,10 @@ FEWEST_WORKERS = 8
 """As many are reckoned with where there may be more than now, or where their number is unknown."""
 
 
+UNKNOWN = 1 << 20
+"""Blocks that a machine runs at once where no workers have come yet: each gets a single core."""
+
+
 @runtime_checkable
 class Client(Protocol):
     """A Dask client: ``dask.distributed.Client``."""
@@ -158,7 +162,8 @@ def open_workers(workers: Workers, recipe: bytes) -> tuple[Executor, Any, int, i
             warnings.filterwarnings("ignore", "Sending large graph")  # it is sent only here
             sent = workers.submit(bytes, recipe, key=f"jaxcmr-{digest_of(recipe)}")
         n_workers = max(sum(slots.values()), FEWEST_WORKERS)
-        return workers.get_executor(pure=False), sent, max(slots.values(), default=1), n_workers
+        n_per_host = max(slots.values(), default=UNKNOWN)
+        return workers.get_executor(pure=False), sent, n_per_host, n_workers
     raise ValueError(
         "workers must be a concurrent.futures.Executor, such as a ProcessPoolExecutor, or a Dask "
         f"Client; got {type(workers).__name__}."

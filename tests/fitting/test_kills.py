@@ -21,7 +21,7 @@ from jaxcmr.datasets import save_data
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="no SIGKILL")
 
 CODE = f"""
-import sys, time
+import os, sys, time
 sys.path.insert(0, {str(Path(__file__).parents[1])!r})
 from simple_losses import LOSSES, BowlGenerator
 import jaxcmr.cli._run as run
@@ -30,7 +30,7 @@ from jaxcmr.cli import main
 
 class Slow:  # so that there is a search to be killed in
     def update(self, report):
-        time.sleep(0.02 * (report.record is not None))
+        time.sleep(float(os.environ["PAUSE"]) * (report.record is not None))
     def close(self):
         pass
 
@@ -51,7 +51,7 @@ class Folder:
         self.arguments = [str(data), "--out", str(path), "--best-of", str(best_of)]
         self.arguments += ["--num-steps", "3", "--pop-size", "2", "--loss", loss]
         programs = str(data.parent / "programs")  # a kill may leave one half written
-        self.environment = {**os.environ, "JAXCMR_COMPILE_CACHE": programs}
+        self.environment = {**os.environ, "JAXCMR_COMPILE_CACHE": programs, "PAUSE": "0.02"}
         self.environment.pop("JAX_COMPILATION_CACHE_DIR", None)
 
     def start(self, *arguments):
@@ -146,16 +146,16 @@ def test_three_kills(folder, monkeypatch):
 def test_twenty_kills(folder):
     """At moments spread over start, compiling, search and writing."""
     killed, whole = folder("killed", 30), folder("whole", 30)
-    seconds = whole.finish()
+    whole.finish()
+    start = whole.finish()  # of a process that finds all runs made
+    killed.environment["PAUSE"] = "0.2"  # a search that outlasts the kills
     rng = random.Random(20)
-    statuses = []
     for i in range(20):
-        n_runs = 0 if i % 2 else rng.randint(1, 8)
-        delay = rng.uniform(0, 0.05) if n_runs else rng.uniform(0, 0.8 * seconds)
-        statuses.append(killed.kill_after(n_runs, delay))
-        if len(set(killed.runs_on_disk())) == killed.n_runs:
-            break
-    assert statuses.count(-9) == len(statuses) >= 10
+        n_runs = 0 if i % 2 else rng.randint(1, 3)
+        delay = rng.uniform(0, 0.3) if n_runs else rng.uniform(0, 1.2 * start)
+        assert killed.kill_after(n_runs, delay) == -9
+    assert 10 <= len(killed.runs_on_disk()) < killed.n_runs
+    killed.environment["PAUSE"] = "0"
     killed.finish()
     check_nothing_was_lost(killed, whole)
 

@@ -14,8 +14,11 @@ import time
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
+import numpy as np
 import pytest
 from simple_losses import BowlGenerator
+
+import jaxcmr
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
 
@@ -108,9 +111,9 @@ def test_processes_that_would_fork_are_refused(make, everyone):
 
 
 SCRIPT = f"""
-import multiprocessing, os, sys
+import multiprocessing, sys, time
 from concurrent.futures import ProcessPoolExecutor
-sys.path[:0] = [{str(Path(__file__).parents[1])!r}, {str(Path(__file__).parent)!r}]
+sys.path[:0] = [{str(Path(__file__).parents[1])!r}, {str(Path(jaxcmr.__file__).parents[1])!r}]
 
 def main():
     import numpy as np
@@ -118,13 +121,14 @@ def main():
     from jaxcmr.fitting import JaxDE
     data = {{"subject": np.repeat([1, 2, 3, 4], 5)[:, None], "recalls": np.ones((20, 6), int),
             "listLength": np.full((20, 1), 6), "pres_itemnos": np.tile(np.arange(1, 7), (20, 1))}}
-    settings = {{"bounds": {{"learning_rate": [0.0, 1.0]}}, "num_steps": 10**9, "diff_w": 1.9,
-                "relative_tolerance": 0.0, "polish": False, "progress_bar": False}}
+    bounds = {{f"p{{i}}": [0.0, 1.0] for i in range(40)}}
+    settings = {{"bounds": bounds, "num_steps": 10**6, "relative_tolerance": 0.0, "diff_w": 1.9,
+                "polish": False, "progress_bar": False}}
     fitter = JaxDE(data, None, {{}}, None, BowlGenerator, settings)
     spawn = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(2, mp_context=spawn) as pool:
-        for _ in range(2):
-            pool.submit(os.getpid).result()
+        for future in [pool.submit(time.sleep, 1) for _ in range(2)]:  # so that both start
+            future.result()
         print(*pool._processes, flush=True)
         fitter.fit_subjects(np.ones(20, bool), workers=pool)
 
@@ -149,7 +153,7 @@ def test_processes_end_with_the_fit(tmp_path, number):
     )
     processes = [int(word) for word in fit.stdout.readline().split()]
     assert processes
-    wait_until(lambda: all(seconds_of(process) > 2 for process in processes))  # they search
+    wait_until(lambda: all(seconds_of(process) > 8 for process in processes))  # they search
     if number == signal.SIGINT:
         os.killpg(fit.pid, number)  # as a terminal sends it
     else:
@@ -220,6 +224,15 @@ def test_dask_changes_no_bit(make, everyone, client):
     assert len(sent) == len(set(sent)) <= 1  # one worker has it, the other gets it from there
 
 
+def test_large_data_are_no_reason_for_a_warning(make, small_data, everyone, client):
+    """They are sent once to each worker, which is what Dask's warning asks for."""
+    dask = pytest.importorskip("dask")
+    data = {**small_data, "signal": np.random.default_rng(0).random((20, 10_000))}
+    with dask.config.set({"distributed.admin.large-graph-warning-threshold": "1MB"}):
+        result = make(data=data).fit_subjects(everyone, workers=client)
+    assert len(result["fitness"]) == 4
+
+
 def test_a_killed_dask_worker(make, everyone, client, tmp_path):
     """Its block is made again elsewhere: the result has the same bits, each run is there once."""
     fitter = make(loss=SlowBowls, best_of=2)
@@ -274,7 +287,8 @@ def test_a_scheduler_that_dies(make, everyone, tmp_path):
     worker = [sys.executable, "-m", "distributed.cli.dask_worker", "--nthreads", "1"]
     worker += ["--scheduler-file", str(address), "--no-dashboard", "--no-nanny"]
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    places = [str(Path(jaxcmr.__file__).parents[1]), *sys.path]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(places)}
     scheduler = subprocess.Popen([*command, *options], **quiet)
     try:
         wait_until(address.exists)
