@@ -24,6 +24,7 @@ from jaxcmr.cli._folder import open_folder
 from jaxcmr.cli._json import to_json
 from jaxcmr.cli._settings import gather_settings
 from jaxcmr.diagnostics import diagnose, is_trustworthy, verdict
+from jaxcmr.fitting import status_of
 from jaxcmr.front import Plan, make_plan
 from jaxcmr.results import FitInterrupted, FitResult
 
@@ -83,7 +84,7 @@ def run(
             print(
                 f"Fitting {config['model']} by {config['loss']} to "
                 f"{count_of(plan.n_subjects, 'subject')}, {plan.trial_mask.sum()} trials of "
-                f"{config['data']}.",
+                f"{config['data']}.{on_disk(out)}",
                 file=sys.stderr,
             )
         warm_up = FigureWarmUp(plan.problem, plan.trial_mask)
@@ -95,6 +96,12 @@ def run(
         except KeyboardInterrupt as interruption:
             print(f"jaxcmr: interrupted {how_far(interruption, path, out)}", file=sys.stderr)
             return 130
+
+
+def on_disk(out: Path) -> str:
+    """Return in words how many runs a folder holds already."""
+    n_done = status_of(out).n_runs_done if (out / "run.json").exists() else 0
+    return f" {count_of(n_done, 'finished run')} in {out} will not be made again." if n_done else ""
 
 
 def how_far(interruption: KeyboardInterrupt, path: Path | None, out: Path) -> str:

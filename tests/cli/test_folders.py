@@ -104,7 +104,7 @@ def test_a_configuration_of_another_version_blocks_no_fit(shell, data_file, tmp_
         open_folder(config, out)
 
 
-def test_a_fit_goes_on_where_it_stopped(shell, data_file, tmp_path, watch, calls):
+def test_a_fit_goes_on_where_it_stopped(shell, data_file, tmp_path, watch, calls, capsys):
     """The same command makes what is missing, and nothing twice; more subjects and more runs add
     to what is there; the result is that of a fit in one go."""
     out, whole = tmp_path / "out", tmp_path / "whole"
@@ -114,6 +114,7 @@ def test_a_fit_goes_on_where_it_stopped(shell, data_file, tmp_path, watch, calls
     watch(lambda: None, 0)
     assert shell.fit(data_file, "--out", str(out), *TWO_RUNS, quick=False) == 0
     assert len(calls) == len(set(calls)) == 8
+    assert "2 finished runs in" in capsys.readouterr().err
     assert shell.fit(data_file, "--out", str(whole), *TWO_RUNS, quick=False) == 0
     assert without_times(shell.read(out)[0]) == without_times(shell.read(whole)[0])
 
