@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         optimize,
         plots,
         simulation,
+        uncertainty,
     )
     from jaxcmr.analyses import serial_position_curve
     from jaxcmr.datasets import (
@@ -83,6 +84,7 @@ __all__ = [
     "simulate",
     "simulation",
     "to_psifr",
+    "uncertainty",
     "usual_bounds",
 ]
 
@@ -109,6 +111,7 @@ ROOMS = {
     "plots": [],
     "results": ["FitInterrupted", "FitResult"],
     "simulation": [],
+    "uncertainty": [],
 }
 """The rooms of the package, with the names that they lend to its front door."""
 

@@ -62,9 +62,30 @@ MAY_IMPORT = {
         "results",
         "typing",
     },
-    "comparison": {"_result_words", "names", "results"},
-    "plots": {"analyses", "comparison", "datasets", "names", "parameters", "results", "typing"},
+    "comparison": {
+        "_result_words",
+        "datasets",
+        "fitting",
+        "names",
+        "optimize",
+        "parameters",
+        "results",
+        "simulation",
+        "typing",
+        "uncertainty",
+    },
+    "plots": {
+        "analyses",
+        "comparison",
+        "datasets",
+        "names",
+        "parameters",
+        "results",
+        "typing",
+        "uncertainty",
+    },
     "diagnostics": {
+        "_differences",
         "_result_words",
         "fitting",
         "names",
@@ -81,7 +102,18 @@ MAY_IMPORT = {
         "results",
         "typing",
     },
+    "uncertainty": {
+        "_differences",
+        "fitting",
+        "names",
+        "optimize",
+        "parameters",
+        "results",
+        "simulation",
+        "typing",
+    },
     "_cache": set(),
+    "_differences": {"parameters", "typing"},
 }
 """What each room may import of ours, beside itself. `front` and `cli` put everything together."""
 
@@ -122,6 +154,7 @@ FRONT_DOOR = {
     "optimize": "room: differential evolution",
     "plots": "room: figures, and the tables behind them",
     "simulation": "room: models played forward",
+    "uncertainty": "room: how well each parameter is known",
     "__version__": "of this installation",
 }
 """Every name of `import jaxcmr as jc`, and what it is for."""
@@ -151,13 +184,15 @@ SURFACE = {
     "distance_crp distance_rank first_recall intrusions lag_crp lag_crp_compound lag_rank "
     "make_measure nth_recall recall_positions recalled_positions recalls_per_list repeats "
     "serial_position_curve stop_probability to_ratio",
-    "plots": "comparison_table differences_table fit_table frequencies_table mean_over_subjects "
-    "parameters_table plot_comparison plot_differences plot_fit plot_fit_by_subject "
-    "plot_measure plot_model_frequencies plot_parameters plot_recalls_per_list "
-    "plot_restart_estimates plot_restarts plot_sweep plot_weights restarts_table "
-    "sweep_table weights_table",
-    "optimize": "POPULATIONS STRATEGIES Box LaneReport OptimizeResults State check_not_forked "
-    "differential_evolution evolve_lanes in_double program_fingerprint works_in_double",
+    "plots": "comparison_table differences_table fit_table frequencies_table intervals_table "
+    "mean_over_subjects parameters_table plot_comparison plot_differences plot_fit "
+    "plot_fit_by_subject plot_intervals plot_measure plot_model_frequencies plot_parameters "
+    "plot_profiles plot_recalls_per_list plot_restart_estimates plot_restarts plot_spectrum "
+    "plot_sweep plot_weights profiles_table restarts_table spectrum_table sweep_table "
+    "weights_table",
+    "optimize": "POPULATIONS STRATEGIES Box LaneReport OptimizeResults PolishResult Polisher State "
+    "check_not_forked differential_evolution evolve_lanes in_double program_fingerprint "
+    "works_in_double",
     "typing": "Bounds Cue CueCreator CueMaker Declared DeclaredModel Draws Features Loss LossFn "
     "LossFnGenerator MemorySearch MemorySearchFactory Model Parameters PartCreator Pattern "
     "RecallDataset Replay Subject Sweep TrialMask Vectorized",
@@ -165,6 +200,7 @@ SURFACE = {
     "check_limits check_names count_axes declared_by function_of merge names_of reads to_double",
     "reporting": "WORKS About Chapter Compared DataFacts Figure Guide cite describe_data "
     "drawing_style to_html to_svg",
+    "uncertainty": "STATUSES Bootstrap Covariance Profiles bootstrap covariance profile_likelihood",
     "results": "POOLED SCHEMA FitInterrupted FitResult",
 }
 """Every public name of a room. A name that is not here is private, or has been forgotten here."""
