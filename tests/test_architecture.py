@@ -63,6 +63,7 @@ MAY_IMPORT = {
         "typing",
     },
     "comparison": {
+        "_differences",
         "_result_words",
         "datasets",
         "fitting",
@@ -178,8 +179,9 @@ SURFACE = {
     "recall_by_draws recall_freely simulate_dataset study",
     "diagnostics": "CHECKS Criterion Curvature PredictedCounts chance_log_likelihood "
     "describe_direction diagnose is_trustworthy measure_curvature predictive_scores verdict",
-    "comparison": "Comparison ModelSelection akaike_weights bayesian_model_selection compare "
-    "information_criteria log_evidence",
+    "comparison": "ApproximateCrossValidation Comparison CrossValidation ModelSelection "
+    "PairedDifferences akaike_weights approximate_cross_validation bayesian_model_selection compare "
+    "cross_validate information_criteria log_evidence paired_differences",
     "analyses": "MEASURES Measure as_summary by_subject category_clustering category_crp "
     "distance_crp distance_rank first_recall intrusions lag_crp lag_crp_compound lag_rank "
     "make_measure nth_recall recall_positions recalled_positions recalls_per_list repeats "
