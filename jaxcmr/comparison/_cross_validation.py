@@ -29,6 +29,13 @@ from jaxcmr.uncertainty._inputs import in_threads
 __all__ = ["CrossValidation", "cross_validate", "score_trials"]
 
 
+N_STARTS = 4
+"""Most ends of the runs of an earlier fit from which a fit to a fold starts."""
+
+SAME_END = 0.01
+"""Nats: runs whose losses differ by less have ended at the same place."""
+
+
 @dataclass(frozen=True)
 class CrossValidation:
     """Log-likelihoods (nats) of lists under parameters that were fitted to other lists.
@@ -107,9 +114,10 @@ def cross_validate(
         folds: "list" leaves out one list at a time; a number k makes k folds, of which the first
             has the subject's lists 1, k + 1, ...; the name of a field, such as "session", makes a
             fold of the lists that have the same value.
-        start_from: fits of the same model to all lists, from which the fits to the folds start. By
-            default each is then a polish that starts there, which stays in the valley of that fit.
-        search: as for `jc.fit`. By default "thorough", or that polish.
+        start_from: fits of the same model to all lists. The fits to the folds start at the ends of
+            their runs, up to four that differ, and are by default polishes, which stay in the
+            valleys that these runs found.
+        search: as for `jc.fit`, beside these starts. By default "thorough", or these polishes.
         seed: of the search.
         checkpoint: a folder that keeps finished fits: if the call is interrupted or killed, the
             same call goes on where it stopped.
@@ -143,12 +151,10 @@ def cross_validate(
     if fitter is None or search is not None:
         settings["seed"] = seed
     make = JaxDE if fitter is None else type(fitter)
-    starts = [
-        estimates_for([part.subject for part in parts], result, problem.free_names)
-        for result in earlier
-    ]
+    subjects = [part.subject for part in parts]
+    starts = [places_of_runs(subjects, result, problem.free_names) for result in earlier]
     fits = [
-        Fit(part.subject, part.train, f"fold {part.label}", [np.array(of[i]) for of in starts])
+        Fit(part.subject, part.train, f"fold {part.label}", [x for of in starts for x in of[i]])
         for i, part in enumerate(parts)
     ]
     runs = make.of(problem, {**settings, "progress_bar": progress}).make_runs(
@@ -221,6 +227,41 @@ def field_of_folds(problem: FitProblem, folds: str | int) -> np.ndarray | None:
     if np.any(field != field):
         raise ValueError(f"The field {folds!r} is NaN for some trials: which fold are they in?")
     return field
+
+
+def places_of_runs(
+    subjects: Sequence[Subject], result: FitResult, names: Sequence[str]
+) -> list[list[np.ndarray]]:
+    """Return for each of `subjects` the places, (n,), at which the runs of its fit ended.
+
+    They are up to `N_STARTS` ends that differ in their loss, the lowest first: the valleys that the
+    search found. The valley that is lowest for all lists need not be so without some of them. Each
+    subject has the same number; if there are fewer ends, the lowest one is repeated. Without
+    records of runs, they are the estimates.
+    """
+    best = estimates_for(subjects, result, names)
+    of_fits = result.get("runs") or []
+    runs = dict(zip(result["fits"].get("subject", ()), of_fits, strict=False))
+    ends = [
+        [np.array(x), *other_ends(runs.get(subject, ()), names)]
+        for subject, x in zip(subjects, best, strict=True)
+    ]
+    most = max(map(len, ends))
+    return [of_fit + of_fit[:1] * (most - len(of_fit)) for of_fit in ends]
+
+
+def other_ends(
+    runs: Sequence[Mapping[str, Any]], names: Sequence[str]
+) -> list[Float[np.ndarray, " n"]]:
+    """Return the ends of runs that are above the best and differ in their loss."""
+    ends: list[Float[np.ndarray, " n"]] = []
+    last = min((run["loss"] for run in runs), default=0.0)
+    for run in sorted(runs, key=lambda run: run["loss"]):
+        is_complete = all(name in run["estimates"] for name in names)
+        if is_complete and run["loss"] > last + SAME_END and len(ends) < N_STARTS - 1:
+            last = run["loss"]
+            ends.append(np.array([run["estimates"][name] for name in names]))
+    return ends
 
 
 def choose_search(
