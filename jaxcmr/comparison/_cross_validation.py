@@ -19,6 +19,7 @@ from jaxcmr.datasets import check_mask
 from jaxcmr.fitting import Fit, FitProblem, JaxDE, Workers, resolve_search
 from jaxcmr.fitting._fitter import Fitter
 from jaxcmr.fitting._starts import as_results, estimates_for
+from jaxcmr.fitting._trials import to_mask
 from jaxcmr.names import describe_unknown
 from jaxcmr.optimize import check_not_forked, in_double
 from jaxcmr.results import FitResult
@@ -110,7 +111,7 @@ def cross_validate(
     Args:
         problem: what is fitted, by a negative log-likelihood; or a fitter, whose search is used
             unless `start_from` or `search` is given.
-        trial_mask: (trials,) boolean; all trials by default.
+        trial_mask: (trials,) boolean; by default the trials of `start_from`, or all.
         folds: "list" leaves out one list at a time; a number k makes k folds, of which the first
             has the subject's lists 1, k + 1, ...; the name of a field, such as "session", makes a
             fold of the lists that have the same value.
@@ -145,8 +146,10 @@ def cross_validate(
     fitter = problem if isinstance(problem, Fitter) else None
     problem = problem.problem if isinstance(problem, Fitter) else problem
     check_likelihood(problem)
-    parts = make_folds(problem, trial_mask, folds)
     earlier = as_results(start_from)
+    if trial_mask is None:
+        trial_mask = trials_of(problem, earlier)
+    parts = make_folds(problem, trial_mask, folds)
     settings = choose_search(problem, fitter, bool(earlier), search)
     if fitter is None or search is not None:
         settings["seed"] = seed
@@ -176,15 +179,25 @@ class Part(NamedTuple):
     test: np.ndarray
 
 
-def make_folds(problem: FitProblem, trial_mask: TrialMask | None, folds: str | int) -> list[Part]:
+def trials_of(problem: FitProblem, earlier: Sequence[FitResult]) -> TrialMask:
+    """Return the mask of the trials of the first earlier fit; all if it does not say which."""
+    n_trials = len(problem.subjects)
+    trials = earlier[0].get("trials") if earlier else None
+    if trials is None:
+        return np.ones(n_trials, bool)
+    if (earlier[0].get("data") or {}).get("n_trials", n_trials) != n_trials:
+        raise ValueError("start_from is a fit of other data: say which trials, with trial_mask.")
+    return to_mask(trials, n_trials)
+
+
+def make_folds(problem: FitProblem, trial_mask: TrialMask, folds: str | int) -> list[Part]:
     """Return the folds of each subject's lists; they are disjoint, and together all lists.
 
     Raises:
         ValueError: `folds` is invalid, or a subject has fewer than two folds.
     """
     subjects = problem.subjects
-    everything = np.ones(len(subjects), bool)
-    mask = everything if trial_mask is None else check_mask(trial_mask, len(subjects))
+    mask = check_mask(trial_mask, len(subjects))
     if not mask.any():
         raise ValueError("The trial mask selects no trials: there is nothing to predict.")
     field = field_of_folds(problem, folds)

@@ -14,7 +14,9 @@ from jaxcmr.comparison import (
     cross_validate,
     paired_differences,
 )
+from jaxcmr.comparison._cross_validation import places_of_runs
 from jaxcmr.fitting import FitProblem, JaxDE
+from jaxcmr.results import FitResult
 
 SUCCESSES = np.array([1, 1, 1, 1, 1, 1, 1, 1, 0, 0])
 
@@ -103,6 +105,14 @@ def test_folds_are_disjoint_and_cover_the_lists(two_subjects, folds):
     assert sorted(found.by_list["trial"]) == np.flatnonzero(mask).tolist()
     n_lists = found.by_fold["n_train"] + found.by_fold["n_test"]
     assert n_lists.tolist() == [5 if s == 1 else 4 for s in found.by_fold["subject"]]
+
+
+def test_by_default_the_lists_are_those_that_were_fitted(two_subjects):
+    """A result of one subject: the other one is not predicted."""
+    problem, result = two_subjects
+    one = {"fits": {**{name: [result["fits"][name][0]] for name in ("mean", "sd")}, "subject": [1]}}
+    found = cross_validate(problem, folds=2, start_from={**one, "trials": result["trials"][:1]})
+    assert found.by_list["trial"].tolist() == [0, 2, 4, 1, 3, 5]
 
 
 def test_a_cold_search_finds_what_a_warm_one_does_and_leaves_the_fitter_alone(two_subjects):
@@ -195,3 +205,16 @@ def test_other_losses_are_refused(small_data):
     problem = FitProblem(small_data, "cmr", BowlGenerator)
     with pytest.raises(ValueError, match="log-likelihoods in nats"):
         cross_validate(problem)
+
+
+def test_fits_to_folds_start_from_the_valleys_that_the_runs_found(eight_of_ten):
+    """Ends that differ, the lowest first; a subject with fewer repeats its lowest."""
+    ends = [(5.0, 0.8), (7.0, 0.2), (5.001, 0.81), (6.0, 0.5), (9.0, 0.3), (8.0, 0.1)]
+    runs = [{"loss": loss, "estimates": {"p": p}} for loss, p in ends]
+    fits = {"p": [0.8, 0.6], "subject": [1, 2]}
+    result = FitResult(fits=fits, runs=[runs, [{"loss": 5.0, "estimates": {"p": 0.6}}]])
+    first, second = places_of_runs([1, 2], result, ["p"])
+    assert np.ravel(first).tolist() == [0.8, 0.5, 0.2, 0.1]
+    assert np.ravel(second).tolist() == [0.6] * 4
+    without = FitResult(fits=fits)
+    assert np.ravel(places_of_runs([2, 1], without, ["p"])).tolist() == [0.6, 0.8]
