@@ -39,11 +39,13 @@ class ApproximateCrossValidation:
     - ``by_subject``: one row per subject: ``subject``; ``in_sample``, the log-likelihood of the
       fit; ``log_likelihood``, the approximate held-out one; ``n_parameters``, those that are not
       on a bound; ``penalty``, ``tr(inv(H) J)``, which is about that number if the model is right;
-      ``tic``, Takeuchi's criterion, ``-2 in_sample + 2 penalty``; ``n_clipped``, how many steps
-      ended outside the bounds and were cut there; and ``above_minimum``, by how much the loss is
+      ``tic``, Takeuchi's criterion, ``-2 in_sample + 2 penalty``; ``n_outside``, how many steps
+      ended outside the bounds; and ``above_minimum``, by how much the loss is
       above the minimum that its gradient and curvature predict.
 
-    Numbers are NaN for subjects whose Hessian is not positive definite.
+    Numbers are NaN for subjects whose Hessian is not positive definite. Log-likelihoods are NaN for
+    lists whose step ends outside the bounds, and for their subjects: such a step is too long for
+    the approximation.
     """
 
     by_list: pd.DataFrame
@@ -58,9 +60,10 @@ class ApproximateCrossValidation:
 
     def verdict(self) -> str:
         """Return in words the approximate numbers, and for whom they are missing or doubtful."""
-        known = self.by_subject[np.isfinite(self.by_subject["log_likelihood"])]
-        missing = self.by_subject.loc[~self.by_subject.index.isin(known.index), "subject"]
-        clipped = known.loc[known["n_clipped"] > 0, "subject"]
+        table = self.by_subject
+        known = table[np.isfinite(table["log_likelihood"])]
+        missing = table.loc[~np.isfinite(table["tic"]), "subject"]
+        outside = table.loc[table["n_outside"] > 0, "subject"]
         moving = known.loc[known["above_minimum"] > NOT_AT_REST, "subject"]
         lists = self.by_list[self.by_list["subject"].isin(known["subject"])]
         words = [
@@ -71,7 +74,7 @@ class ApproximateCrossValidation:
         ]
         for subjects, what in (
             (missing, "missing, as the loss does not curve upwards in all directions"),
-            (clipped, "doubtful, as a step was cut at a bound"),
+            (outside, "missing, as a step ended outside the bounds; TIC is known"),
             (moving, "doubtful, as the fit is not at its minimum"),
         ):
             if len(subjects):
@@ -134,7 +137,7 @@ def approximate_cross_validation(
             hessian, is_free = measure_hessian(losses[row], fits.space, fits.places[row])
         if not is_free.any():  # all estimates are on bounds and stay there
             here = np.tile(fits.places[row], (len(fits.rows[row]), 1))
-            return Step(here, True, 0, 0.0, 0, 0.0)
+            return Step(here, np.ones(len(here), bool), True, 0, 0.0, 0.0)
         gradients = gradients_by_trial(problem, fits, row)
         return newton_steps(hessian, is_free, gradients, fits.places[row])
 
@@ -146,7 +149,7 @@ def approximate_cross_validation(
     scores = np.concatenate(score_trials(problem, rows, estimates))
     ends = np.cumsum([0, *map(len, fits.rows)])
     known = [
-        np.where(step.is_known, scores[a:b], np.nan)
+        np.where(step.is_known & step.is_inside, scores[a:b], np.nan)
         for step, a, b in zip(steps, ends[:-1], ends[1:], strict=True)
     ]
     by_list = pd.concat(
@@ -165,10 +168,10 @@ class Step(NamedTuple):
     """Where the estimates of a subject are without each of its lists, about."""
 
     places: Float[np.ndarray, "trials n"]
+    is_inside: Bool[np.ndarray, " trials"]
     is_known: bool
     n_parameters: int
     penalty: float
-    n_clipped: int
     above_minimum: float
 
 
@@ -178,7 +181,7 @@ def newton_steps(
     gradients: Float[np.ndarray, "trials n"],
     place: Float[np.ndarray, " n"],
 ) -> Step:
-    """Return the places ``u + inv(H) g_i``, cut at the bounds, and ``tr(inv(H) J)``.
+    """Return the places ``u + inv(H) g_i``, and ``tr(inv(H) J)``.
 
     With the gradient g of the whole loss, the minimum is about ``g' inv(H) g / 2`` below it.
     """
@@ -186,18 +189,18 @@ def newton_steps(
     n_free = int(is_free.sum())
     found = invert(hessian, is_free, None)
     if not found.is_definite:
-        return Step(here, False, n_free, np.nan, 0, np.nan)
+        return Step(here, np.ones(len(here), bool), False, n_free, np.nan, np.nan)
     inverse = found.covariance[np.ix_(is_free, is_free)]
     g = gradients[:, is_free]
     moved = here.copy()
     moved[:, is_free] += g @ inverse
-    cut = np.clip(moved, 0.0, 1.0)
+    is_inside = np.all((moved >= 0) & (moved <= 1), axis=1)
     return Step(
-        places=cut,
+        places=np.where(is_inside[:, None], moved, here),
+        is_inside=is_inside,
         is_known=True,
         n_parameters=n_free,
         penalty=float(np.trace(inverse @ (g.T @ g))),
-        n_clipped=int(np.any(cut != moved, axis=1).sum()),
         above_minimum=float(g.sum(0) @ inverse @ g.sum(0) / 2),
     )
 
@@ -223,7 +226,7 @@ def to_table(
             "n_parameters": [step.n_parameters for step in steps],
             "penalty": [step.penalty for step in steps],
             "tic": [2 * loss + 2 * step.penalty for loss, step in zip(losses, steps, strict=True)],
-            "n_clipped": [step.n_clipped for step in steps],
+            "n_outside": [int((~step.is_inside).sum()) for step in steps],
             "above_minimum": [step.above_minimum for step in steps],
         }
     )

@@ -419,7 +419,7 @@ def sum_by_subject(by_list: pd.DataFrame) -> pd.DataFrame:
         {
             "n_lists": groups.size(),
             "n_events": groups["n_events"].sum(),
-            "log_likelihood": groups["log_likelihood"].sum(min_count=1),
+            "log_likelihood": groups["log_likelihood"].apply(lambda each: each.to_numpy().sum()),
         }
     ).reset_index()
 

@@ -144,7 +144,8 @@ def likelihood_ratio_test(
     >>> fits = [FitResult(fits={"learning_rate": [0.5], "item_support": [x], "subject": [1]},
     ...                   fitness=[nats], trials=[[[0, 1]]])
     ...         for x, nats in ((0.0, 2.0), (2.0, 0.0))]
-    >>> found = likelihood_ratio_test(*fits, (small, big), "chibar")
+    >>> at_zero = {"item_support": 0.0}
+    >>> found = likelihood_ratio_test(*fits, (small, big), "chibar", neutral=at_zero)
     >>> found.table["p"].round(4).tolist()  # half the tail of chi-square beyond 2 (2.0 - 0.0)
     [0.0228]
     """

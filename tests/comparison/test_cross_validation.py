@@ -55,7 +55,7 @@ def test_the_approximation_and_tic_of_eight_successes_in_ten(eight_of_ten):
     np.testing.assert_allclose(row["in_sample"], -5.0040242, atol=1e-7)
     np.testing.assert_allclose(found.log_likelihood, -6.2282179, atol=1e-5)
     np.testing.assert_allclose(row["tic"], 12.0080485, atol=1e-5)
-    assert row["n_clipped"] == 0 and row["above_minimum"] < 1e-6
+    assert row["n_outside"] == 0 and row["above_minimum"] < 1e-6
     assert "pproximate" in found.verdict() and "check them with cross_validate" in found.verdict()
 
 
@@ -66,6 +66,20 @@ def test_estimates_on_a_bound_are_held():
     np.testing.assert_allclose(found.log_likelihood, 10 * np.log(0.9))
     np.testing.assert_allclose(found.by_subject["tic"], -20 * np.log(0.9))
     assert found.by_subject["n_parameters"].tolist() == [0]
+
+
+def test_a_step_outside_the_bounds_is_missing_and_not_a_wrong_number():
+    """Without a failure, the step goes from 0.8 to 0.88, beyond a bound of 0.85."""
+    problem, result = problem_of(bernoulli, {"y": SUCCESSES}, {"p": [0.0, 0.85]}, {"p": 0.8})
+    found = approximate_cross_validation(problem, result)
+    is_missing = np.isnan(found.by_list["log_likelihood"])
+    assert is_missing.tolist() == [False] * 8 + [True] * 2
+    row = found.by_subject.iloc[0]
+    assert np.isnan(row["log_likelihood"]) and row["n_outside"] == 2
+    np.testing.assert_allclose(row["tic"], 12.0080485, atol=1e-5)
+    assert "missing, as a step ended outside" in found.verdict()
+    with pytest.raises(ValueError, match="missing in one of the two"):
+        paired_differences(found, found)
 
 
 def test_an_approximation_away_from_the_minimum_is_told(eight_of_ten):
