@@ -15,6 +15,7 @@ from jaxcmr.plots.parameters import parameters_table, plot_parameters
 from jaxcmr.plots.profiles import plot_profiles, profiles_table
 from jaxcmr.plots.recalls_per_list import plot_recalls_per_list
 from jaxcmr.plots.restarts import plot_restart_estimates, plot_restarts, restarts_table
+from jaxcmr.plots.shrinkage import plot_shrinkage, shrinkage_table
 from jaxcmr.plots.spectrum import plot_spectrum, spectrum_table
 from jaxcmr.plots.sweep import plot_sweep, sweep_table
 from jaxcmr.plots.weights import plot_weights, weights_table
@@ -39,11 +40,13 @@ __all__ = [
     "plot_recalls_per_list",
     "plot_restart_estimates",
     "plot_restarts",
+    "plot_shrinkage",
     "plot_spectrum",
     "plot_sweep",
     "plot_weights",
     "profiles_table",
     "restarts_table",
+    "shrinkage_table",
     "spectrum_table",
     "sweep_table",
     "weights_table",
