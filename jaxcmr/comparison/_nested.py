@@ -132,7 +132,7 @@ def likelihood_ratio_test(
 
     >>> from jax.tree_util import Partial
     >>> from jaxcmr.typing import LossFnGenerator
-    >>> def nll(y, x): return ((y[:, None] - x.sum(0)) ** 2).sum(0) / 2  # of a sum; its spread is 1
+    >>> def nll(y, x): return ((y[:, None] - x.sum(0, keepdims=True)) ** 2).sum(0) / 2
     >>> class Sum(LossFnGenerator):
     ...     label = "NLL"
     ...     def __init__(self, model_factory, dataset, features): self.y = dataset["y"][:, 0]
