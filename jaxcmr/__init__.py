@@ -41,7 +41,7 @@ if TYPE_CHECKING:
         select_trials,
     )
     from jaxcmr.fitting import SEARCHES, FitProblem, JaxDE, ScipyDE, make_subject_trial_masks
-    from jaxcmr.front import compare, diagnose, fit, report, simulate
+    from jaxcmr.front import compare, diagnose, fit, fit_variants, report, simulate
     from jaxcmr.loss import LOSSES
     from jaxcmr.models import MODELS, usual_bounds
     from jaxcmr.optimize import differential_evolution
@@ -68,6 +68,7 @@ __all__ = [
     "differential_evolution",
     "first_recalls",
     "fit",
+    "fit_variants",
     "fitting",
     "from_psifr",
     "generate_trial_mask",
@@ -104,7 +105,7 @@ ROOMS = {
     ],
     "diagnostics": [],
     "fitting": ["SEARCHES", "FitProblem", "JaxDE", "ScipyDE", "make_subject_trial_masks"],
-    "front": ["compare", "diagnose", "fit", "report", "simulate"],
+    "front": ["compare", "diagnose", "fit", "fit_variants", "report", "simulate"],
     "loss": ["LOSSES"],
     "models": ["MODELS", "usual_bounds"],
     "optimize": ["differential_evolution"],

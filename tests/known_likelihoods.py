@@ -34,6 +34,7 @@ def problem_of(nll, data, bounds, estimates, *, subjects=None, scale="linear"):
 
         def __call__(self, trial_indices, base_params, free_param_names):
             trials = np.asarray(trial_indices)
+            trials = trials[trials >= 0]  # without padding
             return Partial(nll, {name: rows[trials] for name, rows in self.data.items()})
 
     columns = {name: np.asarray(column) for name, column in data.items()}

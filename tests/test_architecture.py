@@ -62,7 +62,19 @@ MAY_IMPORT = {
         "results",
         "typing",
     },
-    "comparison": {"_result_words", "names", "results"},
+    "comparison": {
+        "_differences",
+        "_result_words",
+        "datasets",
+        "fitting",
+        "names",
+        "optimize",
+        "parameters",
+        "results",
+        "simulation",
+        "typing",
+        "uncertainty",
+    },
     "plots": {
         "analyses",
         "comparison",
@@ -109,6 +121,7 @@ MAY_IMPORT = {
 
 FRONT_DOOR = {
     "fit": "fit a model to each subject, or to all together",
+    "fit_variants": "fit several variants of a model, special cases first",
     "load": "read a data set by name or path",
     "compare": "several models of the same trials",
     "diagnose": "how far each fit can be trusted",
@@ -174,8 +187,10 @@ SURFACE = {
     "diagnostics": "CHECKS Criterion Curvature PredictedCounts chance_log_likelihood "
     "describe_direction diagnose is_trustworthy measure_curvature predictive_scores "
     "verdict",
-    "comparison": "Comparison ModelSelection akaike_weights bayesian_model_selection compare "
-    "information_criteria log_evidence",
+    "comparison": "ApproximateCrossValidation Comparison CrossValidation LikelihoodRatioTest "
+    "ModelSelection PairedDifferences akaike_weights approximate_cross_validation "
+    "bayesian_model_selection compare cross_validate information_criteria likelihood_ratio_test "
+    "log_evidence paired_differences",
     "analyses": "MEASURES Measure as_summary by_subject category_clustering category_crp "
     "distance_crp distance_rank first_recall intrusions lag_crp lag_crp_compound "
     "lag_rank make_measure nth_recall recall_positions recalled_positions "

@@ -1,9 +1,9 @@
-"""The front door: `fit`, `simulate`, `diagnose`, `compare` and `report`, from names to objects.
+"""The front door: `fit`, `simulate`, `diagnose`, `compare` and others, from names to objects.
 
 `fit` is what ``jaxcmr fit`` runs as well: a `Plan` is a fit with everything looked up and checked,
-before anything is searched. The modules: `_fit`, `_after` (what follows a fit), `_sources` (data,
-features and results by name, path or object), and `_trust` and `_report`, which hand measures and
-figures to the rooms that make diagnostics and reports.
+before anything is searched. The modules: `_fit`, `_variants` (many fits), `_after` (what follows a
+fit), `_compare`, `_sources` (data, features and results by name, path or object), and `_trust` and
+`_report`, which hand measures and figures to the rooms that make diagnostics and reports.
 """
 
 from jaxcmr.front._after import (
@@ -16,6 +16,7 @@ from jaxcmr.front._after import (
 )
 from jaxcmr.front._compare import compare
 from jaxcmr.front._fit import FITTERS, Plan, fit, make_plan
+from jaxcmr.front._variants import fit_variants, variant_grid
 
 __all__ = [
     "FITTERS",
@@ -23,10 +24,12 @@ __all__ = [
     "compare",
     "diagnose",
     "fit",
+    "fit_variants",
     "make_plan",
     "problem_of",
     "report",
     "simulate",
     "trials_to_simulate",
+    "variant_grid",
     "write_report",
 ]
