@@ -195,6 +195,8 @@ def gradients_by_trial(problem: FitProblem, fits: Fits, row: int) -> Float[np.nd
     is_free = (place > ON_BOUND) & (place < 1 - ON_BOUND)
     sides = np.concatenate([place + moves, place - moves])[np.tile(is_free, 2)]
     gradients = np.full((len(fits.rows[row]), len(place)), np.nan)
+    if not is_free.any():
+        return gradients
     with jax.enable_x64(True):
         losses = in_double([problem.loss_of(np.array([trial])) for trial in fits.rows[row]])
         for gradient, loss in zip(gradients, losses, strict=True):

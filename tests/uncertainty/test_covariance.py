@@ -100,3 +100,12 @@ def test_a_direction_that_the_data_leave_open_is_named():
 def test_an_unknown_kind_is_an_error():
     with pytest.raises(ValueError, match="hessian, sandwich"):
         covariance(*problem_with(np.eye(2)), "robust")
+
+
+def test_with_all_estimates_on_bounds_there_are_no_errors():
+    """Neither kind: there is no direction left to move in."""
+    for kind in ("hessian", "sandwich"):
+        found = covariance(*problem_with(np.eye(2), center=(0.0, 1.0)), kind)
+        assert np.isnan(errors_of(found)).all() and "not identified" not in set(
+            found.table["status"]
+        )
