@@ -18,6 +18,7 @@ from jaxcmr._version import __version__
 if TYPE_CHECKING:
     from jaxcmr import (
         analyses,
+        comparison,
         components,
         datasets,
         diagnostics,
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
         select_trials,
     )
     from jaxcmr.fitting import SEARCHES, FitProblem, JaxDE, ScipyDE, make_subject_trial_masks
-    from jaxcmr.front import diagnose, fit, report, simulate
+    from jaxcmr.front import compare, diagnose, fit, report, simulate
     from jaxcmr.loss import LOSSES
     from jaxcmr.models import MODELS, usual_bounds
     from jaxcmr.optimize import differential_evolution
@@ -57,6 +58,8 @@ __all__ = [
     "__version__",
     "analyses",
     "check_data",
+    "compare",
+    "comparison",
     "components",
     "datasets",
     "diagnose",
@@ -85,6 +88,7 @@ __all__ = [
 
 ROOMS = {
     "analyses": ["serial_position_curve"],
+    "comparison": [],
     "components": [],
     "datasets": [
         "check_data",
@@ -98,7 +102,7 @@ ROOMS = {
     ],
     "diagnostics": [],
     "fitting": ["SEARCHES", "FitProblem", "JaxDE", "ScipyDE", "make_subject_trial_masks"],
-    "front": ["diagnose", "fit", "report", "simulate"],
+    "front": ["compare", "diagnose", "fit", "report", "simulate"],
     "loss": ["LOSSES"],
     "models": ["MODELS", "usual_bounds"],
     "optimize": ["differential_evolution"],

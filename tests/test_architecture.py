@@ -51,8 +51,19 @@ MAY_IMPORT = {
         "typing",
     },
     "optimize": set(),
-    "fitting": {"_cache", "_version", "files", "datasets", "names", "optimize", "parameters", "results", "typing"},
-    "plots": {"analyses", "datasets", "names", "parameters", "results", "typing"},
+    "fitting": {
+        "_cache",
+        "_version",
+        "datasets",
+        "files",
+        "names",
+        "optimize",
+        "parameters",
+        "results",
+        "typing",
+    },
+    "comparison": {"_result_words", "names", "results"},
+    "plots": {"analyses", "comparison", "datasets", "names", "parameters", "results", "typing"},
     "diagnostics": {
         "_result_words",
         "fitting",
@@ -77,6 +88,7 @@ MAY_IMPORT = {
 FRONT_DOOR = {
     "fit": "fit a model to each subject, or to all together",
     "load": "read a data set by name or path",
+    "compare": "several models of the same trials",
     "diagnose": "how far each fit can be trusted",
     "report": "results into one HTML file",
     "simulate": "let a fitted model recall the lists of a data set",
@@ -100,6 +112,7 @@ FRONT_DOOR = {
     "select_trials": "keep the trials of a mask",
     "to_psifr": "make a table of events of a data set",
     "analyses": "room: measures of behavior",
+    "comparison": "room: which model describes the subjects",
     "components": "room: parts of models",
     "datasets": "room: data in and out",
     "diagnostics": "room: whether fits can be trusted",
@@ -132,13 +145,17 @@ SURFACE = {
     "recall_by_draws recall_freely simulate_dataset study",
     "diagnostics": "CHECKS Criterion Curvature PredictedCounts chance_log_likelihood "
     "describe_direction diagnose is_trustworthy measure_curvature predictive_scores verdict",
+    "comparison": "Comparison ModelSelection akaike_weights bayesian_model_selection compare "
+    "information_criteria log_evidence",
     "analyses": "MEASURES Measure as_summary by_subject category_clustering category_crp "
     "distance_crp distance_rank first_recall intrusions lag_crp lag_crp_compound lag_rank "
     "make_measure nth_recall recall_positions recalled_positions recalls_per_list repeats "
     "serial_position_curve stop_probability to_ratio",
-    "plots": "fit_table mean_over_subjects parameters_table plot_fit plot_fit_by_subject "
-    "plot_measure plot_parameters plot_recalls_per_list plot_restart_estimates plot_restarts "
-    "plot_sweep restarts_table sweep_table",
+    "plots": "comparison_table differences_table fit_table frequencies_table mean_over_subjects "
+    "parameters_table plot_comparison plot_differences plot_fit plot_fit_by_subject "
+    "plot_measure plot_model_frequencies plot_parameters plot_recalls_per_list "
+    "plot_restart_estimates plot_restarts plot_sweep plot_weights restarts_table "
+    "sweep_table weights_table",
     "optimize": "POPULATIONS STRATEGIES Box LaneReport OptimizeResults State check_not_forked "
     "differential_evolution evolve_lanes in_double program_fingerprint works_in_double",
     "typing": "Bounds Cue CueCreator CueMaker Declared DeclaredModel Draws Features Loss LossFn "
@@ -146,8 +163,8 @@ SURFACE = {
     "RecallDataset Replay Subject Sweep TrialMask Vectorized",
     "parameters": "ABOVE_0 BELOW_1 DECADES Parameter ParameterSpace as_candidates bind check_given "
     "check_limits check_names count_axes declared_by function_of merge names_of reads to_double",
-    "reporting": "WORKS About Chapter DataFacts Figure Guide cite describe_data drawing_style "
-    "to_html to_svg",
+    "reporting": "WORKS About Chapter Compared DataFacts Figure Guide cite describe_data "
+    "drawing_style to_html to_svg",
     "results": "POOLED SCHEMA FitInterrupted FitResult",
 }
 """Every public name of a room. A name that is not here is private, or has been forgotten here."""

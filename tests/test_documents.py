@@ -131,7 +131,10 @@ def test_the_gallery_is_drawn():
     tiny = f"subjects=[63, 64], search={TINY})"
     run(setup, names, **{"subjects=12)": tiny, "n_copies=10": "n_copies=1"})
     for block in figures:
-        exec(block.replace(", 65, 66]", "]").replace("n_copies=10", "n_copies=1"), names)
+        changes = {", 65, 66]": "]", "n_copies=10": "n_copies=1", "subjects=12)": tiny}
+        for old, new in changes.items():
+            block = block.replace(old, new)
+        exec(block, names)
         names["plt"].gcf().canvas.draw()
         names["plt"].close("all")
     images = re.findall(

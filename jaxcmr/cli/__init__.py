@@ -30,6 +30,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "diagnose": ("_diagnose", "diagnose_folders"),
     "simulate": ("_simulate", "simulate_results"),
     "plot": ("_plot", "plot_results"),
+    "compare": ("_compare", "compare_folders"),
     "report": ("_report", "report_folders"),
     "completion": ("_completion", "print_completion"),
 }

@@ -66,6 +66,7 @@ def make_parser() -> argparse.ArgumentParser:
         add_diagnose,
         add_simulate,
         add_plot,
+        add_compare,
         add_report,
         add_completion,
     ):
@@ -396,6 +397,38 @@ def add_plot(commands: Commands) -> None:
     add("--out", type=Path, metavar="DIR", help="folder for the figures of one result; default: "
         "that of the result")  # fmt: skip
     add_output(plot, "the numbers in the figures")
+
+
+def add_compare(commands: Commands) -> None:
+    """Add ``jaxcmr compare``."""
+    compare = add_command(
+        commands,
+        "compare",
+        "tell which model describes the subjects best",
+        "Compare fits of several models to the same trials by AICc, AIC or BIC: sums,\n"
+        "differences per subject with intervals, and a verdict in words. Results of other\n"
+        "trials, losses or precision are refused.",
+        """
+        jaxcmr compare fits/cmr fits/cru
+        jaxcmr compare results/* --criterion bic --bms vba
+        jaxcmr compare results/* --out comparison
+        """,
+    )
+    add_results(compare)
+    add = compare.add_argument
+    add("--criterion", default="aicc", choices=["aic", "aicc", "bic"], help="default: aicc")
+    add("--reference", metavar="NAME", help="folder of the model that differences are taken from; "
+        "default: the best")  # fmt: skip
+    add("--count", default="events", choices=["events", "trials"], help="what n counts in AICc and "
+        "BIC: scored recalls and stops (default), or trials")  # fmt: skip
+    add("--bms", nargs="?", const="spm", choices=["spm", "vba"], metavar="PRIOR", help="also show "
+        "how frequent each model is among subjects (Bayesian model selection), with the prior of "
+        "spm (default) or vba")  # fmt: skip
+    add("--exact", action="store_true", help="with --bms: the exact posterior, for up to five "
+        "models, in place of the variational one")  # fmt: skip
+    add("--out", type=Path, metavar="DIR", help="write comparison.md, comparison-numbers.json and "
+        "figures (.png) into this folder")  # fmt: skip
+    add_output(compare, "all numbers")
 
 
 def add_report(commands: Commands) -> None:

@@ -1,4 +1,4 @@
-"""The front door: `fit`, `simulate`, `diagnose` and `report`, from names to objects.
+"""The front door: `fit`, `simulate`, `diagnose`, `compare` and `report`, from names to objects.
 
 `fit` is what ``jaxcmr fit`` runs as well: a `Plan` is a fit with everything looked up and checked,
 before anything is searched. The modules: `_fit`, `_after` (what follows a fit), `_sources` (data,
@@ -14,11 +14,13 @@ from jaxcmr.front._after import (
     trials_to_simulate,
     write_report,
 )
+from jaxcmr.front._compare import compare
 from jaxcmr.front._fit import FITTERS, Plan, fit, make_plan
 
 __all__ = [
     "FITTERS",
     "Plan",
+    "compare",
     "diagnose",
     "fit",
     "make_plan",

@@ -263,7 +263,8 @@ def report(
 
     It holds a verdict, a methods paragraph with references, counts of the data, figures with how
     to read them, tables of the fits, parameters and search, what to report in a paper, and code
-    that repeats the fit. The same results and data give the same file, byte for byte.
+    that repeats the fit. Several results of the same trials are compared as by `compare`. The same
+    results and data give the same file, byte for byte.
 
     Args:
         results: the result of a fit or a path to one, a list of these, or a dict of these by name.
@@ -329,6 +330,7 @@ def write_report(
 
     The other arguments are those of `report`.
     """
+    from jaxcmr.front._compare import compare_for_report
     from jaxcmr.front._report import make_chapter
     from jaxcmr.reporting import to_html
 
@@ -339,5 +341,6 @@ def write_report(
         problem = problems.get(name)
         checks = diagnose(result, problem, curvature=curvature, n_copies=n_copies, seed=seed)
         chapters.append(make_chapter(name, result, f"r{number}", problem, checks, n_copies, seed))
-    write_text(path, to_html(chapters, title))
+    compared = compare_for_report(results) if len(results) > 1 else None
+    write_text(path, to_html(chapters, title, compared))
     return Path(path)

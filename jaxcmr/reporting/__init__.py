@@ -10,7 +10,7 @@ script of the page.
 
 from jaxcmr.reporting._data import DataFacts, describe_data
 from jaxcmr.reporting._figures import Figure, Guide, drawing_style, to_svg
-from jaxcmr.reporting._methods import About, Chapter
+from jaxcmr.reporting._methods import About, Chapter, Compared
 from jaxcmr.reporting._page import to_html
 from jaxcmr.reporting._works import WORKS, cite
 
@@ -18,6 +18,7 @@ __all__ = [
     "WORKS",
     "About",
     "Chapter",
+    "Compared",
     "DataFacts",
     "Figure",
     "Guide",

@@ -53,6 +53,17 @@ class Chapter:
     meanings: Mapping[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Compared:
+    """How the results of a report compare: a verdict, warnings, a table and figures."""
+
+    verdict: str
+    table: pd.DataFrame
+    caption: str
+    warnings: Sequence[str] = ()
+    figures: Sequence[Figure] = ()
+
+
 def methods(chapter: Chapter) -> str:
     """Return a paragraph for a methods section, with every number as the result has it."""
     result = chapter.result

@@ -10,11 +10,12 @@ from typing import Any
 
 from jaxcmr._result_words import title
 from jaxcmr.reporting._data import data_table
-from jaxcmr.reporting._methods import Chapter, methods, references, to_report
+from jaxcmr.reporting._methods import Chapter, Compared, methods, references, to_report
 from jaxcmr.reporting._repeat import code, versions
 from jaxcmr.reporting._tables import (
     checks_summary,
     checks_table,
+    criteria_table,
     fits_overview,
     frame_table,
     parameter_table,
@@ -34,10 +35,19 @@ GRADES = {
 }
 
 
-def to_html(chapters: Sequence[Chapter], heading: str = "Report of fits") -> str:
+def to_html(
+    chapters: Sequence[Chapter],
+    heading: str = "Report of fits",
+    compared: Compared | None = None,
+) -> str:
     """Return a report as one HTML page, the same text for the same chapters.
 
     All names in it are escaped, and the page's policy allows its own script alone.
+
+    Args:
+        chapters: one per result.
+        heading: of the page.
+        compared: how the results compare, where they can be compared.
 
     Raises:
         ImportError: jinja2 is not installed.
@@ -73,6 +83,7 @@ def to_html(chapters: Sequence[Chapter], heading: str = "Report of fits") -> str
             chapters=[contents(number, chapter) for number, chapter in enumerate(chapters, 1)],
             overview=fits_overview({each.name: each.result for each in chapters}),
             warnings=warn_of_differences(chapters),
+            compared=None if compared is None else comparison_contents(compared),
         )
         + "\n"
     )
@@ -118,6 +129,19 @@ def contents(number: int, chapter: Chapter) -> dict[str, Any]:
     }
 
 
+def comparison_contents(compared: Compared) -> dict[str, Any]:
+    """Return all that the page shows of a comparison, by name."""
+    return {
+        "verdict": compared.verdict,
+        "warnings": list(compared.warnings),
+        "table": criteria_table(compared.table, compared.caption),
+        "figures": [
+            (figure, figure.table is not None and frame_table(figure.table, NUMBERS))
+            for figure in compared.figures
+        ],
+    }
+
+
 def warn_of_differences(chapters: Sequence[Chapter]) -> list[str]:
     """Return why the losses of the results cannot be compared, one sentence per reason."""
     results = [chapter.result for chapter in chapters]
@@ -125,6 +149,7 @@ def warn_of_differences(chapters: Sequence[Chapter]) -> list[str]:
         "data": [(each.get("data") or {}).get("fingerprint") for each in results],
         "trials": [each.get("trials") for each in results],
         "losses": [(each.get("loss"), each.get("loss_options")) for each in results],
+        "precision": [each.get("precision") for each in results],
         "numbers of events": [each.get("n_events") for each in results],
         "subjects": [each["fits"]["subject"] for each in results],
     }

@@ -20,6 +20,7 @@ __all__ = [
     "Table",
     "checks_summary",
     "checks_table",
+    "criteria_table",
     "fits_overview",
     "format_number",
     "frame_table",
@@ -225,6 +226,17 @@ def frame_table(frame: pd.DataFrame, caption: str) -> Table:
     columns = [str(name) for name in frame.columns]
     rows = [[Cell.of(plain(value)) for value in row] for row in frame.itertuples(index=False)]
     return Table(caption, columns, rows)
+
+
+def criteria_table(frame: pd.DataFrame, caption: str) -> Table:
+    """Return a table of compared models with two decimals: differences of large sums matter."""
+
+    def cell(value: object) -> Cell:
+        plainly = Cell.of(plain(value))
+        return plainly._replace(text=f"{value:.2f}") if isinstance(value, float) else plainly
+
+    rows = [[cell(value) for value in row] for row in frame.itertuples(index=False)]
+    return Table(caption, [str(name) for name in frame.columns], rows)
 
 
 def fits_overview(results: Mapping[str, FitResult]) -> Table:

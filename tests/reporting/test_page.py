@@ -210,3 +210,20 @@ def test_template_style_and_script_are_packaged():
     packaged = {path for pattern in patterns for path in root.glob(pattern)}
     others = {path for path in root.rglob("*.*") if path.suffix in (".html", ".css", ".js")}
     assert len(others) == 3 and others <= packaged
+
+
+def test_results_of_the_same_trials_are_compared(tmp_path):
+    """With the numbers of `jc.compare`; not where the losses are of something else."""
+    one = make_result(loss_label="NLL", n_events=[100, 120, 90])
+    two = {**one, "model": "other", "fitness": [9.1, 9.3, 6.5]}
+    path = jc.report({"one": one, "<two>": two}, tmp_path / "report.html")
+    page, found = Page(path.read_text(encoding="utf-8")), jc.compare({"one": one, "<two>": two})
+    columns = page.columns("compared")
+    assert columns["model"] == ("one", "<two>")
+    assert [float(each) for each in columns["aicc"]] == found.table["aicc"].tolist()
+    assert [row[-5] for row in page.shown["compared"][1:]] == ["0.00", "2.33"]
+    assert found.verdict() in page.texts and found.warnings[0] in page.texts
+    assert page.columns("compared-numbers-2")["subject"]
+    other = {**two, "loss_label": "MSE"}
+    path = jc.report({"one": one, "two": other}, tmp_path / "report.html")
+    assert "compared" not in Page(path.read_text(encoding="utf-8")).tables

@@ -1,0 +1,85 @@
+"""Figures of a comparison: their tables by hand, and that they show them."""
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+
+from jaxcmr.comparison import bayesian_model_selection, compare
+from jaxcmr.plots import (
+    comparison_table,
+    differences_table,
+    frequencies_table,
+    plot_comparison,
+    plot_differences,
+    plot_model_frequencies,
+    plot_weights,
+    weights_table,
+)
+
+
+@pytest.fixture
+def found():
+    """b is worse than a by 2, 4 and -1 nats for subjects 7, 8 and "x", c by 10 nats for each."""
+    losses = {"a": [10.0, 20.0, 30.0], "b": [12.0, 24.0, 29.0], "c": [20.0, 30.0, 40.0]}
+    results = {
+        name: {
+            "fitness": each,
+            "fits": {"p": [0.5] * 3, "subject": [7, 8, "x"]},
+            "free": {"p": [0, 1]},
+            "n_events": [50] * 3,
+            "loss_label": "NLL",
+        }
+        for name, each in losses.items()
+    }
+    return compare(results, criterion="aic")
+
+
+def test_a_dot_per_model_the_best_on_top(found):
+    table = comparison_table(found)
+    assert table["model"].tolist() == ["a", "b", "c"] and table["wins"].tolist() == [2, 1, 0]
+    np.testing.assert_allclose(table["mean_difference"], [0, 10 / 3, 20])
+    ax = Figure().subplots()
+    assert plot_comparison(found, ax=ax) is ax
+    dots = [line for line in ax.lines if line.get_marker() in ("o", "D")]
+    np.testing.assert_allclose([dot.get_xdata()[0] for dot in dots], table["mean_difference"])
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["a", "b", "c"]
+    assert ax.yaxis_inverted()
+
+
+def test_a_bar_per_subject_in_order(found):
+    """The same bars from the other side are negative."""
+    table = differences_table(found, "b")
+    assert table["subject"].tolist() == ["x", 7, 8]
+    np.testing.assert_allclose(table["difference"], [-2, 4, 8])
+    np.testing.assert_allclose(differences_table(found, "a", "b")["difference"], [-8, -4, 2])
+    ax = plot_differences(found, "b", ax=Figure().subplots())
+    np.testing.assert_allclose([bar.get_height() for bar in ax.patches[:3]], [-2, 4, 8])
+    labels = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert labels == ["mean 3.33", "a better: 2", "b better: 1"]
+    with pytest.raises(ValueError, match="is the reference"):
+        plot_differences(found, "a")
+    with pytest.raises(ValueError, match="Unknown model"):
+        plot_differences(found, "d")
+
+
+def test_weights_are_stacked_to_one(found):
+    """Subjects whose best model is a come first, the most decided one at the left."""
+    table = weights_table(found)
+    assert table["subject"].tolist() == [8, 7, "x"]
+    e = np.exp([0.0, -4.0, -10.0])
+    np.testing.assert_allclose(table[["a", "b", "c"]].iloc[0].tolist(), e / e.sum())
+    ax = plot_weights(found, ax=Figure().subplots())
+    tops = [bar.get_y() + bar.get_height() for bar in ax.patches[-3:]]
+    np.testing.assert_allclose(tops, 1)
+
+
+def test_frequencies_with_their_exceedance(found):
+    selection = bayesian_model_selection(found.log_evidence())
+    table = frequencies_table(selection)
+    ax = plot_model_frequencies(selection, ax=Figure().subplots())
+    heights = [bar.get_height() for bar in ax.patches]
+    np.testing.assert_allclose(heights, table["expected_frequency"])
+    lines = {line.get_label(): line.get_ydata() for line in ax.lines}
+    np.testing.assert_allclose(lines["protected exceedance"], table["protected_exceedance"])
+    np.testing.assert_allclose(lines["1/3"], 1 / 3)
+    ax.figure.canvas.draw()
