@@ -63,7 +63,28 @@ MAY_IMPORT = {
         "typing",
     },
     "comparison": {"_result_words", "names", "results"},
-    "plots": {"analyses", "comparison", "datasets", "names", "parameters", "results", "typing"},
+    "plots": {
+        "analyses",
+        "comparison",
+        "datasets",
+        "names",
+        "parameters",
+        "recovery",
+        "results",
+        "typing",
+    },
+    "recovery": {
+        "_result_words",
+        "comparison",
+        "diagnostics",
+        "fitting",
+        "names",
+        "optimize",
+        "parameters",
+        "results",
+        "simulation",
+        "typing",
+    },
     "diagnostics": {
         "_result_words",
         "fitting",
@@ -90,6 +111,7 @@ FRONT_DOOR = {
     "load": "read a data set by name or path",
     "compare": "several models of the same trials",
     "diagnose": "how far each fit can be trusted",
+    "recover": "whether fits find known parameters, or the model that made the data",
     "report": "results into one HTML file",
     "simulate": "let a fitted model recall the lists of a data set",
     "FitResult": "estimates, losses and the evidence for them",
@@ -121,6 +143,7 @@ FRONT_DOOR = {
     "models": "room: models",
     "optimize": "room: differential evolution",
     "plots": "room: figures, and the tables behind them",
+    "recovery": "room: recovery of parameters and models",
     "simulation": "room: models played forward",
     "__version__": "of this installation",
 }
@@ -151,7 +174,11 @@ SURFACE = {
     "distance_crp distance_rank first_recall intrusions lag_crp lag_crp_compound lag_rank "
     "make_measure nth_recall recall_positions recalled_positions recalls_per_list repeats "
     "serial_position_curve stop_probability to_ratio",
-    "plots": "comparison_table differences_table fit_table frequencies_table mean_over_subjects "
+    "recovery": "ModelRecovery PowerCurve Recovery inversion_matrix power_curve recover_models "
+    "recover_parameters wilson_interval",
+    "plots": "comparison_table confusion_table plot_confusion plot_power plot_recovery "
+    "plot_recovery_correlations power_table recovery_correlations_table recovery_table "
+    "differences_table fit_table frequencies_table mean_over_subjects "
     "parameters_table plot_comparison plot_differences plot_fit plot_fit_by_subject "
     "plot_measure plot_model_frequencies plot_parameters plot_recalls_per_list "
     "plot_restart_estimates plot_restarts plot_sweep plot_weights restarts_table "

@@ -1,4 +1,4 @@
-"""The front door: `fit`, `simulate`, `diagnose`, `compare` and `report`, from names to objects.
+"""The front door: `fit`, `simulate`, `diagnose`, `compare`, `recover` and `report`.
 
 `fit` is what ``jaxcmr fit`` runs as well: a `Plan` is a fit with everything looked up and checked,
 before anything is searched. The modules: `_fit`, `_after` (what follows a fit), `_sources` (data,
@@ -16,6 +16,7 @@ from jaxcmr.front._after import (
 )
 from jaxcmr.front._compare import compare
 from jaxcmr.front._fit import FITTERS, Plan, fit, make_plan
+from jaxcmr.front._recover import recover, recover_problem
 
 __all__ = [
     "FITTERS",
@@ -25,6 +26,8 @@ __all__ = [
     "fit",
     "make_plan",
     "problem_of",
+    "recover",
+    "recover_problem",
     "report",
     "simulate",
     "trials_to_simulate",

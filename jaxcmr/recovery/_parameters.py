@@ -37,6 +37,12 @@ ON_BOUND = 1e-3
 ROUNDING = 1e-9
 """Share of a loss by which two computations of it may differ."""
 
+FLAT = 1e-4
+"""Second derivative, in units of the loss per squared range, up to which it may be rounding. A
+standard error would be a hundred times the range, or more."""
+
+COMPARED = ("truth", "estimate")
+
 Z_95 = 1.959963984540054
 """Quantile of the normal distribution at the ends of a 95 % interval."""
 
@@ -70,7 +76,8 @@ class Recovery:
         """Return one row per parameter on how well its truth was found.
 
         Columns: ``parameter``; ``n``; ``r`` and ``rho``, the correlations of Pearson and Spearman
-        (NaN if truth or estimate is constant); ``bias``, mean of estimate - truth; ``rmse``;
+        (NaN if all truths or all estimates are within 0.001 of the range); ``bias``, the mean of
+        estimate - truth; ``rmse``;
         ``regression``, the coefficient of the estimate on the truth; ``at_bound`` and
         ``truth_at_bound``, shares of simulated subjects; and with intervals ``coverage``, the share
         of intervals that hold the truth, and ``n_intervals``, for how many there is one.
@@ -92,7 +99,11 @@ class Recovery:
                 "at_bound": float((of_one["at_bound"] != "").mean()),
                 "truth_at_bound": float(np.mean((place <= ON_BOUND) | (place >= 1 - ON_BOUND))),
             }
-            rows.append({"parameter": name, **agreement_of(**columns), **shares})
+            found = agreement_of(**columns)
+            spreads = [np.ptp(of_one[f"{each}_place"].to_numpy(float)) for each in COMPARED]
+            if min(spreads) <= ON_BOUND:  # such as all on a bound: what is left is rounding
+                found.update(r=np.nan, rho=np.nan, regression=np.nan)
+            rows.append({"parameter": name, **found, **shares})
         return pd.DataFrame(rows)
 
     def correlations(self) -> pd.DataFrame:
@@ -105,7 +116,7 @@ class Recovery:
         keys = ["copy", "subject"]
         truth, estimate = (
             self.table.pivot(index=keys, columns="parameter", values=f"{each}_place")[names]
-            for each in ("truth", "estimate")
+            for each in COMPARED
         )
         return pd.DataFrame(
             [[correlate(truth[i], estimate[j]) for j in names] for i in names],
@@ -169,14 +180,11 @@ def recover_parameters(
     Raises:
         ValueError: the result is of other data, or an argument is invalid.
 
-    >>> data = {"subject": [1, 1], "listLength": [3, 3], "pres_itemnos": [[1, 2, 3]] * 2,
-    ...         "recalls": [[3, 1, 0], [2, 3, 0]]}
-    >>> import jaxcmr as jc
-    >>> problem = FitProblem(data, "cmr", "sequence_likelihood")
-    >>> tiny = {"num_steps": 2, "pop_size": 2, "best_of": 1, "polish": False}
-    >>> result = jc.JaxDE.of(problem, {**tiny, "progress_bar": False}).fit(np.ones(2, bool), 1)
-    >>> recover_parameters(problem, result, n_copies=2).table["copy"].unique().tolist()
-    [1, 2]
+    >>> import jaxcmr as jc  # doctest: +SKIP
+    >>> data = jc.load("peers_notask")  # doctest: +SKIP
+    >>> result = jc.fit(data)  # doctest: +SKIP
+    >>> problem = FitProblem.from_result(result, data)  # doctest: +SKIP
+    >>> recover_parameters(problem, result).summary()  # doctest: +SKIP
     """
     check_count("n_copies", n_copies)
     lists = choose_lists(problem, result, n_lists)
@@ -254,8 +262,8 @@ def wald_intervals(
 ) -> Float[np.ndarray, "2 subjects n"]:
     """Return both ends of 95 % intervals, as places; NaN on a bound or without a minimum.
 
-    With the Hessian H of the parameters off their bounds, the standard errors are the square roots
-    of the diagonal of its inverse.
+    With the Hessian H of the parameters off their bounds, the squared standard errors are the
+    diagonal of its inverse: of its eigenvectors v and eigenvalues w, the sum of ``v^2 / w``.
     """
     fits = {name: estimates[:, i].tolist() for i, name in enumerate(problem.free_names)}
     names = [each.subject for each in subjects]
@@ -263,10 +271,9 @@ def wald_intervals(
     result = FitResult(fits={**fits, "subject": names}, trials=ranges)
     errors = np.full(estimates.shape, np.nan)
     for row, found in enumerate(measure_curvature(problem, result)):
-        free = np.flatnonzero(found.is_free)
-        if len(free) and len(found.eigenvalues) and found.eigenvalues[0] > 0:
-            inverse = np.linalg.inv(found.hessian[np.ix_(free, free)])
-            errors[row, free] = np.sqrt(np.diag(inverse))
+        if len(found.eigenvalues) and found.eigenvalues[0] > FLAT:
+            variances = np.sum(found.directions**2 / found.eigenvalues[:, None], axis=0)
+            errors[row, found.is_free] = np.sqrt(variances[found.is_free])
     places = find_places(problem, estimates)
     return np.clip(np.stack([places - Z_95 * errors, places + Z_95 * errors]), 0.0, 1.0)
 
@@ -277,7 +284,10 @@ def agreement_of(
     lower: Float[np.ndarray, " n"] | None = None,
     upper: Float[np.ndarray, " n"] | None = None,
 ) -> dict[str, Any]:
-    """Return how well estimates agree with the truth; see `Recovery.summary`."""
+    """Return how well estimates agree with the truth; see `Recovery.summary`.
+
+    Correlations are NaN if truths or estimates are not `is_varied`.
+    """
     error, variance = estimate - truth, float(np.var(truth))
     covariance = float(np.mean((truth - truth.mean()) * (estimate - estimate.mean())))
     found: dict[str, Any] = {

@@ -65,15 +65,11 @@ def power_curve(
             first where there are fewer.
         options: further arguments of `recover_parameters`; one checkpoint holds the runs of all.
 
-    >>> import numpy as np
-    >>> data = {"subject": [1, 1], "listLength": [3, 3], "pres_itemnos": [[1, 2, 3]] * 2,
-    ...         "recalls": [[3, 1, 0], [2, 3, 0]]}
-    >>> import jaxcmr as jc
-    >>> problem = FitProblem(data, "cmr", "sequence_likelihood")
-    >>> tiny = {"num_steps": 2, "pop_size": 2, "best_of": 1, "polish": False}
-    >>> result = jc.JaxDE.of(problem, {**tiny, "progress_bar": False}).fit(np.ones(2, bool), 1)
-    >>> power_curve(problem, result, (1, 4)).table["n_lists"].unique().tolist()
-    [1, 4]
+    >>> import jaxcmr as jc  # doctest: +SKIP
+    >>> data = jc.load("peers_notask")  # doctest: +SKIP
+    >>> result = jc.fit(data)  # doctest: +SKIP
+    >>> problem = FitProblem.from_result(result, data)  # doctest: +SKIP
+    >>> power_curve(problem, result, (7, 14, 28)).verdict()  # doctest: +SKIP
     """
     numbers = sorted(set(n_lists))
     if not numbers:
