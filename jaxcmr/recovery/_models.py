@@ -25,6 +25,7 @@ from jaxcmr.recovery._simulated import (
     SimulatedSubject,
     choose_hyperparameters,
     choose_lists,
+    name_lists,
     refit,
     simulate_subjects,
     with_data,
@@ -186,7 +187,8 @@ def recover_models(
         n: simulated subjects per model.
         criterion: "aicc", "aic" or "bic".
         n_lists: lists per simulated subject; by default those that were fitted.
-        seed: of the simulation, and of the choice of subjects.
+        seed: of the simulation, and of the choice of subjects. All models recall with the same
+            random numbers, so that their order does not matter.
         search: the search, as for `jaxcmr.fit`; by default each result's own.
         progress: show progress bars.
         checkpoint: a folder that keeps finished runs, in one folder per model.
@@ -215,11 +217,11 @@ def recover_models(
     nested = find_nested(results)
     tables = []
     with jax.enable_x64(first["precision"] == "float64"):
-        for number, (name, result) in enumerate(results.items()):
+        for name, result in results.items():
             problem = problems[name]
             lists = choose_lists(problem, result, n_lists)
             truths = make_truths(problem, result, "fitted", max(c for _, c in chosen), seed)
-            simulated, everyone = simulate_subjects(problem, lists, truths, seed + number)
+            simulated, everyone = simulate_subjects(problem, lists, truths, seed)
             subjects = [each for each in everyone if (each.subject, each.copy) in chosen]
             fits: dict[str, pd.DataFrame] = {}
             for fitted in sorted(results, key=lambda each: len(problems[each].free_names)):
@@ -228,7 +230,7 @@ def recover_models(
                     subjects,
                     choose_hyperparameters(problems[fitted], results[fitted], search, progress),
                     Execution(folder_of(checkpoint, fitted), workers, watchers),
-                    f"{name} ",
+                    f"{name}, seed {seed}, {name_lists(n_lists)}, ",
                     starts_of(problems, fitted, [(s, fits[s]) for s in nested[fitted]]),
                 )
             for fitted in results:

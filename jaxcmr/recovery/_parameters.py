@@ -10,7 +10,7 @@ from typing import Any
 import jax
 import numpy as np
 import pandas as pd
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from scipy import stats
 
 from jaxcmr.diagnostics import measure_curvature
@@ -21,6 +21,7 @@ from jaxcmr.recovery._simulated import (
     choose_hyperparameters,
     choose_lists,
     losses_at,
+    name_lists,
     refit,
     simulate_subjects,
 )
@@ -36,6 +37,10 @@ ON_BOUND = 1e-3
 
 ROUNDING = 1e-9
 """Share of a loss by which two computations of it may differ."""
+
+KINK = 0.01
+"""Partial derivative, in units of the loss per searched range, above which an estimate off the
+bounds is not at a smooth minimum: polishes end far below it, or at a kink far above."""
 
 FLAT = 1e-4
 """Second derivative, in units of the loss per squared range, up to which it may be rounding. A
@@ -170,7 +175,8 @@ def recover_parameters(
         seed: of the simulation, from 0 to 2**32 - 1.
         search: the search, as for `jaxcmr.fit`; by default that of the result.
         intervals: also give 95 % intervals, estimate ± 1.96 standard errors by the curvature of the
-            loss on the search scale. Estimates on a bound have none.
+            loss on the search scale. There are none on a bound, nor where the loss is not smooth:
+            fits of CMR often end at a kink, where the probability of stopping reaches 1.
         progress: show a progress bar.
         checkpoint: a folder that keeps finished runs: the same call goes on where it was
             interrupted.
@@ -187,21 +193,25 @@ def recover_parameters(
     >>> recover_parameters(problem, result).summary()  # doctest: +SKIP
     """
     check_count("n_copies", n_copies)
+    way = parameters if isinstance(parameters, str) else "table"
     lists = choose_lists(problem, result, n_lists)
     truths = make_truths(problem, result, parameters, n_copies, seed)
     hyperparameters = choose_hyperparameters(problem, result, search, progress)
     with jax.enable_x64(result["precision"] == "float64"):
         simulated, subjects = simulate_subjects(problem, lists, truths, seed)
-        fits = refit(simulated, subjects, hyperparameters, Execution(checkpoint, workers, watchers))
+        how = Execution(checkpoint, workers, watchers)
+        prefix = f"{way}, seed {seed}, {name_lists(n_lists)}, "
+        fits = refit(simulated, subjects, hyperparameters, how, prefix)
         names = problem.free_names
         points = np.stack([truths[names].to_numpy(float), fits[names].to_numpy(float)], axis=1)
         losses = losses_at(simulated, subjects, points)
-    ends = wald_intervals(simulated, subjects, points[:, 1]) if intervals else None
+    is_smooth = fits["steepest"].to_numpy(float) <= KINK
+    ends = wald_intervals(simulated, subjects, points[:, 1], is_smooth) if intervals else None
     return Recovery(
         make_table(problem, truths, points, ends),
         compare_losses(truths, losses),
         int(np.median([len(each.rows) for each in subjects])),
-        parameters if isinstance(parameters, str) else "table",
+        way,
         seed,
         simulated.dataset,
     )
@@ -259,8 +269,9 @@ def wald_intervals(
     problem: FitProblem,
     subjects: Sequence[SimulatedSubject],
     estimates: Float[np.ndarray, "subjects n"],
+    is_smooth: Bool[np.ndarray, " subjects"],
 ) -> Float[np.ndarray, "2 subjects n"]:
-    """Return both ends of 95 % intervals, as places; NaN on a bound or without a minimum.
+    """Return both ends of 95 % intervals, as places; NaN on a bound or without a smooth minimum.
 
     With the Hessian H of the parameters off their bounds, the squared standard errors are the
     diagonal of its inverse: of its eigenvectors v and eigenvalues w, the sum of ``v^2 / w``.
@@ -271,7 +282,7 @@ def wald_intervals(
     result = FitResult(fits={**fits, "subject": names}, trials=ranges)
     errors = np.full(estimates.shape, np.nan)
     for row, found in enumerate(measure_curvature(problem, result)):
-        if len(found.eigenvalues) and found.eigenvalues[0] > FLAT:
+        if is_smooth[row] and len(found.eigenvalues) and found.eigenvalues[0] > FLAT:
             variances = np.sum(found.directions**2 / found.eigenvalues[:, None], axis=0)
             errors[row, found.is_free] = np.sqrt(variances[found.is_free])
     places = find_places(problem, estimates)

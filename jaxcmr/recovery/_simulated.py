@@ -26,6 +26,7 @@ __all__ = [
     "choose_hyperparameters",
     "choose_lists",
     "losses_at",
+    "name_lists",
     "refit",
     "simulate_subjects",
 ]
@@ -69,6 +70,11 @@ def choose_lists(problem: FitProblem, result: FitResult, n_lists: int | None) ->
     fitted = [to_rows(ranges) for ranges in result["trials"]]
     rows = [each if n_lists is None else np.resize(each, n_lists) for each in fitted]
     return list(zip(result["fits"]["subject"], rows, strict=True))
+
+
+def name_lists(n_lists: int | None) -> str:
+    """Return words for the lists of a simulated subject, by which its runs are kept."""
+    return "lists as fitted" if n_lists is None else f"{n_lists} lists"
 
 
 def simulate_subjects(
@@ -153,12 +159,16 @@ def refit(
 ) -> pd.DataFrame:
     """Return the loss and the estimates of each simulated subject's best run.
 
+    Column ``steepest`` is the largest partial derivative at the estimate, per searched range, of
+    parameters off their bounds; NaN without a gradient.
+
     Args:
         problem: the simulated recall, and the model that is fitted to it.
         subjects: who is fitted.
         hyperparameters: of the search.
         how: checkpoint, workers and watchers.
-        name: beginning of the names of the fits.
+        name: beginning of the names of the fits. Of two recoveries with one checkpoint it is the
+            same only if truths, lists and seed are.
         starts: places to start further runs from, for each simulated subject.
     """
     places = [()] * len(subjects) if starts is None else starts
@@ -175,9 +185,19 @@ def refit(
             "subject": pd.Series([each.subject for each in subjects], dtype=object),
             "copy": [each.copy for each in subjects],
             "loss": [run["loss"] for run in best],
+            "steepest": [steepest_of(run) for run in best],
             **{n: [run["estimates"][n] for run in best] for n in problem.free_names},
         }
     )
+
+
+def steepest_of(run: Mapping[str, Any]) -> float:
+    """Return the largest partial derivative where a run ended, of parameters off their bounds."""
+    gradient = run["gradient"] or {}
+    inside = [partial for name, partial in gradient.items() if name not in run["at_bound"]]
+    if run["gradient"] is None or any(partial is None for partial in inside):
+        return float("nan")
+    return max((abs(partial) for partial in inside), default=0.0)
 
 
 def losses_at(
