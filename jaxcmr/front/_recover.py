@@ -80,7 +80,11 @@ def recover(
     from jaxcmr.recovery import recover_models
 
     keep_compiled()
-    sources = {"features": features, "similarities": similarities, "distances": distances}
+    sources: dict[str, Any] = {
+        "features": features,
+        "similarities": similarities,
+        "distances": distances,
+    }
     how: dict[str, Any] = {
         "seed": seed,
         "search": search,

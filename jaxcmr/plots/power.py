@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from jaxcmr.names import describe_unknown
 from jaxcmr.plots._axes import COLORS, GRAY, MARKERS, STYLES, add_legend, make_axes, open_up
@@ -79,7 +79,10 @@ def plot_power(curve: PowerCurve, statistic: str = "r", *, ax: Axes | None = Non
     table = power_table(curve, statistic)
     ax = make_axes(ax, 6.5, 3.8)
     for i, name in enumerate(table.columns):
-        look = {"color": COLORS[i % len(COLORS)], "marker": MARKERS[i % len(MARKERS)]}
+        look: dict[str, Any] = {
+            "color": COLORS[i % len(COLORS)],
+            "marker": MARKERS[i % len(MARKERS)],
+        }
         style = STYLES[(i // len(COLORS)) % len(STYLES)]
         ax.plot(table.index, table[name], linestyle=style, markersize=4.5, label=name, **look)
     if statistic in ("r", "rho"):

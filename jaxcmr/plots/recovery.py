@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from jaxcmr.plots._axes import COLORS, DATA, GRAY, as_panels, make_panels, open_up
+from jaxcmr.plots._axes import COLORS, GRAY, as_panels, make_panels, open_up
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -68,8 +68,9 @@ def plot_recovery(
         ...     "truth": [2, 6], "estimate": [3, 8], "at_bound": ["", "upper"],
         ...     "truth_place": [0.25, 0.75], "estimate_place": [0.375, 1.0]})
         >>> found = Recovery(table, pd.DataFrame({"missed": [False] * 2}), 28, "fitted", 0)
-        >>> [ax.get_title() for ax in plot_recovery(found, ax=[Figure().subplots()])]
-        ['rate']
+        >>> [panel] = plot_recovery(found, ax=[Figure().subplots()])
+        >>> panel.get_title().splitlines()
+        ['rate', 'r 1.00, RMSE 0.20, bias +0.19']
     """
     points, summary = recovery_table(recovery), recovery.summary()
     names = list(summary["parameter"])
@@ -90,9 +91,8 @@ def plot_recovery(
                 chosen["truth"], chosen["estimate"], s=14, linewidths=0.8, alpha=0.7,
                 facecolors=face, edgecolors=COLORS[0], clip_on=False,
             )  # fmt: skip
-        words = f"r {row.r:.2f}\nRMSE {row.rmse:.2f}\nbias {row.bias:+.2f}".replace("nan", "-")
-        panel.text(0.03, 0.98, words, transform=panel.transAxes, fontsize=8, va="top", color=DATA)
-        panel.set_title(row.parameter, fontsize=9)
+        words = f"r {row.r:.2f}, RMSE {row.rmse:.2f}, bias {row.bias:+.2f}".replace("nan", "-")
+        panel.set_title(f"{row.parameter}\n{words}", fontsize=8)
         panel.set(xlim=(-0.03, 1.03), ylim=(-0.03, 1.03), xticks=[0, 0.5, 1], yticks=[0, 0.5, 1])
         panel.set(xlabel="truth", ylabel="estimate", aspect="equal")
         open_up(panel)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from jaxcmr.plots._axes import make_axes
 
 if TYPE_CHECKING:
@@ -60,13 +62,12 @@ def plot_recovery_correlations(recovery: Recovery, *, ax: Axes | None = None) ->
     matrix = recovery.correlations()
     names, n = list(matrix.index), len(matrix)
     ax = make_axes(ax, 3.2 + 0.42 * n, 2.4 + 0.36 * n)
-    ax.imshow(matrix.to_numpy(), vmin=-1, vmax=1, cmap="RdBu_r", aspect="auto")
-    for i in range(n):
-        for j in range(n):
-            r = matrix.iloc[i, j]
-            text = "-" if r != r else f"{r:.2f}".replace("0.", ".")
-            color = "white" if abs(r) > 0.65 else "black"
-            ax.text(j, i, text, ha="center", va="center", fontsize=7, color=color)
+    values = matrix.to_numpy(float)
+    ax.imshow(values, vmin=-1, vmax=1, cmap="RdBu_r", aspect="auto")
+    for (i, j), r in np.ndenumerate(values):
+        text = "-" if np.isnan(r) else f"{r:.2f}".replace("0.", ".")
+        color = "white" if abs(r) > 0.65 else "black"
+        ax.text(j, i, text, ha="center", va="center", fontsize=7, color=color)
     ax.set(xticks=range(n), yticks=range(n), xlabel="estimate", ylabel="truth")
     ax.set_xticklabels(names, rotation=40, ha="right", rotation_mode="anchor", fontsize=8)
     ax.set_yticklabels(names, fontsize=8)

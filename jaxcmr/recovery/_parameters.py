@@ -175,8 +175,9 @@ def recover_parameters(
         seed: of the simulation, from 0 to 2**32 - 1.
         search: the search, as for `jaxcmr.fit`; by default that of the result.
         intervals: also give 95 % intervals, estimate ± 1.96 standard errors by the curvature of the
-            loss on the search scale. There are none on a bound, nor where the loss is not smooth:
-            fits of CMR often end at a kink, where the probability of stopping reaches 1.
+            loss on the search scale. They are missing on a bound, where the loss is flat in some
+            direction, and at a kink: fits of CMR often end where the probability of stopping
+            reaches 1.
         progress: show a progress bar.
         checkpoint: a folder that keeps finished runs: the same call goes on where it was
             interrupted.

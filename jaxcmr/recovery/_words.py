@@ -9,8 +9,8 @@ from jaxcmr._result_words import count_of
 __all__ = ["describe_confusion", "describe_recovery"]
 
 GOOD, MODERATE = 0.9, 0.75
-"""Correlations from which recovery is called good and moderate: those that are usual for the
-reliability of a measure (Koo & Li, 2016)."""
+"""Correlations from which recovery is called good and moderate, as is usual of the reliability of
+a measure."""
 
 MANY = 0.25
 """Share of estimates on a bound that is mentioned."""
