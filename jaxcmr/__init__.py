@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         plots,
         recovery,
         simulation,
+        uncertainty,
     )
     from jaxcmr.analyses import serial_position_curve
     from jaxcmr.datasets import (
@@ -86,6 +87,7 @@ __all__ = [
     "simulate",
     "simulation",
     "to_psifr",
+    "uncertainty",
     "usual_bounds",
 ]
 
@@ -113,6 +115,7 @@ ROOMS = {
     "recovery": [],
     "results": ["FitInterrupted", "FitResult"],
     "simulation": [],
+    "uncertainty": [],
 }
 """The rooms of the package, with the names that they lend to its front door."""
 

@@ -44,7 +44,7 @@ def describe_agreement(result: FitResult) -> str:
     if most == 1:
         return "Each fit is a single run: whether another would end elsewhere is not known."
     unit = " nats" if result.get("loss_label") == "NLL" else ""
-    near = f"ended within {result['agree_within']:g}{unit} of the best"
+    near = f"ended within {result.get('agree_within', 0.0):g}{unit} of the best"
     if result.get("pooled"):
         agree = counts[0][0]
         return f"Runs {'agree' if agree > 1 else 'do not agree'}: {agree} of {most} {near}."
@@ -73,6 +73,8 @@ def describe_bounds(result: FitResult) -> str:
 
 def describe_unconverged(result: FitResult) -> str:
     """Return which fits have not converged, after a space; nothing if all have."""
+    if not result.get("converged"):
+        return ""
     fits = zip(result["fits"]["subject"], result["converged"], strict=True)
     subjects = [subject for subject, has_converged in fits if not has_converged]
     if not subjects:

@@ -11,6 +11,8 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+import scipy.special
+from jax.scipy.special import ndtr
 from jaxtyping import Array, Float, Shaped
 
 from jaxcmr.names import did_you_mean
@@ -288,7 +290,8 @@ class ParameterSpace(eqx.Module):
     - Unit cube, for searches. On a linear scale ``x = low + (high - low) z``; on a logarithmic one
       ``x = low + (high - low) (R^z - 1) / (R - 1)`` with ``R = 10^decades``: equal steps of z are
       equal ratios of x, down to the share 1 / R of its range.
-    - Unconstrained, for samplers: ``z = 1 / (1 + exp(-y))``.
+    - Unconstrained, for samplers: ``z = 1 / (1 + exp(-y))``, or ``z = Phi(y)`` on the probit scale,
+      where a standard normal y is uniform on the unit cube.
 
     Estimates are used in the working precision, whichever precision found them. So bounds are
     rounded inwards to numbers that the working precision can hold. Only the end of the cube is the
@@ -357,6 +360,14 @@ class ParameterSpace(eqx.Module):
         place = self.to_unit(x)
         with np.errstate(divide="ignore"):
             return np.log(place) - np.log1p(-place)
+
+    def from_probit(self, y: Float[Array, "n_params ..."]) -> Float[Array, "n_params ..."]:
+        """Return the parameters of numbers on the probit scale, ``z = Phi(y)``."""
+        return self.from_unit(ndtr(y))
+
+    def to_probit(self, x: Sequence[float]) -> np.ndarray:
+        """Return the probit of the places of parameters; infinite for those on a bound."""
+        return scipy.special.ndtri(self.to_unit(x))
 
     def log_jacobian(self, y: Float[Array, " n_params"]) -> Float[Array, ""]:
         """Return ``log |det dx/dy|`` of `from_unconstrained`, a sum over parameters.

@@ -43,6 +43,26 @@ RUN_COLUMNS = (
 )
 """Keys of a run that are columns of the table of runs as they are."""
 
+NEEDED_OF_A_RUN = ("loss", "at_bound")
+"""Keys without which a run cannot be compared with others."""
+
+KINDS_OF_A_RUN: dict[str, tuple[type, ...]] = {
+    "loss": (int, float),
+    "at_bound": (dict,),
+    "estimates": (dict,),
+    "scale": (dict,),
+    "gradient": (dict, type(None)),
+}
+"""Types that the entries of a run have."""
+
+KINDS_BY_PARAMETER: dict[str, tuple[type, ...]] = {
+    "at_bound": (str,),
+    "estimates": (int, float),
+    "scale": (str,),
+    "gradient": (int, float, type(None)),
+}
+"""Types of what a run holds by parameter."""
+
 SAME = (
     "model",
     "loss",
@@ -119,7 +139,8 @@ class FitResult(dict[str, Any]):
         ``evaluations``; ``stopped``, why the search ended; ``polish``, how the polish went, and
         ``at_rest``, whether it ended where the gradient is zero; ``steepest``, the largest partial
         derivative at the end among parameters off their bounds, per unit of the search space;
-        ``at_bound``; ``seconds``; and an estimate per free parameter.
+        ``at_bound``; ``seconds``; and an estimate per free parameter. What the record of a run
+        lacks is None.
         """
         import pandas as pd
 
@@ -128,20 +149,20 @@ class FitResult(dict[str, Any]):
             for run in of_fit:
                 inside = [
                     abs(partial)
-                    for name, partial in (run["gradient"] or {}).items()
+                    for name, partial in (run.get("gradient") or {}).items()
                     if name not in run["at_bound"] and partial is not None
                 ]
-                scales = sorted(set(run["scale"].values()) - {"linear"}) or ["linear"]
+                scales = sorted(set(run.get("scale", {}).values()) - {"linear"}) or ["linear"]
                 rows.append(
                     {
                         "subject": subject,
-                        **{k: run[k] for k in ("run", "origin")},
+                        **{k: run.get(k) for k in ("run", "origin")},
                         "scale": "/".join(scales),
-                        **{k: run[k] for k in RUN_COLUMNS},
+                        **{k: run.get(k) for k in RUN_COLUMNS},
                         "steepest": max(inside, default=None),
                         "at_bound": format_bounds(run["at_bound"]),
-                        "seconds": run["seconds"],
-                        **run["estimates"],
+                        "seconds": run.get("seconds"),
+                        **run.get("estimates", {}),
                     }
                 )
         return pd.DataFrame(rows)
@@ -269,6 +290,8 @@ class FitResult(dict[str, Any]):
             result = json.loads(read_text(path))
         except json.JSONDecodeError as error:
             raise ValueError(f"{path} is not the result of a fit: not JSON ({error}).") from error
+        except RecursionError:
+            raise ValueError(f"{path} is not the result of a fit: nested too deeply.") from None
         if not isinstance(result, dict) or "fits" not in result:
             raise ValueError(f"{path} is not the result of a fit: it has no 'fits'.")
         if not isinstance(result.get("schema", 1), int) or result.get("schema", 1) > SCHEMA:
@@ -276,6 +299,10 @@ class FitResult(dict[str, Any]):
                 f"{path} was written by a later version of jaxcmr (schema {result['schema']}; this "
                 f"version reads up to {SCHEMA})."
             )
+        try:
+            check_entries(result)
+        except ValueError as error:
+            raise ValueError(f"{path} is not the result of a fit: {error}") from None
         return cls(result)
 
     def verdict(self) -> str:
@@ -304,6 +331,59 @@ class FitResult(dict[str, Any]):
 
     def _repr_html_(self) -> str:
         return to_html(self)
+
+
+def check_entries(result: Mapping[str, Any]) -> None:
+    """Check that a result read from a file has one entry per fit in each of its lists.
+
+    Raises:
+        ValueError: a list is missing, is not a list, or has another length.
+    """
+    fits, losses = result["fits"], result.get("fitness")
+    if not isinstance(fits, Mapping) or "subject" not in fits or not isinstance(losses, list):
+        raise ValueError("expected a list 'fitness', and lists by name in 'fits', with 'subject'.")
+    others = {name: result[name] for name in PER_FIT if result.get(name) is not None}
+    for name, values in {**fits, **others}.items():
+        if not isinstance(values, list) or len(values) != len(losses):
+            raise ValueError(
+                f"'{name}' is {values!r:.80}; expected a list of {len(losses)}, as 'fitness' has."
+            )
+    numbers = {**fits, "fitness": losses, "n_trials": others.get("n_trials", [])}
+    for name, values in numbers.items():
+        for value in values:
+            is_name = name == "subject" and isinstance(value, str)
+            check_kind(f"an entry of '{name}'", 0 if is_name else value, (int, float))
+    for name in ("free", "fixed"):
+        check_kind(f"'{name}'", result.get(name, {}), (dict,))
+    check_kind("'loss_label'", result.get("loss_label", ""), (str,))
+    check_kind("'agree_within'", result.get("agree_within", 0), (int, float))
+    for of_fit in others.get("runs", []):
+        check_kind("an entry of 'runs'", of_fit, (list,))
+        for run in of_fit:
+            check_run(run)
+
+
+def check_run(run: Any) -> None:
+    """Check that the record of a run holds what tables and verdicts read of it."""
+    check_kind("a run", run, (dict,))
+    for name in NEEDED_OF_A_RUN:
+        if name not in run:
+            raise ValueError(f"a run lacks '{name}'; it has {', '.join(run) or 'nothing'}.")
+    for name, kinds in KINDS_OF_A_RUN.items():
+        if name in run:
+            check_kind(f"'{name}' of a run", run[name], kinds)
+    for name, kinds in KINDS_BY_PARAMETER.items():
+        for value in (run.get(name) or {}).values():
+            check_kind(f"an entry of '{name}' of a run", value, kinds)
+    if not set(run["at_bound"].values()) <= {"lower", "upper"}:
+        raise ValueError(f"'at_bound' is {run['at_bound']!r:.80}; expected lower or upper.")
+
+
+def check_kind(what: str, value: Any, kinds: tuple[type, ...]) -> None:
+    """Raise a ValueError unless a value is of one of some types; True is not a number."""
+    if not isinstance(value, kinds) or isinstance(value, bool):
+        names = " or ".join(kind.__name__ for kind in kinds)
+        raise ValueError(f"{what} is {value!r:.80}; expected {names}.")
 
 
 class FitInterrupted(KeyboardInterrupt):

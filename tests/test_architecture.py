@@ -72,6 +72,7 @@ MAY_IMPORT = {
         "recovery",
         "results",
         "typing",
+        "uncertainty",
     },
     "recovery": {
         "_result_words",
@@ -86,6 +87,7 @@ MAY_IMPORT = {
         "typing",
     },
     "diagnostics": {
+        "_differences",
         "_result_words",
         "fitting",
         "names",
@@ -94,6 +96,7 @@ MAY_IMPORT = {
         "results",
         "typing",
     },
+    "bayes": {"_version", "fitting", "names", "optimize", "parameters", "results", "typing"},
     "reporting": {
         "_result_words",
         "_version",
@@ -102,7 +105,18 @@ MAY_IMPORT = {
         "results",
         "typing",
     },
+    "uncertainty": {
+        "_differences",
+        "fitting",
+        "names",
+        "optimize",
+        "parameters",
+        "results",
+        "simulation",
+        "typing",
+    },
     "_cache": set(),
+    "_differences": {"parameters", "typing"},
 }
 """What each room may import of ours, beside itself. `front` and `cli` put everything together."""
 
@@ -145,54 +159,66 @@ FRONT_DOOR = {
     "plots": "room: figures, and the tables behind them",
     "recovery": "room: recovery of parameters and models",
     "simulation": "room: models played forward",
+    "uncertainty": "room: how well each parameter is known",
     "__version__": "of this installation",
 }
 """Every name of `import jaxcmr as jc`, and what it is for."""
 
 SURFACE = {
-    "datasets": "BUNDLED align_features as_fields check_data check_mask fingerprint first_recalls "
-    "from_bids from_cml from_events from_mat from_psifr from_quail generate_trial_mask load "
-    "load_bundled load_data save_data select_trials to_psifr",
-    "fitting": "CheckpointMismatch DEFAULTS Fit FitInterrupted FitProblem JaxDE RunReport SEARCHES "
-    "ScipyDE Status Watcher Workers defaults_for make_subject_trial_masks resolve_search status_of",
+    "datasets": "BUNDLED align_features as_fields check_data check_mask fingerprint "
+    "first_recalls from_bids from_cml from_events from_mat from_psifr from_quail "
+    "generate_trial_mask load load_bundled load_data save_data select_trials "
+    "to_psifr",
+    "fitting": "CheckpointMismatch DEFAULTS Fit FitInterrupted FitProblem JaxDE RunReport "
+    "SEARCHES ScipyDE Status Watcher Workers defaults_for make_subject_trial_masks "
+    "resolve_search status_of",
     "models": "CATALOGUE MODELS NamedModel usual_bounds",
     "components": "ContextCompetition ExponentialChoice InstanceMemory LinearMemory NoTermination "
-    "PositionalTermination PowerChoice RecallState SemanticCue SemanticCueMaker SourceCue "
-    "SourceCueMaker SupportRatioTermination TemporalContext context_to_item "
-    "instance_context_to_item instance_item_to_context item_to_context per_unit_context "
-    "power_choice_scaled_by_all published_context_competition",
-    "loss": "LOSSES ConfusableLikelihoodFnGenerator MemorySearchCategorySpcMseFnGenerator "
+    "PositionalTermination PowerChoice RecallState SemanticCue SemanticCueMaker "
+    "SourceCue SourceCueMaker SupportRatioTermination TemporalContext "
+    "context_to_item instance_context_to_item instance_item_to_context "
+    "item_to_context per_unit_context power_choice_scaled_by_all "
+    "published_context_competition",
+    "loss": "ConfusableLikelihoodFnGenerator LOSSES MemorySearchCategorySpcMseFnGenerator "
     "MemorySearchLikelihoodFnGenerator MemorySearchSetLikelihoodFnGenerator "
     "MemorySearchSpcMseFnGenerator MemorySearchSummaryMseFnGenerator",
     "simulation": "check_count check_seed compiled_once items_at make_model_factory positions_of "
     "recall_by_draws recall_freely simulate_dataset study",
+    "bayes": "HierarchicalMAP Laplace LogDensity NumpyroModel Prior hierarchical_map laplace "
+    "log_density numpyro_model to_datatree",
     "diagnostics": "CHECKS Criterion Curvature PredictedCounts chance_log_likelihood "
-    "describe_direction diagnose is_trustworthy measure_curvature predictive_scores verdict",
+    "describe_direction diagnose is_trustworthy measure_curvature predictive_scores "
+    "verdict",
     "comparison": "Comparison ModelSelection akaike_weights bayesian_model_selection compare "
     "information_criteria log_evidence",
     "analyses": "MEASURES Measure as_summary by_subject category_clustering category_crp "
-    "distance_crp distance_rank first_recall intrusions lag_crp lag_crp_compound lag_rank "
-    "make_measure nth_recall recall_positions recalled_positions recalls_per_list repeats "
-    "serial_position_curve stop_probability to_ratio",
+    "distance_crp distance_rank first_recall intrusions lag_crp lag_crp_compound "
+    "lag_rank make_measure nth_recall recall_positions recalled_positions "
+    "recalls_per_list repeats serial_position_curve stop_probability to_ratio",
     "recovery": "ModelRecovery PowerCurve Recovery inversion_matrix power_curve recover_models "
     "recover_parameters wilson_interval",
     "plots": "comparison_table confusion_table plot_confusion plot_power plot_recovery "
     "plot_recovery_correlations power_table recovery_correlations_table recovery_table "
-    "differences_table fit_table frequencies_table mean_over_subjects "
-    "parameters_table plot_comparison plot_differences plot_fit plot_fit_by_subject "
-    "plot_measure plot_model_frequencies plot_parameters plot_recalls_per_list "
-    "plot_restart_estimates plot_restarts plot_sweep plot_weights restarts_table "
-    "sweep_table weights_table",
-    "optimize": "POPULATIONS STRATEGIES Box LaneReport OptimizeResults State check_not_forked "
-    "differential_evolution evolve_lanes in_double program_fingerprint works_in_double",
-    "typing": "Bounds Cue CueCreator CueMaker Declared DeclaredModel Draws Features Loss LossFn "
-    "LossFnGenerator MemorySearch MemorySearchFactory Model Parameters PartCreator Pattern "
-    "RecallDataset Replay Subject Sweep TrialMask Vectorized",
-    "parameters": "ABOVE_0 BELOW_1 DECADES Parameter ParameterSpace as_candidates bind check_given "
-    "check_limits check_names count_axes declared_by function_of merge names_of reads to_double",
-    "reporting": "WORKS About Chapter Compared DataFacts Figure Guide cite describe_data "
+    "differences_table fit_table frequencies_table intervals_table "
+    "mean_over_subjects parameters_table plot_comparison plot_differences plot_fit "
+    "plot_fit_by_subject plot_intervals plot_measure plot_model_frequencies "
+    "plot_parameters plot_profiles plot_recalls_per_list plot_restart_estimates "
+    "plot_restarts plot_shrinkage plot_spectrum plot_sweep plot_weights "
+    "profiles_table restarts_table shrinkage_table spectrum_table sweep_table "
+    "weights_table",
+    "optimize": "Box LaneReport OptimizeResults POPULATIONS PolishResult Polisher STRATEGIES "
+    "State check_not_forked differential_evolution evolve_lanes in_double "
+    "program_fingerprint works_in_double",
+    "typing": "Bounds Cue CueCreator CueMaker Declared DeclaredModel Draws Features Loss "
+    "LossFn LossFnGenerator MemorySearch MemorySearchFactory Model Parameters "
+    "PartCreator Pattern RecallDataset Replay Subject Sweep TrialMask Vectorized",
+    "parameters": "ABOVE_0 BELOW_1 DECADES Parameter ParameterSpace as_candidates bind "
+    "check_given check_limits check_names count_axes declared_by function_of merge "
+    "names_of reads to_double",
+    "reporting": "About Chapter Compared DataFacts Figure Guide WORKS cite describe_data "
     "drawing_style to_html to_svg",
-    "results": "POOLED SCHEMA FitInterrupted FitResult",
+    "results": "FitInterrupted FitResult POOLED SCHEMA",
+    "uncertainty": "Bootstrap Covariance Profiles STATUSES bootstrap covariance profile_likelihood",
 }
 """Every public name of a room. A name that is not here is private, or has been forgotten here."""
 

@@ -99,6 +99,8 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise ValueError(f"There is no configuration file {path}.") from None
     except tomllib.TOMLDecodeError as error:
         raise ValueError(f"{path} is not a TOML file: {error}.") from None
+    except RecursionError:
+        raise ValueError(f"{path} is not a TOML file of settings: nested too deeply.") from None
 
 
 def with_paths_from(folder: Path, config: Mapping[str, Any]) -> dict[str, Any]:

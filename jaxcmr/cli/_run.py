@@ -138,9 +138,17 @@ def save(result: FitResult, config: Mapping[str, Any], out: Path) -> Path:
     Ctrl-C waits until the file is written.
     """
     record = FitResult({**result, "run": describe_run(config)})
-    with delayed_interrupts():
-        record.save(out / "result.json", overwrite=True)
-    return out / "result.json"
+    path = out / "result.json"
+    try:
+        with delayed_interrupts():
+            record.save(path, overwrite=True)
+    except OSError as error:
+        error.add_note(
+            f"{path} could not be written. All runs are kept in {out}: make room on the disk, and "
+            "the same command writes it."
+        )
+        raise
+    return path
 
 
 def report(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from numbers import Number
 from typing import TYPE_CHECKING
 
@@ -137,11 +137,9 @@ def _check_cells(events: pd.DataFrame, columns: Sequence[str]) -> None:
         if events[column].dtype != object:
             continue
         for row, value in events[column].items():
-            if (
-                value is not None
-                and not isinstance(value, str | Number)
-                and not np.ndim(value) == 0
-            ):
+            if isinstance(value, str | Number) or value is None:
+                continue
+            if not isinstance(value, Hashable) or isinstance(value, tuple):  # a list, a dict
                 raise ValueError(
                     f"'{column}' is {value!r} in row {row} of the table; expected a number or text."
                 )

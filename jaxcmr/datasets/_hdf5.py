@@ -10,7 +10,9 @@ from __future__ import annotations
 import codecs
 import hashlib
 import json
+import mmap
 import os
+import struct
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -47,6 +49,13 @@ BEGINNINGS = {
     b"\xff\xfe": "text in UTF-16; save it as UTF-8",
 }
 """The first bytes of files, and what they tell of the format."""
+
+
+HEAP = b"GCOL\x01\0\0\0"
+"""How a heap of strings of variable length begins in an HDF5 file."""
+
+MOST_COMPRESSED = 2000
+"""More than gzip can make of a byte, which is 1032."""
 
 
 class _WrongLayout(ValueError):
@@ -193,10 +202,15 @@ def _to_bytes(name: str, text: np.ndarray) -> np.ndarray:
 def _read_file(path: Path) -> tuple[dict[str, np.ndarray], str | None]:
     """Return the fields of a file, and the fingerprint stored in it or None."""
     try:
+        check_heaps(path)
         with h5py.File(path, "r") as file:
             group = file.get("data")
             if not isinstance(group, h5py.Group):
-                names = "an array of this name" if "data" in file else ", ".join(file) or "nothing"
+                names = (
+                    "an array of this name"
+                    if "data" in file
+                    else ", ".join(map(str, file)) or "nothing"
+                )
                 raise _WrongLayout(f"Expected a group 'data'; the file holds {names}.")
             fields = {name: _read_array(name, entry) for name, entry in group.items()}
             stored = _to_text(group.attrs[CHECKSUM]) if CHECKSUM in group.attrs else None
@@ -227,11 +241,50 @@ def _read_array(name: str, entry: h5py.Dataset | h5py.Group) -> np.ndarray | Non
         raise _WrongLayout(
             f"'{name}' has the MATLAB class {kind}; fields are numeric arrays. In MATLAB, {advice}."
         )
-    array = _read_text(name, entry) if h5py.check_string_dtype(entry.dtype) else entry[()]
-    array = np.asarray(array)
+    is_text = h5py.check_string_dtype(entry.dtype)
+    array = np.asarray(_read_text(name, entry) if is_text else read_values(entry))
     if kind == "logical":
         array = array.astype(bool)
     return np.ascontiguousarray(array.T)
+
+
+def read_values(entry: h5py.Dataset) -> object:
+    """Return the values of an array, unless it is far larger than compression can make it.
+
+    Raises:
+        ValueError: The array claims more bytes than the file can hold.
+    """
+    most = MOST_COMPRESSED * entry.file.id.get_filesize()
+    if entry.size is not None and entry.nbytes > most:
+        raise _WrongLayout(f"'{entry.name}' claims {entry.nbytes} bytes; the file is damaged.")
+    return entry[()]
+
+
+def check_heaps(path: Path) -> None:
+    """Check the heaps that hold strings of variable length in an HDF5 file.
+
+    In a heap with a damaged size HDF5 searches forever. A heap is its signature, its size, and
+    objects: index (2 bytes), count (2), 4 bytes that are not used, size (8), and content filled up
+    to 8 bytes. The object with index 0 is the free space behind the others.
+
+    Raises:
+        ValueError: The objects of a heap do not fit into it.
+    """
+    if not path.stat().st_size:
+        return
+    with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        heap = content.find(HEAP)
+        while heap >= 0:
+            (size,) = struct.unpack_from("<Q", content, heap + len(HEAP))
+            at, end, index = heap + 16, heap + size, 1
+            while at + 16 <= min(end, len(content)):
+                index, size = struct.unpack_from("<H6xQ", content, at)
+                at += size if index == 0 else 16 + size + -size % 8
+                if index == 0:
+                    break
+            if at > end or end > len(content) or (index == 0 and at != end):
+                raise _WrongLayout(f"The heap of strings at byte {heap} is damaged.")
+            heap = content.find(HEAP, heap + 1)
 
 
 def _read_text(name: str, entry: h5py.Dataset) -> np.ndarray:

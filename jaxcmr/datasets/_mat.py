@@ -12,6 +12,8 @@ import numpy as np
 
 from jaxcmr.datasets._events import from_events
 from jaxcmr.datasets._first_recalls import first_recalls
+from jaxcmr.datasets._hdf5 import check_heaps, read_values
+from jaxcmr.datasets._mat_elements import check_elements
 
 OF_RECALLS = ("times", "irt")
 """Fields of the behavioral toolbox with a value per recall. In a data set they begin with rec_."""
@@ -98,29 +100,50 @@ def _read_variables(path: Path) -> dict[str, Any]:
 
     try:
         if h5py.is_hdf5(path):
+            check_heaps(path)
             with h5py.File(path, "r") as file:
-                return {key: _read_hdf5(file, file[key]) for key in file if key[0] != "#"}
+                known: dict[int, Any] = {}
+                return {key: _read_hdf5(file, file[key], known) for key in file if key[0] != "#"}
+        check_elements(path)
         variables = loadmat(path, simplify_cells=True)
         return {key: value for key, value in variables.items() if not key.startswith("__")}
     except Exception as error:  # both readers raise nearly any exception for a damaged file
         raise ValueError(f"{path} cannot be read as a MATLAB file: {error}.") from error
 
 
-def _read_hdf5(file: h5py.File, entry: h5py.Dataset | h5py.Group) -> Any:
-    """Return a variable of a file of version 7.3, in which rows and columns are exchanged."""
+def _read_hdf5(file: h5py.File, entry: h5py.Dataset | h5py.Group, known: dict[int, Any]) -> Any:
+    """Return a variable of a file of version 7.3, in which rows and columns are exchanged.
+
+    Args:
+        file: The file.
+        entry: The variable, or a part of one.
+        known: What was read before, by address. Each object is read once: one that holds itself
+            would be read forever, and forty that each hold the next one twice, a trillion times.
+    """
+    address = h5py.h5o.get_info(entry.id).addr
+    if address not in known:
+        known[address] = None
+        known[address] = _read_object(file, entry, known)
+    if known[address] is None:
+        raise ValueError(f"'{entry.name}' holds itself")
+    return known[address]
+
+
+def _read_object(file: h5py.File, entry: h5py.Dataset | h5py.Group, known: dict[int, Any]) -> Any:
+    """Return what `_read_hdf5` does of an object that was not read before."""
     if isinstance(entry, h5py.Group):
-        return {key: _read_hdf5(file, entry[key]) for key in entry}
+        return {key: _read_hdf5(file, entry[key], known) for key in entry}
     kind = entry.attrs.get("MATLAB_class", b"")
     kind = kind.decode() if isinstance(kind, bytes) else str(kind)
     if entry.attrs.get("MATLAB_empty", 0):
         return np.zeros(0)
-    values = np.asarray(entry[()])
+    values = np.asarray(read_values(entry))
     if kind == "char":
         return "".join(map(chr, values.ravel(order="F")))
     if values.dtype == h5py.ref_dtype:
         cells = np.empty(values.shape, object)
         for place in np.ndindex(values.shape):
-            cells[place] = _read_hdf5(file, file[values[place]])
+            cells[place] = _read_hdf5(file, file[values[place]], known)
         return cells.T
     return values.T.astype(bool) if kind == "logical" else values.T
 
@@ -131,9 +154,9 @@ def _choose_variable(path: Path, variables: dict[str, Any], name: str | None) ->
         if each in variables:
             return variables[each]
     wanted = f"'{name}'" if name else "'data' or 'events'"
+    found = ", ".join(map(str, variables)) or "nothing"
     raise ValueError(
-        f"{path} lacks a variable {wanted}; it holds {', '.join(variables) or 'nothing'}. Name the "
-        "one to read with name=..."
+        f"{path} lacks a variable {wanted}; it holds {found}. Name the one to read  with name=..."
     )
 
 
@@ -171,7 +194,9 @@ def _from_trials(data: Mapping[str, Any], show: bool) -> dict[str, np.ndarray]:
     """Make a data set of a structure of trials."""
     for needed in ("subject", "recalls"):
         if needed not in data:
-            raise ValueError(f"The structure lacks '{needed}'; it holds {', '.join(data)}.")
+            raise ValueError(
+                f"The structure lacks '{needed}'; it holds {', '.join(map(str, data))}."
+            )
     n_trials = np.size(data["subject"])
     fields, left_out = {}, []
     for name, value in data.items():
@@ -180,6 +205,12 @@ def _from_trials(data: Mapping[str, Any], show: bool) -> dict[str, np.ndarray]:
             fields[name] = field
         elif name != "listLength":
             left_out.append(name)
+    for needed in ("subject", "recalls"):
+        if needed not in fields:
+            raise ValueError(
+                f"'{needed}' is not an array of numbers or text with one row for each of "
+                f"{n_trials} trials, the number of entries of 'subject'."
+            )
     kinds = ("pres_itemids", "pres_itemnos", "pres_items")
     studied = next((fields[name] for name in kinds if name in fields), None)
     if studied is None:
@@ -188,6 +219,8 @@ def _from_trials(data: Mapping[str, Any], show: bool) -> dict[str, np.ndarray]:
         )
     fields |= _number_items(fields, studied)
     for name in ("recalls", "rec_itemids"):
+        if name in fields and fields[name].dtype.kind == "U":
+            raise ValueError(f"'{name}' holds text; expected numbers. Words are 'rec_items'.")
         if name in fields and fields[name].dtype.kind == "f":
             fields[name] = np.nan_to_num(fields[name], nan=0.0)
     if "rec_itemids" in fields:  # in some files a recall of an unknown item has the number 0
@@ -207,7 +240,9 @@ def _from_trials(data: Mapping[str, Any], show: bool) -> dict[str, np.ndarray]:
             del fields["rec_items"]  # which are not the words of the recalls that the ids tell of
             left_out.append("rec_items")
     if show and left_out:
-        print(f"Left out: {', '.join(left_out)} (not one row of numbers or text per trial).")
+        print(
+            f"Left out: {', '.join(map(str, left_out))} (not one row of numbers or text per trial)."
+        )
     return first_recalls(fields)
 
 

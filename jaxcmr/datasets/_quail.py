@@ -81,7 +81,7 @@ def _read_events(kind: str, table: pd.DataFrame) -> Iterator[dict[str, Any]]:
         for place, cell in enumerate(cells):
             of_item = dict(cell) if isinstance(cell, Mapping) else {"item": cell}
             item = of_item.pop("item", None)
-            if item is None or item == "" or (isinstance(item, float) and np.isnan(item)):
+            if _is_absent(item):
                 if kind == "study" and any(_has_item(later) for later in cells[place:]):
                     raise ValueError(
                         f"Subject {subject}, list {number}: the study event at position "
@@ -101,5 +101,11 @@ def _read_events(kind: str, table: pd.DataFrame) -> Iterator[dict[str, Any]]:
 
 
 def _has_item(cell: Any) -> bool:
-    item = cell.get("item") if isinstance(cell, Mapping) else cell
-    return not (item is None or item == "" or (isinstance(item, float) and np.isnan(item)))
+    return not _is_absent(cell.get("item") if isinstance(cell, Mapping) else cell)
+
+
+def _is_absent(item: Any) -> bool:
+    """Return True for None, NaN, what pandas writes for them, and an empty text."""
+    import pandas as pd
+
+    return bool(np.ndim(item) == 0 and pd.isna(item)) or (isinstance(item, str) and item == "")

@@ -19,8 +19,9 @@ import os
 import time
 import warnings
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -89,8 +90,9 @@ class Checkpoint:
 
     def __init__(self, folder: str | os.PathLike[str], fitter: Fitter, runs: Sequence[Run]) -> None:
         self.folder, self.fitter, self.runs = Path(folder), fitter, runs
-        (self.folder / RUNS).mkdir(parents=True, exist_ok=True)
-        check_manifest(self.folder / MANIFEST, identity_of(fitter))
+        with explained_errors(self.folder):
+            (self.folder / RUNS).mkdir(parents=True, exist_ok=True)
+            check_manifest(self.folder / MANIFEST, identity_of(fitter))
         self.environment = describe_environment()
         self.header: dict[str, Any] = {
             **self.environment,
@@ -100,14 +102,16 @@ class Checkpoint:
             "n_runs": len(runs),
         }
         self.journal = Journal(self.folder / RUNS, self.header)
-        digests = TrialDigests(fitter.problem.dataset)
-        self.keys = [key_of(run, digests) for run in runs]
+        self.keys = keys_of(runs, fitter.problem.dataset)
         self.index = {key: i for i, key in enumerate(self.keys)}
         self.records: list[Mapping[str, Any] | None] = [None] * len(runs)
         self.trials: dict[tuple[Any, str], str] = {key[:2]: key.trials for key in self.keys}
         self.saved: dict[int, float] = defaultdict(time.monotonic)
         self.read()
         self._say_what_is_damaged()
+        if None in self.records:
+            with explained_errors(self.folder):  # before the search begins
+                self.journal.open()
         self.canary = self._compare_canaries() or self._start_canary()
 
     # What is done
@@ -137,10 +141,11 @@ class Checkpoint:
 
     def follow(self, at: Progress) -> None:
         """Keep the record of a run that has finished, or now and then its population."""
-        if at.record is not None:
-            self._add(at.run, at.record)
-        elif at.state is not None:
-            self._save_state(at.run, at.state)
+        with explained_errors(self.folder):
+            if at.record is not None:
+                self._add(at.run, at.record)
+            elif at.state is not None:
+                self._save_state(at.run, at.state)
 
     def _add(self, i: int, record: Mapping[str, Any]) -> None:
         if "canary" not in self.header:
@@ -152,7 +157,8 @@ class Checkpoint:
 
     def close(self) -> None:
         """Force everything to the disk."""
-        self.journal.close()
+        with explained_errors(self.folder):
+            self.journal.close()
 
     # Runs on their way
 
@@ -211,15 +217,19 @@ class Checkpoint:
         Returns:
             The canary, if there was one to compare with.
         """
-        others = [header for header in self.journal.headers if "canary" in header]
-        comparable = [h for h in others if Key(*h["canary"]["key"]) in self.index]
-        if not comparable:
+        known = self.journal.headers
+        others = [h for h in known if "canary" in h and Key(*h["canary"]["key"]) in self.index]
+        mine: dict[str, Any] | None = None
+        for there in {
+            header.get("id"): header for header in others
+        }.values():  # one per environment
+            key = Key(*there["canary"]["key"])
+            if mine is None or Key(*mine["key"]) != key:
+                mine = self._compute_canary(self.index[key])
+            compare_losses(self.folder, key, mine["losses"], there, self.environment,
+                           self.fitter.problem.differentiable)  # fmt: skip
+        if mine is None:
             return None
-        there = comparable[-1]
-        key = Key(*there["canary"]["key"])
-        mine = self._compute_canary(self.index[key])
-        compare_losses(self.folder, key, mine["losses"], there, self.environment,
-                       self.fitter.problem.differentiable)  # fmt: skip
         done: Future[dict[str, Any]] = Future()
         done.set_result(mine)
         return done
@@ -233,15 +243,46 @@ class Checkpoint:
             )
 
 
-def key_of(run: Run, digests: TrialDigests) -> Key:
-    """Return the key of a run."""
-    start = "" if run.start is None else hashlib.sha256(run.start.tobytes()).hexdigest()[:16]
-    return Key(run.subject, run.name, digests.of(run.rows), run.number, start)
+@contextmanager
+def explained_errors(folder: Path) -> Iterator[None]:
+    """Add to errors of the disk which folder they concern, and what to do.
+
+    Raises:
+        OSError: of the kind that came.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno is None or str(folder) in str(error.strerror):
+            raise
+        raise OSError(
+            error.errno,
+            f"{error.strerror}: {folder}, which keeps finished runs, cannot be written. Make room "
+            "on the disk or name another folder",
+        ) from error
+
+
+def keys_of(runs: Sequence[Run], dataset: Mapping[str, np.ndarray]) -> list[Key]:
+    """Return the key of each run."""
+    digests = TrialDigests(dataset)
+    rows = {id(run.rows): run.rows for run in runs}  # those of a fit are the same object
+    trials = {name: digests.of(each) for name, each in rows.items()}
+    starts = [b"" if run.start is None else run.start.tobytes() for run in runs]
+    return [
+        Key(
+            run.subject,
+            run.name,
+            trials[id(run.rows)],
+            run.number,
+            hashlib.sha256(start).hexdigest()[:16] if start else "",
+        )
+        for run, start in zip(runs, starts, strict=True)
+    ]
 
 
 def choose_record(one: Mapping[str, Any] | None, other: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return one of two records of a run, the same in whichever order they come."""
-    if one is None:
+    if one is None or one == other:
         return other
     return min(one, other, key=lambda record: json.dumps({**record, "seconds": 0}, sort_keys=True))
 
@@ -351,13 +392,14 @@ def compare_losses(
     """
     there = np.asarray(header["canary"]["losses"], float)
     losses = np.asarray(here, float)
-    if there.shape == losses.shape and np.array_equal(there, losses, equal_nan=True):
-        return
+    is_equal = there.shape == losses.shape and np.array_equal(there, losses, equal_nan=True)
     other = [
         f"{name} {header.get(name)!r} there, {value!r} here"
         for name, value in environment.items()
         if name not in OF_A_PROCESS and header.get(name) != value
     ]
+    if is_equal and not other:
+        return
     is_close = there.shape == losses.shape and np.allclose(
         there, losses, rtol=ROUNDING, atol=0, equal_nan=True
     )
@@ -370,7 +412,8 @@ def compare_losses(
         )
     warnings.warn(
         f"Runs in {folder} were made in another environment ({'; '.join(other) or 'unknown'}). "
-        "Their losses agree with those here up to rounding. The fit goes on; runs made here are "
-        "other realizations of the same searches.",
+        f"Their losses agree with those here {'exactly' if is_equal else 'up to rounding'}. The "
+        f"fit goes on; runs made here {'may be' if is_equal else 'are'} other realizations of the "
+        "same searches.",
         stacklevel=6,
     )

@@ -26,7 +26,7 @@ from jaxcmr.fitting._records import record_run, to_result
 from jaxcmr.fitting._runs import Fit, Progress, Run
 from jaxcmr.fitting._search_space import ALTERNATE, UnitCubeLoss, choose_scales
 from jaxcmr.fitting._starts import as_results, estimates_for
-from jaxcmr.fitting._trials import make_subject_trial_masks, pad_rows
+from jaxcmr.fitting._trials import pad_rows, rows_by_subject
 from jaxcmr.fitting._watchers import RunReport, Watcher, default_watchers
 from jaxcmr.fitting._workers import Workers, search_in_workers
 from jaxcmr.optimize import LaneReport, State, check_not_forked
@@ -220,7 +220,7 @@ class Fitter(ABC):
         if not isinstance(subject_id, Integral | str):
             raise ValueError(f"subject_id must be a whole number or a name; got {subject_id!r}.")
         subject = str(subject_id) if isinstance(subject_id, str) else int(subject_id)
-        fits, is_pooled = [(subject, mask)], subject == POOLED
+        fits, is_pooled = [(subject, np.flatnonzero(mask))], subject == POOLED
         how = Execution(checkpoint, as_part(part, checkpoint), workers, watchers, states, pool)
         return self._fit_each(fits, is_pooled, start_from, how)
 
@@ -250,8 +250,8 @@ class Fitter(ABC):
             FitInterrupted: Ctrl-C; its ``result`` holds the subjects done so far. So does the
                 ``result`` of any other error that ends the fit on its way.
         """
-        masks, subjects = make_subject_trial_masks(trial_mask, self.problem.subjects)
-        fits = [(s.item(), mask) for s, mask in zip(subjects, masks, strict=True) if mask.any()]
+        subjects = self.problem.subjects
+        fits = [*rows_by_subject(check_mask(trial_mask, len(subjects)), subjects).items()]
         if not fits:
             raise ValueError("The trial mask selects no trials: there is nothing to fit.")
         how = Execution(checkpoint, as_part(part, checkpoint), workers, watchers, states, pool)
@@ -276,6 +276,13 @@ class Fitter(ABC):
             For each fit the records of its runs, as in ``result["runs"]``: `best_of` that start
             at random, and one from each start.
         """
+        twice = [
+            fit for fit, count in Counter((f.subject, f.name) for f in fits).items() if count > 1
+        ]
+        if twice:
+            raise ValueError(
+                f"Fits of one subject need names of their own; there are two of {twice[0]}."
+            )
         runs = self._plan_runs(fits, {})
         records: list[Mapping[str, Any] | None] = [None] * len(runs)
         self._make(
@@ -287,7 +294,7 @@ class Fitter(ABC):
 
     def _fit_each(
         self,
-        fits: Sequence[tuple[Subject, TrialMask]],
+        fits: Sequence[tuple[Subject, np.ndarray]],
         is_pooled: bool,
         start_from: Sequence[FitResult],
         how: Execution,
@@ -301,8 +308,8 @@ class Fitter(ABC):
         ]
         runs = self._plan_runs(
             [
-                Fit(subject, np.flatnonzero(mask), "", [np.array(of[i]) for of in starts])
-                for i, (subject, mask) in enumerate(fits)
+                Fit(subject, rows, "", [np.array(of[i]) for of in starts])
+                for i, (subject, rows) in enumerate(fits)
             ],
             how.states or {},
         )

@@ -63,10 +63,12 @@ class Journal:
         return sum(self._damaged.values()) + sum(self._cut.values())
 
     def read(self) -> list[dict[str, Any]]:
-        """Return the entries that have been added since the last call, by any process."""
+        """Return the entries that other writers have added since the last call."""
+        own = None if self._file is None else Path(self._file.name)
         entries = []
         for path in sorted(self.folder.glob("*.jsonl")):
-            entries += self._read_file(path)
+            if path != own:
+                entries += self._read_file(path)
         return entries
 
     def _read_file(self, path: Path) -> list[dict[str, Any]]:
@@ -91,20 +93,26 @@ class Journal:
         Raises:
             OSError: the disk is full, or the folder read-only.
         """
-        if self._file is None:
-            self._file = self._open()
-            self._file.write(to_line({"header": self.header}))
-        self._file.write(to_line(entry))
-        self._file.flush()
+        file = self.open()
+        if file.tell() == 0:
+            file.write(to_line({"header": self.header}))
+        file.write(to_line(entry))
+        file.flush()
         if time.monotonic() - self._synced >= SYNC_SECONDS:
             self._sync()
 
-    def _open(self) -> IO[bytes]:
-        """Return a new file, with a name that no other process or thread has."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        host = re.sub(r"[^\w-]", "_", socket.gethostname())
-        name = f"{host}.{os.getpid()}.{time.time_ns()}.jsonl"
-        return (self.folder / name).open("xb")
+    def open(self) -> IO[bytes]:
+        """Return the file of this process, with a name that no other process or thread has.
+
+        Raises:
+            OSError: the folder cannot be written.
+        """
+        if self._file is None:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            host = re.sub(r"[^\w-]", "_", socket.gethostname())
+            name = f"{host}.{os.getpid()}.{time.time_ns()}.jsonl"
+            self._file = (self.folder / name).open("xb")
+        return self._file
 
     def _sync(self) -> None:
         assert self._file is not None
@@ -112,14 +120,19 @@ class Journal:
         self._synced = time.monotonic()
 
     def close(self) -> None:
-        """Force the lines to the disk, and close the file."""
-        if self._file is not None:
-            try:
-                self._file.flush()
+        """Force the lines to the disk, and close the file. An empty one is deleted."""
+        if self._file is None:
+            return
+        file = self._file
+        try:
+            if file.tell():
+                file.flush()
                 self._sync()
-            finally:
-                self._file.close()
-                self._file = None
+            else:
+                Path(file.name).unlink(missing_ok=True)
+        finally:
+            self._file = None
+            file.close()
 
 
 def to_line(entry: Mapping[str, Any]) -> bytes:

@@ -274,7 +274,10 @@ class FitProblem:
 
         Events are scored recalls and scored stops. None if the loss does not count them.
         """
-        rows = np.flatnonzero(check_mask(trial_mask, len(self.subjects)))
+        return self.count_rows(np.flatnonzero(check_mask(trial_mask, len(self.subjects))))
+
+    def count_rows(self, rows: np.ndarray) -> tuple[int, int | None]:
+        """Return as `count` what is in some rows of the data set."""
         events = self.generator.count_events(rows)
         return len(rows), None if events is None else int(np.sum(events))
 

@@ -16,7 +16,7 @@ from jaxcmr.fitting._trials import to_ranges
 from jaxcmr.optimize import LaneReport
 from jaxcmr.parameters import ParameterSpace
 from jaxcmr.results import SCHEMA, FitResult
-from jaxcmr.typing import Subject, TrialMask
+from jaxcmr.typing import Subject
 
 if TYPE_CHECKING:
     from jaxcmr.fitting._problem import FitProblem
@@ -103,7 +103,7 @@ def find_bounds_reached(names: Iterable[str], place: np.ndarray) -> dict[str, st
 def to_result(
     problem: FitProblem,
     hyperparameters: Mapping[str, Any],
-    fits: Sequence[tuple[Subject, TrialMask]],
+    fits: Sequence[tuple[Subject, np.ndarray]],
     runs: Sequence[Sequence[Any]],
     *,
     pooled: bool,
@@ -115,7 +115,7 @@ def to_result(
     Args:
         problem: what was fitted.
         hyperparameters: complete hyperparameters.
-        fits: subject id and trials of each fit.
+        fits: subject id and ascending rows of the data set of each fit.
         runs: for each fit the records of its runs, of which the lowest wins (the first among
             equals).
         pooled: whether the fit is one to trials of all subjects together.
@@ -123,7 +123,7 @@ def to_result(
         fit_time: seconds.
     """
     best = [min(of_fit, key=lambda run: run["loss"]) for of_fit in runs]
-    counts = [problem.count(mask) for _, mask in fits]
+    counts = [problem.count_rows(rows) for _, rows in fits]
     estimates = {name: [run["estimates"][name] for run in best] for name in problem.free_names}
     fixed = {name: [value] * len(best) for name, value in problem.fixed.items()}
     return FitResult(
@@ -144,6 +144,6 @@ def to_result(
         hyperparameters=dict(hyperparameters),
         fit_time=fit_time,
         interrupted=interrupted,
-        trials=[to_ranges(mask) for _, mask in fits],
+        trials=[to_ranges(rows) for _, rows in fits],
         runs=[list(of_fit) for of_fit in runs],
     )

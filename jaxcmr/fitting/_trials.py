@@ -13,6 +13,7 @@ from jaxcmr.typing import TrialMask
 __all__ = [
     "make_subject_trial_masks",
     "pad_rows",
+    "rows_by_subject",
     "stack_trials",
     "to_mask",
     "to_ranges",
@@ -50,6 +51,21 @@ def make_subject_trial_masks(
     return [mask & (subjects == subject) for subject in unique_subjects], unique_subjects
 
 
+def rows_by_subject(trial_mask: TrialMask, subjects: np.ndarray) -> dict[Any, np.ndarray]:
+    """Return the selected rows of each subject that has some, in ascending order of id.
+
+    In place of a mask per subject, which for thousands of subjects would take gigabytes.
+
+    >>> rows = rows_by_subject(np.array([True, True, False, True]), np.array([7, 3, 7, 7]))
+    >>> {subject: each.tolist() for subject, each in rows.items()}
+    {3: [1], 7: [0, 3]}
+    """
+    rows = np.flatnonzero(trial_mask)
+    ids, counts = np.unique(subjects[rows], return_counts=True)
+    pieces = np.split(rows[np.argsort(subjects[rows], kind="stable")], np.cumsum(counts)[:-1])
+    return dict(zip(ids.tolist(), pieces, strict=False))
+
+
 def stack_trials(masks: Sequence[TrialMask]) -> np.ndarray:
     """Return the row numbers of each mask's trials, (masks, most trials), padded with -1."""
     return pad_rows([np.flatnonzero(mask) for mask in masks])
@@ -69,14 +85,14 @@ def pad_rows(rows: Sequence[np.ndarray]) -> np.ndarray:
     return stacked
 
 
-def to_ranges(trial_mask: TrialMask) -> list[list[int]]:
-    """Return the trials of a mask as ranges of rows, ``[first, behind the last]``.
+def to_ranges(rows: np.ndarray) -> list[list[int]]:
+    """Return ascending row numbers as ranges, ``[first, behind the last]``.
 
-    >>> to_ranges(np.array([True, True, False, True]))
+    >>> to_ranges(np.array([0, 1, 3]))
     [[0, 2], [3, 4]]
     """
-    edges = np.flatnonzero(np.diff(np.pad(np.asarray(trial_mask, np.int8), 1)))
-    return edges.reshape(-1, 2).tolist()
+    pieces = np.split(rows, np.flatnonzero(np.diff(rows) != 1) + 1)
+    return [[int(piece[0]), int(piece[-1]) + 1] for piece in pieces if len(piece)]
 
 
 def to_rows(ranges: Sequence[Sequence[int]]) -> np.ndarray:

@@ -1,32 +1,42 @@
 """Runs in other processes: on the cores of this machine, or on many machines.
 
-The problem is sent once to each worker, as the pickled fitter; then blocks of runs, about
-`N_BLOCKS` in all. A worker makes the runs of a block by the same code as this process would, with
-a thread for each of its cores, and returns their records. Programs are compiled once per worker,
-so workers should live long: processes, not jobs.
+The problem is sent once to each worker, as the pickled fitter; then blocks of runs. A worker makes
+the runs of a block by the same code as this process would, with a thread for each of its cores, and
+returns their records. Programs are compiled once per worker, so workers should live long.
+
+Nothing here tries again. Dask makes the block of a lost worker again elsewhere. Other pools break;
+then the checkpoint holds what had finished, and the same call with new workers goes on.
 """
 
 from __future__ import annotations
 
 import hashlib
+import multiprocessing
+import os
 import pickle
+import warnings
 from collections.abc import Iterator, Sequence
 from concurrent.futures import (
     FIRST_COMPLETED,
     BrokenExecutor,
+    CancelledError,
     Executor,
     Future,
     ProcessPoolExecutor,
     ThreadPoolExecutor,
     wait,
 )
+from functools import cache
 from itertools import groupby
+from multiprocessing.connection import wait as wait_for_process
+from threading import Thread
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
 
 import jax
 
 from jaxcmr._cache import keep_compiled
 from jaxcmr.fitting._runs import Progress, Run
+from jaxcmr.optimize import check_not_forked
 from jaxcmr.optimize._lanes import count_cores
 
 if TYPE_CHECKING:
@@ -34,9 +44,15 @@ if TYPE_CHECKING:
 
 __all__ = ["Workers", "search_in_workers"]
 
-N_BLOCKS = 64
-"""Blocks that the runs are divided into, at most. More would be evened out better, and cost more:
-see the page on many machines."""
+BLOCKS_PER_WORKER = 8
+"""More would be evened out better at the end, and each costs the time to set up a search."""
+
+FEWEST_WORKERS = 8
+"""As many are reckoned with where there may be more than now, or where their number is unknown."""
+
+
+UNKNOWN = 1 << 20
+"""Blocks that a machine runs at once where no workers have come yet: each gets a single core."""
 
 
 @runtime_checkable
@@ -70,61 +86,115 @@ def search_in_workers(
 
     Raises:
         RuntimeError: the workers are lost.
-        ValueError: `workers` is something else, or the problem cannot be pickled.
+        ValueError: `workers` is something else or would fork, or the problem cannot be pickled.
     """
-    recipe = to_recipe(fitter)
-    executor, recipe, n_per_host = open_workers(workers, recipe)
+    lost = errors_of_lost(workers)
+    try:
+        yield from search_blocks(fitter, runs, share, workers)
+    except lost as error:
+        raise RuntimeError(
+            f"The workers are lost ({type(error).__name__}): a process was killed or ran out of "
+            "memory, or the scheduler has ended. Make new workers and call again; with a "
+            "checkpoint, finished runs are not made again."
+        ) from error
+
+
+def search_blocks(
+    fitter: Fitter, runs: Sequence[Run], share: Sequence[int], workers: Workers
+) -> Iterator[Progress]:
+    """Send blocks of runs to the workers, and report as they come back."""
+    executor, recipe, n_per_host, n_workers = open_workers(workers, to_recipe(fitter))
     x64 = jax.config.jax_enable_x64  # type: ignore[attr-defined]
     futures: dict[Future[list[Progress]], list[int]] = {}
     try:
-        for block in blocks_of(runs, share):
+        for block in blocks_of(runs, share, BLOCKS_PER_WORKER * n_workers):
             task = [runs[i]._replace(state=None) for i in block]
-            futures[executor.submit(search_block, recipe, task, x64, n_per_host)] = block
+            future = executor.submit(search_block, recipe, task, x64, n_per_host, os.getpid())
+            futures[future] = block
         waiting = set(futures)
         while waiting:
             ended, waiting = wait(waiting, return_when=FIRST_COMPLETED)
             # Blocks that failed come last, so that what ended together with them is not lost.
-            for future in sorted(ended, key=lambda each: each.exception() is not None):
+            for future in sorted(ended, key=has_failed):
                 for at in future.result():
                     yield at._replace(run=futures[future][at.run])
-    except BrokenExecutor as error:
-        raise RuntimeError(
-            "The workers are lost: a process was killed, or ran out of memory. Make new workers "
-            "and call again; with a checkpoint, finished runs are not made again."
-        ) from error
     finally:
         for future in futures:
             future.cancel()
 
 
-def open_workers(workers: Workers, recipe: bytes) -> tuple[Executor, Any, int]:
-    """Return an executor, the recipe as it takes it, and how many blocks a machine runs at once."""
+def has_failed(future: Future[Any]) -> bool:
+    """Return whether a future that has ended has no result."""
+    return future.cancelled() or future.exception() is not None
+
+
+def errors_of_lost(workers: Workers) -> tuple[type[BaseException], ...]:
+    """Return the errors by which an executor or a client says that its workers are lost."""
+    if isinstance(workers, Executor) or not isinstance(workers, Client):
+        return BrokenExecutor, CancelledError
+    from distributed import KilledWorker
+    from distributed.client import ClosedClientError
+    from distributed.comm import CommClosedError
+
+    return CancelledError, KilledWorker, CommClosedError, ClosedClientError
+
+
+def open_workers(workers: Workers, recipe: bytes) -> tuple[Executor, Any, int, int]:
+    """Return an executor, and what goes with it.
+
+    That is the recipe as the executor takes it, how many blocks a machine makes at once, and how
+    many all machines do.
+    """
+    if isinstance(workers, ProcessPoolExecutor):
+        check_start_method(workers)
     if isinstance(workers, ProcessPoolExecutor | ThreadPoolExecutor):
-        return workers, recipe, workers._max_workers  # type: ignore[union-attr]
+        n_workers = workers._max_workers  # type: ignore[union-attr]
+        return workers, recipe, n_workers, n_workers
     if isinstance(workers, Executor):
-        return workers, recipe, 1
+        return workers, recipe, 1, FEWEST_WORKERS
     if isinstance(workers, Client):
         known = workers.scheduler_info(n_workers=-1)["workers"].values()
         slots: dict[str, int] = {}
         for each in known:
             slots[each["host"]] = slots.get(each["host"], 0) + each["nthreads"]
         # As the result of a task, the recipe is sent once to each worker, and made again if lost.
-        sent = workers.submit(bytes, recipe, key=f"jaxcmr-{digest_of(recipe)}")
-        return workers.get_executor(pure=False), sent, max(slots.values(), default=1)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Sending large graph")  # it is sent only here
+            sent = workers.submit(bytes, recipe, key=f"jaxcmr-{digest_of(recipe)}")
+        n_workers = max(sum(slots.values()), FEWEST_WORKERS)
+        n_per_host = max(slots.values(), default=UNKNOWN)
+        return workers.get_executor(pure=False), sent, n_per_host, n_workers
     raise ValueError(
         "workers must be a concurrent.futures.Executor, such as a ProcessPoolExecutor, or a Dask "
         f"Client; got {type(workers).__name__}."
     )
 
 
-def blocks_of(runs: Sequence[Run], share: Sequence[int]) -> list[list[int]]:
-    """Divide the runs of a share into at most `N_BLOCKS` blocks of whole fits.
+def check_start_method(pool: ProcessPoolExecutor) -> None:
+    """Check that a pool will not fork this process, in which JAX runs.
+
+    A pool that has its processes already may have forked them before JAX started.
+
+    Raises:
+        ValueError: it would.
+    """
+    context = pool._mp_context
+    if context is not None and context.get_start_method() == "fork" and not pool._processes:
+        raise ValueError(
+            "workers would fork this process, in which JAX runs: the copies would hang. Make the "
+            "pool with fresh processes: ProcessPoolExecutor(mp_context=multiprocessing.get_context"
+            "('spawn')), and in a script keep the call under if __name__ == '__main__'."
+        )
+
+
+def blocks_of(runs: Sequence[Run], share: Sequence[int], most: int) -> list[list[int]]:
+    """Divide the runs of a share into blocks of whole fits, at most so many.
 
     The runs of a single fit are divided one by one.
     """
     fits = [list(group) for _, group in groupby(share, lambda i: (runs[i].subject, runs[i].name))]
     units = fits if len(fits) > 1 else [[i] for i in share]
-    length = -(-len(units) // N_BLOCKS)
+    length = -(-len(units) // most)
     parts = [units[i : i + length] for i in range(0, len(units), length)]
     return [[i for unit in part for i in unit] for part in parts]
 
@@ -159,8 +229,20 @@ FITTERS: dict[str, Fitter] = {}
 """The fitter that was used last, by the digest of its recipe."""
 
 
-def search_block(recipe: bytes, runs: list[Run], x64: bool, n_per_host: int) -> list[Progress]:
-    """Make runs in this process, with its share of the machine's cores."""
+def search_block(
+    recipe: bytes, runs: list[Run], x64: bool, n_per_host: int, coordinator: int
+) -> list[Progress]:
+    """Make runs in this process, with its share of the machine's cores.
+
+    Args:
+        recipe: the pickled fitter.
+        runs: the runs.
+        x64: whether searches are in double precision.
+        n_per_host: how many blocks this machine makes at once.
+        coordinator: id of the process that asks for the runs.
+    """
+    check_not_forked()
+    end_with(coordinator)
     keep_compiled()
     name = digest_of(recipe)
     fitter = FITTERS.get(name) or pickle.loads(recipe)
@@ -169,3 +251,20 @@ def search_block(recipe: bytes, runs: list[Run], x64: bool, n_per_host: int) -> 
     n_threads = max(1, count_cores() // n_per_host)
     with jax.enable_x64(x64), ThreadPoolExecutor(n_threads) as pool:
         return [at for at in fitter.search_here(runs, pool) if at.record is not None]
+
+
+@cache  # one thread is enough
+def end_with(coordinator: int) -> None:
+    """End this process when the one that started it has ended, however that ended.
+
+    Otherwise the processes of a pool wait forever for tasks from a process that was killed.
+    """
+    parent = multiprocessing.parent_process()
+    if parent is None or parent.pid != coordinator:
+        return
+
+    def follow() -> None:
+        wait_for_process([parent.sentinel])
+        os._exit(1)
+
+    Thread(target=follow, daemon=True).start()

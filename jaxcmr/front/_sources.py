@@ -65,14 +65,26 @@ def load_features(features: Features | PathLike) -> Features:
         return features
     path = Path(features)
     try:
-        if path.suffix == ".npy":
-            return np.load(path)
-        return read_numbers(path)
+        return read_array(path) if path.suffix == ".npy" else read_numbers(path)
     except (ValueError, EOFError, IsADirectoryError) as error:
         raise ValueError(
             f"{path} does not hold features: an array of numbers in .npy; or in .csv rows of "
             f"numbers with commas, or a header and words in the first column ({error})."
         ) from error
+
+
+def read_array(path: Path) -> np.ndarray:
+    """Return the array in a .npy file, which must be of numbers; pickles are not opened."""
+    try:
+        array = np.load(path, allow_pickle=False)
+    except (OSError, ValueError):
+        raise
+    except Exception as error:  # NumPy raises nearly any exception for a damaged header
+        raise ValueError(str(error)) from error
+    if not isinstance(array, np.ndarray) or array.dtype.kind not in "biuf":
+        held = array.dtype if isinstance(array, np.ndarray) else "a .npz archive"
+        raise ValueError(f"it holds {held}, not one array of numbers")
+    return array
 
 
 def read_numbers(path: Path) -> np.ndarray | pd.DataFrame:

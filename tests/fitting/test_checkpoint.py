@@ -146,6 +146,20 @@ def test_a_run_that_depends_on_more_than_its_seed_is_told(make, everyone, tmp_pa
         make(best_of=2).fit_subjects(everyone, checkpoint=tmp_path)
 
 
+def test_another_environment_is_told_where_losses_agree_exactly(
+    make, everyone, tmp_path, monkeypatch
+):
+    """The first losses may agree to the last bit, and what follows may not. Only once for each
+    process, and not where all is the same."""
+    make().fit_subjects(everyone, checkpoint=tmp_path)
+    here = checkpoint.describe_environment()
+    other = {**here, "jax": "0.1", "cores": 512}
+    monkeypatch.setattr(checkpoint, "describe_environment", lambda: other)
+    with pytest.warns(UserWarning, match=r"\(jax '.*' there, '0.1' here\).* exactly") as told:
+        make(best_of=2).fit_subjects(everyone, checkpoint=tmp_path)
+    assert len(told) == 1
+
+
 def test_damaged_folders(make, everyone, tmp_path, calls):
     """Damaged lines cost their runs, and are counted; a damaged manifest is an error."""
     make().fit_subjects(everyone, checkpoint=tmp_path)
@@ -255,6 +269,12 @@ def test_fits_of_any_rows(make, everyone, tmp_path, calls):
     other = [fits[0]._replace(rows=np.array([7, 8, 8, 8])), *fits[1:]]
     with pytest.raises(CheckpointMismatch, match="draw 0"):
         fitter.make_runs(other, checkpoint=tmp_path)
+
+
+def test_fits_of_one_subject_need_names(make):
+    fits = [Fit(3, np.array([0, 1]), "a"), Fit(3, np.array([2]), "a")]
+    with pytest.raises(ValueError, match="names of their own"):
+        make().make_runs(fits)
 
 
 def test_no_runs_at_all(make, everyone):

@@ -1,0 +1,349 @@
+"""Hierarchical MAP estimates: a group's mean and spread, and each subject's parameters given these.
+
+On the probit scale the parameters of subjects are ``z_sp ~ N(mean_p, sd_p)``. Mean and sd maximize
+the probability of all recalls, with each subject's parameters integrated out by Laplace's
+approximation, in rounds of EM. The E-step finds each subject's mode m_s and Hessian H_s, the M-step
+takes the moments of the normal distributions N(m_s, H_s^-1). After two rounds the group is
+extrapolated. Sources: Huys et al. (2011), PLoS Computational Biology 7:e1002028; Gershman (2016),
+Journal of Mathematical Psychology 71:1-6.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pandas as pd
+from jaxtyping import Bool, Float
+
+from jaxcmr.bayes._log_density import LogDensity, check_likelihood, density_of_rows
+from jaxcmr.bayes._posterior import Posteriors, find_posteriors, measure_at
+from jaxcmr.fitting import FitProblem, make_subject_trial_masks
+from jaxcmr.fitting._trials import to_rows
+from jaxcmr.optimize import works_in_double
+from jaxcmr.results import POOLED, FitResult
+from jaxcmr.typing import Subject, TrialMask
+
+__all__ = ["HierarchicalMAP", "hierarchical_map"]
+
+MOST_EXTRAPOLATED = 16.0
+"""Rounds of EM that an extrapolation may stand for."""
+
+FARTHEST = 2.0
+"""Estimates on a bound start here, at the share 0.977 of the range: on the bound z is infinite."""
+
+NO_MODE = (
+    "No subject's posterior has a positive definite Hessian at its mode: the likelihood is not "
+    "smooth, or not finite, at the starts. Start from fits."
+)
+
+
+@dataclass(frozen=True)
+class HierarchicalMAP:
+    """A group's distribution of parameters, and each subject's estimates given it.
+
+    Everything is on the probit scale where it is called ``z``, else in the model's own units.
+    """
+
+    subjects: tuple[Subject, ...]
+    names: tuple[str, ...]
+    group: pd.DataFrame
+    """One row per parameter: ``z_mean`` and ``z_sd`` of the group; ``median`` of the group, and
+    ``low`` and ``high``, between which 68 % of the group lie (mean -+ sd)."""
+    estimates: pd.DataFrame
+    """One row per subject: each parameter at the mode of its posterior given the group."""
+    before: pd.DataFrame | None
+    """The estimates that the search started from, on the same rows; None without a result."""
+    z: Float[np.ndarray, "subjects n_params"]
+    z_sd: Float[np.ndarray, "subjects n_params"]
+    """Posterior sd of each subject given the group; NaN where the Hessian is not positive definite.
+    """
+    log_likelihood: Float[np.ndarray, " subjects"]
+    """Of each subject's recalls at the estimates."""
+    log_evidence: Float[np.ndarray, " subjects"]
+    """Of each subject's recalls given the group, by Laplace's approximation; NaN where the Hessian
+    is not positive definite. Random-effects model selection takes it."""
+    at_rest: Bool[np.ndarray, " subjects"]
+    """True where the gradient of the posterior is zero at the estimates. It is not on a kink of the
+    likelihood; the Hessian is then measured over one posterior sd to each side."""
+    rounds: pd.DataFrame
+    """One row per round of EM: ``log_evidence``, the sum over subjects; ``change``, the largest
+    change of a group's mean or sd that EM then makes; ``left_out``, subjects whose Hessian was not
+    positive definite; ``kept``, False for an extrapolation that was worse and was taken back."""
+    converged: bool
+
+    @property
+    def is_monotone(self) -> bool:
+        """Return True if no round lowered the sum of log evidence by more than 0.001 nats.
+
+        Rounds that leave out other numbers of subjects are not compared.
+        EM raises a likelihood in each round; with Laplace's approximation it may not.
+        """
+        kept = self.rounds[self.rounds["kept"]]
+        same = np.diff(kept["left_out"]) == 0
+        return bool(np.all(np.diff(kept["log_evidence"])[same] > -1e-3))
+
+    def table(self) -> pd.DataFrame:
+        """Return one row per subject: log likelihood, log evidence, whether to trust it, estimates.
+
+        ``positive`` is True if the Hessian is positive definite.
+        """
+        about = pd.DataFrame(
+            {
+                "subject": self.subjects,
+                "log_likelihood": self.log_likelihood,
+                "log_evidence": self.log_evidence,
+                "positive": np.isfinite(self.log_evidence),
+                "at_rest": self.at_rest,
+            }
+        )
+        return pd.concat([about, self.estimates.drop(columns="subject")], axis=1)
+
+    def verdict(self) -> str:
+        """Return in words how far the group and the estimates can be trusted."""
+        n, last = len(self.subjects), self.rounds.iloc[-1]
+        said = [
+            f"{n} subjects, {len(self.names)} parameters, {len(self.rounds)} rounds of EM: "
+            + ("converged" if self.converged else "not converged: allow more rounds (max_rounds)")
+            + f" at a log evidence of {last['log_evidence']:.2f}."
+        ]
+        if not self.is_monotone:
+            said.append(
+                "The log evidence fell in some rounds, as it may with Laplace's approximation: see "
+                "`rounds`."
+            )
+        bad = [
+            s for s, ok in zip(self.subjects, np.isfinite(self.log_evidence), strict=True) if not ok
+        ]
+        if bad:
+            said.append(
+                f"The Hessian of {len(bad)} subject(s) is not positive definite, {bad[:5]}: they "
+                "have no log evidence and did not enter the group."
+            )
+        moving = [s for s, rests in zip(self.subjects, self.at_rest, strict=True) if not rests]
+        if moving:
+            said.append(
+                f"The estimates of {len(moving)} subject(s) lie on a kink of the likelihood, where "
+                f"log evidence and spread are rougher approximations: {moving[:5]}."
+            )
+        alike = self.group.loc[self.group["z_sd"] < 0.05, "parameter"].tolist()
+        if alike:
+            said.append(f"The subjects do not differ measurably in {', '.join(alike)}.")
+        return " ".join(said)
+
+    def __repr__(self) -> str:
+        table = self.group.to_string(index=False, float_format="{:.4g}".format)
+        return f"{self.verdict()}\n\n{table}"
+
+    def _repr_html_(self) -> str:
+        table = self.group.to_html(index=False, float_format="{:.4g}".format)
+        return f"<p>{self.verdict()}</p>{table}"
+
+
+def hierarchical_map(
+    problem: FitProblem,
+    start: FitResult | TrialMask | None = None,
+    *,
+    max_rounds: int = 200,
+    tolerance: float = 0.002,
+) -> HierarchicalMAP:
+    """Estimate a group's mean and spread of each parameter, and each subject's parameters given it.
+
+    Subjects with few or uninformative trials are drawn toward the group, the others hardly. The
+    first round has a standard normal prior, uniform between the bounds. Everything is computed in
+    double precision, subjects side by side in threads; the result does not depend on their number.
+
+    Args:
+        problem: data, model and a loss that is a negative log-likelihood.
+        start: a result with a fit of each subject, whose trials are used and whose estimates are
+            starts; or a mask of trials, (trials,) boolean, or None for all of them. Without a
+            result each subject starts in the middle of the box: the likelihood of CMR has several
+            modes, so start from fits.
+        max_rounds: most rounds of EM.
+        tolerance: the rounds end when no mean or sd of the group would change by more, on the
+            probit scale.
+
+    Raises:
+        ValueError: the loss is not a likelihood or cannot be computed in double precision; or the
+            result is pooled, or of another problem.
+
+    >>> from jaxcmr.typing import LossFnGenerator
+    >>> import equinox as eqx
+    >>> class Normal(eqx.Module):  # one observation per subject, x ~ N(z, 1), plus a constant
+    ...     observed: jax.Array
+    ...     def __call__(self, x):
+    ...         return 0.5 * (jax.scipy.special.ndtri(x[0]) - self.observed) ** 2
+    >>> class Normals(LossFnGenerator):
+    ...     label = "NLL"
+    ...     def __init__(self, model_factory, dataset, features):
+    ...         self.observed = dataset["observed"]
+    ...     def __call__(self, trials, base_params, names):
+    ...         return Normal(jnp.asarray(self.observed[trials].sum()))
+    >>> data = {"subject": [1, 2, 3, 4], "observed": [0.0, 1.0, 2.0, 3.0]}
+    >>> problem = FitProblem(data, "cmr", Normals, {"learning_rate": [0, 1]})
+    >>> found = hierarchical_map(problem, tolerance=1e-6)
+    >>> found.group["z_mean"].round(3).tolist(), found.group["z_sd"].round(3).tolist()
+    ([1.5], [0.5])
+    """
+    check_likelihood(problem)
+    if not works_in_double(problem.loss_of(np.zeros(1, int)), len(problem.free_names)):
+        raise ValueError("The loss cannot be computed in double precision, which Hessians need.")
+    rows, fits = rows_and_fits(problem, start)
+    with jax.enable_x64(True), ThreadPoolExecutor(count_cores()) as pool:
+        density = density_of_rows(problem, rows)
+        n = len(density.names)
+        z = np.zeros((len(rows), n)) if fits is None else density.to_probit(fits)
+        z = np.clip(z, -FARTHEST, FARTHEST)
+        group = Group(np.zeros(n), np.ones(n))
+        path: list[Group] = []  # rounds of EM in a row
+        instead: Group | None = None  # of an extrapolated group, if that is worse
+        rounds: list[dict[str, float | bool]] = []
+        last, change = np.full(len(z), np.nan), np.inf
+        nll = measure_at(density, z, pool)
+        while True:
+            found = find_posteriors(density, z, nll, group.mean, group.sd, pool)
+            z, nll, usable = found.mode, found.nll, found.is_positive
+            if not usable.any():
+                raise ValueError(NO_MODE)
+            total = float(np.sum(found.log_evidence[usable]))
+            gain = np.nansum(found.log_evidence - last)  # over subjects that have both
+            is_worse = instead is not None and not gain >= 0
+            after = m_step(found)
+            change = after.distance(group)
+            rounds.append(
+                {
+                    "log_evidence": total,
+                    "change": change,
+                    "left_out": int(np.sum(~usable)),
+                    "kept": not is_worse,
+                }
+            )
+            if (change < tolerance and not is_worse) or len(rounds) >= max_rounds:
+                break
+            if is_worse and instead is not None:
+                group, path, instead = instead, [], None
+                continue
+            last, path = found.log_evidence, [*(path or [group]), after]
+            group, instead = after, None
+            if len(path) == 3:
+                group, path, instead = extrapolate(*path), [], after
+        log_likelihood = np.array(density.log_likelihood(jnp.asarray(z)))
+        return HierarchicalMAP(
+            subjects=density.subjects,
+            names=density.names,
+            group=describe_group(density, group),
+            estimates=by_subject(density, np.array(density.to_user(jnp.asarray(z)))),
+            before=None if fits is None else by_subject(density, fits),
+            z=z,
+            z_sd=np.sqrt(found.variance),
+            log_likelihood=log_likelihood,
+            log_evidence=found.log_evidence,
+            at_rest=found.at_rest,
+            rounds=pd.DataFrame(rounds),
+            converged=change < tolerance,
+        )
+
+
+def rows_and_fits(
+    problem: FitProblem, start: FitResult | TrialMask | None
+) -> tuple[dict[Subject, np.ndarray], np.ndarray | None]:
+    """Return the rows of each subject's trials, and the estimates to start from, if any.
+
+    Raises:
+        ValueError: the result is pooled, of other data or parameters, or without trials.
+    """
+    if not isinstance(start, FitResult):
+        mask = np.ones(len(problem.subjects), bool) if start is None else start
+        masks, subjects = make_subject_trial_masks(mask, problem.subjects)
+        pairs = zip(subjects.tolist(), masks, strict=True)
+        return {subject: np.flatnonzero(own) for subject, own in pairs if own.any()}, None
+    if start.get("trials") is None:
+        raise ValueError("The result does not say which trials of the data were fitted.")
+    if start["data"]["fingerprint"] != problem.data_fingerprint:
+        raise ValueError("The result is of other data than this problem.")
+    if POOLED in start["fits"]["subject"] and start.get("pooled", True):
+        raise ValueError("The result is of all subjects together: fit each subject.")
+    for name in problem.free_names:
+        if name not in start["free"] or list(start["free"][name]) != list(problem.bounds[name]):
+            raise ValueError(f"The result was not fitted with parameter {name!r} in these bounds.")
+    rows = {
+        subject: to_rows(ranges)
+        for subject, ranges in zip(start["fits"]["subject"], start["trials"], strict=True)
+    }
+    return rows, np.array([start["fits"][name] for name in problem.free_names], float).T
+
+
+# One round of EM
+
+
+class Group(NamedTuple):
+    """Mean and sd of each parameter over subjects, on the probit scale."""
+
+    mean: Float[np.ndarray, " n_params"]
+    sd: Float[np.ndarray, " n_params"]
+
+    def distance(self, other: Group) -> float:
+        """Return the largest difference in a mean or sd."""
+        return float(np.max(np.abs([self.mean - other.mean, self.sd - other.sd])))
+
+
+def m_step(found: Posteriors) -> Group:
+    """Return the moments of the subjects' normal distributions.
+
+    ``mean = sum_s m_s / S`` and ``sd^2 = sum_s [(m_s - mean)^2 + (H_s^-1)_pp] / S``.
+    """
+    usable = found.is_positive
+    modes = found.mode[usable]
+    mean = modes.mean(axis=0)
+    return Group(mean, np.sqrt(np.mean((modes - mean) ** 2 + found.variance[usable], axis=0)))
+
+
+def extrapolate(first: Group, second: Group, third: Group) -> Group:
+    """Return where rounds of EM seem to go, given three groups in a row.
+
+    EM gains a share of what is left in each round. With ``r = t2 - t1`` and ``v = (t3 - t2) - r``,
+    the squared extrapolation is ``t1 + 2 a r + a^2 v``, ``a = max(1, |r| / |v|)``; a = 1 gives t3.
+    Standard deviations enter as logarithms. Source: Varadhan & Roland (2008), Scandinavian Journal
+    of Statistics 35:335-353.
+    """
+    t1, t2, t3 = (np.concatenate([each.mean, np.log(each.sd)]) for each in (first, second, third))
+    r, v = t2 - t1, t3 - 2 * t2 + t1
+    lengths = float(np.linalg.norm(r)), float(np.linalg.norm(v))
+    a = min(max(1.0, lengths[0] / max(lengths[1], 1e-300)), MOST_EXTRAPOLATED)
+    mean, log_sd = np.split(t1 + 2 * a * r + a**2 * v, 2)
+    return Group(mean, np.exp(log_sd))
+
+
+# Tables
+
+
+def describe_group(density: LogDensity, group: Group) -> pd.DataFrame:
+    """Return one row per parameter: the group's mean and sd, and its middle 68 %."""
+    mean, sd = group
+    low, median, high = np.array(density.to_user(jnp.stack([mean - sd, mean, mean + sd])))
+    return pd.DataFrame(
+        {
+            "parameter": density.names,
+            "z_mean": mean,
+            "z_sd": sd,
+            "median": median,
+            "low": low,
+            "high": high,
+        }
+    )
+
+
+def by_subject(density: LogDensity, x: Float[np.ndarray, "subjects n_params"]) -> pd.DataFrame:
+    """Return parameters as a table with one row per subject."""
+    return pd.DataFrame({"subject": density.subjects, **dict(zip(density.names, x.T, strict=True))})
+
+
+def count_cores() -> int:
+    """Return the number of cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1

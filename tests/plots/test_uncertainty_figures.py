@@ -1,0 +1,70 @@
+"""Figures of uncertainty: they show what the tables behind them say."""
+
+import numpy as np
+import pytest
+from matplotlib.colors import same_color
+from matplotlib.figure import Figure
+from planted_fits import problem_with
+
+from jaxcmr.plots import (
+    intervals_table,
+    plot_intervals,
+    plot_profiles,
+    plot_spectrum,
+    profiles_table,
+    spectrum_table,
+)
+from jaxcmr.uncertainty import covariance, profile_likelihood
+
+CORRELATED = 100 * np.array([[1.0, 0.9], [0.9, 1.0]])
+
+
+@pytest.fixture(scope="module")
+def profiles():
+    """Profiles of a quadratic loss; b reaches its bound on the way of a upwards."""
+    return profile_likelihood(*problem_with(CORRELATED, center=(0.5, 0.05)))
+
+
+def test_hollow_markers_are_points_with_another_parameter_on_a_bound(profiles):
+    table = profiles_table(profiles, 1, "a")
+    [panel] = plot_profiles(profiles, 1, "a", ax=[Figure().subplots()])
+    filled, hollow = panel.collections[-2:]
+    on_bound = table[table["at_bound"] == "b"]
+    np.testing.assert_allclose(hollow.get_offsets()[:, 0], on_bound["value"])
+    assert same_color(hollow.get_facecolor()[0], "white") and len(on_bound)
+    assert len(filled.get_offsets()) == len(table) - len(on_bound)
+
+
+def test_the_points_where_a_profile_crosses_the_threshold_are_marked(profiles):
+    table = profiles_table(profiles, 1, "a")
+    limits = table[table["is_limit"]]
+    assert len(limits) == 2
+    np.testing.assert_allclose(limits["rise"], profiles.threshold, atol=1e-5)
+
+
+def test_open_ends_are_arrows(profiles):
+    table = intervals_table(profiles, "b")
+    assert table[["lower_is_limit", "upper_is_limit"]].values.tolist() == [[False, True]]
+    ax = plot_intervals(profiles, "b", ax=Figure().subplots())
+    offsets = [points.get_offsets() for points in ax.collections[1:]]
+    arrow_left = offsets[1]
+    np.testing.assert_allclose(arrow_left, [[table["lower"][0], 0]])
+
+
+def test_an_open_direction_has_its_own_color():
+    """Eigenvalues 2 and 300: the first is below 4, where the error is half the range."""
+    found = covariance(*problem_with(np.diag([300.0, 2.0])))
+    assert spectrum_table(found)["is_open"].tolist() == [True, False]
+    ax = plot_spectrum(found, ax=Figure().subplots())
+    known, is_open = ax.collections[:2]
+    np.testing.assert_allclose(known.get_segments()[0][:, 1], 300, rtol=1e-6)
+    np.testing.assert_allclose(is_open.get_segments()[0][:, 1], 2, rtol=1e-6)
+
+
+def test_unknown_names_are_errors(profiles):
+    with pytest.raises(ValueError, match="no profile of"):
+        plot_profiles(profiles, 1, "c")
+    with pytest.raises(ValueError, match="no profile of"):
+        plot_profiles(profiles, 9)
+    with pytest.raises(ValueError, match="no profile of 'c'"):
+        plot_intervals(profiles, "c")

@@ -1,0 +1,102 @@
+"""Standard errors that are published or known in closed form, and what has none."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from known_likelihoods import RETENTION, bernoulli, exponential, normal, power, problem_of
+from planted_fits import problem_with
+
+from jaxcmr.uncertainty import covariance
+
+EIGHT_OF_TEN = {"y": [1] * 8 + [0] * 2}
+
+
+def errors_of(found):
+    """Return the standard errors of the first fit."""
+    return found.table["error"].to_numpy()[: len(found.names)]
+
+
+@pytest.mark.parametrize("scale", ["linear", "log"])
+@pytest.mark.parametrize(
+    ("nll", "a", "b", "printed"),
+    [
+        (power, 0.95312299, 0.49793276, [0.0187, 0.0324]),
+        (exponential, 1.07011192, 0.13082579, [0.0313, 0.0093]),
+    ],
+)
+def test_errors_are_those_of_the_exact_hessian(nll, a, b, printed, scale):
+    """Of the retention data; on a log scale the error is carried over by ``dx/dz``."""
+    rows = {name: np.array(column, float) for name, column in RETENTION.items()}
+    with jax.enable_x64(True):
+        hessian = np.array(jax.hessian(lambda x: nll(rows, x))(jnp.array([a, b])))
+    expected = np.sqrt(np.diag(np.linalg.inv(hessian)))
+    np.testing.assert_allclose(expected, printed, atol=1e-4)  # as iminuit prints them
+    bounds = {"a": [0.5, 1.3], "b": [0.01, 1.5]}
+    found = covariance(*problem_of(nll, RETENTION, bounds, {"a": a, "b": b}, scale=scale))
+    np.testing.assert_allclose(errors_of(found), expected, rtol=1e-4)
+    assert set(found.table["status"]) == {"interior"}
+
+
+def test_of_a_proportion_both_kinds_are_the_binomial_error():
+    """``H = J = 62.5`` for 8 of 10: the model is right, and each success is a trial of its own."""
+    problem, result = problem_of(bernoulli, EIGHT_OF_TEN, {"p": [0, 1]}, {"p": 0.8})
+    for kind in ("hessian", "sandwich"):
+        found = covariance(problem, result, kind)
+        np.testing.assert_allclose(errors_of(found), np.sqrt(0.8 * 0.2 / 10), rtol=1e-4)
+
+
+def test_the_sandwich_is_right_where_the_model_is_wrong():
+    """With a spread fixed at 2 (by its bounds) the error of a mean is that of the data all the
+    same: ``sd / sqrt(n)``, where the Hessian says ``2 / sqrt(n)``."""
+    y = np.arange(1.0, 11.0)
+    bounds = {"mean": [0, 11], "sd": [2, 20]}
+    problem, result = problem_of(normal, {"y": y}, bounds, {"mean": 5.5, "sd": 2.0})
+    np.testing.assert_allclose(
+        errors_of(covariance(problem, result)), [2 / np.sqrt(10), np.nan], rtol=1e-5
+    )
+    sandwich = covariance(problem, result, "sandwich")
+    np.testing.assert_allclose(errors_of(sandwich), [y.std() / np.sqrt(10), np.nan], rtol=1e-5)
+
+
+def test_an_estimate_on_a_bound_has_no_error_and_the_others_have_that_without_it():
+    """The covariance is ``inv(H)`` of the free ones, not a block of the whole inverse."""
+    H = np.array([[400.0, 150.0], [150.0, 100.0]])
+    found = covariance(*problem_with(H, center=(0.5, 0.0)))
+    np.testing.assert_allclose(errors_of(found), [1 / 20, np.nan], rtol=1e-5)
+    assert list(found.table["status"]) == ["interior", "lower"]
+    assert "1 with estimates on a bound" in found.verdict()
+
+
+def test_correlations_are_those_of_the_inverse():
+    H = np.array([[400.0, 150.0], [150.0, 100.0]])
+    [row] = covariance(*problem_with(H)).correlations().itertuples(index=False)
+    inverse = np.linalg.inv(H)
+    expected = inverse[0, 1] / np.sqrt(inverse[0, 0] * inverse[1, 1])
+    assert row[:3] == (1, "a", "b")
+    np.testing.assert_allclose(row.r, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("H", [np.diag([100.0, -1.0]), np.diag([100.0, 0.0])])
+def test_a_hessian_that_is_not_positive_definite_gives_no_errors(H):
+    """Eigenvalues are not clipped: an error that is made up is worse than none."""
+    found = covariance(*problem_with(H))
+    assert np.isnan(errors_of(found)).all()
+    assert set(found.table["status"]) == {"not identified"}
+    assert found.spectrum["direction"].iloc[0] == "b up"
+    assert "does not curve upwards" in found.verdict()
+
+
+def test_a_direction_that_the_data_leave_open_is_named():
+    """Eigenvalue 2 along a up, b down: its error of 0.71 is wider than half the box."""
+    flat, stiff = np.array([1.0, -1.0]) / np.sqrt(2), np.array([1.0, 1.0]) / np.sqrt(2)
+    found = covariance(*problem_with(2 * np.outer(flat, flat) + 300 * np.outer(stiff, stiff)))
+    first = found.spectrum.iloc[0]
+    np.testing.assert_allclose([first["eigenvalue"], first["error"]], [2, 0.5**0.5], rtol=1e-5)
+    assert first["direction"] in ("a up with b down", "b up with a down")
+    assert "1 with a direction that the data leave open" in found.verdict()
+
+
+def test_an_unknown_kind_is_an_error():
+    with pytest.raises(ValueError, match="hessian, sandwich"):
+        covariance(*problem_with(np.eye(2)), "robust")
