@@ -3,13 +3,15 @@
 import numpy as np
 import pandas as pd
 import pytest
-from simple_losses import BowlGenerator
+from simple_losses import BowlGenerator, bowl
 
 import jaxcmr as jc
 from jaxcmr.fitting import FitProblem, JaxDE
 from jaxcmr.recovery import power_curve, recover_models, recover_parameters
 from jaxcmr.recovery._parameters import compare_losses
 from jaxcmr.recovery._truths import make_truths
+
+__all__ = ["bowl"]
 
 FREE = {"encoding_drift_rate": [0.0, 1.0], "learning_rate": [0.0, 1.0]}
 TINY = {"num_steps": 4, "pop_size": 3, "best_of": 2, "polish": False, "progress_bar": False}
@@ -214,10 +216,11 @@ def test_what_cannot_be_compared_is_told(models):
         recover_models(problems, {"one": results["one"]})
 
 
-def test_the_front_door(small_data):
+def test_the_front_door(small_data, parameters, bowl):
     """By the names in a result, the same as in the room."""
     search = {name: value for name, value in TINY.items() if name != "progress_bar"}
-    result = jc.fit(small_data, "cmr", search=search, progress=False)
+    fixed = {name: value for name, value in parameters.items() if name not in FREE}
+    result = jc.fit(small_data, "cmr", bowl, search=search, fixed=fixed, progress=False)
     found = jc.recover(result, small_data, n_lists=2, progress=False)
     assert found.n_lists == 2 and len(found.losses) == 4
     problem = jc.front.problem_of(result, small_data)
