@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         models,
         optimize,
         plots,
+        recovery,
         simulation,
         uncertainty,
     )
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
         select_trials,
     )
     from jaxcmr.fitting import SEARCHES, FitProblem, JaxDE, ScipyDE, make_subject_trial_masks
-    from jaxcmr.front import compare, diagnose, fit, fit_variants, report, simulate
+    from jaxcmr.front import compare, diagnose, fit, fit_variants, recover, report, simulate
     from jaxcmr.loss import LOSSES
     from jaxcmr.models import MODELS, usual_bounds
     from jaxcmr.optimize import differential_evolution
@@ -78,6 +79,8 @@ __all__ = [
     "models",
     "optimize",
     "plots",
+    "recover",
+    "recovery",
     "report",
     "save_data",
     "select_trials",
@@ -105,11 +108,12 @@ ROOMS = {
     ],
     "diagnostics": [],
     "fitting": ["SEARCHES", "FitProblem", "JaxDE", "ScipyDE", "make_subject_trial_masks"],
-    "front": ["compare", "diagnose", "fit", "fit_variants", "report", "simulate"],
+    "front": ["compare", "diagnose", "fit", "fit_variants", "recover", "report", "simulate"],
     "loss": ["LOSSES"],
     "models": ["MODELS", "usual_bounds"],
     "optimize": ["differential_evolution"],
     "plots": [],
+    "recovery": [],
     "results": ["FitInterrupted", "FitResult"],
     "simulation": [],
     "uncertainty": [],

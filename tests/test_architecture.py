@@ -81,9 +81,22 @@ MAY_IMPORT = {
         "datasets",
         "names",
         "parameters",
+        "recovery",
         "results",
         "typing",
         "uncertainty",
+    },
+    "recovery": {
+        "_result_words",
+        "comparison",
+        "diagnostics",
+        "fitting",
+        "names",
+        "optimize",
+        "parameters",
+        "results",
+        "simulation",
+        "typing",
     },
     "diagnostics": {
         "_differences",
@@ -125,6 +138,7 @@ FRONT_DOOR = {
     "load": "read a data set by name or path",
     "compare": "several models of the same trials",
     "diagnose": "how far each fit can be trusted",
+    "recover": "whether fits find known parameters, or the model that made the data",
     "report": "results into one HTML file",
     "simulate": "let a fitted model recall the lists of a data set",
     "FitResult": "estimates, losses and the evidence for them",
@@ -156,6 +170,7 @@ FRONT_DOOR = {
     "models": "room: models",
     "optimize": "room: differential evolution",
     "plots": "room: figures, and the tables behind them",
+    "recovery": "room: recovery of parameters and models",
     "simulation": "room: models played forward",
     "uncertainty": "room: how well each parameter is known",
     "__version__": "of this installation",
@@ -189,18 +204,22 @@ SURFACE = {
     "verdict",
     "comparison": "ApproximateCrossValidation Comparison CrossValidation LikelihoodRatioTest "
     "ModelSelection PairedDifferences akaike_weights approximate_cross_validation "
-    "bayesian_model_selection compare cross_validate information_criteria likelihood_ratio_test "
-    "log_evidence paired_differences",
+    "bayesian_model_selection compare cross_validate information_criteria "
+    "likelihood_ratio_test log_evidence paired_differences",
     "analyses": "MEASURES Measure as_summary by_subject category_clustering category_crp "
     "distance_crp distance_rank first_recall intrusions lag_crp lag_crp_compound "
     "lag_rank make_measure nth_recall recall_positions recalled_positions "
     "recalls_per_list repeats serial_position_curve stop_probability to_ratio",
-    "plots": "comparison_table differences_table fit_table frequencies_table intervals_table "
-    "mean_over_subjects parameters_table plot_comparison plot_differences plot_fit "
-    "plot_fit_by_subject plot_intervals plot_measure plot_model_frequencies "
-    "plot_parameters plot_profiles plot_recalls_per_list plot_restart_estimates "
-    "plot_restarts plot_shrinkage plot_spectrum plot_sweep plot_weights "
-    "profiles_table restarts_table shrinkage_table spectrum_table sweep_table "
+    "recovery": "ModelRecovery PowerCurve Recovery inversion_matrix power_curve recover_models "
+    "recover_parameters wilson_interval",
+    "plots": "comparison_table confusion_table differences_table fit_table frequencies_table "
+    "intervals_table mean_over_subjects parameters_table plot_comparison "
+    "plot_confusion plot_differences plot_fit plot_fit_by_subject plot_intervals "
+    "plot_measure plot_model_frequencies plot_parameters plot_power plot_profiles "
+    "plot_recalls_per_list plot_recovery plot_recovery_correlations "
+    "plot_restart_estimates plot_restarts plot_shrinkage plot_spectrum plot_sweep "
+    "plot_weights power_table profiles_table recovery_correlations_table "
+    "recovery_table restarts_table shrinkage_table spectrum_table sweep_table "
     "weights_table",
     "optimize": "Box LaneReport OptimizeResults POPULATIONS PolishResult Polisher STRATEGIES "
     "State check_not_forked differential_evolution evolve_lanes in_double "

@@ -31,6 +31,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "simulate": ("_simulate", "simulate_results"),
     "plot": ("_plot", "plot_results"),
     "compare": ("_compare", "compare_folders"),
+    "recover": ("_recover", "recover_results"),
     "report": ("_report", "report_folders"),
     "completion": ("_completion", "print_completion"),
 }

@@ -67,6 +67,7 @@ def make_parser() -> argparse.ArgumentParser:
         add_simulate,
         add_plot,
         add_compare,
+        add_recover,
         add_report,
         add_completion,
     ):
@@ -431,6 +432,39 @@ def add_compare(commands: Commands) -> None:
     add_output(compare, "all numbers")
 
 
+def add_recover(commands: Commands) -> None:
+    """Add ``jaxcmr recover``."""
+    recover = add_command(
+        commands,
+        "recover",
+        "tell whether fits find known parameters",
+        "Simulate subjects with known parameters on the lists that were fitted, and fit them\n"
+        "by the same search. Writes truth and estimates (recovery.csv), how well they agree\n"
+        "(recovery.json) and a figure (recovery.png) beside the result. Finished runs are kept\n"
+        "there: the same command goes on where it was interrupted or killed.",
+        """
+        jaxcmr recover results/peers_notask-cmr-sequence_likelihood
+        jaxcmr recover results/mystudy-cmr-sequence_likelihood --copies 5 --intervals
+        jaxcmr recover fits/result.json --data mystudy.csv --lists 7,14,28
+        """,
+    )
+    add_results(recover)
+    add_sources(recover)
+    add = recover.add_argument
+    add("--copies", type=int, default=1, metavar="N", help="simulated subjects per fit; default: 1")
+    add("--seed", type=int, default=0, metavar="N", help="seed of the simulation; default: 0")
+    add("--lists", type=parse_lists, metavar="N,N,...", help="lists per simulated subject, one "
+        "number or several; default: those that were fitted")  # fmt: skip
+    add("--parameters", default="fitted", choices=["fitted", "uniform", "normal"], help="where "
+        "true parameters come from: the estimates (default), uniform between the bounds, or a "
+        "normal distribution around the estimates")  # fmt: skip
+    add("--intervals", action="store_true", help="also give 95 %% intervals, and how many hold the "
+        "truth")  # fmt: skip
+    add("--search", metavar="NAME", help="thorough, quick or classic; default: the search of the "
+        "result")  # fmt: skip
+    add_output(recover, "the content of recovery.json")
+
+
 def add_report(commands: Commands) -> None:
     """Add ``jaxcmr report``."""
     report = add_command(
@@ -475,6 +509,19 @@ def add_completion(commands: Commands) -> None:
         """,
     )
     completion.add_argument("shell", choices=["bash", "zsh"], help="for which shell")
+
+
+def parse_lists(text: str) -> int | list[int]:
+    """Return the number in ``N``, or the numbers in ``N,N,...``.
+
+    >>> parse_lists("14"), parse_lists("7,14,28")
+    (14, [7, 14, 28])
+    """
+    words = [word.strip() for word in text.split(",")]
+    if not all(word.isascii() and word.isdigit() and int(word) for word in words):
+        raise argparse.ArgumentTypeError(f"expected numbers of lists, such as 7,14; got '{text}'")
+    numbers = [int(word) for word in words]
+    return numbers[0] if len(numbers) == 1 else numbers
 
 
 def parse_sweep(text: str) -> tuple[str, list[float]]:

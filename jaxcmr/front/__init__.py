@@ -2,7 +2,7 @@
 
 `fit` is what ``jaxcmr fit`` runs as well: a `Plan` is a fit with everything looked up and checked,
 before anything is searched. The modules: `_fit`, `_variants` (many fits), `_after` (what follows a
-fit), `_compare`, `_sources` (data, features and results by name, path or object), and `_trust` and
+fit), `_compare`, `_recover`, `_sources` (data, features and results by name, path or object), and `_trust` and
 `_report`, which hand measures and figures to the rooms that make diagnostics and reports.
 """
 
@@ -16,6 +16,7 @@ from jaxcmr.front._after import (
 )
 from jaxcmr.front._compare import compare
 from jaxcmr.front._fit import FITTERS, Plan, fit, make_plan
+from jaxcmr.front._recover import recover, recover_problem
 from jaxcmr.front._variants import fit_variants, variant_grid
 
 __all__ = [
@@ -27,6 +28,8 @@ __all__ = [
     "fit_variants",
     "make_plan",
     "problem_of",
+    "recover",
+    "recover_problem",
     "report",
     "simulate",
     "trials_to_simulate",

@@ -5,6 +5,7 @@ neither shows nor saves, and changes no style of yours.
 """
 
 from jaxcmr.plots.comparison import comparison_table, plot_comparison
+from jaxcmr.plots.confusion import confusion_table, plot_confusion
 from jaxcmr.plots.differences import differences_table, plot_differences
 from jaxcmr.plots.fit import fit_table, plot_fit
 from jaxcmr.plots.fit_by_subject import plot_fit_by_subject
@@ -12,8 +13,14 @@ from jaxcmr.plots.intervals import intervals_table, plot_intervals
 from jaxcmr.plots.measure import mean_over_subjects, plot_measure
 from jaxcmr.plots.model_frequencies import frequencies_table, plot_model_frequencies
 from jaxcmr.plots.parameters import parameters_table, plot_parameters
+from jaxcmr.plots.power import plot_power, power_table
 from jaxcmr.plots.profiles import plot_profiles, profiles_table
 from jaxcmr.plots.recalls_per_list import plot_recalls_per_list
+from jaxcmr.plots.recovery import plot_recovery, recovery_table
+from jaxcmr.plots.recovery_correlations import (
+    plot_recovery_correlations,
+    recovery_correlations_table,
+)
 from jaxcmr.plots.restarts import plot_restart_estimates, plot_restarts, restarts_table
 from jaxcmr.plots.shrinkage import plot_shrinkage, shrinkage_table
 from jaxcmr.plots.spectrum import plot_spectrum, spectrum_table
@@ -22,6 +29,7 @@ from jaxcmr.plots.weights import plot_weights, weights_table
 
 __all__ = [
     "comparison_table",
+    "confusion_table",
     "differences_table",
     "fit_table",
     "frequencies_table",
@@ -29,6 +37,7 @@ __all__ = [
     "mean_over_subjects",
     "parameters_table",
     "plot_comparison",
+    "plot_confusion",
     "plot_differences",
     "plot_fit",
     "plot_fit_by_subject",
@@ -36,15 +45,21 @@ __all__ = [
     "plot_measure",
     "plot_model_frequencies",
     "plot_parameters",
+    "plot_power",
     "plot_profiles",
     "plot_recalls_per_list",
+    "plot_recovery",
+    "plot_recovery_correlations",
     "plot_restart_estimates",
     "plot_restarts",
     "plot_shrinkage",
     "plot_spectrum",
     "plot_sweep",
     "plot_weights",
+    "power_table",
     "profiles_table",
+    "recovery_correlations_table",
+    "recovery_table",
     "restarts_table",
     "shrinkage_table",
     "spectrum_table",

@@ -1,0 +1,79 @@
+"""`power_curve`: recovery of parameters by the number of lists per subject."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from jaxcmr.fitting import FitProblem
+from jaxcmr.recovery._parameters import Recovery, recover_parameters
+from jaxcmr.recovery._words import GOOD
+from jaxcmr.results import FitResult
+
+__all__ = ["PowerCurve", "power_curve"]
+
+
+@dataclass(frozen=True)
+class PowerCurve:
+    """Recoveries by the number of lists per simulated subject."""
+
+    recoveries: Mapping[int, Recovery]
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """`Recovery.summary` for each number of lists, in column ``n_lists``."""
+        return pd.concat(
+            [each.summary().assign(n_lists=n) for n, each in self.recoveries.items()],
+            ignore_index=True,
+        )
+
+    def verdict(self) -> str:
+        """Return in words with how many lists each parameter is recovered well."""
+        table, words = self.table, []
+        for name, rows in table.groupby("parameter", sort=False):
+            enough = rows[rows["r"] >= GOOD]["n_lists"]
+            best = rows["r"].max()
+            if len(enough):
+                words.append(f"{name}: r reaches {GOOD:g} with {enough.min()} lists.")
+            elif best == best:
+                words.append(f"{name}: r is at most {best:.2f}.")
+            else:
+                words.append(f"{name}: r is not known, as truths or estimates are the same.")
+        return " ".join(words)
+
+    def _repr_html_(self) -> str:
+        wide = self.table.pivot(index="parameter", columns="n_lists", values="r")
+        order = list(self.table["parameter"].unique())
+        return f"<p>{self.verdict()}</p>{wide.loc[order].to_html(float_format='{:.2f}'.format)}"
+
+
+def power_curve(
+    problem: FitProblem,
+    result: FitResult,
+    n_lists: Sequence[int] = (7, 14, 28),
+    **options: Any,
+) -> PowerCurve:
+    """Return the recovery of parameters with several numbers of lists.
+
+    Args:
+        problem: what was fitted.
+        result: its fits.
+        n_lists: lists per simulated subject: the first so many that were fitted, again from the
+            first where there are fewer.
+        options: further arguments of `recover_parameters`; one checkpoint holds the runs of all.
+
+    >>> import jaxcmr as jc  # doctest: +SKIP
+    >>> data = jc.load("peers_notask")  # doctest: +SKIP
+    >>> result = jc.fit(data)  # doctest: +SKIP
+    >>> problem = FitProblem.from_result(result, data)  # doctest: +SKIP
+    >>> power_curve(problem, result, (7, 14, 28)).verdict()  # doctest: +SKIP
+    """
+    numbers = sorted(set(n_lists))
+    if not numbers:
+        raise ValueError("n_lists is empty: give numbers of lists, such as (7, 14, 28).")
+    return PowerCurve(
+        {n: recover_parameters(problem, result, n_lists=n, **options) for n in numbers}
+    )

@@ -1,0 +1,251 @@
+"""Recovery end to end: who is simulated, what is kept, and that models swap with their names."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from simple_losses import BowlGenerator, bowl
+
+import jaxcmr as jc
+from jaxcmr.fitting import FitProblem, JaxDE
+from jaxcmr.recovery import power_curve, recover_models, recover_parameters
+from jaxcmr.recovery._parameters import compare_losses
+from jaxcmr.recovery._truths import make_truths
+
+__all__ = ["bowl"]
+
+FREE = {"encoding_drift_rate": [0.0, 1.0], "learning_rate": [0.0, 1.0]}
+TINY = {"num_steps": 4, "pop_size": 3, "best_of": 2, "polish": False, "progress_bar": False}
+
+
+class Count:
+    """A watcher that counts the runs that are made."""
+
+    def __init__(self):
+        self.runs = 0
+
+    def update(self, report):
+        self.runs += report.record is not None
+
+    def close(self):
+        pass
+
+
+def fit(data, parameters, free=FREE, loss=BowlGenerator, pooled=False, **options):
+    """Return problem and result of a short fit of CMR with few free parameters."""
+    fixed = {name: value for name, value in parameters.items() if name not in free}
+    problem = FitProblem(data, "cmr", loss, free, fixed=fixed, **options)
+    fitter = JaxDE.of(problem, TINY)
+    mask = np.ones(len(problem.subjects), bool)
+    return problem, fitter.fit(mask) if pooled else fitter.fit_subjects(mask)
+
+
+@pytest.fixture
+def fitted(small_data, parameters):
+    return fit(small_data, parameters)
+
+
+def test_every_subject_recalls_its_own_lists_by_its_own_estimates(fitted):
+    problem, result = fitted
+    found = recover_parameters(problem, result, n_copies=2)
+    table = found.table
+    assert len(table) == 2 * 4 * 2  # copies, subjects, parameters
+    for name in FREE:
+        truth = table[(table["parameter"] == name) & (table["copy"] == 2)]["truth"]
+        assert truth.tolist() == result["fits"][name]
+    simulated = found.simulated
+    for field in ("subject", "pres_itemnos", "listLength"):
+        np.testing.assert_array_equal(simulated[field], np.tile(problem.dataset[field], (2, 1)))
+    first, second = np.split(simulated["recalls"], 2)
+    assert (first != second).any()
+    again = recover_parameters(problem, result, n_copies=2)
+    pd.testing.assert_frame_equal(table, again.table)
+    other = recover_parameters(problem, result, n_copies=2, seed=1)
+    assert (other.simulated["recalls"] != simulated["recalls"]).any()
+
+
+def test_the_losses_are_those_of_the_simulated_recall(fitted):
+    """Computed anew from the simulated data set that is returned."""
+    problem, result = fitted
+    found = recover_parameters(problem, result)
+    anew = FitProblem(found.simulated, "cmr", BowlGenerator, FREE, fixed=problem.fixed)
+    for i, subject in enumerate(result["fits"]["subject"]):
+        of_one = found.table[found.table["subject"] == subject]
+        for what in ("truth", "estimate"):
+            x = dict(zip(of_one["parameter"], of_one[what], strict=True))
+            loss = anew.evaluate(x, anew.subjects == subject)
+            assert found.losses[f"loss_at_{what}"][i] == pytest.approx(loss)
+
+
+def test_a_search_that_missed_the_minimum_is_told(fitted):
+    """A loss above that at the truth is a miss; an equal one, but for rounding, is not."""
+    truths = pd.DataFrame({"subject": [1, 2, 3], "copy": 1})
+    losses = compare_losses(truths, np.array([[10.0, 10.5], [10.0, 9.5], [10.0, 10.0 + 1e-12]]))
+    assert losses["missed"].tolist() == [True, False, False]
+    problem, result = fitted
+    near = pd.DataFrame({"subject": [3, 7, 8, 20], **dict.fromkeys(FREE, 0.15)})  # the centers
+    found = recover_parameters(problem, result, near, search={**TINY, "num_steps": 0})
+    above = found.losses["loss_at_estimate"] > found.losses["loss_at_truth"]
+    assert found.losses["missed"].tolist() == above.tolist() and found.n_missed == above.sum() > 0
+
+
+def test_a_resumed_recovery_makes_nothing_twice(fitted, tmp_path):
+    """More copies make the new runs only."""
+    problem, result = fitted
+    first, again, more = Count(), Count(), Count()
+    call = {"checkpoint": tmp_path / "runs"}
+    one = recover_parameters(problem, result, watchers=[first], **call)
+    two = recover_parameters(problem, result, watchers=[again], **call)
+    recover_parameters(problem, result, n_copies=2, watchers=[more], **call)
+    assert (first.runs, again.runs, more.runs) == (8, 0, 8)  # two runs of four subjects
+    pd.testing.assert_frame_equal(one.table, two.table)
+
+
+def test_numbers_of_lists(fitted):
+    """Of one list, subject 8 studies it three times, and recalls it differently each time."""
+    problem, result = fitted
+    found = recover_parameters(problem, result, n_lists=30)
+    assert found.n_lists == 30
+    subjects = found.simulated["subject"][:, 0]
+    assert np.unique(subjects, return_counts=True)[1].tolist() == [30] * 4
+    assert len(np.unique(found.simulated["recalls"][subjects == 8], axis=0)) > 1
+    curve = power_curve(problem, result, (2, 1))
+    assert list(curve.recoveries) == [1, 2] and len(curve.table) == 4
+    with pytest.raises(ValueError, match="n_lists must be a positive integer"):
+        recover_parameters(problem, result, n_lists=0)
+
+
+def test_a_pooled_fit_is_recovered_as_one(small_data, parameters):
+    problem, result = fit(small_data, parameters, pooled=True)
+    found = recover_parameters(problem, result, n_copies=3)
+    assert found.table["subject"].unique().tolist() == [-1]
+    assert found.n_lists == len(small_data["subject"]) and len(found.losses) == 3
+
+
+def test_recall_ends_where_the_subject_ended_if_stops_are_not_scored(small_data, parameters):
+    problem, result = fit(
+        small_data, parameters, loss="sequence_likelihood", loss_options={"events": "recalls"}
+    )
+    found = recover_parameters(problem, result)
+    n_recalls = np.sum(found.simulated["recalls"] > 0, axis=1)
+    assert (n_recalls <= np.sum(small_data["recalls"] > 0, axis=1)).all()
+
+
+def test_intervals_of_a_bowl(fitted):
+    """The second derivative of a bowl over n trials is 2 n: the half-width is 1.96 / sqrt(2 n)."""
+    problem, result = fitted
+    polished = {**TINY, "polish": True}
+    found = recover_parameters(problem, result, intervals=True, search=polished)
+    for subject, n in zip([3, 7, 8, 20], [9, 4, 1, 6], strict=True):
+        of_one = found.table[found.table["subject"] == subject].dropna()
+        width = 1.96 / np.sqrt(2 * n)
+        lower = np.maximum(of_one["estimate"] - width, 0.0)
+        np.testing.assert_allclose(of_one["lower"], lower, atol=1e-4)
+    assert (found.summary()["n_intervals"] > 0).all()
+    without = recover_parameters(problem, result, intervals=True)
+    assert (without.summary()["n_intervals"] == 0).all()  # a search without a polish has no minimum
+
+
+@pytest.mark.parametrize("way", ["uniform", "normal"])
+def test_drawn_truths_lie_within_the_bounds(fitted, way):
+    problem, result = fitted
+    truths = make_truths(problem, result, way, 50, 0)
+    assert len(truths) == 200 and truths["copy"].tolist() == np.repeat(range(1, 51), 4).tolist()
+    values = truths[list(FREE)].to_numpy()
+    assert ((values >= 0) & (values <= 1)).all() and (np.std(values, axis=0) > 0).all()
+    if way == "uniform":
+        np.testing.assert_allclose(values.mean(axis=0), 0.5, atol=0.1)
+    other = make_truths(problem, result, way, 50, 1)
+    assert (other[list(FREE)].to_numpy() != values).any()
+
+
+def test_wrong_truths_are_told(fitted):
+    problem, result = fitted
+    table = pd.DataFrame({"subject": [3, 7, 8, 20], **dict.fromkeys(FREE, 0.5)})
+    for wrong, message in (
+        ("gaussian", "fitted, uniform, normal"),
+        (table.drop(columns="learning_rate"), "lacks the column 'learning_rate'"),
+        (table.iloc[:3], "equally many rows"),
+        (table.assign(learning_rate=1.5), "outside its bounds"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            recover_parameters(problem, result, wrong)
+
+
+@pytest.fixture
+def models(small_data, parameters):
+    """CMR with one and with two free parameters: the first is a special case of the second."""
+    one = {"encoding_drift_rate": [0.0, 1.0]}
+    fits = {
+        name: fit(small_data, parameters, free, "sequence_likelihood")
+        for name, free in (("one", one), ("two", FREE))
+    }
+    return {k: v[0] for k, v in fits.items()}, {k: v[1] for k, v in fits.items()}
+
+
+def test_models_swap_with_their_names(models, tmp_path):
+    """And a second call makes nothing."""
+    problems, results = models
+    call = {"n": 6, "criterion": "aic", "checkpoint": tmp_path}
+    found = recover_models(problems, results, **call)
+    assert (found.counts.sum(axis=1) == 6).all()
+    np.testing.assert_allclose(found.confusion.sum(axis=1), 1)
+    count = Count()
+    swapped = recover_models(problems, dict(reversed(results.items())), watchers=[count], **call)
+    assert count.runs == 0
+    pd.testing.assert_frame_equal(swapped.counts.loc[["one", "two"], ["one", "two"]], found.counts)
+
+
+def test_a_bigger_model_never_loses_by_its_search(models):
+    """It also starts from the estimates of its special case."""
+    found = recover_models(*models, n=4, criterion="aic", search={**TINY, "num_steps": 0})
+    wide = found.criteria.pivot(
+        index=["simulated", "subject", "copy"], columns="fitted", values="loss"
+    )
+    assert (wide["two"] <= wide["one"] + 1e-4).all()
+    aic = found.criteria["aic"] - 2 * found.criteria["loss"]
+    assert aic.tolist() == [2 if name == "one" else 4 for name in found.criteria["fitted"]]
+
+
+def test_what_cannot_be_compared_is_told(models):
+    problems, results = models
+    with pytest.raises(ValueError, match="Unknown criterion 'waic'"):
+        recover_models(problems, results, criterion="waic")
+    with pytest.raises(ValueError, match="Problems are of"):
+        recover_models({"one": problems["one"]}, results)
+    with pytest.raises(ValueError, match="Two or more results"):
+        recover_models(problems, {"one": results["one"]})
+
+
+def test_the_front_door(small_data, parameters, bowl):
+    """By the names in a result, the same as in the room."""
+    search = {name: value for name, value in TINY.items() if name != "progress_bar"}
+    fixed = {name: value for name, value in parameters.items() if name not in FREE}
+    result = jc.fit(small_data, "cmr", bowl, search=search, fixed=fixed, progress=False)
+    found = jc.recover(result, small_data, n_lists=2, progress=False)
+    assert found.n_lists == 2 and len(found.losses) == 4
+    problem = jc.front.problem_of(result, small_data)
+    pd.testing.assert_frame_equal(found.table, recover_parameters(problem, result, n_lists=2).table)
+    with pytest.raises(ValueError, match="models names 'cmr'"):
+        jc.recover(result, small_data, models={"cmr": result})
+
+
+@pytest.mark.slow
+def test_parameters_of_cmr_are_recovered_from_28_lists(peers):
+    """No search misses the minimum, and r is above gates that are below what 126 subjects gave.
+
+    Bias has a gate for the same parameters only. That of item_support, of which two in five
+    truths are on a bound, is 0.12 with these 30 subjects.
+    """
+    result = jc.fit(peers, "cmr", subjects=30, progress=False)
+    found = jc.recover(result, peers, progress=False)
+    summary = found.summary().set_index("parameter")
+    assert found.n_missed == 0 and found.n_lists == 28
+    gates = {
+        "encoding_drift_rate": 0.7,
+        "recall_drift_rate": 0.75,
+        "stop_probability_scale": 0.85,
+        "stop_probability_growth": 0.8,
+    }
+    for name, least in gates.items():
+        assert summary["r"][name] > least, f"{name}: {summary['r'][name]:.2f}"
+        assert abs(summary["bias"][name]) < 0.1, f"{name}: {summary['bias'][name]:.2f}"

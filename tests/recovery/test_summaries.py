@@ -1,0 +1,180 @@
+"""Summaries of recoveries against hand-worked numbers, and the inversion of confusion matrices."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from jaxcmr.recovery import (
+    ModelRecovery,
+    PowerCurve,
+    Recovery,
+    inversion_matrix,
+    wilson_interval,
+)
+
+
+def recovery_of(truth, estimate, *, low=0.0, high=1.0, name="rate", missed=0, ends=None):
+    """Return a recovery of one parameter on a linear scale."""
+    truth, estimate = np.array(truth, float), np.array(estimate, float)
+    place = (estimate - low) / (high - low)
+    columns = {
+        "subject": range(1, len(truth) + 1),
+        "copy": 1,
+        "parameter": name,
+        "truth": truth,
+        "estimate": estimate,
+        "at_bound": np.select([place <= 0.001, place >= 0.999], ["lower", "upper"], ""),
+        "truth_place": (truth - low) / (high - low),
+        "estimate_place": place,
+    }
+    if ends is not None:
+        for each, values in zip(("lower", "upper"), np.array(ends, float), strict=True):
+            columns[each], columns[f"{each}_place"] = values, (values - low) / (high - low)
+    losses = pd.DataFrame({"missed": [i < missed for i in range(len(truth))]})
+    return Recovery(pd.DataFrame(columns), losses, 28, "fitted", 0)
+
+
+def test_the_summary_by_hand():
+    """Errors .1, .1, -.2, .2: bias .05, RMSE sqrt(.1 / 4); one of four estimates on a bound.
+
+    Deviations of the truth are -.3, -.1, .1, .3, of the estimates -.25, -.05, -.15, .45: their
+    products sum to .2, the squares of the former to .2.
+    """
+    [row] = recovery_of([0.2, 0.4, 0.6, 0.8], [0.3, 0.5, 0.4, 1.0]).summary().to_dict("records")
+    assert row["n"] == 4 and row["at_bound"] == 0.25 and row["truth_at_bound"] == 0
+    assert row["bias"] == pytest.approx(0.05)
+    assert row["rmse"] == pytest.approx(np.sqrt(0.025))
+    assert row["regression"] == pytest.approx(1.0)
+    assert row["r"] == pytest.approx(0.2 / np.sqrt(0.2 * 0.29))
+    assert row["rho"] == pytest.approx(0.8)  # ranks 1 3 2 4: 1 - 6 * 2 / (4 * 15)
+
+
+def test_both_scales():
+    """On the search scale errors are shares of the range; correlations are free of the unit."""
+    found = recovery_of([2.0, 4.0, 8.0], [3.0, 4.0, 9.0], high=10.0)
+    by_place, by_user = found.summary(), found.summary("user")
+    assert by_place["bias"][0] == pytest.approx(by_user["bias"][0] / 10)
+    assert by_user["rmse"][0] == pytest.approx(np.sqrt(2 / 3))
+    assert by_place["r"][0] == pytest.approx(by_user["r"][0])
+    with pytest.raises(ValueError, match="'search' or 'user'"):
+        found.summary("log")
+
+
+def test_correlations_agree_with_scipy():
+    random = np.random.default_rng(1)
+    truth = random.random(40)
+    estimate = np.clip(truth + random.normal(0, 0.2, 40), 0.0, 1.0)
+    [row] = recovery_of(truth, estimate).summary().to_dict("records")
+    assert row["r"] == pytest.approx(stats.pearsonr(truth, estimate)[0])
+    assert row["rho"] == pytest.approx(stats.spearmanr(truth, estimate)[0])
+    assert row["regression"] == pytest.approx(stats.linregress(truth, estimate)[0])
+
+
+def test_a_correlation_of_rounding_is_not_one():
+    """Truths that are all on the bound differ by rounding: that a fit finds it says nothing."""
+    [row] = (
+        recovery_of([1.0, 1 - 1e-9, 1 - 2e-9], [1.0, 1 - 1e-9, 1 - 2e-9])
+        .summary()
+        .to_dict("records")
+    )
+    assert np.isnan(row["r"]) and np.isnan(row["rho"]) and np.isnan(row["regression"])
+    assert row["truth_at_bound"] == row["at_bound"] == 1
+
+
+def test_coverage_counts_known_intervals_only():
+    """Of three intervals, one of which is missing, one holds the truth."""
+    ends = [[0.1, 0.5, np.nan], [0.3, 0.7, np.nan]]
+    [row] = recovery_of([0.2, 0.4, 0.6], [0.2, 0.6, 0.6], ends=ends).summary().to_dict("records")
+    assert row["n_intervals"] == 2 and row["coverage"] == 0.5
+
+
+def test_parameters_that_are_taken_for_one_another():
+    """Estimates that swap two parameters correlate off the diagonal alone."""
+    a, b = [0.1, 0.5, 0.9, 0.5], [0.5, 0.1, 0.5, 0.9]
+    tables = [recovery_of(a, b, name="a").table, recovery_of(b, a, name="b").table]
+    found = Recovery(pd.concat(tables), pd.DataFrame({"missed": [False]}), 28, "fitted", 0)
+    np.testing.assert_allclose(found.correlations(), [[0, 1], [1, 0]], atol=1e-12)
+    assert list(found.correlations().columns) == ["a", "b"]
+
+
+def test_the_verdict_says_what_may_be_interpreted():
+    good = recovery_of([0.1, 0.5, 0.9], [0.1, 0.5, 0.9])
+    assert "recovered well (r at least 0.9): rate (1.00)" in good.verdict()
+    assert "No estimate has a higher loss than the truth." in good.verdict()
+    bad = recovery_of([0.1, 0.5, 0.9], [0.9, 1.0, 0.1], missed=2)
+    assert "should not be interpreted: rate (-0.81)" in bad.verdict()
+    assert "Often on a bound: rate (33%)" in bad.verdict()
+    assert "For 2 simulated subjects the search missed the minimum" in bad.verdict()
+    assert good.summary().to_html(index=False, float_format="{:.3f}".format, border=0) in (
+        good._repr_html_()
+    )
+
+
+def test_a_power_curve_says_how_many_lists_are_enough():
+    truth = [0.1, 0.4, 0.6, 0.9]
+    poor, good = recovery_of(truth, [0.6, 0.1, 0.9, 0.4]), recovery_of(truth, truth)
+    curve = PowerCurve({7: poor, 28: good})
+    assert curve.table["n_lists"].tolist() == [7, 28]
+    assert curve.verdict() == "rate: r reaches 0.9 with 28 lists."
+    assert "r is at most 0." in PowerCurve({7: poor}).verdict()
+
+
+def test_inversion_by_hand():
+    """p(a simulated | a fits) = .9 / (.9 + .3); rows are who simulated, and columns sum to 1.
+
+    With three times the prior for a it is .9 * .75 / (.9 * .75 + .3 * .25).
+    """
+    confusion = np.array([[0.9, 0.1], [0.3, 0.7]])
+    np.testing.assert_allclose(inversion_matrix(confusion), [[0.75, 0.125], [0.25, 0.875]])
+    np.testing.assert_allclose(inversion_matrix(confusion, [0.75, 0.25])[0, 0], 0.9)
+    np.testing.assert_allclose(inversion_matrix(confusion).sum(axis=0), 1)
+    random = np.random.default_rng(0).dirichlet(np.ones(4), 4)
+    np.testing.assert_allclose(inversion_matrix(random), random / random.sum(axis=0))
+
+
+def test_a_model_that_never_fits_best_has_no_inversion():
+    """Nothing follows from what does not happen: NaN, not 0."""
+    found = inversion_matrix(pd.DataFrame([[1.0, 0.0], [1.0, 0.0]], ["a", "b"], ["a", "b"]))
+    assert found["a"].tolist() == [0.5, 0.5] and found["b"].isna().all()
+
+
+@pytest.mark.parametrize(
+    ("confusion", "prior", "message"),
+    [
+        ([[0.9, 0.3], [0.1, 0.7]], None, "sum to 1"),  # the transpose
+        ([[0.9, 0.1], [0.3, 0.7]], [0.9, 0.3], "prior must hold 2 probabilities"),
+        ([[0.9, 0.1], [0.3, 0.7]], [1.0], "prior must hold 2 probabilities"),
+    ],
+)
+def test_what_is_not_a_confusion_matrix_is_told(confusion, prior, message):
+    with pytest.raises(ValueError, match=message):
+        inversion_matrix(np.array(confusion), prior)
+
+
+@pytest.mark.parametrize(("k", "n"), [(0, 10), (8, 10), (50, 50), (3, 126)])
+def test_wilson_intervals_are_those_of_scipy(k, n):
+    expected = stats.binomtest(k, n).proportion_ci(method="wilson")
+    found = wilson_interval(np.array([float(k)]), np.array([float(n)]))
+    np.testing.assert_allclose(found.ravel(), [expected.low, expected.high], atol=1e-12)
+
+
+def test_a_model_recovery_by_hand():
+    """Three subjects of a, of which models share one; sums decide for the group."""
+    rows = [("a", 1, 10.0, 12.0), ("a", 2, 10.0, 10.0), ("a", 3, 30.0, 9.0), ("b", 1, 9.0, 8.0)]
+    criteria = pd.DataFrame(
+        [
+            {"simulated": made, "subject": s, "copy": 1, "fitted": name, "loss": 0.0, "aic": value}
+            for made, s, *values in rows
+            for name, value in zip("ab", values, strict=True)
+        ]
+    )
+    counts = pd.DataFrame([[1.5, 1.5], [0.0, 1.0]], ["a", "b"], ["a", "b"])
+    found = ModelRecovery(counts, criteria, "aic", 0)
+    np.testing.assert_allclose(found.confusion, [[0.5, 0.5], [0, 1]])
+    np.testing.assert_allclose(found.inversion(), [[1, 1 / 3], [0, 2 / 3]])
+    assert found.group_winners().tolist() == ["b", "b"]
+    low, high = found.intervals()
+    assert (low <= found.confusion).all(axis=None) and (found.confusion <= high).all(axis=None)
+    assert "Data of a are best fitted by a in 50% of cases" in found.verdict()
+    assert "mistaken for b (50%)" in found.verdict()
