@@ -1,9 +1,9 @@
 """The front door: `fit`, `simulate`, `diagnose`, `compare` and others, from names to objects.
 
 `fit` is what ``jaxcmr fit`` runs as well: a `Plan` is a fit with everything looked up and checked,
-before anything is searched. The modules: `_fit`, `_variants` (many fits), `_after` (what follows a
-fit), `_compare`, `_recover`, `_sources` (data, features and results by name, path or object), and `_trust` and
-`_report`, which hand measures and figures to the rooms that make diagnostics and reports.
+before anything is searched. The modules: `_fit`; `_variants` (many fits); `_after`, `_compare` and
+`_recover` (what follows a fit); `_sources` (data, features and results by name, path or object);
+and `_trust` and `_report`, which hand measures and figures to diagnostics and reports.
 """
 
 from jaxcmr.front._after import (
