@@ -58,6 +58,7 @@ def replace_file(path: str | os.PathLike[str]) -> Iterator[Path]:
         yield draft
         if mode is not None:
             draft.chmod(stat.S_IMODE(mode))
+        force_to_disk(draft)
         os.replace(draft, target)
 
 
@@ -126,6 +127,7 @@ def write_once(path: str | os.PathLike[str], text: str) -> bool:
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".saving-") as folder:
         draft = Path(folder, target.name)
         draft.write_text(text, encoding="utf-8")
+        force_to_disk(draft)
         try:
             os.link(draft, target)
         except FileExistsError:
@@ -133,3 +135,9 @@ def write_once(path: str | os.PathLike[str], text: str) -> bool:
         except OSError:  # a disk without links: the last of several writers wins
             os.replace(draft, target)
     return True
+
+
+def force_to_disk(path: Path) -> None:
+    """Wait until a file is on the disk, so that a power cut does not leave it empty."""
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())

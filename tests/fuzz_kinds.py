@@ -600,7 +600,7 @@ def read_journal(path: Path) -> list[dict[str, Any]]:
         ValueError: lines were set aside. (The journal itself says so, and reads the others.)
     """
     journal = Journal(path.parent, {})
-    entries = journal.read()
+    entries = [entry for part in journal.read() for entry in part.entries]
     assert all(entry in RUNS for entry in entries), entries
     if journal.n_damaged:
         raise ValueError(f"{journal.n_damaged} lines are damaged.")

@@ -134,7 +134,8 @@ def format_config(config: Mapping[str, Any], folder: Path) -> str:
 def is_same_fit(path: Path, config: Mapping[str, Any]) -> bool:
     """Return whether the configuration in a file is of the same fit as `config`.
 
-    Subjects and the number of runs may differ, and the data, whose trials are compared one by one.
+    Subjects and the number of runs may differ, and either the path of the data or their content,
+    whose trials are compared one by one.
     A file that cannot be read, or that another version wrote with settings unknown to this one, is
     of another fit.
     """
@@ -151,9 +152,13 @@ def is_same_fit(path: Path, config: Mapping[str, Any]) -> bool:
         return map_paths(given, os.path.abspath)
 
     try:
-        return comparable(read_config(path)) == comparable(config)
+        there, here = read_config(path), config
     except ValueError:
         return False
+    prints = [settings.get("data_fingerprint") for settings in (there, here)]
+    if prints[0] is not None and prints[0] == prints[1]:  # the same data, under whichever name
+        there, here = {**there, "data": None}, {**here, "data": None}
+    return comparable(there) == comparable(here)
 
 
 def map_paths(config: Mapping[str, Any], function: Callable[[str], str]) -> dict[str, Any]:

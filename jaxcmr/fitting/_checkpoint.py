@@ -20,18 +20,16 @@ import time
 import warnings
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
 from jaxcmr.files import read_text, replace_file, write_once
 from jaxcmr.fitting._environment import OF_A_PROCESS, describe_environment, id_of
-from jaxcmr.fitting._journal import Journal
+from jaxcmr.fitting._journal import Journal, Part
 from jaxcmr.fitting._runs import Progress, Run
 from jaxcmr.optimize import State
 
@@ -50,9 +48,15 @@ ABOUT = ("record", "by", "at")
 NOT_OF_A_RUN = ("bounds", "best_of", "progress_bar", "display_iterations", "max_memory")
 """Hyperparameters that may differ from call to call. (Bounds are compared as a list, in order.)"""
 
-ROUNDING = 1e-4
-"""Largest relative difference between losses that other machines may give. Searches are in single
-precision."""
+ROUNDING = {True: 1e-9, False: 1e-5}
+"""Largest relative difference between a stored loss and the same computed anew, perhaps on another
+machine, in double precision or not."""
+
+NOISE = 0.1
+"""The same for losses that simulate recall, between machines: rounding changes some choices."""
+
+MOST_NAMED = 10_000
+"""Subjects that a header names, for those who ask how far a fit is."""
 
 SAVE_SECONDS = 60.0
 """How often the population of a run is saved, and how old a run must be for that."""
@@ -90,69 +94,82 @@ class Checkpoint:
 
     def __init__(self, folder: str | os.PathLike[str], fitter: Fitter, runs: Sequence[Run]) -> None:
         self.folder, self.fitter, self.runs = Path(folder), fitter, runs
+        identity = identity_of(fitter)
         with explained_errors(self.folder):
             (self.folder / RUNS).mkdir(parents=True, exist_ok=True)
-            check_manifest(self.folder / MANIFEST, identity_of(fitter))
+            check_manifest(self.folder / MANIFEST, identity)
         self.environment = describe_environment()
-        self.header: dict[str, Any] = {
-            **self.environment,
-            "id": id_of(self.environment),
-            "began": time.time(),
-            "n_fits": len({(run.subject, run.name) for run in runs}),
-            "n_runs": len(runs),
-        }
-        self.journal = Journal(self.folder / RUNS, self.header)
+        self.id = id_of(self.environment)
+        subjects = list(dict.fromkeys(run.subject for run in runs))
+        self.journal = Journal(
+            self.folder / RUNS,
+            {
+                **self.environment,
+                "id": self.id,
+                "fit": digest_of(identity),
+                "began": time.time(),
+                "n_fits": len({(run.subject, run.name) for run in runs}),
+                "n_runs": len(runs),
+                "subjects": subjects if len(subjects) <= MOST_NAMED else None,
+            },
+        )
         self.keys = keys_of(runs, fitter.problem.dataset)
         self.index = {key: i for i, key in enumerate(self.keys)}
         self.records: list[Mapping[str, Any] | None] = [None] * len(runs)
-        self.trials: dict[tuple[Any, str], str] = {key[:2]: key.trials for key in self.keys}
         self.saved: dict[int, float] = defaultdict(time.monotonic)
+        self._verified: set[Path] = set()
+        self._other_trials: dict[tuple[Any, str], Path] = {}
+        self._told: set[str] = set()
         self.read()
+        self._refuse_other_trials()
         self._say_what_is_damaged()
         if None in self.records:
             with explained_errors(self.folder):  # before the search begins
                 self.journal.open()
-        self.canary = self._compare_canaries() or self._start_canary()
 
     # What is done
 
     def read(self) -> None:
-        """Read what this process or others have added to the folder since the last time."""
-        for entry in self.journal.read():
-            self._take(entry)
+        """Read what others have added to the folder since the last time.
 
-    def _take(self, entry: Mapping[str, Any]) -> None:
-        try:
-            key = Key(*(entry[name] for name in Key._fields))
-            record = entry["record"]
-        except (KeyError, TypeError):  # of another version
+        Raises:
+            CheckpointMismatch: it is of another fit.
+        """
+        for part in self.journal.read():
+            if part.header.get("fit") != self.journal.header["fit"]:
+                raise CheckpointMismatch(
+                    f"{part.path} holds the runs of another fit than {self.folder / MANIFEST} "
+                    "says. Use another folder."
+                )
+            for entry in part.entries:
+                if entry.keys() >= {*Key._fields, *ABOUT}:
+                    self._take(part, entry)
+
+    def _take(self, part: Part, entry: Mapping[str, Any]) -> None:
+        key = Key(*(entry[name] for name in Key._fields))
+        i = self.index.get(key)
+        if i is None:
+            self._other_trials[key[:2]] = part.path
             return
-        known = self.trials.get(key[:2]) if isinstance(key.subject, int | str) else None
-        if known is not None and known != key.trials:
-            whose = "these trials" if key.subject == -1 else f"subject {key.subject}"
-            raise CheckpointMismatch(
-                f"{self.folder} holds runs of {whose} {key.fit}".rstrip()
-                + ", but of other trials than those given now: the data or the condition have "
-                "changed. Use another folder, or delete this one."
-            )
-        if key in self.index:
-            i = self.index[key]
-            self.records[i] = choose_record(self.records[i], record)
+        if part.path not in self._verified:  # one record tells: a file has one writer
+            self._verify(i, entry["record"], part.header)
+            self._verified.add(part.path)
+        self.records[i] = choose_record(self.records[i], entry["record"])
 
     def follow(self, at: Progress) -> None:
         """Keep the record of a run that has finished, or now and then its population."""
         with explained_errors(self.folder):
             if at.record is not None:
-                self._add(at.run, at.record)
+                self._add(at.run, at.record, at.by or self.id)
             elif at.state is not None:
                 self._save_state(at.run, at.state)
 
-    def _add(self, i: int, record: Mapping[str, Any]) -> None:
-        if "canary" not in self.header:
-            self.header["canary"] = self.canary.result()  # known long before a first run ends
+    def _add(self, i: int, record: Mapping[str, Any], by: str) -> None:
         self.records[i] = choose_record(self.records[i], record)
-        about = {"record": record, "by": self.header["id"], "at": round(time.time(), 1)}
+        about = {"record": record, "by": by, "at": round(time.time(), 1)}
         self.journal.add({**self.keys[i]._asdict(), **about})
+        if by != self.id:
+            self._tell_of_another(by, f"runs came from workers in environment {by}")
         self._state_path(i).unlink(missing_ok=True)
 
     def close(self) -> None:
@@ -175,70 +192,85 @@ class Checkpoint:
         if time.monotonic() - self.saved[i] < SAVE_SECONDS:  # the first time: since now
             return
         self.saved[i] = time.monotonic()
-        arrays = state.to_arrays() | {"by": np.array(self.header["id"])}
+        about = {"by": np.array(self.id), "fit": np.array(self.journal.header["fit"])}
         with replace_file(self._state_path(i)) as draft, draft.open("wb") as file:
-            np.savez(file, allow_pickle=False, **arrays)
+            np.savez(file, allow_pickle=False, **state.to_arrays(), **about)
 
     def _load_state(self, i: int) -> State | None:
-        """Return the population of run `i` that was saved in this environment, if any."""
+        """Return the population of run `i` that was saved by the same fit here, if any."""
         path = self._state_path(i)
         if not path.exists():
             return None
         try:
             with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-                if str(arrays["by"]) == self.header["id"]:
-                    return State.from_arrays(dict(arrays))
+                about = str(arrays["by"]), str(arrays["fit"])
+                state = State.from_arrays(dict(arrays))
+                best, there = np.asarray(arrays["population"])[0], float(arrays["losses"][0])
         except Exception:  # a damaged file: the run starts anew, to the same end
             return None
-        return None
+        if about != (self.id, self.journal.header["fit"]):
+            return None
+        here = self.fitter.evaluate_at(self.runs[i], best)
+        return state if np.isclose(here, there, rtol=ROUNDING[False], atol=0) else None
 
     # The same problem, the same machine?
 
-    def _start_canary(self) -> Future[dict[str, Any]]:
-        """Compute the canary beside the search, whose first compiled program it shares."""
-        x64 = jax.config.jax_enable_x64  # type: ignore[attr-defined]
+    def _verify(self, i: int, record: Mapping[str, Any], header: Mapping[str, Any]) -> None:
+        """Compute the loss of a record anew, and note who made it.
 
-        def compute() -> dict[str, Any]:
-            with jax.enable_x64(x64):
-                return self._compute_canary(0)
-
-        executor = ThreadPoolExecutor(1)
-        future = executor.submit(compute)
-        executor.shutdown(wait=False)
-        return future
-
-    def _compute_canary(self, i: int) -> dict[str, Any]:
-        losses = self.fitter.first_losses(self.runs[i]).tolist()
-        return {"key": list(self.keys[i]), "losses": losses}
-
-    def _compare_canaries(self) -> Future[dict[str, Any]] | None:
-        """Compare the first losses of a run with those that others have found for it.
-
-        Returns:
-            The canary, if there was one to compare with.
+        Raises:
+            CheckpointMismatch: it differs by more than rounding.
         """
-        known = self.journal.headers
-        others = [h for h in known if "canary" in h and Key(*h["canary"]["key"]) in self.index]
-        mine: dict[str, Any] | None = None
-        for there in {
-            header.get("id"): header for header in others
-        }.values():  # one per environment
-            key = Key(*there["canary"]["key"])
-            if mine is None or Key(*mine["key"]) != key:
-                mine = self._compute_canary(self.index[key])
-            compare_losses(self.folder, key, mine["losses"], there, self.environment,
-                           self.fitter.problem.differentiable)  # fmt: skip
-        if mine is None:
-            return None
-        done: Future[dict[str, Any]] = Future()
-        done.set_result(mine)
-        return done
+        here, double = self.fitter.evaluate_run(self.runs[i], record)
+        off = abs(here - record["loss"]) / max(abs(record["loss"]), 1.0)
+        differing = [
+            f"{name} {header.get(name)!r} there, {value!r} here"
+            for name, value in self.environment.items()
+            if name not in OF_A_PROCESS and header.get(name) != value
+        ]
+        is_noise = off <= NOISE and differing and not self.fitter.problem.differentiable
+        if not off <= ROUNDING[double] and not is_noise:
+            raise CheckpointMismatch(
+                f"{self.folder} holds the runs of another fit: the estimates of a run of subject "
+                f"{self.runs[i].subject} had a loss of {record['loss']:.10g} there, and have "
+                f"{here:.10g} here. The model, the loss or the data have changed. Use another "
+                "folder."
+            )
+        if differing:
+            self._tell_of_another(
+                header.get("id", ""),
+                f"runs in {self.folder} were made in another environment ({'; '.join(differing)})"
+                f"; a loss that was computed anew here differs by {off:.1g} of its value",
+            )
+
+    def _tell_of_another(self, name: str, what: str) -> None:
+        """Warn of another environment, once."""
+        if name not in self._told:
+            self._told.add(name)
+            warnings.warn(
+                f"{what[0].upper()}{what[1:]}. The fit goes on; there, runs are other realizations "
+                "of the same searches.",
+                stacklevel=7,
+            )
+
+    def _refuse_other_trials(self) -> None:
+        """Raise a CheckpointMismatch for a fit of which only other trials have been fitted."""
+        known = {key[:2] for key, record in zip(self.keys, self.records, strict=True) if record}
+        for key in self.keys:
+            path = self._other_trials.get(key[:2])
+            if path is not None and key[:2] not in known:
+                whose = "these trials" if key.subject == -1 else f"subject {key.subject}"
+                raise CheckpointMismatch(
+                    f"{path} holds runs of {whose} {key.fit}".rstrip()
+                    + ", but of other trials than those given now: the data or the condition have "
+                    "changed. Use another folder."
+                )
 
     def _say_what_is_damaged(self) -> None:
         if self.journal.n_damaged:
             warnings.warn(
                 f"{self.journal.n_damaged} damaged or unfinished line(s) in {self.folder / RUNS} "
-                "were set aside; their runs are made again.",
+                "were set aside.",
                 stacklevel=5,
             )
 
@@ -316,11 +348,11 @@ class TrialDigests:
 
 
 def canonical(array: np.ndarray) -> np.ndarray:
-    """Return an array as rows of text, of int64 or of float64."""
+    """Return an array as rows of text or of float64."""
     rows = array.reshape(len(array), -1)
     if rows.dtype.kind == "U":
         return rows
-    return rows.astype("<f8" if rows.dtype.kind == "f" else "<i8") + 0  # -0.0 is 0.0
+    return rows.astype("<f8") + 0  # -0.0 is 0.0; whole numbers may have become real ones
 
 
 # What is fitted
@@ -341,6 +373,11 @@ def identity_of(fitter: Fitter) -> dict[str, Any]:
     }
 
 
+def digest_of(identity: Mapping[str, Any]) -> str:
+    """Return a short digest of an identity."""
+    return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]
+
+
 def check_manifest(path: Path, identity: Mapping[str, Any]) -> None:
     """Write the manifest, or compare with the one that is there.
 
@@ -355,8 +392,8 @@ def check_manifest(path: Path, identity: Mapping[str, Any]) -> None:
             raise ValueError("not an object")
     except (ValueError, RecursionError) as error:
         raise CheckpointMismatch(
-            f"{path} cannot be read ({error}). If the settings are those of the runs in "
-            f"{path.parent}, delete this file; otherwise use another folder."
+            f"{path} cannot be read ({error}). Delete this file: the settings are compared with "
+            f"those of the runs in {path.parent} anyway."
         ) from error
     wanted = json.loads(text)
     differing = [name for name in wanted | there if wanted.get(name) != there.get(name)]
@@ -375,45 +412,3 @@ def describe_difference(there: Any, here: Any) -> str:
         names = [name for name in {**there, **here} if there.get(name) != here.get(name)]
         return ", ".join(f"{n} is {there.get(n)!r} there, {here.get(n)!r} here" for n in names[:3])
     return f"{there!r} there, {here!r} here"
-
-
-def compare_losses(
-    folder: Path,
-    key: Key,
-    here: Sequence[float],
-    header: Mapping[str, Any],
-    environment: Mapping[str, Any],
-    differentiable: bool,
-) -> None:
-    """Compare losses of a run's first population with those in the header of another writer.
-
-    Raises:
-        CheckpointMismatch: they differ by more than rounding.
-    """
-    there = np.asarray(header["canary"]["losses"], float)
-    losses = np.asarray(here, float)
-    is_equal = there.shape == losses.shape and np.array_equal(there, losses, equal_nan=True)
-    other = [
-        f"{name} {header.get(name)!r} there, {value!r} here"
-        for name, value in environment.items()
-        if name not in OF_A_PROCESS and header.get(name) != value
-    ]
-    if is_equal and not other:
-        return
-    is_close = there.shape == losses.shape and np.allclose(
-        there, losses, rtol=ROUNDING, atol=0, equal_nan=True
-    )
-    if not is_close and (differentiable or not other):
-        example = f"{losses[0]:.7g} in place of {there[0]:.7g}" if losses.size else "none"
-        raise CheckpointMismatch(
-            f"{folder} holds the runs of another fit: the same parameters give subject "
-            f"{key.subject} a loss of {example}. The model, the loss or the data have changed. Use "
-            "another folder."
-        )
-    warnings.warn(
-        f"Runs in {folder} were made in another environment ({'; '.join(other) or 'unknown'}). "
-        f"Their losses agree with those here {'exactly' if is_equal else 'up to rounding'}. The "
-        f"fit goes on; runs made here {'may be' if is_equal else 'are'} other realizations of the "
-        "same searches.",
-        stacklevel=6,
-    )

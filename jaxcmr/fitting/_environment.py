@@ -20,8 +20,11 @@ __all__ = ["describe_environment", "id_of"]
 
 LIBRARIES = ("jax", "jaxlib", "numpy", "scipy")
 
+FLAGS = ("XLA_FLAGS", "OPENBLAS_CORETYPE")
+"""Environment variables that change bits."""
+
 OF_A_PROCESS = ("host", "process", "job", "cores")
-"""What does not count for the bits."""
+"""Facts of a process, which do not count for the bits."""
 
 
 def describe_environment() -> dict[str, Any]:
@@ -32,7 +35,7 @@ def describe_environment() -> dict[str, Any]:
         **{name: version(name) for name in LIBRARIES},
         "device": f"{device.platform} {device.device_kind}",
         **dict(zip(("processor", "instructions"), read_processor(), strict=True)),
-        "flags": os.environ.get("XLA_FLAGS", ""),
+        "flags": " ".join(os.environ.get(name, "") for name in FLAGS).strip(),
         "host": socket.gethostname(),
         "process": os.getpid(),
         "job": os.environ.get("SLURM_JOB_ID", ""),

@@ -19,7 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxcmr.datasets import check_mask
-from jaxcmr.fitting._checkpoint import Checkpoint
+from jaxcmr.fitting._checkpoint import Checkpoint, CheckpointMismatch
 from jaxcmr.fitting._hyperparameters import check_hyperparameters
 from jaxcmr.fitting._problem import FitProblem
 from jaxcmr.fitting._records import record_run, to_result
@@ -29,7 +29,8 @@ from jaxcmr.fitting._starts import as_results, estimates_for
 from jaxcmr.fitting._trials import pad_rows, rows_by_subject
 from jaxcmr.fitting._watchers import RunReport, Watcher, default_watchers
 from jaxcmr.fitting._workers import Workers, search_in_workers
-from jaxcmr.optimize import LaneReport, State, check_not_forked
+from jaxcmr.optimize import LaneReport, State, check_not_forked, in_double, works_in_double
+from jaxcmr.optimize._lanes import count_cores
 from jaxcmr.parameters import ParameterSpace
 from jaxcmr.results import POOLED, FitInterrupted, FitResult
 from jaxcmr.typing import (
@@ -115,10 +116,6 @@ class Fitter(ABC):
             runs: the runs of all fits; those of a fit follow one another.
             pool: threads to run in, or None.
         """
-
-    @abstractmethod
-    def first_losses(self, run: Run) -> np.ndarray:
-        """Return the losses of the first population of a run, (members,)."""
 
     def __init__(
         self,
@@ -344,6 +341,8 @@ class Fitter(ABC):
         best_of = self.hyperparameters["best_of"]
         if not best_of and not all(fit.starts for fit in fits):
             raise ValueError("best_of is 0, and there is nothing to start from: there are no runs.")
+        if len({len(fit.starts) for fit in fits}) > 1:
+            raise ValueError("Fits that are made together have the same number of starts.")
         runs = []
         for fit, rows in zip(fits, pad_rows([fit.rows for fit in fits]), strict=True):
             numbers = [*range(best_of), *range(-1, -1 - len(fit.starts), -1)]
@@ -362,6 +361,8 @@ class Fitter(ABC):
         how: Execution,
     ) -> None:
         """Make the runs that `records` lacks, and put their records there as they come."""
+        if how.workers is not None and how.states:
+            raise ValueError("Workers do not go on with states: leave one of the two out.")
         with ExitStack() as stack:
             kept: Checkpoint | None = None
             if how.checkpoint is not None:
@@ -376,14 +377,14 @@ class Fitter(ABC):
                     fit_of(run) for run, record in zip(runs, records, strict=True) if not record
                 )
                 for at in self._search(runs, share, kept, how):
+                    if kept is not None:
+                        kept.follow(at)
                     run = runs[at.run]
                     if at.record is not None:
                         records[at.run] = at.record
                         left[fit_of(run)] -= 1
                         if left[fit_of(run)] == 0:
                             del left[fit_of(run)]
-                    if kept is not None:
-                        kept.follow(at)
                     report = RunReport(
                         run.subject,
                         run.number,
@@ -424,6 +425,25 @@ class Fitter(ABC):
                 raise ValueError(message_nowhere_finite(runs[lane.lane].subject))
             record = None if lane.result is None else self._record(runs[lane.lane], lane)
             yield Progress(lane.lane, lane.generation, lane.loss, lane.seconds, lane.state, record)
+
+    def evaluate_run(self, run: Run, record: Mapping[str, Any]) -> tuple[float, bool]:
+        """Return the loss of a run at the estimates of its record, and whether in double precision.
+
+        That is the precision of its polish, or of the search.
+        """
+        loss = self.problem.loss_of(run.rows)
+        x = np.array([record["estimates"][name] for name in self.problem.free_names])[:, None]
+        double = bool(jax.config.jax_enable_x64)  # type: ignore[attr-defined]
+        if record["polish"] is not None and works_in_double(loss, len(x)):
+            double, loss = True, in_double([loss])[0]
+        with jax.enable_x64(double):
+            value = np.asarray(loss(jnp.asarray(x, jnp.result_type(float))))
+        return float(value[0]), double
+
+    def evaluate_at(self, run: Run, place: np.ndarray) -> float:
+        """Return the loss of a run at a place in the unit cube, in the precision of the search."""
+        [loss] = self.losses_of([run])
+        return float(np.asarray(loss(jnp.asarray(place, jnp.result_type(float))[:, None]))[0])
 
     def losses_of(self, runs: Sequence[Run]) -> list[UnitCubeLoss]:
         """Return the losses of runs in the unit cube; runs of a fit have the same `loss.loss`."""
@@ -495,15 +515,17 @@ def shares_of(
 ) -> Iterator[list[int]]:
     """Yield the runs to make next, until `records`, which others may fill, lacks none.
 
-    Part k of n takes every n-th fit from the k-th; of the runs of a single fit every n-th. Then it
-    takes its part of what is still missing, and so on.
+    Part k of n takes every n-th fit from the k-th, and then its part of what is still missing. A
+    single fit is divided into its runs, at least one per core for each part.
     """
     of_fits = [list(group) for _, group in groupby(range(len(runs)), lambda i: fit_of(runs[i]))]
-    units = of_fits if len(of_fits) > 1 else [[i] for i in range(len(runs))]
+    is_one = len(of_fits) == 1
+    units = [[i] for i in range(len(runs))] if is_one else of_fits
+    fewest = count_cores() if is_one else 1
     number, n_parts = part
     while missing := [left for unit in units if (left := [i for i in unit if records[i] is None])]:
-        mine = missing[number - 1 :: n_parts] or missing[-1:]
-        yield [i for unit in mine for i in unit]
+        n = min(n_parts, -(-len(missing) // fewest))
+        yield [i for unit in missing[(number - 1) % n :: n] for i in unit]
 
 
 def as_part(part: str | None, checkpoint: Any) -> tuple[int, int]:
@@ -532,7 +554,7 @@ def keep_result(error: Exception, result: FitResult, checkpoint: Any) -> None:
         error.add_note(
             f"{len(result['fitness'])} fit(s) had finished: they are in this exception's `result`."
         )
-    if checkpoint is not None:
+    if checkpoint is not None and not isinstance(error, CheckpointMismatch):
         error.add_note(f"Finished runs are kept in {checkpoint}: the same call goes on from there.")
 
 

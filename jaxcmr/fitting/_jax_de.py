@@ -22,17 +22,6 @@ class JaxDE(Fitter):
 
     def search(self, runs: Sequence[Run], pool: Executor | None) -> Iterator[LaneReport]:
         """Make the runs with `jaxcmr.optimize.evolve_lanes`."""
-        return self._evolve(runs, pool, self.hyperparameters["num_steps"], self.polish)
-
-    def first_losses(self, run: Run) -> np.ndarray:
-        """Return the losses of the first population, by the program that the search uses."""
-        [report] = self._evolve([run._replace(state=None)], None, 0, None)
-        assert report.result is not None
-        return np.asarray(report.result.population_energies)
-
-    def _evolve(
-        self, runs: Sequence[Run], pool: Executor | None, n_generations: int, polish: str | None
-    ) -> Iterator[LaneReport]:
         options = self.hyperparameters
         seed = jax.random.key(options["seed"])
         losses = self.losses_of(runs)
@@ -45,8 +34,8 @@ class JaxDE(Fitter):
             x0=[self.start_of(run) for run in runs],
             states=[run.state for run in runs],
             pool=pool,
-            maxiter=n_generations,
-            polish=polish or False,
+            maxiter=options["num_steps"],
+            polish=self.polish or False,
             max_memory=options["max_memory"] or None,
             popsize=options["pop_size"],
             strategy=options["strategy"],

@@ -10,8 +10,9 @@ count. No line can run code.
 ...     journal = Journal(folder, {"host": "lab"})
 ...     journal.add({"run": 3, "loss": 1.5})
 ...     journal.close()
-...     Journal(folder, {}).read()
-[{'run': 3, 'loss': 1.5}]
+...     [part] = Journal(folder, {}).read()
+>>> part.header, part.entries
+({'host': 'lab'}, [{'run': 3, 'loss': 1.5}])
 """
 
 from __future__ import annotations
@@ -24,9 +25,9 @@ import time
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
-__all__ = ["Journal", "from_line", "to_line"]
+__all__ = ["Journal", "Part", "from_line", "to_line"]
 
 CHECKSUM = re.compile(rb'^(\{.*), "crc32": "([0-9a-f]{8})"\}$', re.DOTALL)
 MOST_BYTES = 1 << 24
@@ -37,6 +38,15 @@ SYNC_SECONDS = 1.0
 survives the end of the process, but not a power cut."""
 
 
+class Part(NamedTuple):
+    """What one file of a journal has had added since it was last read."""
+
+    path: Path
+    header: dict[str, Any]
+    """What its writer said of itself."""
+    entries: list[dict[str, Any]]
+
+
 class Journal:
     """The lines in a folder, and a file in it for those of this process.
 
@@ -45,12 +55,12 @@ class Journal:
         header: what the first line of this process's file says of it, such as its machine.
 
     Attributes:
-        headers: the headers of all files that have been read.
+        headers: the header of each file that has been read.
     """
 
     def __init__(self, folder: str | os.PathLike[str], header: Mapping[str, Any]) -> None:
         self.folder, self.header = Path(folder), header
-        self.headers: list[dict[str, Any]] = []
+        self.headers: dict[Path, dict[str, Any]] = {}
         self._damaged: dict[Path, int] = {}  # lines by file
         self._cut: dict[Path, bool] = {}  # whether a file ends in the middle of a line
         self._ends: dict[Path, int] = {}  # how many bytes of each file have been read
@@ -62,30 +72,36 @@ class Journal:
         """Return how many lines were set aside, those that are just being written included."""
         return sum(self._damaged.values()) + sum(self._cut.values())
 
-    def read(self) -> list[dict[str, Any]]:
-        """Return the entries that other writers have added since the last call."""
+    def read(self) -> list[Part]:
+        """Return what other writers have added since the last call, file by file."""
         own = None if self._file is None else Path(self._file.name)
-        entries = []
-        for path in sorted(self.folder.glob("*.jsonl")):
-            if path != own:
-                entries += self._read_file(path)
-        return entries
+        parts = [self._read_file(path) for path in sorted(self.folder.glob("*.jsonl"))
+                 if path != own]  # fmt: skip
+        return [part for part in parts if part.entries]
 
-    def _read_file(self, path: Path) -> list[dict[str, Any]]:
+    def _read_file(self, path: Path) -> Part:
+        """Return what a file has had added. Lines of a file without a header are set aside."""
         begin = self._ends.get(path, 0)
-        with path.open("rb") as file:
-            file.seek(begin)
-            text = file.read()
+        try:
+            with path.open("rb") as file:
+                file.seek(begin)
+                text = file.read()
+        except FileNotFoundError:  # deleted by its writer, as it was empty
+            text = b""
         lines = text.split(b"\n")
         is_whole = from_line(lines[-1]) is not None  # but for its line end
         whole = lines if is_whole else lines[:-1]
         self._ends[path] = begin + sum(len(line) + 1 for line in whole)
         self._cut[path] = not is_whole and lines[-1] != b""
         found = [from_line(line) for line in whole if line]
-        self._damaged[path] = self._damaged.get(path, 0) + found.count(None)
         entries = [entry for entry in found if entry is not None]
-        self.headers += [entry["header"] for entry in entries if "header" in entry]
-        return [entry for entry in entries if "header" not in entry]
+        if begin == 0 and entries and "header" in entries[0]:
+            self.headers[path] = entries.pop(0)["header"]
+        n_damaged = found.count(None)
+        if path not in self.headers:
+            n_damaged, entries = n_damaged + len(entries), []
+        self._damaged[path] = self._damaged.get(path, 0) + n_damaged
+        return Part(path, self.headers.get(path, {}), entries)
 
     def add(self, entry: Mapping[str, Any]) -> None:
         """Append an entry: plain values that survive JSON.
@@ -94,8 +110,6 @@ class Journal:
             OSError: the disk is full, or the folder read-only.
         """
         file = self.open()
-        if file.tell() == 0:
-            file.write(to_line({"header": self.header}))
         file.write(to_line(entry))
         file.flush()
         if time.monotonic() - self._synced >= SYNC_SECONDS:
@@ -112,6 +126,8 @@ class Journal:
             host = re.sub(r"[^\w-]", "_", socket.gethostname())
             name = f"{host}.{os.getpid()}.{time.time_ns()}.jsonl"
             self._file = (self.folder / name).open("xb")
+            self._file.write(to_line({"header": self.header}))
+            self._file.flush()
         return self._file
 
     def _sync(self) -> None:
@@ -120,19 +136,15 @@ class Journal:
         self._synced = time.monotonic()
 
     def close(self) -> None:
-        """Force the lines to the disk, and close the file. An empty one is deleted."""
+        """Force the lines to the disk, and close the file."""
         if self._file is None:
             return
-        file = self._file
         try:
-            if file.tell():
-                file.flush()
-                self._sync()
-            else:
-                Path(file.name).unlink(missing_ok=True)
+            self._file.flush()
+            self._sync()
         finally:
+            self._file.close()
             self._file = None
-            file.close()
 
 
 def to_line(entry: Mapping[str, Any]) -> bytes:

@@ -46,3 +46,4 @@ class Progress(NamedTuple):
     seconds: float
     state: State | None
     record: Mapping[str, Any] | None  # once it has finished
+    by: str = ""  # id of the environment of the worker that made it; "" for this process

@@ -38,14 +38,6 @@ class ScipyDE(Fitter):
             seconds = time.perf_counter() - began
             yield LaneReport(lane, int(result.nit), float(result.fun), result, None, seconds)
 
-    def first_losses(self, run: Run) -> np.ndarray:
-        """Return the losses of the first population."""
-        bounds = UNIT_CUBE * len(self.hyperparameters["bounds"])
-        options = {**self.hyperparameters, "bounds": bounds, "num_steps": 0}
-        [loss] = self.losses_of([run])
-        result = minimize(loss, self._rng(run), options, self.start_of(run))
-        return np.asarray(result.population_energies)
-
     def _rng(self, run: Run) -> np.random.Generator:
         words = [self.hyperparameters["seed"], *words_of_id(run.subject), run.number % 2**32]
         return np.random.default_rng(words)

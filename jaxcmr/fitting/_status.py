@@ -72,10 +72,18 @@ def status_of(folder: str | os.PathLike[str]) -> Status:
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{folder / MANIFEST} cannot be read: {error}") from error
     journal = Journal(folder / RUNS, {})
-    entries = [entry for entry in journal.read() if entry.keys() >= {*Key._fields, *ABOUT}]
-    headers = journal.headers
+    entries = [
+        entry
+        for part in journal.read()
+        for entry in part.entries
+        if entry.keys() >= {*Key._fields, *ABOUT}
+    ]
+    headers = list(journal.headers.values())
     wanted = max(headers, key=lambda header: header.get("began", 0.0), default={})
     n_fits, n_runs = wanted.get("n_fits", 0), wanted.get("n_runs", 0)
+    if wanted.get("subjects") is not None:  # not those of an earlier call
+        subjects = set(wanted["subjects"])
+        entries = [entry for entry in entries if entry["subject"] in subjects]
     runs: dict[Any, set[Any]] = defaultdict(set)  # by fit
     for entry in entries:
         runs[entry["subject"], entry["fit"]].add((entry["number"], entry["start"]))
@@ -95,7 +103,7 @@ def status_of(folder: str | os.PathLike[str]) -> Status:
         seconds_per_fit=spent / max(len(entries), 1) * per_fit,
         runs_per_second=rate,
         seconds_left=n_left / rate if rate else None,
-        last=now - times[-1] if times else None,
+        last=max(now - times[-1], 0.0) if times else None,
         n_writers=len(headers),
         environments=dict(Counter(describe(entry["by"], headers) for entry in entries)),
         n_damaged=journal.n_damaged,

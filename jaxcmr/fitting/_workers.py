@@ -35,6 +35,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
 import jax
 
 from jaxcmr._cache import keep_compiled
+from jaxcmr.fitting._environment import describe_environment, id_of
 from jaxcmr.fitting._runs import Progress, Run
 from jaxcmr.optimize import check_not_forked
 from jaxcmr.optimize._lanes import count_cores
@@ -46,6 +47,9 @@ __all__ = ["Workers", "search_in_workers"]
 
 BLOCKS_PER_WORKER = 8
 """More would be evened out better at the end, and each costs the time to set up a search."""
+
+MOST_FITS = 16
+"""Fits in a block at most: as many are lost with a worker."""
 
 FEWEST_WORKERS = 8
 """As many are reckoned with where there may be more than now, or where their number is unknown."""
@@ -105,7 +109,7 @@ def search_blocks(
     """Send blocks of runs to the workers, and report as they come back."""
     executor, recipe, n_per_host, n_workers = open_workers(workers, to_recipe(fitter))
     x64 = jax.config.jax_enable_x64  # type: ignore[attr-defined]
-    futures: dict[Future[list[Progress]], list[int]] = {}
+    futures: dict[Future[tuple[list[Progress], Exception | None]], list[int]] = {}
     try:
         for block in blocks_of(runs, share, BLOCKS_PER_WORKER * n_workers):
             task = [runs[i]._replace(state=None) for i in block]
@@ -116,8 +120,11 @@ def search_blocks(
             ended, waiting = wait(waiting, return_when=FIRST_COMPLETED)
             # Blocks that failed come last, so that what ended together with them is not lost.
             for future in sorted(ended, key=has_failed):
-                for at in future.result():
+                made, error = future.result()
+                for at in made:
                     yield at._replace(run=futures[future][at.run])
+                if error is not None:
+                    raise error
     finally:
         for future in futures:
             future.cancel()
@@ -188,13 +195,15 @@ def check_start_method(pool: ProcessPoolExecutor) -> None:
 
 
 def blocks_of(runs: Sequence[Run], share: Sequence[int], most: int) -> list[list[int]]:
-    """Divide the runs of a share into blocks of whole fits, at most so many.
+    """Divide the runs of a share into blocks of whole fits.
+
+    There are at most so many, unless a block would have more than `MOST_FITS`.
 
     The runs of a single fit are divided one by one.
     """
     fits = [list(group) for _, group in groupby(share, lambda i: (runs[i].subject, runs[i].name))]
     units = fits if len(fits) > 1 else [[i] for i in share]
-    length = -(-len(units) // most)
+    length = min(-(-len(units) // most), MOST_FITS)
     parts = [units[i : i + length] for i in range(0, len(units), length)]
     return [[i for unit in part for i in unit] for part in parts]
 
@@ -231,8 +240,10 @@ FITTERS: dict[str, Fitter] = {}
 
 def search_block(
     recipe: bytes, runs: list[Run], x64: bool, n_per_host: int, coordinator: int
-) -> list[Progress]:
+) -> tuple[list[Progress], Exception | None]:
     """Make runs in this process, with its share of the machine's cores.
+
+    Returns the finished ones, and the error that ended the others.
 
     Args:
         recipe: the pickled fitter.
@@ -249,8 +260,16 @@ def search_block(
     FITTERS.clear()
     FITTERS[name] = fitter
     n_threads = max(1, count_cores() // n_per_host)
+    made: list[Progress] = []
+    here = id_of(describe_environment())
     with jax.enable_x64(x64), ThreadPoolExecutor(n_threads) as pool:
-        return [at for at in fitter.search_here(runs, pool) if at.record is not None]
+        try:
+            for at in fitter.search_here(runs, pool):
+                if at.record is not None:
+                    made.append(at._replace(by=here))
+        except Exception as error:
+            return made, error
+    return made, None
 
 
 @cache  # one thread is enough

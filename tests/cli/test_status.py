@@ -27,7 +27,7 @@ def test_a_fit_on_its_way(ended, capsys, monkeypatch):
     one, which takes ten more seconds. A later call wants one more run of each subject."""
     [journal] = (ended / "runs").glob("*.jsonl")
     reader = Journal(ended / "runs", {})
-    entries, [header] = reader.read(), reader.headers
+    [(_, header, entries)] = reader.read()
     journal.unlink()
     now = time.time()
     monkeypatch.setattr(_status.time, "time", lambda: now)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from simple_losses import Bowl, BowlGenerator
 
-from jaxcmr.fitting import CheckpointMismatch, Fit, FitInterrupted, JaxDE
+from jaxcmr.fitting import CheckpointMismatch, Fit, FitInterrupted
 from jaxcmr.fitting import _checkpoint as checkpoint
 from jaxcmr.fitting._fitter import Fitter, as_part, shares_of
 from jaxcmr.fitting._runs import Run
@@ -106,7 +106,7 @@ class OtherBowl(BowlGenerator):
         ({"seed": 1}, "search: seed is 0 there, 1 here"),
         ({"num_steps": 4}, "search: num_steps is 3 there, 4 here"),
         ({"bounds": {"choice_sensitivity": [0.0, 20.0]}}, "differs in free"),
-        ({"loss": OtherBowl}, "same parameters give subject 3 a loss"),
+        ({"loss": OtherBowl}, "estimates of a run of subject 3 had a loss"),
     ],
 )
 def test_another_fit_is_refused(make, everyone, tmp_path, change, message, calls):
@@ -137,27 +137,52 @@ def test_other_trials_are_refused(make, small_data, everyone, tmp_path):
     make(data=wider).fit_subjects(everyone, checkpoint=tmp_path)
 
 
-def test_a_run_that_depends_on_more_than_its_seed_is_told(make, everyone, tmp_path, monkeypatch):
-    """Losses off by rounding, as another machine gives: the fit goes on, and says so once."""
-    make().fit_subjects(everyone, checkpoint=tmp_path)
-    first = JaxDE.first_losses
-    monkeypatch.setattr(JaxDE, "first_losses", lambda self, run: first(self, run) * (1 + 1e-6))
-    with pytest.warns(UserWarning, match="another environment"):
-        make(best_of=2).fit_subjects(everyone, checkpoint=tmp_path)
-
-
-def test_another_environment_is_told_where_losses_agree_exactly(
-    make, everyone, tmp_path, monkeypatch
-):
-    """The first losses may agree to the last bit, and what follows may not. Only once for each
-    process, and not where all is the same."""
+def test_another_environment_is_told_once(make, everyone, tmp_path, monkeypatch):
+    """With what differs; the fit goes on."""
     make().fit_subjects(everyone, checkpoint=tmp_path)
     here = checkpoint.describe_environment()
-    other = {**here, "jax": "0.1", "cores": 512}
-    monkeypatch.setattr(checkpoint, "describe_environment", lambda: other)
-    with pytest.warns(UserWarning, match=r"\(jax '.*' there, '0.1' here\).* exactly") as told:
+    monkeypatch.setattr(checkpoint, "describe_environment", lambda: {**here, "jaxlib": "9.9"})
+    with pytest.warns(UserWarning, match="another environment .*jaxlib.*'9.9' here") as told:
         make(best_of=2).fit_subjects(everyone, checkpoint=tmp_path)
     assert len(told) == 1
+
+
+@pytest.mark.parametrize("factor", [1.0001, 2.0, np.nan])
+def test_a_changed_loss_is_noticed_in_every_file(make, everyone, tmp_path, factor):
+    """Not only in the one that was written last: a record of each is computed anew."""
+
+    class Changed(BowlGenerator):
+        def __call__(self, *arguments):
+            bowl = super().__call__(*arguments)
+            return Bowl(bowl.n * factor, bowl.center)
+
+    make().fit_subjects(np.arange(20) < 9, checkpoint=tmp_path)  # subject 3
+    later = np.isin(np.arange(20), np.arange(9, 13))  # subject 7
+    if np.isfinite(factor):
+        make(loss=Changed).fit_subjects(later, checkpoint=tmp_path)
+    with pytest.raises(CheckpointMismatch, match="estimates of a run of subject 3"):
+        make(loss=Changed).fit_subjects(everyone, checkpoint=tmp_path)
+
+
+def test_runs_of_another_manifest_are_refused(make, everyone, tmp_path):
+    """Where the manifest was deleted: each file says which it belongs to."""
+    make().fit_subjects(everyone, checkpoint=tmp_path)
+    (tmp_path / "run.json").unlink()
+    with pytest.raises(CheckpointMismatch, match="another fit than"):
+        make(num_steps=4).fit_subjects(everyone, checkpoint=tmp_path)
+
+
+def test_what_others_add_meanwhile_is_checked(make, everyone, tmp_path):
+    """Two fits that start at the same moment, one with another loss: neither takes the other's."""
+
+    class Intrude(Stop):
+        def update(self, report):
+            if self.left:
+                self.left = 0
+                make(loss=OtherBowl).fit_subjects(everyone, checkpoint=tmp_path)
+
+    with pytest.raises(CheckpointMismatch, match="estimates of a run"):
+        make().fit_subjects(everyone, checkpoint=tmp_path, watchers=[Intrude(1)])
 
 
 def test_damaged_folders(make, everyone, tmp_path, calls):
@@ -203,6 +228,23 @@ def test_long_runs_keep_their_population(make, everyone, tmp_path, monkeypatch):
         assert without_times(result) == without_times(whole)
         assert (generations[0] > 20) == (damage is None)
         assert not list(folder.rglob("*.npz"))
+
+
+def test_a_population_of_another_loss_is_left_aside(make, everyone, tmp_path, monkeypatch):
+    """No run has finished, so no record tells: the saved losses do."""
+    monkeypatch.setattr(checkpoint, "SAVE_SECONDS", 0.0)
+
+    class StopEarly(Stop):
+        def update(self, report):
+            if report.generation >= 10:
+                raise KeyboardInterrupt
+
+    long = {"num_steps": 60, "relative_tolerance": 0.0}
+    with pytest.raises(FitInterrupted):
+        make(**long).fit(everyone, checkpoint=tmp_path, watchers=[StopEarly(0)])
+    assert list(tmp_path.rglob("*.npz"))
+    result = make(**long, loss=OtherBowl).fit(everyone, checkpoint=tmp_path)
+    assert without_times(result) == without_times(make(**long, loss=OtherBowl).fit(everyone))
 
 
 # Parts

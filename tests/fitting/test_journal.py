@@ -27,7 +27,12 @@ def read(folder, text):
     folder.mkdir(exist_ok=True)
     (folder / "a.jsonl").write_bytes(text)
     journal = Journal(folder, {})
-    return journal.read(), journal.n_damaged
+    return entries_of(journal), journal.n_damaged
+
+
+def entries_of(journal):
+    """Return the entries that have been added, of all files."""
+    return [entry for part in journal.read() for entry in part.entries]
 
 
 def test_entries_come_back_as_they_were(tmp_path, text):
@@ -49,7 +54,7 @@ def test_cut_anywhere(tmp_path, text):
 
 def test_flipped_bits_and_garbage(tmp_path, text):
     """Each entry that is found is one that was written, and most are found."""
-    known = [json.dumps(entry) for entry in ENTRIES]
+    known, n_found = [json.dumps(entry) for entry in ENTRIES], 0
     rng = random.Random(0)
     for _ in range(300):
         damaged = bytearray(text)
@@ -58,7 +63,9 @@ def test_flipped_bits_and_garbage(tmp_path, text):
         damaged += rng.randbytes(rng.randint(0, 30))
         found, n_damaged = read(tmp_path / "x", bytes(damaged))
         assert all(json.dumps(entry) in known for entry in found)
-        assert len(found) >= 0 and (n_damaged > 0 or len(found) == len(ENTRIES))
+        assert n_damaged > 0 or len(found) == len(ENTRIES)
+        n_found += len(found)
+    assert n_found > 300 * len(ENTRIES) / 2
 
 
 @pytest.mark.parametrize(
@@ -84,17 +91,17 @@ def test_what_others_add_is_read_later(tmp_path):
     """Once; also a line that was half written the first time, by another process."""
     writer, reader = Journal(tmp_path, {}), Journal(tmp_path, {})
     writer.add({"run": 0})
-    assert reader.read() == [{"run": 0}] and reader.read() == []
+    assert entries_of(reader) == [{"run": 0}] and entries_of(reader) == []
     [path] = tmp_path.iterdir()
     line = to_line({"run": 1})
     for piece in (line[:9], line[9:-1]):
         with path.open("ab") as file:
             file.write(piece)
-        found = reader.read()
+        found = entries_of(reader)
     assert found == [{"run": 1}] and reader.n_damaged == 0
     with path.open("ab") as file:
         file.write(b"\n" + to_line({"run": 2}))
-    assert reader.read() == [{"run": 2}]
+    assert entries_of(reader) == [{"run": 2}]
     writer.close()
 
 
@@ -105,8 +112,8 @@ def test_writers_have_files_of_their_own(tmp_path):
         writer.add({"run": i})
         writer.close()
     both = Journal(tmp_path, {})
-    assert sorted(entry["run"] for entry in both.read()) == [0, 1]
-    assert sorted(header["number"] for header in both.headers) == [0, 1]
+    assert sorted(entry["run"] for entry in entries_of(both)) == [0, 1]
+    assert sorted(header["number"] for header in both.headers.values()) == [0, 1]
 
 
 @pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="root may write anywhere")

@@ -74,9 +74,6 @@ def test_the_lowest_run_wins(make, everyone):
     found = [(5.0, 0.1, 9, 1), (3.0, 0.2, 4, 0), (4.0, 0.3, 7, 1)]
 
     class Told(Fitter):
-        def first_losses(self, run):
-            return np.zeros(0)
-
         def search(self, runs, pool):
             for lane, (fun, x, nit, status) in enumerate(found):
                 result = OptimizeResults(

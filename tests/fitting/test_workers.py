@@ -107,7 +107,7 @@ def test_processes_that_would_fork_are_refused(make, everyone):
         pytest.raises(ValueError, match=r"get_context\('spawn'\)"),
     ):
         make().fit_subjects(everyone, workers=pool)
-        assert not pool._processes
+    assert not pool._processes
 
 
 SCRIPT = f"""
