@@ -102,12 +102,10 @@ def all_runs():
 
 def test_processes_that_would_fork_are_refused(make, everyone):
     """JAX runs in this process: a copy of it would hang."""
-    with (
-        ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("fork")) as pool,
-        pytest.raises(ValueError, match=r"get_context\('spawn'\)"),
-    ):
-        make().fit_subjects(everyone, workers=pool)
-    assert not pool._processes
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("fork")) as pool:
+        with pytest.raises(ValueError, match=r"get_context\('spawn'\)"):
+            make().fit_subjects(everyone, workers=pool)
+        assert pool._processes == {}
 
 
 SCRIPT = f"""
