@@ -71,7 +71,7 @@ def time_in_turns(
 def noted_time() -> Iterator[list[float]]:
     """Yield a list that grows by the processor seconds of each call of a checkpoint's methods.
 
-    Those of the thread that fits: the canary is computed beside it, by a program of the search.
+    Those of the thread that fits.
     """
     spent: list[float] = []
 
