@@ -38,6 +38,12 @@ MOST_EXTRAPOLATED = 16.0
 FARTHEST = 2.0
 """Estimates on a bound start here, at the share 0.977 of the range: on the bound z is infinite."""
 
+ALIKE = 0.1
+"""Below this sd of a group, on the probit scale, its subjects count as alike."""
+
+FEW = 5
+"""Subjects with whom log evidence is not yet a fair comparison."""
+
 NO_MODE = (
     "No subject's posterior has a positive definite Hessian at its mode: the likelihood is not "
     "smooth, or not finite, at the starts. Start from fits."
@@ -132,9 +138,14 @@ class HierarchicalMAP:
                 f"The estimates of {len(moving)} subject(s) lie on a kink of the likelihood, where "
                 f"log evidence and spread are rougher approximations: {moving[:5]}."
             )
-        alike = self.group.loc[self.group["z_sd"] < 0.05, "parameter"].tolist()
+        alike = self.group.loc[self.group["z_sd"] < ALIKE, "parameter"].tolist()
         if alike:
             said.append(f"The subjects do not differ measurably in {', '.join(alike)}.")
+        if n < FEW:
+            said.append(
+                f"With {n} subjects the group's mean and sd, two numbers per parameter, fit them "
+                "closely, and log evidence does not pay for that: do not compare models by it."
+            )
         return " ".join(said)
 
     def __repr__(self) -> str:
@@ -166,12 +177,12 @@ def hierarchical_map(
             result each subject starts in the middle of the box: the likelihood of CMR has several
             modes, so start from fits.
         max_rounds: most rounds of EM.
-        tolerance: the rounds end when no mean or sd of the group would change by more, on the
-            probit scale.
+        tolerance: the rounds end when no mean of the group on the probit scale, and no logarithm of
+            an sd, would change by more.
 
     Raises:
-        ValueError: the loss is not a likelihood or cannot be computed in double precision; or the
-            result is pooled, or of another problem.
+        ValueError: the loss is not a likelihood or cannot be computed in double precision; the
+            result is pooled, or of another problem; or there is a single subject.
 
     >>> from jaxcmr.typing import LossFnGenerator
     >>> import equinox as eqx
@@ -195,6 +206,11 @@ def hierarchical_map(
     if not works_in_double(problem.loss_of(np.zeros(1, int)), len(problem.free_names)):
         raise ValueError("The loss cannot be computed in double precision, which Hessians need.")
     rows, fits = rows_and_fits(problem, start)
+    if len(rows) < 2:
+        raise ValueError(
+            "A group needs two subjects at least: with one, its mean and sd would fit that subject "
+            "alone, and log evidence would be the likelihood at its estimates."
+        )
     with jax.enable_x64(True), ThreadPoolExecutor(count_cores()) as pool:
         density = density_of_rows(problem, rows)
         n = len(density.names)
@@ -289,8 +305,13 @@ class Group(NamedTuple):
     sd: Float[np.ndarray, " n_params"]
 
     def distance(self, other: Group) -> float:
-        """Return the largest difference in a mean or sd."""
-        return float(np.max(np.abs([self.mean - other.mean, self.sd - other.sd])))
+        """Return the largest difference in a mean or in the logarithm of an sd.
+
+        Near an sd of 0, EM moves ever more slowly: absolute steps would seem to have ended far from
+        it. Standard deviations below `ALIKE` / 2 are not told apart.
+        """
+        logs = [np.log(np.maximum(each.sd, ALIKE / 2)) for each in (self, other)]
+        return float(np.max(np.abs([self.mean - other.mean, logs[0] - logs[1]])))
 
 
 def m_step(found: Posteriors) -> Group:

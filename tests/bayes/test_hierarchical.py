@@ -48,6 +48,28 @@ def test_unequal_normals_are_as_scipy_has_them():
     np.testing.assert_allclose(found.group[["z_mean", "z_sd"]].iloc[0], best, atol=1e-4)
 
 
+@pytest.mark.parametrize("spread", [0.0, 1.0])
+def test_subjects_that_do_not_differ_are_told(spread):
+    """Where the variance of the subjects' means is no more than that of an observation, the most
+    likely sd of the group is 0. EM nears it slowly, and may not stop on its way."""
+    observed = 0.5 + spread * np.array([-1.2, -0.4, 0.4, 1.2] * 5)
+    problem = problem_of(Normals, observed=observed, weight=np.ones(20))
+    found = hierarchical_map(problem, max_rounds=1000)
+    assert found.converged and found.group["z_sd"][0] < 0.1
+    assert found.group["z_mean"][0] == pytest.approx(0.5, abs=0.02)  # in steps below 0.002
+    assert "do not differ measurably in learning_rate" in found.verdict()
+    exact = stats.norm.logpdf(observed, 0.5, 1.0).sum()  # of a group without spread
+    assert found.log_evidence.sum() == pytest.approx(exact, abs=0.05)
+
+
+def test_a_group_has_several_subjects():
+    """One is refused; a few are told to be few."""
+    with pytest.raises(ValueError, match="two subjects at least"):
+        hierarchical_map(problem_of(Normals, observed=np.ones(1), weight=np.ones(1)))
+    found = hierarchical_map(problem_of(Normals, observed=np.arange(3.0), weight=np.ones(3)))
+    assert "do not compare models" in found.verdict()
+
+
 def test_little_data_is_drawn_to_the_group():
     """No data: the group's mean, log evidence 0. The more data, the less shrinkage."""
     weight = np.array([0.0, 1.0, 4.0, 16.0, 64.0, 64.0])
@@ -80,7 +102,7 @@ def test_evidence_of_bernoullis_is_near_the_integral():
 
 def test_a_mode_on_a_kink_is_found_and_told():
     """Where the valley 20 |z_1 - z_2| + 5 (z_1 - 1)^2 meets the prior: z_1 = z_2 = 10 / 12."""
-    found = hierarchical_map(problem_of(Valleys, n_params=2, zero=[0.0]), max_rounds=1)
+    found = hierarchical_map(problem_of(Valleys, n_params=2, zero=[0.0, 0.0]), max_rounds=1)
     np.testing.assert_allclose(found.z[0], 10 / 12, atol=0.01)
     assert not found.at_rest[0] and np.isfinite(found.log_evidence[0])
     grid = np.linspace(-4, 4, 1601)
@@ -88,7 +110,7 @@ def test_a_mode_on_a_kink_is_found_and_told():
     loss = 20 * np.abs(one - two) + 5 * (one - 1) ** 2
     whole = np.exp(stats.norm.logpdf(one) + stats.norm.logpdf(two) - loss).sum() * 0.005**2
     assert found.log_evidence[0] == pytest.approx(np.log(whole), abs=0.4)
-    assert "1 subject(s) lie on a kink" in found.verdict()
+    assert "2 subject(s) lie on a kink" in found.verdict()
 
 
 def test_a_hessian_that_is_not_positive_is_recorded():
@@ -99,12 +121,12 @@ def test_a_hessian_that_is_not_positive_is_recorded():
     assert found.rounds["left_out"].tolist() == [1]  # without data the group stays what it was
     assert "not positive definite, [1]" in found.verdict()
     with pytest.raises(ValueError, match="No subject's posterior"):
-        hierarchical_map(problem_of(Saddles, weight=[3.0]))
+        hierarchical_map(problem_of(Saddles, weight=[3.0, 3.0]))
 
 
 @pytest.mark.full
 def test_it_starts_from_a_result_and_keeps_its_trials(small_data):
-    """Fits of CMR, some on bounds: the same subjects, and no estimate is likelier than the fit."""
+    """Fits of CMR, some on bounds: the same subjects and starts; other data are refused."""
     bounds = {"learning_rate": [0.0, 1.0], "item_support": [0.0, 100.0]}
     full = FitProblem(small_data, "cmr", "sequence_likelihood").usual_bounds
     fixed = {name: 0.5 * (low + min(high, 2.0)) for name, (low, high) in full.items()}
@@ -118,7 +140,6 @@ def test_it_starts_from_a_result_and_keeps_its_trials(small_data):
     found = hierarchical_map(problem, result, max_rounds=5)
     assert found.subjects == (3, 8, 20)
     assert found.before["learning_rate"].tolist() == result["fits"]["learning_rate"]
-    assert np.all(found.log_likelihood <= -np.array(result["fitness"]) + 1e-6)
     assert np.isfinite(found.log_evidence).all()
     assert "3 subjects, 2 parameters" in repr(found) and "<table" in found._repr_html_()
     with pytest.raises(ValueError, match="other data"):
