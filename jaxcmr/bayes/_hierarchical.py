@@ -162,7 +162,7 @@ def hierarchical_map(
     start: FitResult | TrialMask | None = None,
     *,
     max_rounds: int = 200,
-    tolerance: float = 0.002,
+    tolerance: float = 0.0005,
 ) -> HierarchicalMAP:
     """Estimate a group's mean and spread of each parameter, and each subject's parameters given it.
 

@@ -56,7 +56,7 @@ def test_subjects_that_do_not_differ_are_told(spread):
     problem = problem_of(Normals, observed=observed, weight=np.ones(20))
     found = hierarchical_map(problem, max_rounds=1000)
     assert found.converged and found.group["z_sd"][0] < 0.1
-    assert found.group["z_mean"][0] == pytest.approx(0.5, abs=0.02)  # in steps below 0.002
+    assert found.group["z_mean"][0] == pytest.approx(0.5, abs=0.01)
     assert "do not differ measurably in learning_rate" in found.verdict()
     exact = stats.norm.logpdf(observed, 0.5, 1.0).sum()  # of a group without spread
     assert found.log_evidence.sum() == pytest.approx(exact, abs=0.05)
