@@ -286,6 +286,14 @@ class FitResult(dict[str, Any]):
             ValueError: the file is not a result.
         """
         path = Path(path, "result.json") if Path(path).is_dir() else Path(path)
+        if not path.exists():
+            what = f"There is no {path}."
+            if path.with_name("run.json").exists():
+                what += (
+                    " The folder keeps the runs of a fit, which 'jaxcmr status' counts: the same "
+                    "call or command goes on from them. (In Python, result.save writes the file.)"
+                )
+            raise FileNotFoundError(what)
         try:
             result = json.loads(read_text(path))
         except json.JSONDecodeError as error:

@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Array, Float, PyTree
 
 from jaxcmr.fitting import FitProblem, make_subject_trial_masks
+from jaxcmr.fitting._problem import check_problem
 from jaxcmr.fitting._search_space import choose_scales
 from jaxcmr.fitting._trials import stack_trials
 from jaxcmr.names import describe_unknown
@@ -216,7 +217,7 @@ def density_of_rows(
 
 def check_likelihood(problem: FitProblem) -> None:
     """Raise a ValueError if the loss of a problem is not a negative log-likelihood."""
-    if problem.generator.label != "NLL":
+    if check_problem(problem).generator.label != "NLL":
         raise ValueError(
             f"The loss is '{problem.generator.label}', which is not a negative log-likelihood "
             "(label 'NLL'): it gives no posterior. Take a likelihood, such as "

@@ -16,7 +16,7 @@ from jaxcmr.cli._settings import TABLES
 from jaxcmr.files import read_text
 from jaxcmr.names import did_you_mean
 
-__all__ = ["format_config", "is_same_fit", "read_config"]
+__all__ = ["find_differences", "format_config", "read_config"]
 
 KINDS: Mapping[str, tuple[type, ...]] = {
     "data": (str,),
@@ -131,34 +131,40 @@ def format_config(config: Mapping[str, Any], folder: Path) -> str:
     return tomli_w.dumps(map_paths(written, from_there))
 
 
-def is_same_fit(path: Path, config: Mapping[str, Any]) -> bool:
-    """Return whether the configuration in a file is of the same fit as `config`.
+def find_differences(path: Path, config: Mapping[str, Any]) -> str:
+    """Return in words why the configuration in a file is of another fit than `config`; "" if not.
 
     Subjects and the number of runs may differ, and either the path of the data or their content,
-    whose trials are compared one by one.
-    A file that cannot be read, or that another version wrote with settings unknown to this one, is
-    of another fit.
+    whose trials are compared one by one. A file that cannot be read, or that another version wrote
+    with settings unknown to this one, is of another fit.
     """
 
     def comparable(settings: Mapping[str, Any]) -> dict[str, Any]:
+        search = settings.get("search")
+        inside = search if isinstance(search, Mapping) else {}
+        flat = {**settings, **{f"search.{name}": value for name, value in inside.items()}}
         given = {
             name: value
-            for name, value in settings.items()
-            if value not in (None, {}, []) and name not in MAY_DIFFER
+            for name, value in flat.items()
+            if value not in (None, {}, []) and name.removeprefix("search.") not in MAY_DIFFER
         }
-        search = given.get("search")
-        if isinstance(search, Mapping):
-            given["search"] = {k: v for k, v in search.items() if k not in MAY_DIFFER}
+        if search is inside:
+            given.pop("search", None)  # its entries are there one by one
         return map_paths(given, os.path.abspath)
 
     try:
         there, here = read_config(path), config
-    except ValueError:
-        return False
+    except ValueError as error:
+        return str(error)
     prints = [settings.get("data_fingerprint") for settings in (there, here)]
-    if prints[0] is not None and prints[0] == prints[1]:  # the same data, under whichever name
+    if prints[0] is not None and prints[0] == prints[1]:  # the same data, under another name
         there, here = {**there, "data": None}, {**here, "data": None}
-    return comparable(there) == comparable(here)
+    old, new = comparable(there), comparable(here)
+    return ", ".join(
+        f"{name} is {old.get(name)!r} there, {new.get(name)!r} here"
+        for name in {**old, **new}
+        if old.get(name) != new.get(name)
+    )
 
 
 def map_paths(config: Mapping[str, Any], function: Callable[[str], str]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from jaxcmr.cli._config import format_config, is_same_fit
+from jaxcmr.cli._config import find_differences, format_config
 from jaxcmr.files import read_text, write_once, write_text
 
 __all__ = ["open_folder"]
@@ -39,13 +39,14 @@ def open_folder(config: Mapping[str, Any], wanted: Path | None, fresh: bool = Fa
         text = format_config(config, folder)
         if write_once(path, text):
             return folder
-        if is_same_fit(path, config):
+        differences = find_differences(path, config)
+        if not differences:
             if read_text(path) != text:  # other subjects, or more runs
                 write_text(path, text)
             return folder
         if wanted is not None and not fresh:
             raise ValueError(
-                f"{folder} holds the results of another fit: name another folder, or add --fresh "
-                "for a new one beside it."
+                f"{folder} holds the results of another fit ({differences}): name another folder, "
+                "or add --fresh for a new one beside it."
             )
     raise AssertionError("unreachable")

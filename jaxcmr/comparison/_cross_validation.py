@@ -18,6 +18,7 @@ from jaxcmr._result_words import count_of, name_subjects
 from jaxcmr.datasets import check_mask
 from jaxcmr.fitting import Fit, FitProblem, JaxDE, Workers, resolve_search
 from jaxcmr.fitting._fitter import Fitter
+from jaxcmr.fitting._problem import check_problem
 from jaxcmr.fitting._starts import as_results, estimates_for
 from jaxcmr.fitting._trials import to_mask
 from jaxcmr.names import describe_unknown
@@ -144,7 +145,7 @@ def cross_validate(
     """
     check_not_forked()
     fitter = problem if isinstance(problem, Fitter) else None
-    problem = problem.problem if isinstance(problem, Fitter) else problem
+    problem = check_problem(problem.problem if isinstance(problem, Fitter) else problem)
     check_likelihood(problem)
     earlier = as_results(start_from)
     if trial_mask is None:

@@ -365,7 +365,7 @@ def identity_of(fitter: Fitter) -> dict[str, Any]:
     return {
         "format": FORMAT,
         **{name: about[name] for name in ("model", "loss", "loss_options", "features")},
-        "free": [[name, *bounds] for name, bounds in fitter.problem.bounds.items()],
+        "bounds": [[name, *pair] for name, pair in fitter.problem.bounds.items()],  # in order
         "fixed": dict(fitter.problem.fixed),
         "fitter": type(fitter).__name__,
         "precision": str(np.dtype(jnp.result_type(float))),
@@ -408,7 +408,9 @@ def check_manifest(path: Path, identity: Mapping[str, Any]) -> None:
 
 def describe_difference(there: Any, here: Any) -> str:
     """Return what differs between two values of a manifest."""
-    if isinstance(there, Mapping) and isinstance(here, Mapping):
+    if isinstance(there, list) and isinstance(here, list):
+        there, here = ({name: pair for name, *pair in rows} for rows in (there, here))
+    if isinstance(there, Mapping) and isinstance(here, Mapping) and there != here:
         names = [name for name in {**there, **here} if there.get(name) != here.get(name)]
         return ", ".join(f"{n} is {there.get(n)!r} there, {here.get(n)!r} here" for n in names[:3])
     return f"{there!r} there, {here!r} here"

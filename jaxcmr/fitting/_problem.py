@@ -416,3 +416,17 @@ def check_options(loss: Loss, make: Callable[..., LossFnGenerator], options: Par
             hint = did_you_mean(name, known) if known else "It has no options."
             called = loss if isinstance(loss, str) else "this loss"
             raise ValueError(f"loss_options: {called} has no option '{name}'. {hint}")
+
+
+def check_problem(problem: Any) -> FitProblem:
+    """Return a problem as it is.
+
+    Raises:
+        ValueError: it is something else, such as a result or data.
+    """
+    if not isinstance(problem, FitProblem):
+        raise ValueError(
+            "The first argument is a FitProblem: jc.FitProblem.from_result(result, data) makes "
+            f"that of a result. Got {type(problem).__name__}."
+        )
+    return problem

@@ -35,7 +35,7 @@ class Status(NamedTuple):
     runs_per_second: float
     """Of all writers together, in the last ten minutes; 0 if none has finished a run."""
     seconds_left: float | None
-    """Until the end at that rate; None if no run is being finished."""
+    """Until the end at that rate; None if no run has been finished for long."""
     last: float | None
     """Seconds since the last run was finished."""
     n_writers: int
@@ -87,11 +87,13 @@ def status_of(folder: str | os.PathLike[str]) -> Status:
     runs: dict[Any, set[Any]] = defaultdict(set)  # by fit
     for entry in entries:
         runs[entry["subject"], entry["fit"]].add((entry["number"], entry["start"]))
-    per_fit = n_runs / max(n_fits, 1)
-    n_done = sum(map(len, runs.values()))
+    per_fit = n_runs // max(n_fits, 1)
+    n_done = sum(min(len(of_fit), per_fit) for of_fit in runs.values())  # not those of larger calls
     now, times = time.time(), sorted(entry["at"] for entry in entries)
+    last = max(now - times[-1], 0.0) if times else None
     recent = [at for at in times if at > now - RECENT]
-    rate = len(recent) / max(now - recent[0], 1.0) if recent else 0.0
+    rate = (len(recent) - 1) / max(recent[-1] - recent[0], 1.0) if recent else 0.0
+    is_alive = rate > 0 and last is not None and last < max(60.0, 10 / rate)
     n_left = max(n_runs - n_done, 0)
     spent = sum(entry["record"]["seconds"] for entry in entries)
     return Status(
@@ -102,8 +104,8 @@ def status_of(folder: str | os.PathLike[str]) -> Status:
         begun=[subject for (subject, _), of_fit in runs.items() if len(of_fit) < per_fit],
         seconds_per_fit=spent / max(len(entries), 1) * per_fit,
         runs_per_second=rate,
-        seconds_left=n_left / rate if rate else None,
-        last=max(now - times[-1], 0.0) if times else None,
+        seconds_left=n_left / rate if is_alive else None,
+        last=last,
         n_writers=len(headers),
         environments=dict(Counter(describe(entry["by"], headers) for entry in entries)),
         n_damaged=journal.n_damaged,

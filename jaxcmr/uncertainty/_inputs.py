@@ -14,6 +14,7 @@ from jaxtyping import Array, Float
 
 from jaxcmr._differences import evaluate
 from jaxcmr.fitting import FitProblem
+from jaxcmr.fitting._problem import check_problem
 from jaxcmr.fitting._search_space import choose_scales
 from jaxcmr.fitting._trials import to_rows
 from jaxcmr.names import describe_unknown
@@ -57,7 +58,7 @@ def prepare(
             parameters; its losses are not those of the problem; or it has no fit of a subject.
     """
     check_not_forked()
-    check_likelihood(problem)
+    check_likelihood(check_problem(problem))
     result = result if subjects is None else FitResult(result).select(subjects)
     if result.get("trials") is None:
         raise ValueError("The result does not say which trials of the data were fitted.")

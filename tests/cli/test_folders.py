@@ -79,7 +79,7 @@ def test_results_of_another_fit_are_not_overwritten(
     assert shell.read(tmp_path / "results" / folders[0])[1]["seed"] == 1
     taken = str(tmp_path / "results" / folders[0])
     assert shell.fit(*arguments, "3", "--out", taken) == 2
-    assert "the results of another fit" in capsys.readouterr().err
+    assert "the results of another fit (seed is 1 there, 3 here)" in capsys.readouterr().err
 
 
 def test_a_fresh_start_takes_a_new_folder(shell, data_file, tmp_path):

@@ -56,6 +56,9 @@ def test_a_fit_that_has_stopped(ended, capsys, monkeypatch):
     assert main(["status", str(ended)]) == 1
     text = capsys.readouterr().out
     assert "1:00:0" in text and "same command goes on" in text and "1 line damaged" in text
+    (ended / "result.json").unlink()
+    assert main(["verify", str(ended)]) == 2
+    assert "keeps the runs of a fit" in capsys.readouterr().err
 
 
 def test_a_folder_of_something_else(tmp_path, capsys):

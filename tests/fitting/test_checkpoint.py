@@ -105,7 +105,10 @@ class OtherBowl(BowlGenerator):
     [
         ({"seed": 1}, "search: seed is 0 there, 1 here"),
         ({"num_steps": 4}, "search: num_steps is 3 there, 4 here"),
-        ({"bounds": {"choice_sensitivity": [0.0, 20.0]}}, "differs in free"),
+        (
+            {"bounds": {"choice_sensitivity": [0.0, 20.0]}},
+            "in bounds: encoding_drift_rate is",
+        ),
         ({"loss": OtherBowl}, "estimates of a run of subject 3 had a loss"),
     ],
 )

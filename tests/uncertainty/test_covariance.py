@@ -102,6 +102,12 @@ def test_an_unknown_kind_is_an_error():
         covariance(*problem_with(np.eye(2)), "robust")
 
 
+def test_swapped_arguments_are_told():
+    problem, result = problem_with(np.eye(2))
+    with pytest.raises(ValueError, match=r"first argument is a FitProblem.*Got FitResult"):
+        covariance(result, problem)
+
+
 def test_with_all_estimates_on_bounds_there_are_no_errors():
     """Neither kind: there is no direction left to move in."""
     for kind in ("hessian", "sandwich"):
