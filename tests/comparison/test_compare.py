@@ -189,6 +189,50 @@ def test_a_comparison_by_hand(three):
     np.testing.assert_allclose(rows.loc["b", "p_wilcoxon"], w.pvalue)
 
 
+def test_the_difference_in_loss_stands_beside_that_of_the_criterion(three):
+    """b: 2, 1, -1, 3, 5, 0 nats. c: 1 to 6 nats, and 2 more in AIC for its second parameter."""
+    table = compare(three, criterion="aic").table.set_index("model")
+    np.testing.assert_allclose(table["mean_loss_difference"], [0, 10 / 6, 3.5])
+    b = table.loc["b"]
+    np.testing.assert_allclose(2 * b[["loss_low", "loss_high"]].astype(float), b[["low", "high"]])
+    c = table.loc["c"].astype(float)
+    np.testing.assert_allclose(2 * c[["loss_low", "loss_high"]] + 2, c[["low", "high"]])
+
+
+def test_differences_below_what_fits_tell_are_ties():
+    """0.04 nats are 0.08 in AIC, and runs of the same fit differ by up to 0.05 nats, or 0.1."""
+    losses = np.arange(10.0, 22.0)
+    near, far = fit_of(*(losses + 0.04)), fit_of(*(losses + 0.06 + 0.001 * (losses % 2)))
+    found = compare({"one": fit_of(*losses), "near": near}, "aic", reference="one")
+    assert found.table["wins"].tolist() == [6, 6]
+    assert "one, near are equal within what fits are known to" in found.verdict()
+    assert "near is 1.0 above (0.08 per subject" in found.verdict()
+    assert "worse for the average" not in found.verdict()
+    np.testing.assert_allclose(found.tests["known_to"], 0.1)
+    found = compare({"one": fit_of(*losses), "far": far}, "aic")
+    assert found.table["wins"].tolist() == [12, 0]
+    assert "one is the best" in found.verdict() and "worse for the average" in found.verdict()
+    silent = {"one": fit_of(*losses), "near": near}
+    for result in silent.values():
+        del result["agree_within"]
+    assert compare(silent, "aic").table["wins"].tolist() == [12, 0]
+
+
+def test_an_interval_that_is_wide_is_not_called_equal():
+    """Differences of 4 and -4 have a mean of 0, and do not show that the models are equal."""
+    losses = np.full(12, 20.0)
+    found = compare({"a": fit_of(*losses), "b": fit_of(*(losses + np.tile([2.0, -2.0], 6)))})
+    assert "do not decide between" in found.verdict()
+
+
+def test_a_constant_difference_has_signed_ranks():
+    """Four subjects, each worse by 2 nats: the ranks sum to 0 in one of 16 signs, twice for p."""
+    found = compare({"a": fit_of(1.0, 2.0, 3.0, 4.0), "b": fit_of(3.0, 4.0, 5.0, 6.0)})
+    [row] = found.tests.to_dict("records")
+    assert np.isnan(row["t"]) and np.isnan(row["p_t"]) and row["wilcoxon"] == 0
+    assert row["p_wilcoxon"] == 2 / 16
+
+
 def test_the_same_results_have_the_same_intervals(three):
     """In any order of the models: nothing random is left open."""
     one = compare(three).table
@@ -222,7 +266,8 @@ def test_identical_models_tie(three):
         found = compare({"one": three["a"], "two": three["a"]})
     assert found.table["wins"].tolist() == [3, 3]
     assert found.table["mean_weight"].tolist() == [0.5, 0.5]
-    assert np.isnan(found.tests["p_t"][0]) and "one, two are equal" in found.verdict()
+    assert found.tests[["p_t", "p_wilcoxon"]].isna().all(axis=None)
+    assert "one, two are equal" in found.verdict()
 
 
 def test_a_single_subject_has_no_interval():
