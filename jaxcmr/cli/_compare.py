@@ -113,12 +113,14 @@ def shown_tables(
     """Yield the tables that are shown, in rounded numbers."""
     if found is not None:
         table = found.table.copy()
-        table["interval"] = [
-            f"{low:.2f} to {high:.2f}" if low == low else "-"
-            for low, high in zip(table.pop("low"), table.pop("high"), strict=True)
-        ]
+        for of in ("", "loss_"):
+            ends = zip(table.pop(f"{of}low"), table.pop(f"{of}high"), strict=True)
+            table[f"{of}interval"] = [
+                f"{low:.2f} to {high:.2f}" if low == low else "-" for low, high in ends
+            ]
         order = ["model", "k", "loss", "aic", "aicc", "bic", "difference", "mean_difference"]
-        yield round_off(table[[*order, "interval", "wins", "mean_weight"]], 2)
+        order += ["interval", "mean_loss_difference", "loss_interval", "wins", "mean_weight"]
+        yield round_off(table[order], 2)
     if selection is not None:
         yield round_off(selection.table(), 3)
 

@@ -29,8 +29,11 @@ RESAMPLES = 9999
 FEW = 10
 """Subjects below which a bootstrap interval is clearly too short."""
 
-TIED = 1e-9
-"""Criteria that differ by less are tied."""
+AGREE_WITHIN = 1e-3
+"""How closely losses are known, in nats, of results that do not say it."""
+
+ROUNDING = 1e-9
+"""Criteria that differ by less differ by rounding."""
 
 
 @dataclass(frozen=True)
@@ -39,16 +42,21 @@ class Comparison:
 
     - ``criterion``: by which they are ranked, lower is better. ``reference``: the model from which
       differences are taken: ``criterion - criterion of the reference``, positive where a model is
-      worse. ``counted``: what n counts, in words.
+      worse. Intervals and tests hold for a reference that was named before the data were seen.
+      ``counted``: what n counts, in words.
+    - ``known_to``: how closely fits tell the criterion of a subject: twice ``agree_within`` of the
+      results. Subjects whose criteria differ by no more are tied.
     - ``table``: one row per model, the best first: ``loss``, ``aic``, ``aicc`` and ``bic``, summed
       over subjects; ``k`` per subject; ``difference`` of the sums; ``mean_difference`` per subject
-      with its 95 % bootstrap interval over subjects (``low``, ``high``); ``wins``, the subjects
-      for whom the model is best, ties split; ``mean_weight``.
+      with its 95 % bootstrap interval over subjects (``low``, ``high``); the same of the loss,
+      without the penalty (``mean_loss_difference``, ``loss_low``, ``loss_high``); ``wins``, the
+      subjects for whom the model is best, ties split; ``mean_weight``.
     - ``by_subject``: one row per subject and model: ``loss``, ``k``, n, the criteria,
       ``above_best`` (the criterion above that of the subject's best model), ``difference`` and
       ``weight``.
     - ``tests``: paired tests of each model against the reference, over subjects: Student's t and
-      Wilcoxon's signed ranks.
+      Wilcoxon's signed ranks. A mean difference below ``known_to`` does not tell models apart,
+      at any p.
     - ``warnings``: what limits the comparison, one sentence each.
     """
 
@@ -59,6 +67,7 @@ class Comparison:
     by_subject: pd.DataFrame
     tests: pd.DataFrame
     warnings: tuple[str, ...]
+    known_to: float
 
     def criteria(self, kind: str | None = None) -> pd.DataFrame:
         """Return a criterion by subject (rows) and model (columns, the best first).
@@ -95,12 +104,16 @@ class Comparison:
         of_all = "" if n == 1 else f", summed over {n} subjects,"
         n_models = count_of(len(self.table), "model")
         words = [f"By {label}{of_all} {best['model']} is the best of {n_models}."]
-        level = self.table["model"][self.table[self.criterion] <= best[self.criterion] + TIED]
+        limit = best[self.criterion] + n * self.known_to
+        level = self.table["model"][self.table[self.criterion] <= limit]
         if len(level) > 1:
-            words = [f"By {label}{of_all} {', '.join(level)} are equal, of {n_models}."]
+            words = [
+                f"By {label}{of_all} {', '.join(level)} are equal within what fits are known to, "
+                f"of {n_models}."
+            ]
         for name in self.table["model"][1:]:
             difference = self.differences(name, best["model"]).to_numpy()
-            words.append(describe_difference(name, best["model"], difference))
+            words.append(describe_difference(name, best["model"], difference, self.known_to))
         if 1 < n < FEW:
             words.append(f"With fewer than {FEW} subjects, such intervals are too short.")
         if n > 1:
@@ -145,7 +158,8 @@ def compare(
     Args:
         results: of fits by likelihoods, by the name of the model.
         criterion: "aicc", "aic" or "bic", by which models are ranked.
-        reference: model from which differences are taken; by default the best.
+        reference: model from which differences are taken; by default the best of these data.
+            Intervals and p-values hold only for a reference that was named in advance.
         n: what AICc and BIC count: "events" (scored recalls and stops), "trials", or numbers.
         nested: pairs of names (smaller, bigger) of which the first is a special case of the
             second. Fits of the same model with fewer free parameters are seen to be nested.
@@ -182,10 +196,14 @@ def compare(
         )
     weights = akaike_weights(criteria)
     differences = criteria.sub(criteria[reference], axis=0)
-    wins = split_wins(criteria.to_numpy())
+    losses = pd.DataFrame({name: each[name]["loss"] for name in order})
+    loss_differences = losses.sub(losses[reference], axis=0)
+    known_to = find_precision(named)
+    wins = split_wins(criteria.to_numpy(), known_to)
     rows = []
     for place, name in enumerate(order):
         low, high = bootstrap_interval(differences[name].to_numpy())
+        loss_low, loss_high = bootstrap_interval(loss_differences[name].to_numpy())
         sums_of = by_model[name].iloc[-1]
         rows.append(
             {
@@ -196,6 +214,9 @@ def compare(
                 "mean_difference": float(differences[name].mean()),
                 "low": low,
                 "high": high,
+                "mean_loss_difference": float(loss_differences[name].mean()),
+                "loss_low": loss_low,
+                "loss_high": loss_high,
                 "wins": float(wins[:, place].sum()),
                 "mean_weight": float(weights[name].mean()),
             }
@@ -219,20 +240,32 @@ def compare(
         by_subject=pd.concat(long, ignore_index=True),
         tests=pd.DataFrame(
             [
-                {"model": name, "reference": reference, **run_tests(differences[name].to_numpy())}
+                {
+                    "model": name,
+                    "reference": reference,
+                    **run_tests(differences[name].to_numpy()),
+                    "known_to": known_to,
+                }
                 for name in order
                 if name != reference
             ]
         ),
         warnings=tuple(warnings),
+        known_to=known_to,
     )
 
 
+def find_precision(results: Mapping[str, Mapping[str, Any]]) -> float:
+    """Return how closely fits tell a subject's criterion: criteria hold the loss twice."""
+    each = [result.get("agree_within") for result in results.values()]
+    return 2 * max(AGREE_WITHIN if within is None else within for within in each) + ROUNDING
+
+
 def split_wins(
-    criteria: Float[np.ndarray, "subjects models"],
+    criteria: Float[np.ndarray, "subjects models"], known_to: float
 ) -> Float[np.ndarray, "subjects models"]:
     """Return for each subject 1 for the best model, in equal parts where models are tied."""
-    is_best = criteria <= criteria.min(1, keepdims=True) + TIED
+    is_best = criteria <= criteria.min(1, keepdims=True) + known_to
     return is_best / is_best.sum(1, keepdims=True)
 
 
@@ -251,29 +284,33 @@ def bootstrap_interval(values: Float[np.ndarray, " subjects"]) -> tuple[float, f
 
 
 def run_tests(differences: Float[np.ndarray, " subjects"]) -> dict[str, float]:
-    """Return paired tests of differences against 0, over subjects; NaN where there is no test."""
+    """Return paired tests of differences against 0, over subjects; NaN where there is no test.
+
+    Student's t needs differences that vary, Wilcoxon's ranks one that is not 0.
+    """
+    names = ("t", "df", "p_t", "wilcoxon", "p_wilcoxon")
     row = {"n": len(differences), "mean_difference": float(differences.mean())}
-    if len(differences) < 2 or np.ptp(differences) == 0:
-        names = ("t", "df", "p_t", "wilcoxon", "p_wilcoxon")
-        return {**row, **dict.fromkeys(names, np.nan)}
-    t, ranks = stats.ttest_1samp(differences, 0.0), stats.wilcoxon(differences)
-    return {
-        **row,
-        "t": float(t.statistic),
-        "df": float(t.df),
-        "p_t": float(t.pvalue),
-        "wilcoxon": float(ranks.statistic),
-        "p_wilcoxon": float(ranks.pvalue),
-    }
+    row |= dict.fromkeys(names, np.nan)
+    if len(differences) > 1 and np.ptp(differences) > ROUNDING:
+        t = stats.ttest_1samp(differences, 0.0)
+        row |= {"t": float(t.statistic), "df": float(t.df), "p_t": float(t.pvalue)}
+    if len(differences) > 1 and np.any(differences != 0):
+        ranks = stats.wilcoxon(differences)
+        row |= {"wilcoxon": float(ranks.statistic), "p_wilcoxon": float(ranks.pvalue)}
+    return row
 
 
-def describe_difference(name: str, best: str, differences: Float[np.ndarray, " subjects"]) -> str:
+def describe_difference(
+    name: str, best: str, differences: Float[np.ndarray, " subjects"], known_to: float
+) -> str:
     """Return in words by how much a model is worse than the best."""
     total = f"{name} is {differences.sum():.1f} above"
     if len(differences) < 2:
         return f"{total} (one fit, so that there is not an interval over subjects)."
     low, high = bootstrap_interval(differences)
     mean = f"{differences.mean():.2f} per subject, 95 % interval {low:.2f} to {high:.2f}"
+    if differences.mean() <= known_to and (low > 0 or high <= known_to):
+        return f"{total} ({mean}): equal within what fits are known to."
     if low > 0:
         return f"{total} ({mean}): worse for the average subject."
     return f"{total} ({mean}): subjects like these do not decide between {name} and {best}."

@@ -32,7 +32,7 @@ def information_criteria(result: Mapping[str, Any], n: Count = "events") -> pd.D
 
     With the loss L, a negative log-likelihood: ``AIC = 2 L + 2 k``, ``AICc = AIC + 2 k (k + 1) /
     (n - k - 1)`` and ``BIC = 2 L + k ln n``. k counts the free parameters of a subject's fit;
-    those with equal bounds are not free. AICc is infinite if ``n <= k + 1``.
+    those with equal bounds are not free. AICc is infinite if ``n <= k + 1``, unless k is 0.
 
     Args:
         result: of a fit by a likelihood.
@@ -58,14 +58,13 @@ def information_criteria(result: Mapping[str, Any], n: Count = "events") -> pd.D
     k = count_free(result)
     aic = 2 * losses + 2 * k
     room = counts - k - 1
-    if np.any(room <= 0):
+    if k and np.any(room <= 0):
         warnings.warn(
             f"AICc is infinite for {np.sum(room <= 0)} subject(s): they have no more than k + 1 = "
             f"{k + 1} {COUNTS[n][1] if isinstance(n, str) else 'observations'}.",
             stacklevel=2,
         )
-    with np.errstate(divide="ignore"):
-        correction = np.where(room > 0, 2 * k * (k + 1) / np.maximum(room, 0), np.inf)
+    correction = np.where(room > 0, 2 * k * (k + 1) / np.maximum(room, 1), np.inf if k else 0.0)
     table = pd.DataFrame(
         {
             "subject": pd.Series(list(result["fits"]["subject"]), dtype=object),
@@ -73,7 +72,7 @@ def information_criteria(result: Mapping[str, Any], n: Count = "events") -> pd.D
             "k": k,
             name: counts,
             "aic": aic,
-            "aicc": aic + (correction if k else 0.0),
+            "aicc": aic + correction,
             "bic": 2 * losses + k * np.log(counts),
         }
     )
@@ -151,7 +150,7 @@ def log_evidence(
     Args:
         results: results of fits of the same trials, by the name of the model.
         kind: "bic", "aic" or "aicc".
-        n: as for `information_criteria`.
+        n: as for `information_criteria`; one per subject is in the order of the first result.
 
     Returns:
         One row per subject and one column per model, as `bayesian_model_selection` takes it.
@@ -174,10 +173,8 @@ def criteria_by_model(
     results: Mapping[str, Mapping[str, Any]], kind: str, n: Count
 ) -> pd.DataFrame:
     """Return a column of the criteria of several results, one row per subject."""
-    first, *_ = check_comparable(results).values()
-    subjects = list(first["fits"]["subject"])
-    columns = {
-        name: information_criteria(result, n).set_index("subject")[kind].loc[subjects]
-        for name, result in results.items()
+    columns = {  # less the last row, of sums
+        name: information_criteria(result, n).iloc[:-1].set_index("subject")[kind]
+        for name, result in check_comparable(results).items()
     }
     return pd.DataFrame(columns).rename_axis("subject")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import permutations
 from typing import Any
@@ -21,8 +22,8 @@ def check_comparable(results: Mapping[str, Mapping[str, Any]]) -> dict[str, FitR
     """Return results by name, each with the subjects in the order of the first.
 
     Raises:
-        ValueError: there are fewer than two, or they are of other subjects, trials, losses, events
-            or precision.
+        ValueError: there are fewer than two, a subject is in one twice, or they are of other
+            subjects, trials, losses, events or precision.
     """
     if not isinstance(results, Mapping) or "fits" in results or len(results) < 2:
         raise ValueError(
@@ -31,6 +32,8 @@ def check_comparable(results: Mapping[str, Mapping[str, Any]]) -> dict[str, FitR
     named = {str(name): FitResult(result) for name, result in results.items()}
     if len(named) < len(results):
         raise ValueError(f"Two results have the same name: {list(results)}.")
+    for name, result in named.items():
+        check_unique(name, result["fits"]["subject"])
     (name, first), *others = named.items()
     subjects = list(first["fits"]["subject"])
     if not subjects:
@@ -47,6 +50,16 @@ def check_comparable(results: Mapping[str, Mapping[str, Any]]) -> dict[str, FitR
         named[other] = result.select(subjects)
         check_alike(name, first, other, named[other])
     return named
+
+
+def check_unique(name: str, subjects: Sequence[int | str]) -> None:
+    """Raise a ValueError if a subject has several fits in a result."""
+    twice = [subject for subject, n_fits in Counter(subjects).items() if n_fits > 1]
+    if twice:
+        raise ValueError(
+            f"{name!r} has several fits of {name_subjects(twice)}. Keep one fit per subject: "
+            "result.select(subjects)."
+        )
 
 
 def check_alike(name: str, one: FitResult, other_name: str, other: FitResult) -> None:
@@ -123,6 +136,7 @@ def warn_of_unknown(results: Results) -> Iterator[str]:
         ("data", "which data were fitted"),
         ("trials", "which trials were fitted"),
         ("loss", "the name of the loss"),
+        ("loss_options", "the options of the loss"),
         ("precision", "the precision"),
     ):
         silent = [name for name, result in results.items() if result.get(key) is None]

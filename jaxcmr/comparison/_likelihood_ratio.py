@@ -18,7 +18,7 @@ from jaxcmr.optimize import in_double
 from jaxcmr.typing import Parameters, Subject
 from jaxcmr.uncertainty._inputs import Fits
 
-__all__ = ["ROUNDING", "Fitted", "find_doubts", "p_of"]
+__all__ = ["ROUNDING", "Fitted", "find_doubts", "find_on_bound", "p_of"]
 
 ROUNDING = 1e-4
 """Nats by which ends of the same search differ. Ratios that differ by less are tied."""
@@ -56,10 +56,8 @@ def find_doubts(method: str, df: int, small: Fitted, big: Fitted) -> list[str]:
     for each, places in (
         (small, small.fits.places), (big, big.fits.places), (big, places_of(big, big.lifted))
     ):  # fmt: skip
-        for name, column in zip(each.fits.names, places.T, strict=True):
-            at = (column <= ON_BOUND) | (column >= 1 - ON_BOUND)
-            if at.any() and not (method == "chibar" and name in tested):
-                subjects = [s for s, is_at in zip(each.fits.subjects, at, strict=True) if is_at]
+        for name, subjects in find_on_bound(each, places).items():
+            if not (method == "chibar" and name in tested):
                 on_bound[name] = list(dict.fromkeys([*on_bound.get(name, []), *subjects]))
     for name, subjects in on_bound.items():
         doubts.append(f"{name} is on a bound for {name_subjects(subjects)}.")
@@ -74,6 +72,16 @@ def find_doubts(method: str, df: int, small: Fitted, big: Fitted) -> list[str]:
             f"{name} does not change the loss in the special case, for {name_subjects(subjects)}."
         )
     return doubts
+
+
+def find_on_bound(fitted: Fitted, places: Float[np.ndarray, "fits n"]) -> dict[str, list[Subject]]:
+    """Return the parameters that are on a bound at these places, and for whom."""
+    found = {}
+    for name, column in zip(fitted.fits.names, places.T, strict=True):
+        at = (column <= ON_BOUND) | (column >= 1 - ON_BOUND)
+        if at.any():
+            found[name] = [s for s, is_at in zip(fitted.fits.subjects, at, strict=True) if is_at]
+    return found
 
 
 def places_of(

@@ -15,7 +15,7 @@ from scipy import stats
 
 from jaxcmr._result_words import count_of, name_subjects
 from jaxcmr.comparison._criteria import count_free
-from jaxcmr.comparison._likelihood_ratio import ROUNDING, Fitted, find_doubts, p_of
+from jaxcmr.comparison._likelihood_ratio import ROUNDING, Fitted, find_doubts, find_on_bound, p_of
 from jaxcmr.fitting import Fit, FitProblem, JaxDE, Workers, resolve_search
 from jaxcmr.names import describe_unknown
 from jaxcmr.results import FitResult
@@ -102,10 +102,11 @@ def likelihood_ratio_test(
 
     The statistic is twice the difference of the losses. "bootstrap" simulates the subject's own
     lists `n` times with the special case as it was fitted, fits both models to them, and counts how
-    often the statistic is as large: ``p = (count + 1) / (n + 1)``. "chi2" takes the chi-square
-    distribution, which holds if all estimates are inside their bounds and the data tell all
-    parameters under the special case. "chibar" is for one parameter that is on its bound in the
-    special case: half of the statistics are 0 then (Self & Liang, 1987).
+    often the statistic is as large: ``p = (count + 1) / (n + 1)``. It holds only approximately if
+    estimates of the special case are on bounds (Andrews, 2000), which a warning tells. "chi2" takes
+    the chi-square distribution, which holds if all estimates are inside their bounds and the data
+    tell all parameters under the special case. "chibar" is for one parameter that is on its bound
+    in the special case: half of the statistics are 0 then (Self & Liang, 1987).
 
     Args:
         small: fits of the special case.
@@ -168,7 +169,8 @@ def likelihood_ratio_test(
     drawn, missed = draw_statistics(
         of_small, of_big, n, seed, search, checkpoint, workers, progress
     )
-    return by_draws(df, of_small.fits.subjects, statistics, drawn, missed)
+    on_bound = find_on_bound(of_small, of_small.fits.places)
+    return by_draws(df, of_small.fits.subjects, statistics, drawn, missed, on_bound)
 
 
 def prepare_both(
@@ -315,13 +317,18 @@ def by_draws(
     statistics: Float[np.ndarray, " fits"],
     drawn: Float[np.ndarray, "fits draws"],
     missed: Sequence[Subject],
+    on_bound: Mapping[str, Sequence[Subject]],
 ) -> LikelihoodRatioTest:
     """Return the test by likelihood ratios of simulated lists; they are summed draw by draw."""
     rows = [{"subject": subject, **count_above(statistic, of_subject)}
             for subject, statistic, of_subject in zip(subjects, statistics, drawn, strict=True)
             ]  # fmt: skip
     n = drawn.shape[1]
-    warnings = []
+    warnings = [
+        f"{name} of the special case is on a bound for {name_subjects(list(of_name))}: a bootstrap "
+        "from such estimates holds only approximately (Andrews, 2000)."
+        for name, of_name in on_bound.items()
+    ]
     if missed:
         warnings.append(
             f"For {name_subjects(list(missed))}, a fit that starts at the special case alone "

@@ -14,6 +14,9 @@ from jaxcmr.comparison._cross_validation import CrossValidation, sum_by_subject
 
 __all__ = ["PairedDifferences", "paired_differences"]
 
+COLUMNS = ("subject", "difference")
+"""Columns of paired differences beside those of the two models."""
+
 
 @dataclass(frozen=True)
 class PairedDifferences:
@@ -41,16 +44,16 @@ class PairedDifferences:
         better, worse = (first, second) if self.mean >= 0 else (second, first)
         n, n_better = len(difference), int((np.sign(self.mean) * difference > 0).sum())
         sure = "subjects like these do not decide between them"
-        if n < 2:
-            sure = "one subject, so that there is not an interval over subjects"
-        elif self.low > 0 or self.high < 0:
+        if self.low > 0 or self.high < 0:
             sure = "better for the average subject"
+        interval = f", 95 % interval {self.low:.2f} to {self.high:.2f}: {sure}."
+        if n < 2:
+            interval = " (one subject, so that there is not an interval over subjects)."
         how = "By an approximation of cross-validation, " if self.is_approximate else ""
         words = (
             f"{how}{better} predicts held-out lists better than {worse} by "
             f"{abs(difference.sum()):.1f} nats, for {n_better} of {count_of(n, 'subject')}: "
-            f"{self.mean:.2f} per subject ({first} minus {second}), 95 % interval "
-            f"{self.low:.2f} to {self.high:.2f}: {sure}."
+            f"{self.mean:.2f} per subject ({first} minus {second}){interval}"
         )
         if np.all(difference == 0):
             words = f"{how}{first} and {second} predict held-out lists equally well."
@@ -71,14 +74,16 @@ def paired_differences(
 ) -> PairedDifferences:
     """Return by how much one model predicts each subject's held-out lists better than another.
 
+    Lists and subjects may be in any order. Those of the result are in the order of `first`.
+
     Args:
         first: a model's cross-validation.
         second: that of another model, of the same lists and folds by the same loss.
-        names: of the two models.
+        names: of the two models; not "subject" or "difference", which are other columns.
 
     Raises:
-        ValueError: they are of other data, losses, lists or folds; one is an approximation and the
-            other is not; or a subject has a NaN.
+        ValueError: names are invalid; the two are of other data, losses, lists or folds; one is an
+            approximation and the other is not; or a subject has a NaN.
 
     >>> lists = pd.DataFrame({"subject": [1, 1, 2], "fold": [1, 2, 1], "trial": [0, 1, 2],
     ...                       "n_events": 5, "log_likelihood": [-10.0, -11.0, -12.0]})
@@ -87,11 +92,18 @@ def paired_differences(
     >>> paired_differences(cmr, cru, ("CMR", "CRU")).by_subject["difference"].tolist()
     [3.0, 0.0]
     """
-    if len(names) != 2 or names[0] == names[1]:
-        raise ValueError(f"names are two, and differ; got {names!r}.")
+    labels = [str(name) for name in names]
+    if len(labels) != 2 or len({*labels, *COLUMNS}) < 4:
+        raise ValueError(
+            f"names are two, and differ from each other and from {' and '.join(COLUMNS)}; got "
+            f"{names!r}."
+        )
     check_same_lists(first, second)
     sums = [sum_by_subject(each.by_list) for each in (first, second)]
-    values = [each["log_likelihood"].to_numpy() for each in sums]
+    values = [
+        each.set_index("subject")["log_likelihood"].loc[sums[0]["subject"]].to_numpy()
+        for each in sums
+    ]
     unknown = sums[0]["subject"][~np.isfinite(values[0] + values[1])]
     if len(unknown):
         raise ValueError(
@@ -101,12 +113,12 @@ def paired_differences(
     difference = values[0] - values[1]
     low, high = bootstrap_interval(difference)
     return PairedDifferences(
-        names=(str(names[0]), str(names[1])),
+        names=(labels[0], labels[1]),
         by_subject=pd.DataFrame(
             {
                 "subject": sums[0]["subject"],
-                str(names[0]): values[0],
-                str(names[1]): values[1],
+                labels[0]: values[0],
+                labels[1]: values[1],
                 "difference": difference,
             }
         ),
@@ -134,7 +146,10 @@ def check_same_lists(
                 "the same lists by the same loss."
             )
     keys = ["subject", "fold", "trial", "n_events"]
-    one, other = (each.by_list[keys].reset_index(drop=True) for each in (first, second))
+    one, other = (
+        each.by_list[keys].sort_values(["trial", "fold"]).reset_index(drop=True)
+        for each in (first, second)
+    )
     if not one.equals(other):
         raise ValueError(
             f"The two are of other lists or folds: {len(one)} and {len(other)} lists. Use the same "

@@ -29,7 +29,7 @@ METHODS = ("variational", "exact")
 MOST_ROUNDS = 100_000
 CONVERGED = 1e-11
 
-Families: TypeAlias = Mapping[str, Sequence[str]]
+Families: TypeAlias = Mapping[str, Sequence[str | int]]
 Prior: TypeAlias = str | float | Sequence[float] | np.ndarray
 
 
@@ -114,8 +114,8 @@ def bayesian_model_selection(
             every model, or one per model. Results differ: name the prior when you report them.
         method: "variational", as in SPM and VBA: a lower bound, whose ``bor`` is never too small.
             Or "exact", for up to five models.
-        families: models by family. Each model is in one family. Frequencies and exceedance are then
-            those of families.
+        families: models by family, named by their columns, or 1, 2, ... of an array. Each model is
+            in one family. Frequencies and exceedance are then those of families.
 
     Raises:
         ValueError: the table does not hold log evidence, or prior, method or families are invalid.
@@ -126,8 +126,7 @@ def bayesian_model_selection(
     ([0.759, 0.241], 0.419)
     """
     table = check_evidence(log_evidence)
-    models = [str(name) for name in table.columns]
-    table.columns = pd.Index(models)
+    models = list(table.columns)
     members = check_families(families, models)
     counts, name = make_prior(prior, members)
     if method not in METHODS:
@@ -208,15 +207,20 @@ def merge(
 
 
 def check_evidence(log_evidence: pd.DataFrame | np.ndarray) -> pd.DataFrame:
-    """Return log evidence as a table; raise a ValueError if it is not that of several models."""
-    table = pd.DataFrame(log_evidence)
+    """Return log evidence as a table with models named by text.
+
+    Raises:
+        ValueError: it is not that of several models, or two have the same name as text.
+    """
+    table = pd.DataFrame(log_evidence).copy()
     if table.shape[1] < 2 or not len(table):
         raise ValueError(
             "log_evidence has one row per subject and one column per model, of two models or "
             f"more; got the shape {table.shape}."
         )
-    if not isinstance(log_evidence, pd.DataFrame):
-        table.columns = [str(number) for number in range(1, table.shape[1] + 1)]
+    is_named = isinstance(log_evidence, pd.DataFrame)
+    names = table.columns if is_named else range(1, table.shape[1] + 1)
+    table.columns = pd.Index([str(name) for name in names])
     values = table.to_numpy(float)
     if np.isnan(values).any() or np.isposinf(values).any() or np.isneginf(values).all(1).any():
         raise ValueError(
@@ -234,15 +238,16 @@ def check_families(
     """Return which model is in which family, as 0 and 1; each is its own if `families` is None."""
     if families is None:
         return np.eye(len(models))
-    listed = [model for family in families.values() for model in family]
-    if len(families) < 2 or sorted(map(str, listed)) != sorted(map(str, models)):
+    listed = [str(model) for family in families.values() for model in family]
+    if len(families) < 2 or sorted(listed) != sorted(models):
         raise ValueError(
             f"families must be two or more, with each of the models {list(models)} in one of them; "
             f"got {dict(families)}."
         )
     if any(isinstance(family, str) or not len(family) for family in families.values()):
         raise ValueError(f"A family is a list of one model or more; got {dict(families)}.")
-    return np.array([[float(model in family) for model in models] for family in families.values()])
+    named = [{str(model) for model in family} for family in families.values()]
+    return np.array([[float(model in family) for model in models] for family in named])
 
 
 def make_prior(

@@ -49,7 +49,8 @@ def compare(
         results: of fits by likelihoods, or paths to them, as a dict by name of the model; or a
             list of these, named by their folders or by model and loss.
         criterion: "aicc", "aic" or "bic", by which models are ranked.
-        reference: model from which differences are taken; by default the best.
+        reference: model from which differences are taken; by default the best of these data.
+            Intervals and p-values hold only for a reference that was named in advance.
         n: what AICc and BIC count: "events" (scored recalls and stops), "trials", or numbers.
         nested: pairs of names (smaller, bigger) of which the first is a special case of the
             second. Fits of the same model with fewer free parameters are seen to be nested.

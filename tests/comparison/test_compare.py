@@ -126,6 +126,14 @@ def test_aicc_of_too_few_observations_is_infinite():
         compare({"a": result, "b": result})
 
 
+def test_aicc_without_free_parameters_is_finite():
+    """k = 0 has no correction, even with one observation: AICc = 2 L, and nothing warns."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        table = information_criteria(fit_of(10.0, 20.0, k=0, n_events=[1, 50]))
+    assert table["aicc"].tolist() == [20.0, 40.0, 60.0]
+
+
 def test_parameters_with_equal_bounds_are_not_free():
     result = fit_of(10.0, k=3)
     result["free"]["p2"] = [0.5, 0.5]
@@ -181,6 +189,50 @@ def test_a_comparison_by_hand(three):
     np.testing.assert_allclose(rows.loc["b", "p_wilcoxon"], w.pvalue)
 
 
+def test_the_difference_in_loss_stands_beside_that_of_the_criterion(three):
+    """b: 2, 1, -1, 3, 5, 0 nats. c: 1 to 6 nats, and 2 more in AIC for its second parameter."""
+    table = compare(three, criterion="aic").table.set_index("model")
+    np.testing.assert_allclose(table["mean_loss_difference"], [0, 10 / 6, 3.5])
+    b = table.loc["b"]
+    np.testing.assert_allclose(2 * b[["loss_low", "loss_high"]].astype(float), b[["low", "high"]])
+    c = table.loc["c"].astype(float)
+    np.testing.assert_allclose(2 * c[["loss_low", "loss_high"]] + 2, c[["low", "high"]])
+
+
+def test_differences_below_what_fits_tell_are_ties():
+    """0.04 nats are 0.08 in AIC, and runs of the same fit differ by up to 0.05 nats, or 0.1."""
+    losses = np.arange(10.0, 22.0)
+    near, far = fit_of(*(losses + 0.04)), fit_of(*(losses + 0.06 + 0.001 * (losses % 2)))
+    found = compare({"one": fit_of(*losses), "near": near}, "aic", reference="one")
+    assert found.table["wins"].tolist() == [6, 6]
+    assert "one, near are equal within what fits are known to" in found.verdict()
+    assert "near is 1.0 above (0.08 per subject" in found.verdict()
+    assert "worse for the average" not in found.verdict()
+    np.testing.assert_allclose(found.tests["known_to"], 0.1)
+    found = compare({"one": fit_of(*losses), "far": far}, "aic")
+    assert found.table["wins"].tolist() == [12, 0]
+    assert "one is the best" in found.verdict() and "worse for the average" in found.verdict()
+    silent = {"one": fit_of(*losses), "near": near}
+    for result in silent.values():
+        del result["agree_within"]
+    assert compare(silent, "aic").table["wins"].tolist() == [12, 0]
+
+
+def test_an_interval_that_is_wide_is_not_called_equal():
+    """Differences of 4 and -4 have a mean of 0, and do not show that the models are equal."""
+    losses = np.full(12, 20.0)
+    found = compare({"a": fit_of(*losses), "b": fit_of(*(losses + np.tile([2.0, -2.0], 6)))})
+    assert "do not decide between" in found.verdict()
+
+
+def test_a_constant_difference_has_signed_ranks():
+    """Four subjects, each worse by 2 nats: the ranks sum to 0 in one of 16 signs, twice for p."""
+    found = compare({"a": fit_of(1.0, 2.0, 3.0, 4.0), "b": fit_of(3.0, 4.0, 5.0, 6.0)})
+    [row] = found.tests.to_dict("records")
+    assert np.isnan(row["t"]) and np.isnan(row["p_t"]) and row["wilcoxon"] == 0
+    assert row["p_wilcoxon"] == 2 / 16
+
+
 def test_the_same_results_have_the_same_intervals(three):
     """In any order of the models: nothing random is left open."""
     one = compare(three).table
@@ -189,9 +241,11 @@ def test_the_same_results_have_the_same_intervals(three):
 
 
 def test_the_reference_and_the_criterion_may_be_chosen(three):
+    """c has 21 and 11 nats more than a and b, and pays ln(100) more for each of six subjects."""
     found = compare(three, criterion="bic", reference="c")
-    assert found.table.set_index("model")["difference"]["c"] == 0
-    assert (found.table["difference"] <= 0).all()
+    assert found.table["model"].tolist() == ["a", "b", "c"]
+    more = 6 * np.log(100)
+    np.testing.assert_allclose(found.table["difference"], [-42 - more, -22 - more, 0], atol=1e-9)
     with pytest.raises(ValueError, match="Unknown reference 'd'"):
         compare(three, reference="d")
     with pytest.raises(ValueError, match="Unknown criterion 'waic'"):
@@ -212,7 +266,8 @@ def test_identical_models_tie(three):
         found = compare({"one": three["a"], "two": three["a"]})
     assert found.table["wins"].tolist() == [3, 3]
     assert found.table["mean_weight"].tolist() == [0.5, 0.5]
-    assert np.isnan(found.tests["p_t"][0]) and "one, two are equal" in found.verdict()
+    assert found.tests[["p_t", "p_wilcoxon"]].isna().all(axis=None)
+    assert "one, two are equal" in found.verdict()
 
 
 def test_a_single_subject_has_no_interval():
@@ -228,6 +283,7 @@ DIFFERENT = [
     ({"precision": "float32"}, "different precision"),
     ({"n_events": [100, 100, 99]}, "different numbers of scored recalls and stops for subject 3"),
     ({"fits": {"p0": [0.5] * 3, "subject": [1, 2, 4]}}, "other subjects"),
+    ({"fits": {"p0": [0.5] * 3, "subject": [1, 2, 2]}}, "several fits of subject 2"),
 ]
 
 
@@ -237,6 +293,14 @@ def test_losses_of_different_things_are_not_compared(changes, message):
     for call in (compare, log_evidence):
         with pytest.raises(ValueError, match=message):
             call({"one": one, "other": other})
+
+
+def test_a_subject_with_two_fits_is_refused():
+    """Also if all results have the same ones."""
+    twice = fit_of(1.0, 2.0, fits={"p0": [0.5] * 2, "subject": [7, 7]})
+    for call in (compare, log_evidence):
+        with pytest.raises(ValueError, match="'one' has several fits of subject 7"):
+            call({"one": twice, "other": twice})
 
 
 def test_one_result_is_not_a_comparison():
@@ -288,6 +352,7 @@ def test_what_limits_a_comparison_is_told():
         "for subject 2, the polish of the best run ran out": {"runs": moving},
         "not polished": {"hyperparameters": {"polish": False}},
         "which trials were fitted": {"trials": None},
+        "the options of the loss": {"loss_options": None},
         "interrupted": {"interrupted": True},
     }
     good["hyperparameters"] = {"polish": True}
@@ -303,6 +368,25 @@ def test_log_evidence_is_minus_half_the_criterion(three):
     assert table["a"].tolist() == [-11.0, -21.0, -31.0, -41.0, -51.0, -61.0]
     found = compare(three, criterion="aic")
     assert found.log_evidence()["b"].tolist() == table["b"].tolist()
+
+
+def test_log_evidence_counts_n_in_the_order_of_the_first():
+    """n of 100 and 10 for subjects 1 and 2, also of a result that has 2 first: L + k ln(n) / 2."""
+    one, other = fit_of(10.0, 20.0), fit_of(11.0, 22.0, k=2)
+    n = np.array([100, 10])
+    table = log_evidence({"one": one, "other": other.select([2, 1])}, n=n)
+    np.testing.assert_allclose(table["one"], [-10 - np.log(100) / 2, -20 - np.log(10) / 2])
+    np.testing.assert_allclose(table["other"], [-11 - np.log(100), -22 - np.log(10)])
+    found = compare({"one": one, "other": other.select([2, 1])}, "bic", n=n)
+    np.testing.assert_allclose(found.log_evidence()[table.columns], table)
+
+
+def test_a_subject_may_be_named_sum():
+    """The row of sums is not a second subject of that name."""
+    names = {"fits": {"p0": [0.5] * 2, "subject": ["sum", "b"]}}
+    table = log_evidence({"x": fit_of(1.0, 2.0, **names), "y": fit_of(3.0, 4.0, **names)}, "aic")
+    assert table.index.tolist() == ["sum", "b"]
+    assert table.values.tolist() == [[-2.0, -4.0], [-3.0, -5.0]]
 
 
 def test_a_verdict_says_what_follows(three):

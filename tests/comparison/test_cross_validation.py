@@ -10,6 +10,7 @@ from scipy import stats
 from simple_losses import BowlGenerator
 
 from jaxcmr.comparison import (
+    CrossValidation,
     approximate_cross_validation,
     cross_validate,
     paired_differences,
@@ -188,6 +189,38 @@ def test_what_cannot_be_paired_is_an_error(two_subjects):
         paired_differences(by_session, approximate)
     with pytest.raises(ValueError, match="names"):
         paired_differences(by_session, by_session, ("a", "a"))
+    for name in ("subject", "difference"):
+        with pytest.raises(ValueError, match="differ from each other and from subject"):
+            paired_differences(by_session, by_session, ("a", name))
+
+
+def test_paired_subjects_are_matched_by_id():
+    """-10 - 11 against -24 for subject 1, -12 against -12 for subject 2, in any order."""
+    lists = pd.DataFrame(
+        {
+            "subject": [1, 1, 2],
+            "fold": [1, 2, 1],
+            "trial": [0, 1, 2],
+            "n_events": 5,
+            "log_likelihood": [-10.0, -11.0, -12.0],
+        }
+    )
+    first = CrossValidation(lists, lists, "list", {})
+    other = lists.assign(log_likelihood=-12.0).iloc[[2, 0, 1]].reset_index(drop=True)
+    found = paired_differences(first, CrossValidation(other, other, "list", {}))
+    assert found.by_subject["subject"].tolist() == [1, 2]
+    assert found.by_subject["difference"].tolist() == [3.0, 0.0]
+
+
+def test_one_subject_has_no_interval_in_words():
+    lists = pd.DataFrame(
+        {"subject": [1], "fold": 1, "trial": 0, "n_events": 5, "log_likelihood": -10.0}
+    )
+    other = lists.assign(log_likelihood=-12.5)
+    pair = (CrossValidation(each, each, "list", {}) for each in (lists, other))
+    words = paired_differences(*pair).verdict()
+    assert "2.50 per subject (first minus second) (one subject, so that" in words
+    assert "nan" not in words
 
 
 @pytest.mark.parametrize(

@@ -82,7 +82,7 @@ def test_draws_are_counted_with_their_interval():
 
 def test_the_sum_is_over_subjects_draw_by_draw():
     """Each subject reaches its own statistic in a draw, but the sum is never reached."""
-    found = by_draws(1, [1, 2], np.array([3.0, 3.0]), np.array([[4.0, 0, 0], [0, 4.0, 0]]), [2])
+    found = by_draws(1, [1, 2], np.array([3.0, 3.0]), np.array([[4.0, 0, 0], [0, 4.0, 0]]), [2], {})
     assert found.table["p"].tolist() == [0.5, 0.5] and found.total["p"] == 0.25
     assert "p is too small" in found.verdict() and "not rejected" in found.verdict()
 
@@ -143,6 +143,20 @@ def test_a_bootstrap_fits_both_models_to_the_simulated_lists(pair, monkeypatch, 
     assert "parametric bootstrap" in found.verdict() and not found.warnings
 
 
+def test_a_bootstrap_from_estimates_on_a_bound_is_told(monkeypatch):
+    """Spreads about 0 are 1.32 and 1.81: with bounds up to 1.5, the second is on its bound."""
+    spread = np.minimum(np.sqrt((Y.reshape(2, 3) ** 2).mean(1)), 1.5)
+    subjects, bounds = [1] * 3 + [2] * 3, {"sd": [0.05, 1.5]}
+    small = problem_of(about_zero, {"y": Y}, bounds, {"sd": spread}, subjects=subjects)
+    estimates = {"mean": Y.reshape(2, 3).mean(1), "sd": Y.reshape(2, 3).std(1)}
+    big = problem_of(normal, {"y": Y}, {"mean": [-5, 5], **bounds}, estimates, subjects=subjects)
+    names = inspect.unwrap(likelihood_ratio_test).__globals__  # of its module, however imported
+    monkeypatch.setitem(names, "simulate_lists", simulate_normal)
+    problems = (small[0], big[0])
+    found = likelihood_ratio_test(small[1], big[1], problems, n=3, neutral={"mean": 0.0})
+    assert found.warnings[0].startswith("sd of the special case is on a bound for subject 2: ")
+
+
 def test_formulas_are_refused_on_a_bound_and_for_a_lost_parameter():
     """No scale is the bound of scale, and without scale the loss does not depend on decay."""
     bounds = {"scale": [0.0, 5.0], "decay": [0.1, 2.0]}
@@ -182,7 +196,7 @@ def test_what_is_not_nested_and_lost_optima_are_errors(pair):
 
 def test_a_search_that_would_miss_the_optimum_is_told(pair):
     """Subject 2's fit from the special case ends higher than the search of the observed lists."""
-    found = by_draws(1, [1, 2], np.array([3.0, 3.0]), np.zeros((2, 3)), [2])
+    found = by_draws(1, [1, 2], np.array([3.0, 3.0]), np.zeros((2, 3)), [2], {})
     assert "For subject 2" in found.warnings[0] and "search" in found.warnings[0]
 
 

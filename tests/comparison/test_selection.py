@@ -242,6 +242,18 @@ def test_invalid_input_is_told():
             bayesian_model_selection(**{"log_evidence": evidence, **changes})
 
 
+def test_names_are_compared_as_text():
+    """Models 1, 2 and 3 of an array, or of columns of numbers, are those of the families."""
+    evidence = np.array([[0.0, -1.0, -2.0], [0.0, -3.0, -1.0]])
+    expected = bayesian_model_selection(evidence, families={"a": ["1", "2"], "b": ["3"]})
+    for table in (evidence, pd.DataFrame(evidence, columns=[1, 2, 3])):
+        found = bayesian_model_selection(table, families={"a": [1, 2], "b": [3]})
+        assert found.alpha.equals(expected.alpha)
+        np.testing.assert_allclose(found.prior_counts, [0.5, 0.5, 1.0])
+    with pytest.raises(ValueError, match="same name"):
+        bayesian_model_selection(pd.DataFrame(evidence[:, :2], columns=[1, "1"]))
+
+
 def test_a_model_that_is_ruled_out():
     """-inf is evidence: the subject has one of the others, and no number becomes NaN."""
     evidence = np.array([[0.0, -np.inf, -1.0], [0.0, -2.0, -np.inf], [-3.0, 0.0, 0.0]])
