@@ -75,9 +75,9 @@ def steepest_side(
                              place + moves / 2, place - moves / 2])  # fmt: skip
     losses = evaluate(loss, space, points)
     up, down, half_up, half_down = losses[1:].reshape(4, len(free))
-    slope = (8 * (half_up - half_down) - (up - down)) / (6 * h)
-    bend = (4 * (half_up - 2 * losses[0] + half_down) - (up - 2 * losses[0] + down)) / (2 * h)
-    return float(np.max(np.abs(slope) + np.abs(bend), initial=0.0))
+    mean = (8 * (half_up - half_down) - (up - down)) / (6 * h)
+    half_jump = (4 * (half_up - 2 * losses[0] + half_down) - (up - 2 * losses[0] + down)) / (2 * h)
+    return float(np.max(np.abs(mean) + np.abs(half_jump), initial=0.0))
 
 
 def evaluate(

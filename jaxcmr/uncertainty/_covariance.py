@@ -92,7 +92,7 @@ class Covariance:
         status = self.table.groupby("subject", sort=False)["status"]
         n_subjects = len(status)
         unknown = {
-            reason: int(status.apply(lambda each, of=reason: (each == of).any()).sum())
+            reason: self.table.loc[self.table["status"] == reason, "subject"].nunique()
             for reason in REASONS
         }
         n_on_bound = int(status.apply(lambda each: each.isin(["lower", "upper"]).any()).sum())
