@@ -18,8 +18,10 @@ import pandas as pd
 
 import jaxcmr as jc
 from jaxcmr.fitting import FitProblem
+from jaxcmr.recovery._truths import find_places
 from jaxcmr.simulation import simulate_dataset
 from jaxcmr.uncertainty import Profiles, profile_likelihood
+from jaxcmr.uncertainty._walk import ON_BOUND
 
 
 def main() -> None:
@@ -60,17 +62,22 @@ def simulate(data, result, seed):
 def coverage(problem: FitProblem, truth: jc.FitResult, profiles: Profiles) -> pd.DataFrame:
     """Return one row per parameter: the share of subjects whose interval covers the truth.
 
-    ``interior`` counts subjects whose truth is off the bounds; an open side covers all up to the
-    bound. Intervals of profiles that met a better fit, or whose end was not found, are left out.
+    ``interior`` counts subjects whose truth is off the bounds by more than 0.1 % of the searched
+    range; an open side covers all up to the bound. Intervals of profiles that met a better fit, or
+    whose end was not found, are left out.
     """
     wide = profiles.intervals().set_index(["parameter", "subject"])
     rows = []
-    for name, (low, high) in problem.bounds.items():
+    values = np.array([truth["fits"][name] for name in problem.free_names], float).T
+    places = pd.DataFrame(
+        find_places(problem, values), truth["fits"]["subject"], problem.free_names
+    )
+    for name in problem.free_names:
         of = wide.loc[name]
         value = pd.Series(truth["fits"][name], truth["fits"]["subject"]).loc[of.index]
+        place = places[name].loc[of.index]
         lost = of[["lower_status", "upper_status"]].isin(["better fit", "not found"]).any(axis=1)
-        margin = 1e-3 * (high - low)
-        is_inside = (value > low + margin) & (value < high - margin)
+        is_inside = (place > ON_BOUND) & (place < 1 - ON_BOUND)
         covers = ~(of["lower"] > value) & ~(of["upper"] < value)
         is_closed = of[["lower", "upper"]].notna().all(axis=1)
         inside, kept = covers[is_inside & ~lost], covers[~lost]

@@ -11,17 +11,23 @@ from jaxcmr.parameters import ParameterSpace
 from jaxcmr.typing import LossFn
 
 __all__ = [
+    "KINK",
     "STEP",
     "evaluate",
     "losses_at",
     "make_stencil",
     "second_differences",
+    "steepest_side",
     "to_user",
 ]
 
 STEP = 1e-3
 """Step of the differences, as a share of the searched range. Rounding errors of a loss of 1000 nats
 then change a second derivative by some 1e-6; coordinates nearer to a bound are held."""
+
+KINK = 0.01
+"""Partial derivative, in units of the loss per searched range, above which an estimate off the
+bounds is not at a smooth minimum: polishes end far below it, or at a kink far above."""
 
 N_COLUMNS = 128  # candidates per call of the loss
 
@@ -48,6 +54,30 @@ def second_differences(losses: Float[np.ndarray, " points"], m: int, h: float = 
     hessian[first, second] = (up + down - 2 * here - sums[first] - sums[second]) / 2
     hessian[second, first] = hessian[first, second]
     return hessian / h**2
+
+
+def steepest_side(
+    loss: LossFn,
+    space: ParameterSpace,
+    place: Float[np.ndarray, " n"],
+    free: np.ndarray,
+    h: float = STEP,
+) -> float:
+    """Return the largest partial derivative, to either side, of parameters off their bounds.
+
+    With ``D(h) = (f(+h) - f(-h)) / 2h`` and ``B(h) = (f(+h) - 2 f + f(-h)) / 2h`` the derivatives
+    to both sides are D ± B at h = 0. There ``D = (4 D(h/2) - D(h)) / 3`` and
+    ``B = 2 B(h/2) - B(h)``, which is 0 where the loss is smooth. At a kink B is half the jump of
+    the derivative, which neither D nor an automatic derivative may show.
+    """
+    moves = h * np.eye(len(place))[free]
+    points = np.concatenate([place[None], place + moves, place - moves,
+                             place + moves / 2, place - moves / 2])  # fmt: skip
+    losses = evaluate(loss, space, points)
+    up, down, half_up, half_down = losses[1:].reshape(4, len(free))
+    mean = (8 * (half_up - half_down) - (up - down)) / (6 * h)
+    half_jump = (4 * (half_up - 2 * losses[0] + half_down) - (up - 2 * losses[0] + down)) / (2 * h)
+    return float(np.max(np.abs(mean) + np.abs(half_jump), initial=0.0))
 
 
 def evaluate(

@@ -87,6 +87,7 @@ MAY_IMPORT = {
         "uncertainty",
     },
     "recovery": {
+        "_differences",
         "_result_words",
         "comparison",
         "diagnostics",

@@ -13,6 +13,7 @@ import pandas as pd
 from jaxtyping import Bool, Float
 from scipy import stats
 
+from jaxcmr._differences import KINK
 from jaxcmr.diagnostics import measure_curvature
 from jaxcmr.fitting import FitProblem, Watcher, Workers
 from jaxcmr.recovery._simulated import (
@@ -37,10 +38,6 @@ ON_BOUND = 1e-3
 
 ROUNDING = 1e-9
 """Share of a loss by which two computations of it may differ."""
-
-KINK = 0.01
-"""Partial derivative, in units of the loss per searched range, above which an estimate off the
-bounds is not at a smooth minimum: polishes end far below it, or at a kink far above."""
 
 FLAT = 1e-4
 """Second derivative, in units of the loss per squared range, up to which it may be rounding. A

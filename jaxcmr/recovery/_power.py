@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from jaxcmr.fitting import FitProblem
@@ -31,13 +32,19 @@ class PowerCurve:
         )
 
     def verdict(self) -> str:
-        """Return in words with how many lists each parameter is recovered well."""
+        """Return in words with how many lists, and all larger numbers, recovery is good."""
         table, words = self.table, []
         for name, rows in table.groupby("parameter", sort=False):
-            enough = rows[rows["r"] >= GOOD]["n_lists"]
+            rows = rows.sort_values("n_lists")
+            is_good = (rows["r"] >= GOOD).to_numpy()
+            enough = rows["n_lists"][np.logical_and.accumulate(is_good[::-1])[::-1]]
             best = rows["r"].max()
             if len(enough):
                 words.append(f"{name}: r reaches {GOOD:g} with {enough.min()} lists.")
+            elif is_good.any():
+                words.append(
+                    f"{name}: r is {best:.2f} at best, but below {GOOD:g} with more lists."
+                )
             elif best == best:
                 words.append(f"{name}: r is at most {best:.2f}.")
             else:

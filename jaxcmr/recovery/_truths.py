@@ -22,7 +22,8 @@ Truths: TypeAlias = str | pd.DataFrame
 
 WAYS = ("fitted", "uniform", "normal")
 """Where true parameters come from: the fits themselves; uniform between the bounds on the search
-scale; or a normal distribution fitted to the fits on that scale, cut off at the bounds."""
+scale; or a normal distribution fitted to the fits on that scale, whose draws beyond a bound are
+moved onto it."""
 
 
 def make_truths(

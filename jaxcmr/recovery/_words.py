@@ -49,7 +49,15 @@ def describe_recovery(summary: pd.DataFrame, n: int, n_lists: int, n_missed: int
 def describe_confusion(
     confusion: pd.DataFrame, inversion: pd.DataFrame, criterion: str, n: int
 ) -> str:
-    """Return in words how often each model is told from the others."""
+    """Return in words how often each model is told from the others.
+
+    Args:
+        confusion: probability of each best-fitting model (column), given who simulated (row).
+        inversion: probability of who simulated (row), given the best-fitting model (column), with
+            equal prior probabilities.
+        criterion: label of that by which models were compared.
+        n: simulated subjects per model.
+    """
     words = [f"{count_of(n, 'simulated subject')} per model, best by {criterion}."]
     for name in confusion.index:
         row = confusion.loc[name]
@@ -59,6 +67,9 @@ def describe_confusion(
             words[-1] += f", most often mistaken for {others.idxmax()} ({others.max():.0%})"
         found = inversion.loc[name, name]
         if found == found:
-            words[-1] += f"; if {name} fits best, it made the data with probability {found:.2f}"
+            words[-1] += (
+                f"; if {name} fits best, it made the data with probability {found:.2f}, given that "
+                "all models were equally likely before"
+            )
         words[-1] += "."
     return " ".join(words)

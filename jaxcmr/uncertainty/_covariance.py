@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float
 
-from jaxcmr._differences import evaluate, make_stencil, second_differences
+from jaxcmr._differences import KINK, evaluate, make_stencil, second_differences, steepest_side
 from jaxcmr.fitting import FitProblem
 from jaxcmr.optimize import in_double
 from jaxcmr.parameters import ParameterSpace
@@ -24,6 +24,15 @@ from jaxcmr.uncertainty._walk import ON_BOUND
 __all__ = ["Covariance", "covariance", "gradients_by_trial", "measure_hessian"]
 
 KINDS = ("hessian", "sandwich")
+
+NOT_IDENTIFIED, NOT_SMOOTH, TOO_FEW = "not identified", "not a smooth minimum", "too few lists"
+
+REASONS = {
+    NOT_IDENTIFIED: "the loss does not curve upwards in all directions",
+    NOT_SMOOTH: "the estimates are not at a smooth minimum",
+    TOO_FEW: "there are too few lists for the sandwich",
+}
+"""Why a subject has no standard errors, by status, in the words of the verdict."""
 
 STEP = 1e-4
 """Of the differences, as a share of the searched range. It is shorter than that of diagnostics, for
@@ -44,14 +53,15 @@ class Covariance:
 
     `table` has one row per subject and parameter: ``subject``; ``parameter``; ``estimate``;
     ``error``, its standard error in the units of the parameter; ``place``, the estimate in the unit
-    cube of the scales of the search, and ``place_error`` there; and ``status``: "interior",
-    "lower" or "upper" for an estimate on a bound, or "not identified". Errors are NaN for all but
-    "interior".
+    cube of the scales of the search, and ``place_error`` there; and ``status``: "interior";
+    "lower" or "upper" for an estimate on a bound; or a key of `REASONS`, the same for all others
+    of a subject. Errors are NaN for all but "interior".
 
     `spectrum` has one row per subject and eigenvalue of the Hessian on that cube, the lowest first:
     ``subject``; ``number`` from 0; ``eigenvalue``; ``error``, the standard error along the
-    direction as a share of the searched range; ``direction`` in words; and the direction itself, a
-    unit vector, in one column per parameter.
+    direction v as a share of the searched range, ``sqrt(v' C v)`` of the covariance C (of a
+    subject that is "not identified" that of the Hessian, of others without errors NaN);
+    ``direction`` in words; and the direction itself, a unit vector, in one column per parameter.
     """
 
     kind: str
@@ -81,16 +91,21 @@ class Covariance:
         """Return in words for how many subjects there are standard errors, and what is open."""
         status = self.table.groupby("subject", sort=False)["status"]
         n_subjects = len(status)
-        n_unknown = int(status.apply(lambda each: (each == "not identified").any()).sum())
+        unknown = {
+            reason: self.table.loc[self.table["status"] == reason, "subject"].nunique()
+            for reason in REASONS
+        }
         n_on_bound = int(status.apply(lambda each: each.isin(["lower", "upper"]).any()).sum())
-        is_open = (self.spectrum["error"] >= OPEN) | ~(self.spectrum["eigenvalue"] > 0)
+        is_flat = ~(self.spectrum["eigenvalue"] > 0)
+        is_kinked = self.table["status"] == NOT_SMOOTH
+        has_kink = self.spectrum["subject"].isin(self.table.loc[is_kinked, "subject"])
+        is_open = (self.spectrum["error"] >= OPEN) | (is_flat & ~has_kink)
         n_open = self.spectrum.loc[is_open, "subject"].nunique()
-        told = f"Standard errors for {n_subjects - n_unknown} of {n_subjects} subjects"
-        if n_unknown:
-            told += (
-                f"; for {n_unknown} the loss does not curve upwards in all directions, so that "
-                "they are missing"
-            )
+        n_known = n_subjects - sum(unknown.values())
+        told = f"Standard errors for {n_known} of {n_subjects} subjects"
+        for reason, count in unknown.items():
+            if count:
+                told += f"; for {count} {REASONS[reason]}, so that they are missing"
         if n_on_bound:
             told += f"; {n_on_bound} with estimates on a bound, which have no standard error"
         if n_open:
@@ -111,15 +126,17 @@ def covariance(
     """Return standard errors and correlations of the estimates of each fit.
 
     The Hessian H of the loss is taken by central differences in double precision, on the unit cube
-    of the scales that the model declares. Estimates on a bound are held. If H is not positive
-    definite, a subject has no standard errors: eigenvalues are never clipped.
+    of the scales that the model declares. Estimates on a bound are held. A subject has no standard
+    errors if H is not positive definite (eigenvalues are never clipped), or if the estimates are
+    not at a smooth minimum: a partial derivative to one side is above 0.01 per searched range.
 
     Args:
         problem: what was fitted; its loss is a negative log-likelihood.
         result: fits of `problem`.
         kind: "hessian", ``inv(H)``, which holds if the model is right; or "sandwich",
             ``inv(H) J inv(H)`` with ``J = sum g g'`` over the gradients g of single trials, which
-            holds for independent trials even if the model is wrong within them.
+            holds for independent trials even if the model is wrong within them. It takes more
+            trials than estimates off their bounds, as the gradients sum to 0.
         subjects: whose fits; all by default.
 
     Raises:
@@ -145,6 +162,12 @@ def covariance(
     def measure(row: int) -> Measured:
         with jax.enable_x64(True):
             hessian, is_free = measure_hessian(losses[row], fits.space, fits.places[row])
+            (free,) = np.nonzero(is_free)
+            steepest = steepest_side(losses[row], fits.space, fits.places[row], free, STEP)
+        if not steepest <= KINK:
+            found = invert(hessian, is_free, None)
+            missing = np.full_like(found.covariance, np.nan)
+            return found._replace(covariance=missing, is_definite=False, status=NOT_SMOOTH)
         if kind == "hessian":
             return invert(hessian, is_free, None)
         return invert(hessian, is_free, gradients_by_trial(problem, fits, row))
@@ -164,9 +187,10 @@ class Measured(NamedTuple):
 
     covariance: Float[np.ndarray, "n n"]
     is_free: Bool[np.ndarray, " n"]
-    is_definite: bool
+    is_definite: bool  # whether there is a covariance
     eigenvalues: Float[np.ndarray, " m"]
     directions: Float[np.ndarray, "m n"]
+    status: str  # of the estimates off their bounds: "interior", or a key of `REASONS`
 
 
 def measure_hessian(
@@ -216,20 +240,35 @@ def invert(
     covariance = np.full((n, n), np.nan)
     known = hessian[np.ix_(free, free)]
     if not len(free) or not np.all(np.isfinite(known)):
-        return Measured(covariance, is_free, False, np.zeros(0), np.zeros((0, n)))
+        nothing = np.zeros(0), np.zeros((0, n))
+        return Measured(covariance, is_free, False, *nothing, NOT_IDENTIFIED)
     eigenvalues, vectors = np.linalg.eigh(known)
     directions = np.zeros((len(free), n))
     directions[:, free] = vectors.T
     largest = np.argmax(np.abs(directions), axis=1)[:, None]
     directions *= np.sign(np.take_along_axis(directions, largest, axis=1))
     is_definite = bool(eigenvalues[0] > RELATIVE_FLOOR * eigenvalues[-1])
+    status = "interior" if is_definite else NOT_IDENTIFIED
+    if is_definite and gradients is not None and not has_full_rank(gradients[:, free]):
+        is_definite, status = False, TOO_FEW
     if is_definite:
         inverse = np.linalg.inv(known)
         if gradients is not None:
             g = gradients[:, free]
             inverse = inverse @ (g.T @ g) @ inverse
         covariance[np.ix_(free, free)] = inverse
-    return Measured(covariance, is_free, is_definite, eigenvalues, directions)
+    return Measured(covariance, is_free, is_definite, eigenvalues, directions, status)
+
+
+def has_full_rank(gradients: Float[np.ndarray, "trials m"]) -> bool:
+    """Return whether gradients of trials, which sum to 0 at a minimum, span all directions."""
+    n_trials, m = gradients.shape
+    lengths = np.linalg.norm(gradients, axis=0)
+    if n_trials <= m or not np.all(lengths > 0):
+        return False
+    scaled = gradients / lengths
+    eigenvalues = np.linalg.eigvalsh(scaled.T @ scaled)
+    return bool(eigenvalues[0] > RELATIVE_FLOOR * eigenvalues[-1])
 
 
 # Tables
@@ -243,7 +282,7 @@ def to_table(fits: Fits, found: list[Measured]) -> pd.DataFrame:
         errors = np.sqrt(np.diag(each.covariance))
         for i, name in enumerate(fits.names):
             place = fits.places[row, i]
-            status = "interior" if each.is_definite else "not identified"
+            status = each.status
             if not each.is_free[i]:
                 status = "lower" if place < 0.5 else "upper"
             rows.append(
@@ -282,13 +321,23 @@ def to_spectrum(fits: Fits, found: list[Measured]) -> pd.DataFrame:
                     "subject": subject,
                     "number": number,
                     "eigenvalue": eigenvalue,
-                    "error": eigenvalue**-0.5 if eigenvalue > 0 else np.nan,
+                    "error": error_along(each, eigenvalue, direction),
                     "direction": describe(fits.names, direction),
                     **dict(zip(fits.names, direction, strict=True)),
                 }
             )
     columns = ["subject", "number", "eigenvalue", "error", "direction", *fits.names]
     return pd.DataFrame(rows, columns=columns)
+
+
+def error_along(each: Measured, eigenvalue: float, v: Float[np.ndarray, " n"]) -> float:
+    """Return the standard error along an eigenvector of the Hessian; see `Covariance`."""
+    if each.is_definite:
+        free = each.is_free
+        return float(np.sqrt(v[free] @ each.covariance[np.ix_(free, free)] @ v[free]))
+    if each.status == NOT_IDENTIFIED and eigenvalue > 0:
+        return float(eigenvalue**-0.5)
+    return float("nan")
 
 
 def describe(names: tuple[str, ...], direction: Float[np.ndarray, " n"]) -> str:

@@ -116,7 +116,6 @@ def profile_likelihood(
     *,
     level: float = 0.95,
     subjects: Subject | Iterable[Subject] | None = None,
-    on_bound: str = "chi2",
 ) -> Profiles:
     """Return the profile likelihood of parameters, and the confidence limits where it ends.
 
@@ -129,15 +128,12 @@ def profile_likelihood(
         problem: what was fitted; its loss is a negative log-likelihood.
         result: fits of `problem`.
         parameters: names of the parameters to profile; all by default.
-        level: of confidence.
+        level: of confidence, more than 0.5 and less than 1.
         subjects: whose fits; all by default.
-        on_bound: threshold for estimates on a bound. "chi2" is that of the others, and holds
-            wherever the truth is. "mixture" is the smaller one for a truth on the bound, of an even
-            mixture of chi-squares with 0 and 1 degrees of freedom (1.35 nats for 95 %).
 
     Raises:
-        ValueError: the loss is not a log-likelihood, a name or subject is unknown, `level` is not
-            between 0 and 1, or `on_bound` is another word.
+        ValueError: the loss is not a log-likelihood, a name or subject is unknown, or `level` is
+            not between 0.5 and 1.
 
     >>> from jaxcmr.typing import LossFnGenerator
     >>> class Bowl(LossFnGenerator):
@@ -150,19 +146,16 @@ def profile_likelihood(
     >>> profile_likelihood(problem, result).table["limit"].round(3).tolist()  # 0.5 +- 1.96 / 10
     [0.304, 0.696]
     """
-    if not 0 < level < 1:
-        raise ValueError(f"level is between 0 and 1, such as 0.95; got {level!r}.")
-    if on_bound not in ("chi2", "mixture"):
-        raise ValueError(f"on_bound is 'chi2' or 'mixture'; got {on_bound!r}.")
+    if not 0.5 < level < 1:
+        raise ValueError(f"level is between 0.5 and 1, such as 0.95; got {level!r}.")
     fits = prepare(problem, result, subjects)
     names = choose_parameters(parameters, fits.names)
     tolerance = problem.generator.agree_within
     rise = float(stats.chi2.ppf(level, 1)) / 2
-    rise_on_bound = float(stats.chi2.ppf(2 * level - 1, 1)) / 2 if on_bound == "mixture" else rise
     polisher = make_polisher(problem, fits)
 
     def profile(row: int) -> Profiled:
-        return profile_fit(polisher, fits, row, names, rise, rise_on_bound, tolerance)
+        return profile_fit(polisher, fits, row, names, rise, tolerance)
 
     found = in_threads(profile, len(fits.subjects))
     return Profiles(
@@ -197,7 +190,6 @@ def profile_fit(
     row: int,
     names: list[str],
     rise: float,
-    rise_on_bound: float,
     tolerance: float,
 ) -> Profiled:
     """Return the profiles of a fit: all parameters and sides walk side by side."""
@@ -209,15 +201,12 @@ def profile_fit(
     indices = {}
     for name in names:
         i = fits.names.index(name)
-        is_inside = ON_BOUND < best.place[i] < 1 - ON_BOUND
         with np.errstate(invalid="ignore", divide="ignore"):
             follow = np.nan_to_num(covariance[:, i] / covariance[i, i])
             sd = float(np.sqrt(covariance[i, i]))
         for side, sign in SIDES.items():
             indices[name, side] = i
-            walks[name, side] = walk_out(
-                Ray(best, i, sign), follow, sd, rise if is_inside else rise_on_bound, tolerance
-            )
+            walks[name, side] = walk_out(Ray(best, i, sign), follow, sd, rise, tolerance)
     sides = answer(polisher, fits, row, walks, indices)
     met = [found for side in sides.values() for found in side.path]
     lowest = min([best, *met], key=lambda found: found.loss)

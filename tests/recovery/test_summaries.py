@@ -118,6 +118,10 @@ def test_a_power_curve_says_how_many_lists_are_enough():
     assert curve.table["n_lists"].tolist() == [7, 28]
     assert curve.verdict() == "rate: r reaches 0.9 with 28 lists."
     assert "r is at most 0." in PowerCurve({7: poor}).verdict()
+    curve = PowerCurve({7: poor, 14: good, 28: poor})  # a chance of one simulation
+    assert curve.verdict() == "rate: r is 1.00 at best, but below 0.9 with more lists."
+    assert "with 14 lists" in PowerCurve({7: poor, 14: good, 28: good}).verdict()
+    assert "with 28 lists" in PowerCurve({7: good, 14: poor, 28: good}).verdict()
 
 
 def test_inversion_by_hand():
@@ -175,6 +179,29 @@ def test_a_model_recovery_by_hand():
     np.testing.assert_allclose(found.inversion(), [[1, 1 / 3], [0, 2 / 3]])
     assert found.group_winners().tolist() == ["b", "b"]
     low, high = found.intervals()
-    assert (low <= found.confusion).all(axis=None) and (found.confusion <= high).all(axis=None)
+    zero, one = (stats.binomtest(k, 1).proportion_ci(method="wilson") for k in (0, 1))
+    # 1.5 of 3, z² = 3.841459: 0.5 ± 1.959964 sqrt(0.75 + 3.841459 / 4) / (3 + 3.841459)
+    np.testing.assert_allclose(low, [[0.125335] * 2, [zero.low, one.low]], atol=1e-6)
+    np.testing.assert_allclose(high, [[0.874665] * 2, [zero.high, one.high]], atol=1e-6)
     assert "Data of a are best fitted by a in 50% of cases" in found.verdict()
     assert "mistaken for b (50%)" in found.verdict()
+    assert "0.67, given that all models were equally likely before" in found.verdict()
+
+
+def test_models_of_equal_sums_win_together():
+    """Sums of b are 10.001 and 10.003 for two subjects, whose limit is 0.002."""
+    rows = [
+        ("a", 1, 4.0, 4.0005),
+        ("a", 2, 6.0, 6.0005),
+        ("b", 1, 4.0, 4.001),
+        ("b", 2, 6.0, 6.002),
+    ]
+    criteria = pd.DataFrame(
+        [
+            {"simulated": made, "subject": s, "copy": 1, "fitted": name, "loss": 0.0, "aic": value}
+            for made, s, *values in rows
+            for name, value in zip("ab", values, strict=True)
+        ]
+    )
+    counts = pd.DataFrame([[1.0, 1.0], [1.0, 1.0]], ["a", "b"], ["a", "b"])
+    assert ModelRecovery(counts, criteria, "aic", 0).group_winners().tolist() == ["a = b", "a"]

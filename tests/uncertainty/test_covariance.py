@@ -8,6 +8,7 @@ from known_likelihoods import RETENTION, bernoulli, exponential, normal, power, 
 from planted_fits import problem_with
 
 from jaxcmr.uncertainty import covariance
+from jaxcmr.uncertainty._covariance import has_full_rank
 
 EIGHT_OF_TEN = {"y": [1] * 8 + [0] * 2}
 
@@ -95,6 +96,54 @@ def test_a_direction_that_the_data_leave_open_is_named():
     np.testing.assert_allclose([first["eigenvalue"], first["error"]], [2, 0.5**0.5], rtol=1e-5)
     assert first["direction"] in ("a up with b down", "b up with a down")
     assert "1 with a direction that the data leave open" in found.verdict()
+
+
+def test_too_few_lists_for_a_sandwich_give_no_errors():
+    """Gradients of lists sum to 0. Two points and two parameters fit perfectly: both gradients are
+    0, and the sandwich would be an error of 0."""
+    rows = {"t": [1, 3], "k": [94, 77]}
+    estimates = {"a": 0.94, "b": np.log(0.94 / 0.77) / np.log(3)}
+    problem, result = problem_of(power, rows, {"a": [0.5, 1.3], "b": [0.01, 1.5]}, estimates)
+    found = covariance(problem, result, "sandwich")
+    assert np.isnan(errors_of(found)).all()
+    assert set(found.table["status"]) == {"too few lists"}
+    assert found.spectrum["error"].isna().all()
+    assert "for 1 there are too few lists for the sandwich" in found.verdict()
+    assert np.isfinite(errors_of(covariance(problem, result))).all()
+    g = np.array([[1.0, 2.0], [-1.0, -2.0], [1.0, 2.0], [-1.0, -2.0]])
+    assert not has_full_rank(g) and not has_full_rank(np.array([[1.0, 2.0], [-1.0, 2.0]]))
+    assert has_full_rank(np.array([[1.0, 2.0], [-1.0, 2.0], [0.0, -4.0]]))
+
+
+def test_a_kink_has_no_error():
+    """``100 |x - .5|`` has a derivative of 0 by central differences, and of 100 to each side."""
+    H = np.diag([400.0, 100.0])
+    found = covariance(*problem_with(H, kink=100.0))
+    assert np.isnan(errors_of(found)).all()
+    assert set(found.table["status"]) == {"not a smooth minimum"}
+    assert "for 1 the estimates are not at a smooth minimum" in found.verdict()
+    np.testing.assert_allclose(errors_of(covariance(*problem_with(H))), [0.05, 0.1], rtol=1e-5)
+
+
+def test_an_estimate_off_the_minimum_has_no_error():
+    """At .501 of ``50 (x - .5)^2`` the derivative is .1, at .50005 it is .005."""
+    problem, result = problem_with(np.diag([100.0, 100.0]))
+    for a, status in ((0.501, "not a smooth minimum"), (0.50005, "interior")):
+        result["fits"]["a"] = [a]
+        assert set(covariance(problem, result).table["status"]) == {status}
+
+
+def test_the_spectrum_of_a_sandwich_has_its_errors():
+    """With a spread of 2 the Hessian says ``2 / sqrt(10)``, the data ``sd / sqrt(10)``, which is
+    more than half the range of 12."""
+    y = 2.5 * np.array([-10.0, -9.0, -8.0, -7.0, -6.0, 6.0, 7.0, 8.0, 9.0, 10.0])
+    problem, result = problem_of(
+        normal, {"y": y}, {"mean": [-6, 6], "sd": [2, 2.01]}, {"mean": 0.0, "sd": 2.0}
+    )
+    hessian, sandwich = covariance(problem, result), covariance(problem, result, "sandwich")
+    np.testing.assert_allclose(hessian.spectrum["error"], 2 / np.sqrt(10) / 12, rtol=1e-4)
+    np.testing.assert_allclose(sandwich.spectrum["error"], y.std() / np.sqrt(10) / 12, rtol=1e-4)
+    assert "leave open" in sandwich.verdict() and "leave open" not in hessian.verdict()
 
 
 def test_an_unknown_kind_is_an_error():

@@ -90,12 +90,11 @@ def test_eight_successes_of_ten():
     np.testing.assert_allclose(limits_of(profiles, "p"), [0.5005604, 0.9636375], atol=2e-7)
 
 
-@pytest.mark.parametrize(("on_bound", "limit"), [("chi2", 0.8252467), ("mixture", 0.8734738)])
-def test_ten_successes_of_ten_have_a_lower_limit_only(on_bound, limit):
-    """The estimate is on the bound: ``exp(-1.92 / 10)``, or ``exp(-1.35 / 10)`` of a mixture."""
+def test_ten_successes_of_ten_have_a_lower_limit_only():
+    """The estimate is on the bound: the limit is ``exp(-1.92 / 10)``."""
     problem, result = problem_of(bernoulli, TEN_OF_TEN, {"p": [0.1, 1 - 1e-12]}, {"p": 1 - 1e-12})
-    profiles = profile_likelihood(problem, result, on_bound=on_bound)
-    np.testing.assert_allclose(limits_of(profiles, "p"), [limit, np.nan], atol=2e-7)
+    profiles = profile_likelihood(problem, result)
+    np.testing.assert_allclose(limits_of(profiles, "p"), [0.8252467, np.nan], atol=2e-7)
     assert statuses_of(profiles, "p") == ("closed", "at bound")
 
 
@@ -200,8 +199,8 @@ def test_profiles_of_a_subject_do_not_depend_on_the_others():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"level": 95}, "between 0 and 1"),
-        ({"on_bound": "half"}, "mixture"),
+        ({"level": 95}, "between 0.5 and 1"),
+        ({"level": 0.4}, "between 0.5 and 1"),
         ({"parameters": "c"}, "Unknown parameter 'c'"),
         ({"subjects": 9}, "no fit of subject"),
     ],
