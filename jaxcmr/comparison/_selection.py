@@ -94,6 +94,10 @@ class ModelSelection:
             return words + f"the models differ in frequency, and {best} is ahead."
         return words + "the models differ in frequency, but which is ahead is not certain."
 
+    def __repr__(self) -> str:
+        table = self.table().to_string(index=False, float_format="{:.3f}".format)
+        return f"{self.verdict()}\n\n{table}"
+
     def _repr_html_(self) -> str:
         table = self.table().to_html(index=False, float_format="{:.3f}".format, border=0)
         return f"{table}<p>{escape(self.verdict())}</p>"

@@ -102,6 +102,9 @@ class ModelRecovery:
         label, n = CRITERIA[self.criterion], round(self.counts.iloc[0].sum())
         return describe_confusion(self.confusion, self.inversion(), label, n)
 
+    def __repr__(self) -> str:
+        return f"{self.verdict()}\n\n{self.confusion.to_string(float_format='{:.2f}'.format)}"
+
     def _repr_html_(self) -> str:
         tables = "".join(
             f"<p>{title}</p>{table.to_html(float_format='{:.2f}'.format, border=0)}"

@@ -135,6 +135,10 @@ class Recovery:
         """Return in words which parameters can be interpreted."""
         return describe_recovery(self.summary(), len(self.losses), self.n_lists, self.n_missed)
 
+    def __repr__(self) -> str:
+        table = self.summary().to_string(index=False, float_format="{:.3f}".format)
+        return f"{self.verdict()}\n\n{table}"
+
     def _repr_html_(self) -> str:
         table = self.summary().to_html(index=False, float_format="{:.3f}".format, border=0)
         return f"<p>{self.verdict()}</p>{table}"

@@ -51,6 +51,11 @@ class PowerCurve:
                 words.append(f"{name}: r is not known, as truths or estimates are the same.")
         return " ".join(words)
 
+    def __repr__(self) -> str:
+        return (
+            f"{self.verdict()}\n\n{self.table.to_string(index=False, float_format='{:.3f}'.format)}"
+        )
+
     def _repr_html_(self) -> str:
         wide = self.table.pivot(index="parameter", columns="n_lists", values="r")
         order = list(self.table["parameter"].unique())

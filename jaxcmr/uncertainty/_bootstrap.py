@@ -87,6 +87,9 @@ class Bootstrap:
             f"{len(self.estimates)} estimates."
         )
 
+    def __repr__(self) -> str:
+        return f"{self.verdict()}\n\n{self.limits().to_string(index=False)}"
+
     def _repr_html_(self) -> str:
         return f"<p>{self.verdict()}</p>{self.limits().to_html(index=False)}"
 

@@ -112,6 +112,9 @@ class Covariance:
             told += f"; {n_open} with a direction that the data leave open"
         return f"{told}."
 
+    def __repr__(self) -> str:
+        return f"{self.verdict()}\n\n{self.table.to_string(index=False)}"
+
     def _repr_html_(self) -> str:
         return f"<p>{self.verdict()}</p>{self.table.to_html(index=False)}"
 

@@ -97,6 +97,9 @@ class Profiles:
             )
         return text
 
+    def __repr__(self) -> str:
+        return f"{self.verdict()}\n\n{self.intervals().to_string(index=False)}"
+
     def _repr_html_(self) -> str:
         return f"<p>{self.verdict()}</p>{self.intervals().to_html(index=False)}"
 

@@ -67,6 +67,7 @@ def test_an_estimate_on_a_bound_has_no_error_and_the_others_have_that_without_it
     np.testing.assert_allclose(errors_of(found), [1 / 20, np.nan], rtol=1e-5)
     assert list(found.table["status"]) == ["interior", "lower"]
     assert "1 with estimates on a bound" in found.verdict()
+    assert repr(found).startswith(found.verdict()) and "interior" in repr(found)
 
 
 def test_correlations_are_those_of_the_inverse():
