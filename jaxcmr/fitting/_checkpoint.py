@@ -118,6 +118,7 @@ class Checkpoint:
         self.records: list[Mapping[str, Any] | None] = [None] * len(runs)
         self.saved: dict[int, float] = defaultdict(time.monotonic)
         self._verified: set[Path] = set()
+        self._trials = {key[:2]: key.trials for key in self.keys}
         self._other_trials: dict[tuple[Any, str], Path] = {}
         self._told: set[str] = set()
         self.read()
@@ -149,7 +150,8 @@ class Checkpoint:
         key = Key(*(entry[name] for name in Key._fields))
         i = self.index.get(key)
         if i is None:
-            self._other_trials[key[:2]] = part.path
+            if key.trials != self._trials.get(key[:2], key.trials):
+                self._other_trials[key[:2]] = part.path
             return
         if part.path not in self._verified:  # one record tells: a file has one writer
             self._verify(i, entry["record"], part.header)

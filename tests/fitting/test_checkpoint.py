@@ -81,6 +81,18 @@ def test_runs_and_subjects_may_grow(make, everyone, tmp_path, calls):
     assert [run["run"] for run in grown["runs"][0]] == [0, 1, 2, -1]
 
 
+def test_fewer_runs_may_follow_more(make, tmp_path, calls):
+    """Also if none of them has finished: what is there is of the same trials."""
+    some = np.arange(20) < 9
+    make(best_of=3).fit_subjects(some, checkpoint=tmp_path)
+    [journal] = (tmp_path / "runs").glob("*.jsonl")
+    lines = journal.read_bytes().splitlines(keepends=True)
+    journal.write_bytes(b"".join(line for line in lines if b'"number": 0' not in line))
+    calls.clear()
+    make(best_of=1).fit_subjects(some, checkpoint=tmp_path)
+    assert calls == [(3, 0)]
+
+
 def test_another_start_is_another_run(make, everyone, tmp_path, calls):
     """Of the same number: its record is not that of the first start."""
     low, high = (
