@@ -24,7 +24,8 @@ from jaxcmr.cli._folder import open_folder
 from jaxcmr.cli._json import to_json
 from jaxcmr.cli._settings import gather_settings
 from jaxcmr.diagnostics import diagnose, is_trustworthy, verdict
-from jaxcmr.fitting import status_of
+from jaxcmr.fitting._checkpoint import RUNS
+from jaxcmr.fitting._journal import Journal
 from jaxcmr.front import Plan, make_plan
 from jaxcmr.results import FitInterrupted, FitResult
 
@@ -100,7 +101,7 @@ def run(
 
 def on_disk(out: Path) -> str:
     """Return in words how many runs a folder holds already."""
-    n_done = status_of(out).n_runs_done if (out / "run.json").exists() else 0
+    n_done = sum(len(part.entries) for part in Journal(out / RUNS, {}).read())
     return f" {count_of(n_done, 'finished run')} in {out} will not be made again." if n_done else ""
 
 

@@ -1,5 +1,6 @@
 """Results are never lost: a folder belongs to one fit, and an interrupted fit goes on in it."""
 
+import json
 import os
 import signal
 import subprocess
@@ -10,7 +11,6 @@ import pytest
 
 from jaxcmr.cli._folder import open_folder
 from jaxcmr.fitting._fitter import Fitter
-from jaxcmr.results import FitResult
 
 ENDLESS = "[search]\nnum_steps = 1000000\nrelative_tolerance = 0.0\ndiff_w = 1.9"
 """A search whose steps are too wide to converge."""
@@ -122,7 +122,7 @@ def test_a_fit_goes_on_where_it_stopped(shell, data_file, tmp_path, watch, calls
 def test_ctrl_c_says_how_to_go_on(shell, data_file, tmp_path):
     """An interrupted fit ends by itself with status 130, and says how much was done."""
     out = tmp_path / "out"
-    arguments = [data_file, "--best-of", "1", "--out", str(out)]
+    arguments = [data_file, "--best-of", "5000", "--out", str(out)]
     process = subprocess.Popen(
         [*shell.in_a_process, *arguments, "--config", shell.write_config(ENDLESS)],
         stdout=subprocess.PIPE,
@@ -191,14 +191,17 @@ def test_ctrl_c_while_the_figure_is_drawn(shell, data_file, tmp_path, monkeypatc
 
 
 @pytest.mark.full
-def test_fits_started_together_have_folders_of_their_own(shell, data_file, tmp_path):
-    """As a job array starts them: both results are there, though each default folder is the
-    same."""
-    command = [*shell.in_a_process, data_file, "--num-steps", "3"]
+def test_fits_started_together_share_a_folder(shell, data_file, tmp_path):
+    """As jobs start them, each for a subject of its own: no run of one is lost to another."""
+    command = [*shell.in_a_process, data_file, "--num-steps", "3", "--best-of", "1"]
     fits = [
         subprocess.Popen([*command, "--subjects", f"{s},"], cwd=tmp_path, stdout=subprocess.DEVNULL)
         for s in (3, 7, 20)
     ]
     assert [fit.wait() for fit in fits] == [0, 0, 0]
-    results = [FitResult.load(path) for path in (tmp_path / "results").glob("*/result.json")]
-    assert sorted(s for result in results for s in result["fits"]["subject"]) == [3, 7, 20]
+    [folder] = (tmp_path / "results").iterdir()
+    lines = [line for file in (folder / "runs").iterdir() for line in file.read_text().splitlines()]
+    assert sorted(json.loads(line).get("subject", 0) for line in lines) == [0, 0, 0, 3, 7, 20]
+    whole = subprocess.run([*command, "--subjects", "3,7,20"], cwd=tmp_path, capture_output=True)
+    assert whole.returncode == 0 and b"3 finished runs in" in whole.stderr
+    assert shell.read(folder)[0]["fits"]["subject"] == [3, 7, 20]

@@ -221,7 +221,7 @@ def test_results_of_the_same_trials_are_compared(tmp_path):
     columns = page.columns("compared")
     assert columns["model"] == ("one", "<two>")
     assert [float(each) for each in columns["aicc"]] == found.table["aicc"].tolist()
-    assert [row[-5] for row in page.shown["compared"][1:]] == ["0.00", "2.33"]
+    assert [row[-8] for row in page.shown["compared"][1:]] == ["0.00", "2.33"]
     assert found.verdict() in page.texts and found.warnings[0] in page.texts
     assert page.columns("compared-numbers-2")["subject"]
     other = {**two, "loss_label": "MSE"}
