@@ -45,13 +45,13 @@ if TYPE_CHECKING:
 
 __all__ = ["Workers", "search_in_workers"]
 
-BLOCKS_PER_WORKER = 8
+BLOCKS_PER_WORKER = 4
 """More would be evened out better at the end, and each costs the time to set up a search."""
 
 MOST_FITS = 16
 """Fits in a block at most: as many are lost with a worker."""
 
-FEWEST_WORKERS = 8
+FEWEST_WORKERS = 16
 """As many are reckoned with where there may be more than now, or where their number is unknown."""
 
 
