@@ -122,7 +122,7 @@ class Checkpoint:
         self._other_trials: dict[tuple[Any, str], Path] = {}
         self._told: set[str] = set()
         self.read()
-        self._refuse_other_trials()
+        self._check_trials()
         self._say_what_is_damaged()
         if None in self.records:
             with explained_errors(self.folder):  # before the search begins
@@ -255,8 +255,12 @@ class Checkpoint:
                 stacklevel=7,
             )
 
-    def _refuse_other_trials(self) -> None:
-        """Raise a CheckpointMismatch for a fit of which only other trials have been fitted."""
+    def _check_trials(self) -> None:
+        """Check that no fit has runs of other trials only.
+
+        Raises:
+            CheckpointMismatch: one has.
+        """
         known = {key[:2] for key, record in zip(self.keys, self.records, strict=True) if record}
         for key in self.keys:
             path = self._other_trials.get(key[:2])
