@@ -102,7 +102,7 @@ def measure_constants() -> None:
         )
 
 
-def measure_workers(counts: Sequence[int], n_subjects: int = 32) -> None:
+def measure_workers(counts: Sequence[int], n_subjects: int = 64) -> None:
     """Print the time of a fit in real processes, after each has compiled."""
     fitter, mask = make_fitter(n_subjects)
     print(f"threads of this process: {min(timed(fitter, mask)[0] for _ in range(3)):.1f} s")
