@@ -15,7 +15,7 @@ import multiprocessing
 import os
 import pickle
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import (
     FIRST_COMPLETED,
     BrokenExecutor,
@@ -30,13 +30,15 @@ from functools import cache
 from itertools import groupby
 from multiprocessing.connection import wait as wait_for_process
 from threading import Thread
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 import jax
 
 from jaxcmr._cache import keep_compiled
 from jaxcmr.fitting._environment import describe_environment, id_of
 from jaxcmr.fitting._runs import Progress, Run
+from jaxcmr.fitting._states import SavedStates
+from jaxcmr.fitting._verify import verify_record
 from jaxcmr.optimize import check_not_forked
 from jaxcmr.optimize._lanes import count_cores
 
@@ -78,7 +80,11 @@ Workers: TypeAlias = Executor | Client
 
 
 def search_in_workers(
-    fitter: Fitter, runs: Sequence[Run], share: Sequence[int], workers: Workers
+    fitter: Fitter,
+    runs: Sequence[Run],
+    share: Sequence[int],
+    workers: Workers,
+    states: SavedStates | None,
 ) -> Iterator[Progress]:
     """Make runs in workers, and report as blocks of them end.
 
@@ -87,14 +93,15 @@ def search_in_workers(
         runs: all runs.
         share: which of them to make.
         workers: an executor, or a Dask client.
+        states: where workers that see the folder keep populations of long runs; None for nowhere.
 
     Raises:
-        RuntimeError: the workers are lost.
+        RuntimeError: the workers are lost, or compute another loss than this process.
         ValueError: `workers` is something else or would fork, or the problem cannot be pickled.
     """
     lost = errors_of_lost(workers)
     try:
-        yield from search_blocks(fitter, runs, share, workers)
+        yield from search_blocks(fitter, runs, share, workers, states)
     except lost as error:
         raise RuntimeError(
             f"The workers are lost ({type(error).__name__}): a process was killed or ran out of "
@@ -104,30 +111,62 @@ def search_in_workers(
 
 
 def search_blocks(
-    fitter: Fitter, runs: Sequence[Run], share: Sequence[int], workers: Workers
+    fitter: Fitter,
+    runs: Sequence[Run],
+    share: Sequence[int],
+    workers: Workers,
+    states: SavedStates | None,
 ) -> Iterator[Progress]:
     """Send blocks of runs to the workers, and report as they come back."""
     executor, recipe, n_per_host, n_workers = open_workers(workers, to_recipe(fitter))
     x64 = jax.config.jax_enable_x64  # type: ignore[attr-defined]
-    futures: dict[Future[tuple[list[Progress], Exception | None]], list[int]] = {}
+    futures: dict[Future[Block], list[int]] = {}
+    verified: set[tuple[str, int]] = set()
     try:
         for block in blocks_of(runs, share, BLOCKS_PER_WORKER * n_workers):
             task = [runs[i]._replace(state=None) for i in block]
-            future = executor.submit(search_block, recipe, task, x64, n_per_host, os.getpid())
+            of_block = None if states is None else states.select(block)
+            future = executor.submit(
+                search_block, recipe, task, of_block, x64, n_per_host, os.getpid()
+            )
             futures[future] = block
         waiting = set(futures)
         while waiting:
             ended, waiting = wait(waiting, return_when=FIRST_COMPLETED)
             # Blocks that failed come last, so that what ended together with them is not lost.
             for future in sorted(ended, key=has_failed):
-                made, error = future.result()
+                made, environment, error = future.result()
+                by, process = id_of(environment), (environment["host"], environment["process"])
                 for at in made:
-                    yield at._replace(run=futures[future][at.run])
+                    run = futures[future][at.run]
+                    if process not in verified:
+                        check_worker(fitter, runs[run], at, environment)
+                        verified.add(process)
+                    yield at._replace(run=run, by=by)
                 if error is not None:
                     raise error
     finally:
         for future in futures:
             future.cancel()
+
+
+def check_worker(fitter: Fitter, run: Run, at: Progress, environment: Mapping[str, Any]) -> None:
+    """Check that a worker computes the same loss as this process, by a run that it has made.
+
+    A worker that lives long keeps the modules that it has imported, though they may have changed
+    since.
+
+    Raises:
+        RuntimeError: it computes another.
+    """
+    assert at.record is not None
+    found = verify_record(fitter, run, at.record, environment)
+    if not found.is_same:
+        raise RuntimeError(
+            f"A worker on {environment['host']} computes another loss than this process: the "
+            f"estimates of a run of subject {run.subject} {found}. It may have imported the model "
+            "or the loss before they were changed. Start new workers and call again."
+        )
 
 
 def has_failed(future: Future[Any]) -> bool:
@@ -238,16 +277,28 @@ FITTERS: dict[str, Fitter] = {}
 """The fitter that was used last, by the digest of its recipe."""
 
 
-def search_block(
-    recipe: bytes, runs: list[Run], x64: bool, n_per_host: int, coordinator: int
-) -> tuple[list[Progress], Exception | None]:
-    """Make runs in this process, with its share of the machine's cores.
+class Block(NamedTuple):
+    """What a worker has done."""
 
-    Returns the finished ones, and the error that ended the others.
+    made: list[Progress]  # of runs that have finished
+    environment: Mapping[str, Any]  # of the worker
+    error: Exception | None  # which ended the other runs
+
+
+def search_block(
+    recipe: bytes,
+    runs: list[Run],
+    states: SavedStates | None,
+    x64: bool,
+    n_per_host: int,
+    coordinator: int,
+) -> Block:
+    """Make runs in this process, with its share of the machine's cores.
 
     Args:
         recipe: the pickled fitter.
         runs: the runs.
+        states: where populations of long runs are kept, if this machine sees that folder.
         x64: whether searches are in double precision.
         n_per_host: how many blocks this machine makes at once.
         coordinator: id of the process that asks for the runs.
@@ -261,16 +312,18 @@ def search_block(
     fitter = FITTERS.get(name) or pickle.loads(recipe)
     FITTERS.clear()
     FITTERS[name] = fitter
+    if states is not None and not states.folder.is_dir():
+        states = None
     made: list[Progress] = []
-    here = id_of(describe_environment())
+    here = describe_environment()
     with jax.enable_x64(x64), ThreadPoolExecutor(n_threads) as pool:
         try:
-            for at in fitter.search_here(runs, pool):
+            for at in fitter.search_here(runs, pool, states):
                 if at.record is not None:
-                    made.append(at._replace(by=here))
+                    made.append(at)
         except Exception as error:
-            return made, error
-    return made, None
+            return Block(made, here, error)
+    return Block(made, here, None)
 
 
 def keep_to(n_threads: int) -> None:
