@@ -30,7 +30,7 @@ from jaxcmr.fitting._states import SavedStates
 from jaxcmr.fitting._trials import pad_rows, rows_by_subject
 from jaxcmr.fitting._watchers import RunReport, Watcher, default_watchers
 from jaxcmr.fitting._workers import Workers, search_in_workers
-from jaxcmr.optimize import LaneReport, State, check_not_forked, in_double, works_in_double
+from jaxcmr.optimize import LaneReport, State, check_not_forked
 from jaxcmr.parameters import ParameterSpace
 from jaxcmr.results import POOLED, FitInterrupted, FitResult
 from jaxcmr.typing import (
@@ -440,20 +440,6 @@ class Fitter(ABC):
                 states.save(lane.lane, lane.state)
             record = None if lane.result is None else self._record(runs[lane.lane], lane)
             yield Progress(lane.lane, lane.generation, lane.loss, lane.seconds, lane.state, record)
-
-    def evaluate_run(self, run: Run, record: Mapping[str, Any]) -> tuple[float, bool]:
-        """Return the loss of a run at the estimates of its record, and whether in double precision.
-
-        That is the precision of its polish, or of the search.
-        """
-        loss = self.problem.loss_of(run.rows)
-        x = np.array([record["estimates"][name] for name in self.problem.free_names])[:, None]
-        double = bool(jax.config.jax_enable_x64)  # type: ignore[attr-defined]
-        if record["polish"] is not None and works_in_double(loss, len(x)):
-            double, loss = True, in_double([loss])[0]
-        with jax.enable_x64(double):
-            value = np.asarray(loss(jnp.asarray(x, jnp.result_type(float))))
-        return float(value[0]), double
 
     def evaluate_at(self, run: Run, place: np.ndarray) -> float:
         """Return the loss of a run at a place in the unit cube, in the precision of the search."""

@@ -14,6 +14,7 @@ from stopped_fits import Generations, Stop, without_times
 from jaxcmr.fitting import CheckpointMismatch, Fit, FitInterrupted, _environment, _states
 from jaxcmr.fitting._parts import as_part, shares_of
 from jaxcmr.fitting._runs import Run
+from jaxcmr.fitting._verify import evaluate_near
 
 
 def test_an_interrupted_fit_goes_on(make, fitter_class, everyone, tmp_path, calls):
@@ -126,6 +127,23 @@ def test_another_environment_is_told_once(make, everyone, tmp_path, monkeypatch)
     with pytest.warns(UserWarning, match="another environment .*jaxlib.*'9.9' here") as told:
         make(best_of=2).fit_subjects(everyone, checkpoint=tmp_path)
     assert len(told) == 1
+
+
+class Steep(BowlGenerator):
+    """A line that turns the last digit of its argument into the seventh of its value."""
+
+    def __call__(self, *arguments):
+        return lambda x: 1 + 1e9 * (x[0] - 0.5)
+
+
+def test_a_loss_that_amplifies_rounding(make):
+    """Three units in the last place to either side of 1/2 change this loss by 6.7e-7, and others
+    hardly. Catches refusals of fits whose losses cannot come out to nine digits."""
+    estimates, rows = {"encoding_drift_rate": 0.5, "choice_sensitivity": 2.0}, np.arange(4)
+    here, allowed = evaluate_near(make(loss=Steep).problem, rows, estimates, double=True)
+    assert here == 1
+    assert allowed == pytest.approx(1e-9 + 10 * 1e9 * 6 * np.finfo(float).eps / 2)
+    assert evaluate_near(make().problem, rows, estimates, double=True)[1] < 1.1e-9
 
 
 @pytest.mark.parametrize("factor", [1.0001, 2.0, np.nan])
