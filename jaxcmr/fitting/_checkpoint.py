@@ -27,6 +27,7 @@ import numpy as np
 
 from jaxcmr.files import read_text, write_once
 from jaxcmr.fitting._environment import describe_environment, id_of
+from jaxcmr.fitting._hyperparameters import CHANGEABLE
 from jaxcmr.fitting._journal import Journal, Part, explained_errors
 from jaxcmr.fitting._runs import Run
 from jaxcmr.fitting._states import SavedStates
@@ -43,9 +44,6 @@ FORMAT = 1
 
 ABOUT = ("record", "by", "at")
 """What a line says of a run beside its key: the record, the environment, and when it was made."""
-
-NOT_OF_A_RUN = ("bounds", "best_of", "progress_bar", "display_iterations", "max_memory")
-"""Hyperparameters that may differ from call to call. (Bounds are compared as a list, in order.)"""
 
 MOST_NAMED = 10_000
 """Subjects that a header names, for those who ask how far a fit is."""
@@ -289,7 +287,8 @@ def canonical(array: np.ndarray) -> np.ndarray:
 def identity_of(fitter: Fitter) -> dict[str, Any]:
     """Return what runs of a fitter depend on, beside trials and seeds, as JSON."""
     about = fitter.problem.describe()
-    search = {k: v for k, v in fitter.hyperparameters.items() if k not in NOT_OF_A_RUN}
+    elsewhere = {"bounds", *CHANGEABLE}
+    search = {k: v for k, v in fitter.hyperparameters.items() if k not in elsewhere}
     return {
         "format": FORMAT,
         **{name: about[name] for name in ("model", "loss", "loss_options", "features")},
