@@ -15,7 +15,7 @@ import multiprocessing
 import os
 import pickle
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import (
     FIRST_COMPLETED,
     BrokenExecutor,
@@ -30,7 +30,7 @@ from functools import cache
 from itertools import groupby
 from multiprocessing.connection import wait as wait_for_process
 from threading import Thread
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar, runtime_checkable
 
 import jax
 
@@ -43,7 +43,9 @@ from jaxcmr.optimize._lanes import count_cores
 if TYPE_CHECKING:
     from jaxcmr.fitting._fitter import Fitter
 
-__all__ = ["Workers", "search_in_workers"]
+__all__ = ["Workers", "ask_workers", "open_in_worker", "search_in_workers"]
+
+R = TypeVar("R")
 
 BLOCKS_PER_WORKER = 4
 """More would be evened out better at the end, and each costs the time to set up a search."""
@@ -92,9 +94,44 @@ def search_in_workers(
         RuntimeError: the workers are lost.
         ValueError: `workers` is something else or would fork, or the problem cannot be pickled.
     """
+
+    def divide(n_workers: int) -> list[list[int]]:
+        return blocks_of(runs, share, BLOCKS_PER_WORKER * n_workers)
+
+    def as_task(block: list[int]) -> list[Run]:
+        return [runs[i]._replace(state=None) for i in block]
+
+    for block, (made, error) in ask_workers(workers, fitter, search_block, divide, as_task):
+        for at in made:
+            yield at._replace(run=block[at.run])
+        if error is not None:
+            raise error
+
+
+def ask_workers(
+    workers: Workers,
+    thing: object,
+    make: Callable[..., R],
+    divide: Callable[[int], Sequence[list[int]]],
+    as_task: Callable[[list[int]], object],
+) -> Iterator[tuple[list[int], R]]:
+    """Let workers make something of blocks, and yield each block and its result as it ends.
+
+    Args:
+        workers: an executor, or a Dask client.
+        thing: sent once to each worker, as a pickle.
+        make: called there as ``make(recipe, task, x64, n_per_host, coordinator)``; see
+            `open_in_worker`.
+        divide: ``(number of workers) -> blocks`` of numbers.
+        as_task: what is sent for a block.
+
+    Raises:
+        RuntimeError: the workers are lost.
+        ValueError: `workers` is something else or would fork, or `thing` cannot be pickled.
+    """
     lost = errors_of_lost(workers)
     try:
-        yield from search_blocks(fitter, runs, share, workers)
+        yield from send_blocks(workers, thing, make, divide, as_task)
     except lost as error:
         raise RuntimeError(
             f"The workers are lost ({type(error).__name__}): a process was killed or ran out of "
@@ -103,28 +140,27 @@ def search_in_workers(
         ) from error
 
 
-def search_blocks(
-    fitter: Fitter, runs: Sequence[Run], share: Sequence[int], workers: Workers
-) -> Iterator[Progress]:
-    """Send blocks of runs to the workers, and report as they come back."""
-    executor, recipe, n_per_host, n_workers = open_workers(workers, to_recipe(fitter))
+def send_blocks(
+    workers: Workers,
+    thing: object,
+    make: Callable[..., R],
+    divide: Callable[[int], Sequence[list[int]]],
+    as_task: Callable[[list[int]], object],
+) -> Iterator[tuple[list[int], R]]:
+    """Send blocks to the workers, and yield what comes back."""
+    executor, recipe, n_per_host, n_workers = open_workers(workers, to_recipe(thing))
     x64 = jax.config.jax_enable_x64  # type: ignore[attr-defined]
-    futures: dict[Future[tuple[list[Progress], Exception | None]], list[int]] = {}
+    futures: dict[Future[R], list[int]] = {}
     try:
-        for block in blocks_of(runs, share, BLOCKS_PER_WORKER * n_workers):
-            task = [runs[i]._replace(state=None) for i in block]
-            future = executor.submit(search_block, recipe, task, x64, n_per_host, os.getpid())
+        for block in divide(n_workers):
+            future = executor.submit(make, recipe, as_task(block), x64, n_per_host, os.getpid())
             futures[future] = block
         waiting = set(futures)
         while waiting:
             ended, waiting = wait(waiting, return_when=FIRST_COMPLETED)
             # Blocks that failed come last, so that what ended together with them is not lost.
             for future in sorted(ended, key=has_failed):
-                made, error = future.result()
-                for at in made:
-                    yield at._replace(run=futures[future][at.run])
-                if error is not None:
-                    raise error
+                yield futures[future], future.result()
     finally:
         for future in futures:
             future.cancel()
@@ -208,8 +244,8 @@ def blocks_of(runs: Sequence[Run], share: Sequence[int], most: int) -> list[list
     return [[i for unit in part for i in unit] for part in parts]
 
 
-def to_recipe(fitter: Fitter) -> bytes:
-    """Return a fitter as bytes.
+def to_recipe(thing: object) -> bytes:
+    """Return a fitter, or another thing that workers need, as bytes.
 
     With cloudpickle, which comes with Dask, models and losses that were defined in a notebook can
     be sent, too.
@@ -219,7 +255,7 @@ def to_recipe(fitter: Fitter) -> bytes:
     except ImportError:
         pickler = pickle
     try:
-        return pickler.dumps(fitter)
+        return pickler.dumps(thing)
     except Exception as error:
         raise ValueError(
             f"The problem cannot be sent to workers, as it cannot be pickled ({error}). Define the "
@@ -234,8 +270,8 @@ def digest_of(recipe: bytes) -> str:
 
 # In a worker
 
-FITTERS: dict[str, Fitter] = {}
-"""The fitter that was used last, by the digest of its recipe."""
+OPENED: dict[str, Any] = {}
+"""The fitter or other thing that was used last, by the digest of its recipe."""
 
 
 def search_block(
@@ -252,15 +288,7 @@ def search_block(
         n_per_host: how many blocks this machine makes at once.
         coordinator: id of the process that asks for the runs.
     """
-    check_not_forked()
-    end_with(coordinator)
-    n_threads = max(1, count_cores() // n_per_host)
-    keep_to(n_threads)
-    keep_compiled()
-    name = digest_of(recipe)
-    fitter = FITTERS.get(name) or pickle.loads(recipe)
-    FITTERS.clear()
-    FITTERS[name] = fitter
+    fitter, n_threads = open_in_worker(recipe, n_per_host, coordinator)
     made: list[Progress] = []
     here = id_of(describe_environment())
     with jax.enable_x64(x64), ThreadPoolExecutor(n_threads) as pool:
@@ -271,6 +299,23 @@ def search_block(
         except Exception as error:
             return made, error
     return made, None
+
+
+def open_in_worker(recipe: bytes, n_per_host: int, coordinator: int) -> tuple[Any, int]:
+    """Prepare this process for a block, and return what the recipe holds and how many threads.
+
+    What was used last is kept, with all that it has compiled.
+    """
+    check_not_forked()
+    end_with(coordinator)
+    n_threads = max(1, count_cores() // n_per_host)
+    keep_to(n_threads)
+    keep_compiled()
+    name = digest_of(recipe)
+    thing = OPENED.get(name) or pickle.loads(recipe)
+    OPENED.clear()
+    OPENED[name] = thing
+    return thing, n_threads
 
 
 def keep_to(n_threads: int) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -12,11 +14,13 @@ import pandas as pd
 from jaxtyping import Float
 from scipy import stats
 
-from jaxcmr.fitting import FitProblem
+from jaxcmr.fitting import FitProblem, Workers
+from jaxcmr.fitting._checkpoint import TrialDigests, identity_of_problem
+from jaxcmr.fitting._units import Record, make_units
 from jaxcmr.optimize import Polisher
 from jaxcmr.results import FitResult
 from jaxcmr.typing import Subject
-from jaxcmr.uncertainty._inputs import Fits, Hold, choose_parameters, in_threads, prepare
+from jaxcmr.uncertainty._inputs import Fits, Hold, choose_parameters, prepare
 from jaxcmr.uncertainty._walk import ON_BOUND, Found, Ray, Side, Walk, walk_out
 
 __all__ = ["STATUSES", "Profiles", "profile_likelihood"]
@@ -79,14 +83,17 @@ class Profiles:
         ).reset_index()
 
     def verdict(self) -> str:
-        """Return in words how many intervals are closed, and why others are not."""
+        """Return in words how many intervals are closed, and why others are not.
+
+        Each interval is counted once, by the worse of its sides, so that the numbers add up.
+        """
         wide = self.intervals()
         ends = wide[["lower_status", "upper_status"]]
-        has_limits = ends.isin(["closed", "blocked"]).all(axis=1)
-        told = [f"{has_limits.sum()} of {len(wide)} intervals are closed"]
-        for status, words in WORDS.items():
-            if count := int((ends == status).any(axis=1).sum()):
-                told.append(words.format(count))
+        worse = ends.map(WORST_LAST.index).max(axis=1)
+        told = [f"{int((worse == 0).sum())} of {len(wide)} are closed"]
+        for rank, status in enumerate(WORST_LAST):
+            if status in WORDS and (count := int((worse == rank).sum())):
+                told.append(f"{count} {WORDS[status]}")
         text = f"{100 * self.level:g} % intervals: {'; '.join(told)}."
         if self.better is not None:
             found = ", ".join(str(subject) for subject in self.better["fits"]["subject"][:5])
@@ -104,12 +111,16 @@ class Profiles:
         return f"<p>{self.verdict()}</p>{self.intervals().to_html(index=False)}"
 
 
+WORST_LAST = ("closed", "blocked", "at bound", "flat", "not found", "better fit")
+
 WORDS = {
-    "at bound": "{} reach a bound",
-    "flat": "{} are flat up to a bound",
-    "blocked": "{} end where another parameter reached a bound",
-    "not found": "{} have an end that was not found",
+    "blocked": "end where another parameter reached a bound",
+    "at bound": "reach a bound",
+    "flat": "are flat up to a bound",
+    "not found": "have an end that was not found",
+    "better fit": "met a better fit",
 }
+"""What the verdict says of intervals by their worse side."""
 
 
 def profile_likelihood(
@@ -119,6 +130,9 @@ def profile_likelihood(
     *,
     level: float = 0.95,
     subjects: Subject | Iterable[Subject] | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
+    workers: Workers | None = None,
+    progress: bool = False,
 ) -> Profiles:
     """Return the profile likelihood of parameters, and the confidence limits where it ends.
 
@@ -133,10 +147,16 @@ def profile_likelihood(
         parameters: names of the parameters to profile; all by default.
         level: of confidence, more than 0.5 and less than 1.
         subjects: whose fits; all by default.
+        checkpoint: a folder that keeps the profiles of each subject that is done: if the call is
+            interrupted or killed, the same call goes on where it stopped. Subjects may be added.
+        workers: processes to work in, as for `JaxDE.fit`; each takes some subjects at a time.
+        progress: show a progress bar.
 
     Raises:
         ValueError: the loss is not a log-likelihood, a name or subject is unknown, or `level` is
             not between 0.5 and 1.
+        CheckpointMismatch: the folder holds profiles of another problem, level or set of
+            parameters, or from other estimates.
 
     >>> from jaxcmr.typing import LossFnGenerator
     >>> class Bowl(LossFnGenerator):
@@ -151,23 +171,88 @@ def profile_likelihood(
     """
     if not 0.5 < level < 1:
         raise ValueError(f"level is between 0.5 and 1, such as 0.95; got {level!r}.")
-    fits = prepare(problem, result, subjects)
-    names = choose_parameters(parameters, fits.names)
-    tolerance = problem.generator.agree_within
-    rise = float(stats.chi2.ppf(level, 1)) / 2
-    polisher = make_polisher(problem, fits)
-
-    def profile(row: int) -> Profiled:
-        return profile_fit(polisher, fits, row, names, rise, tolerance)
-
-    found = in_threads(profile, len(fits.subjects))
+    work = ProfileWork(problem, result, parameters, level, subjects)
+    records = make_units(work, checkpoint=checkpoint, workers=workers, progress=progress)
+    fits, found = work.fits, [from_record(record, work.names) for record in records]
     return Profiles(
         table=to_table(fits, found),
         path=to_path(fits, found),
         level=level,
-        threshold=rise,
-        better=better_fits(FitResult(result), fits, found, tolerance),
+        threshold=work.rise,
+        better=better_fits(FitResult(result), fits, found, work.tolerance),
     )
+
+
+class ProfileWork:
+    """The profiles of fits; a unit is all profiles of a fit.
+
+    Args:
+        problem: what was fitted.
+        result: fits of `problem`.
+        parameters: which to profile; all by default.
+        level: of confidence.
+        subjects: whose fits; all by default.
+    """
+
+    kind = "profiles"
+
+    def __init__(
+        self,
+        problem: FitProblem,
+        result: FitResult,
+        parameters: str | Iterable[str] | None,
+        level: float,
+        subjects: Subject | Iterable[Subject] | None = None,
+    ) -> None:
+        self.fits = prepare(problem, result, subjects)
+        self.names = choose_parameters(parameters, self.fits.names)
+        self.problem, self.level = problem, level
+        chosen = result if subjects is None else FitResult(result).select(subjects)
+        self.fitted = {name: chosen[name] for name in ("fits", "fitness", "trials")}
+        self.tolerance = problem.generator.agree_within
+        self.rise = float(stats.chi2.ppf(level, 1)) / 2
+
+    def __reduce__(self) -> tuple[Any, ...]:  # losses are made anew from the problem
+        return type(self), (self.problem, FitResult(self.fitted), self.names, self.level)
+
+    def identity(self) -> dict[str, Any]:
+        """Return what all profiles depend on, as JSON."""
+        return {
+            **identity_of_problem(self.problem),
+            "level": self.level,
+            "parameters": sorted(set(self.names)),
+            "agree_within": self.tolerance,
+        }
+
+    def keys(self) -> list[dict[str, Any]]:
+        """Return subject, trials and estimates of each fit."""
+        digests = TrialDigests(self.problem.dataset)
+        return [
+            {
+                "subject": subject,
+                "trials": digests.of(rows),
+                "estimates": hashlib.sha256(estimates.tobytes()).hexdigest()[:16],
+            }
+            for subject, rows, estimates in zip(
+                self.fits.subjects, self.fits.rows, self.fits.estimates, strict=True
+            )
+        ]
+
+    def prepare(self) -> None:
+        """Make what polishes the points of profiles."""
+        self.polisher = make_polisher(self.problem, self.fits)
+
+    def make(self, number: int) -> dict[str, Any]:
+        """Return the profiles of a fit as JSON, with the loss at its estimates."""
+        profiled = profile_fit(
+            self.polisher, self.fits, number, self.names, self.rise, self.tolerance
+        )
+        return {"loss": float(self.fits.at_estimates[number]), **to_record(profiled)}
+
+    def error_of(self, number: int, record: Record) -> float:
+        """Return by how much of its value the loss at the estimates differs from that here."""
+        there, here = record["loss"], float(self.fits.at_estimates[number])
+        return abs(here - there) / max(abs(there), 1.0)
 
 
 class Profiled(NamedTuple):
@@ -176,6 +261,46 @@ class Profiled(NamedTuple):
     best: Found  # the estimates, polished
     sides: dict[tuple[str, str], Side]  # by parameter and side
     lowest: Found  # the best, or a better fit that a profile met
+
+
+def to_record(profiled: Profiled) -> dict[str, Any]:
+    """Return profiles as JSON."""
+    return {
+        "best": to_list(profiled.best),
+        "lowest": to_list(profiled.lowest),
+        "sides": [
+            {
+                "parameter": name,
+                "side": side,
+                "status": found.status,
+                "limit": found.limit,
+                "path": [to_list(point) for point in found.path],
+            }
+            for (name, side), found in profiled.sides.items()
+        ],
+    }
+
+
+def from_record(record: Record, names: Sequence[str]) -> Profiled:
+    """Return the profiles of a record, in order of the names of parameters."""
+    found = {
+        (each["parameter"], each["side"]): Side(
+            each["status"], each["limit"], [from_list(point) for point in each["path"]]
+        )
+        for each in record["sides"]
+    }
+    sides = {(name, side): found[name, side] for name in names for side in SIDES}
+    return Profiled(from_list(record["best"]), sides, from_list(record["lowest"]))
+
+
+def to_list(found: Found) -> list[float]:
+    """Return a point as its loss and its place."""
+    return [float(found.loss), *found.place.tolist()]
+
+
+def from_list(numbers: list[float]) -> Found:
+    """Return the point of a loss and a place."""
+    return Found(numbers[0], np.array(numbers[1:], float))
 
 
 def make_polisher(problem: FitProblem, fits: Fits) -> Polisher:

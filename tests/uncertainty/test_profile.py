@@ -135,7 +135,7 @@ def test_a_parameter_that_the_loss_does_not_depend_on_is_flat():
     profiles = profile_likelihood(problem, result)
     assert statuses_of(profiles, "b") == ("flat", "flat")
     assert np.isnan(limits_of(profiles, "b")).all()
-    assert "1 of 2 intervals are closed" in profiles.verdict()
+    assert "1 of 2 are closed; 1 are flat up to a bound." in profiles.verdict()
 
 
 def test_a_loss_that_rises_too_little_is_open_at_the_bound():
