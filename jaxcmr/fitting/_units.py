@@ -23,6 +23,7 @@ from typing import Any, Protocol, TypeAlias
 import jax
 
 from jaxcmr.fitting._checkpoint import (
+    ABOUT,
     ROUNDING,
     CheckpointMismatch,
     check_manifest,
@@ -213,9 +214,10 @@ class Kept:
                     f"{self.folder / SETTINGS} says. Use another folder."
                 )
             for entry in part.entries:
-                i = places.get(entry.get("subject"))
-                if i is not None and "record" in entry:
-                    self._take(part, i, entry)
+                if entry.keys() >= {*self.keys[0], *ABOUT}:
+                    i = places.get(entry["subject"])
+                    if i is not None:
+                        self._take(part, i, entry)
         if self.journal.n_damaged:
             warnings.warn(
                 f"{self.journal.n_damaged} damaged or unfinished line(s) in {self.folder} were set "

@@ -16,6 +16,7 @@ from profile_problems import N_SUBJECTS, make_problem
 
 import jaxcmr
 from jaxcmr.fitting import CheckpointMismatch, FitProblem
+from jaxcmr.fitting._journal import from_line, to_line
 from jaxcmr.results import FitResult
 from jaxcmr.uncertainty import profile_likelihood
 
@@ -137,8 +138,6 @@ def test_another_likelihood_under_the_same_name_is_refused(learners, tmp_path, m
     problem, result = learners
     profile_likelihood(problem, result, subjects=1, checkpoint=tmp_path)
     path = next((tmp_path / "profiles").glob("*.jsonl"))
-    from jaxcmr.fitting._journal import from_line, to_line
-
     header, entry = map(from_line, path.read_bytes().splitlines())
     entry["record"]["loss"] += 1e-4
     path.write_bytes(to_line(header) + to_line(entry))
@@ -165,6 +164,16 @@ def test_damage_costs_work_and_no_number(learners, whole, count, tmp_path):
             found = profile_likelihood(*learners, checkpoint=tmp_path)
         check_equal(found, whole)
         assert len(count) == n_damaged
+
+
+def test_lines_of_other_work_are_left_alone(learners, whole, tmp_path):
+    """Such as the run of a fit in a file of profiles."""
+    profile_likelihood(*learners, checkpoint=tmp_path)
+    path = next((tmp_path / "profiles").glob("*.jsonl"))
+    about = {"fit": "", "trials": "", "number": 0, "start": "", "by": "", "at": 0.0}
+    with path.open("ab") as file:
+        file.write(to_line({"subject": 2, **about, "record": {"loss": 1.0}}))
+    check_equal(profile_likelihood(*learners, checkpoint=tmp_path), whole)
 
 
 def test_a_folder_of_a_fit_may_be_shared(learners, whole, tmp_path):
