@@ -3,6 +3,7 @@
 import json
 import multiprocessing
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -193,6 +194,39 @@ def test_workers_change_no_number(learners, whole, tmp_path):
         found = profile_likelihood(*learners, workers=pool, checkpoint=tmp_path)
     check_equal(found, whole)
     assert subjects_in(tmp_path) == list(range(1, N_SUBJECTS + 1))
+
+
+@pytest.mark.full
+def test_dask_changes_no_number(learners, whole, tmp_path):
+    distributed = pytest.importorskip("distributed")
+    with (
+        distributed.LocalCluster(
+            n_workers=2, threads_per_worker=1, dashboard_address=None, silence_logs="CRITICAL"
+        ) as cluster,
+        distributed.Client(cluster) as client,
+    ):
+        found = profile_likelihood(*learners, workers=client, checkpoint=tmp_path)
+    check_equal(found, whole)
+    assert subjects_in(tmp_path) == list(range(1, N_SUBJECTS + 1))
+
+
+@POSIX
+@pytest.mark.full
+def test_a_killed_process_of_a_pool(learners, whole, count, tmp_path):
+    """What had finished is kept, and the error says how to go on."""
+    problem, result = learners
+    profile_likelihood(problem, result, subjects=[1, 2], checkpoint=tmp_path)
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, mp_context=context) as pool:
+        pool.submit(time.sleep, 0).result()  # so that there is a process
+        [process] = pool._processes
+        pool.submit(os.kill, process, signal.SIGKILL)
+        with pytest.raises(RuntimeError, match="Make new workers and call again") as failure:
+            profile_likelihood(problem, result, workers=pool, checkpoint=tmp_path)
+    assert any("goes on from there" in note for note in failure.value.__notes__)
+    count.clear()
+    check_equal(profile_likelihood(problem, result, checkpoint=tmp_path), whole)
+    assert sorted(count) == [3, 4, 5, 6]
 
 
 CODE = f"""
