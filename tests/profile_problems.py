@@ -51,13 +51,13 @@ def make_problem(n_subjects=N_SUBJECTS):
 
 def main(folder):
     """Profile everyone, slowly: each subject takes a moment more than it needs."""
-    from jaxcmr.uncertainty import _profile, profile_likelihood
+    from jaxcmr.uncertainty import _profile_work, profile_likelihood
 
-    profile_fit = _profile.profile_fit
+    profile_fit = _profile_work.profile_fit
 
     def slowly(*arguments):
         time.sleep(float(os.environ["PAUSE"]))
         return profile_fit(*arguments)
 
-    _profile.profile_fit = slowly
+    _profile_work.profile_fit = slowly
     profile_likelihood(*make_problem(), checkpoint=folder)

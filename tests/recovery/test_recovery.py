@@ -167,9 +167,9 @@ def test_profiles_of_a_recovery_are_kept(small_data, parameters, tmp_path, monke
     """With its runs, in one folder; copies and numbers of lists may be added."""
     problem, result = fit(small_data, parameters, loss=LikelihoodBowls)
     made = []
-    profile_fit = jc.uncertainty._profile.profile_fit
+    profile_fit = jc.uncertainty._profile_work.profile_fit
     monkeypatch.setattr(
-        "jaxcmr.uncertainty._profile.profile_fit",
+        "jaxcmr.uncertainty._profile_work.profile_fit",
         lambda *arguments: made.append(arguments[2]) or profile_fit(*arguments),
     )
     call = {"intervals": True, "search": POLISHED}

@@ -39,13 +39,13 @@ def whole(learners):
 def count(monkeypatch):
     """Numbers of the fits whose profiles are made."""
     made = []
-    profile_fit = jaxcmr.uncertainty._profile.profile_fit
+    profile_fit = jaxcmr.uncertainty._profile_work.profile_fit
 
     def counted(polisher, fits, row, *arguments):
         made.append(fits.subjects[row])
         return profile_fit(polisher, fits, row, *arguments)
 
-    monkeypatch.setattr(jaxcmr.uncertainty._profile, "profile_fit", counted)
+    monkeypatch.setattr(jaxcmr.uncertainty._profile_work, "profile_fit", counted)
     return made
 
 
@@ -265,7 +265,7 @@ def test_a_killed_call_goes_on_where_it_stopped(learners, whole, count, tmp_path
 
 def test_an_error_tells_where_finished_profiles_are(learners, count, tmp_path, monkeypatch):
     """And the next call makes the rest only."""
-    profile_fit = jaxcmr.uncertainty._profile.profile_fit
+    profile_fit = jaxcmr.uncertainty._profile_work.profile_fit
 
     def fail(polisher, fits, row, *arguments):
         if row == N_SUBJECTS - 1:
@@ -273,7 +273,7 @@ def test_an_error_tells_where_finished_profiles_are(learners, count, tmp_path, m
         return profile_fit(polisher, fits, row, *arguments)
 
     with monkeypatch.context() as patch:
-        patch.setattr(jaxcmr.uncertainty._profile, "profile_fit", fail)
+        patch.setattr(jaxcmr.uncertainty._profile_work, "profile_fit", fail)
         with pytest.raises(MemoryError) as failure:
             profile_likelihood(*learners, checkpoint=tmp_path)
     assert any("goes on from there" in note for note in failure.value.__notes__)
