@@ -14,6 +14,7 @@ from typing import Any
 
 from jaxcmr.cli._settings import TABLES
 from jaxcmr.files import read_text
+from jaxcmr.fitting._hyperparameters import CHANGEABLE
 from jaxcmr.names import did_you_mean
 
 __all__ = ["find_differences", "format_config", "read_config"]
@@ -50,8 +51,7 @@ NAMES_OF_KINDS = {
 EARLIER_NAMES = {"query": "where", "hyperparameters": "search"}
 """Today's names of settings by the names that they had in earlier versions."""
 
-MAY_DIFFER = ("data_fingerprint", "progress", "subjects", "best_of", "max_memory",
-              "display_iterations")  # fmt: skip
+MAY_DIFFER = ("data_fingerprint", "progress", "subjects", *CHANGEABLE)
 """Settings that may change from call to call of one fit, those of the search included."""
 
 PATHS = ("data", "features", "similarities", "distances", "start_from")

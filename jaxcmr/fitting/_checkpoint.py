@@ -18,20 +18,20 @@ import json
 import os
 import time
 import warnings
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
 
-from jaxcmr.files import read_text, replace_file, write_once
-from jaxcmr.fitting._environment import describe_differences, describe_environment, id_of
-from jaxcmr.fitting._journal import Journal, Part
-from jaxcmr.fitting._runs import Progress, Run
-from jaxcmr.optimize import State
+from jaxcmr.files import read_text, write_once
+from jaxcmr.fitting._environment import describe_environment, id_of
+from jaxcmr.fitting._hyperparameters import CHANGEABLE
+from jaxcmr.fitting._journal import Journal, Part, explained_errors
+from jaxcmr.fitting._runs import Run
+from jaxcmr.fitting._states import SavedStates
+from jaxcmr.fitting._verify import verify_record
 
 if TYPE_CHECKING:
     from jaxcmr.fitting._fitter import Fitter
@@ -46,21 +46,8 @@ FORMAT = 1
 ABOUT = ("record", "by", "at")
 """What a line says of a run beside its key: the record, the environment, and when it was made."""
 
-NOT_OF_A_RUN = ("bounds", "best_of", "progress_bar", "display_iterations", "max_memory")
-"""Hyperparameters that may differ from call to call. (Bounds are compared as a list, in order.)"""
-
-ROUNDING = {True: 1e-9, False: 1e-5}
-"""Largest relative difference between a stored loss and the same computed anew, perhaps on another
-machine, in double precision or not."""
-
-NOISE = 0.1
-"""The same for losses that simulate recall, between machines: rounding changes some choices."""
-
 MOST_NAMED = 10_000
 """Subjects that a header names, for those who ask how far a fit is."""
-
-SAVE_SECONDS = 60.0
-"""How often the population of a run is saved, and how old a run must be for that."""
 
 
 class CheckpointMismatch(ValueError):
@@ -117,7 +104,8 @@ class Checkpoint:
         self.keys = keys_of(runs, fitter.problem.dataset)
         self.index = {key: i for i, key in enumerate(self.keys)}
         self.records: list[Mapping[str, Any] | None] = [None] * len(runs)
-        self.saved: dict[int, float] = defaultdict(time.monotonic)
+        names = [str(key) for key in self.keys]
+        self.states = SavedStates((self.folder / RUNS).absolute(), digest_of(identity), names)
         self._verified: set[Path] = set()
         self._trials = {key[:2]: key.trials for key in self.keys}
         self._other_trials: dict[tuple[Any, str], Path] = {}
@@ -159,62 +147,20 @@ class Checkpoint:
             self._verified.add(part.path)
         self.records[i] = choose_record(self.records[i], entry["record"])
 
-    def follow(self, at: Progress) -> None:
-        """Keep the record of a run that has finished, or now and then its population."""
-        with explained_errors(self.folder):
-            if at.record is not None:
-                self._add(at.run, at.record, at.by or self.id)
-            elif at.state is not None:
-                self._save_state(at.run, at.state)
-
-    def _add(self, i: int, record: Mapping[str, Any], by: str) -> None:
+    def add(self, i: int, record: Mapping[str, Any], by: str = "") -> None:
+        """Keep the record of run `i`, made in environment `by`, by default this one."""
         self.records[i] = choose_record(self.records[i], record)
-        about = {"record": record, "by": by, "at": round(time.time(), 1)}
-        self.journal.add({**self.keys[i]._asdict(), **about})
-        if by != self.id:
+        about = {"record": record, "by": by or self.id, "at": round(time.time(), 1)}
+        with explained_errors(self.folder):
+            self.journal.add({**self.keys[i]._asdict(), **about})
+            self.states.remove(i)
+        if about["by"] != self.id:
             self._tell_of_another(by, f"runs came from workers in environment {by}")
-        self._state_path(i).unlink(missing_ok=True)
 
     def close(self) -> None:
         """Force everything to the disk."""
         with explained_errors(self.folder):
             self.journal.close()
-
-    # Runs on their way
-
-    def _state_path(self, i: int) -> Path:
-        return self.folder / RUNS / f"{self.keys[i]}.npz"
-
-    def with_state(self, i: int) -> Run:
-        """Return run `i`, to go on from a saved population if there is one."""
-        run = self.runs[i]
-        return run if run.state is not None else run._replace(state=self._load_state(i))
-
-    def _save_state(self, i: int, state: State) -> None:
-        """Save the population of run `i`, if that is due."""
-        if time.monotonic() - self.saved[i] < SAVE_SECONDS:  # the first time: since now
-            return
-        self.saved[i] = time.monotonic()
-        about = {"by": np.array(self.id), "fit": np.array(self.journal.header["fit"])}
-        with replace_file(self._state_path(i)) as draft, draft.open("wb") as file:
-            np.savez(file, allow_pickle=False, **state.to_arrays(), **about)
-
-    def _load_state(self, i: int) -> State | None:
-        """Return the population of run `i` that was saved by the same fit here, if any."""
-        path = self._state_path(i)
-        if not path.exists():
-            return None
-        try:
-            with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-                about = str(arrays["by"]), str(arrays["fit"])
-                state = State.from_arrays(dict(arrays))
-                best, there = np.asarray(arrays["population"])[0], float(arrays["losses"][0])
-        except Exception:  # a damaged file: the run starts anew, to the same end
-            return None
-        if about != (self.id, self.journal.header["fit"]):
-            return None
-        here = self.fitter.evaluate_at(self.runs[i], best)
-        return state if np.isclose(here, there, rtol=ROUNDING[False], atol=0) else None
 
     # The same problem, the same machine?
 
@@ -224,22 +170,19 @@ class Checkpoint:
         Raises:
             CheckpointMismatch: it differs by more than rounding.
         """
-        here, double = self.fitter.evaluate_run(self.runs[i], record)
-        off = abs(here - record["loss"]) / max(abs(record["loss"]), 1.0)
-        differing = describe_differences(header, self.environment)
-        is_noise = off <= NOISE and differing and not self.fitter.problem.differentiable
-        if not off <= ROUNDING[double] and not is_noise:
+        found = verify_record(self.fitter, self.runs[i], record, header)
+        if not found.is_same:
             raise CheckpointMismatch(
                 f"{self.folder} holds the runs of another fit: the estimates of a run of subject "
-                f"{self.runs[i].subject} had a loss of {record['loss']:.10g} there, and have "
-                f"{here:.10g} here. The model, the loss or the data have changed. Use another "
-                "folder."
+                f"{self.runs[i].subject} {found}. The model, the loss or the data have changed. "
+                "Use another folder."
             )
-        if differing:
+        if found.differing:
             self._tell_of_another(
                 header.get("id", ""),
-                f"runs in {self.folder} were made in another environment ({'; '.join(differing)})"
-                f"; a loss that was computed anew here differs by {off:.1g} of its value",
+                f"runs in {self.folder} were made in another environment "
+                f"({'; '.join(found.differing)}); a loss that was computed anew here differs by "
+                f"{found.off:.1g} of its value",
             )
 
     def _tell_of_another(self, name: str, what: str) -> None:
@@ -276,25 +219,6 @@ class Checkpoint:
                 "were set aside.",
                 stacklevel=5,
             )
-
-
-@contextmanager
-def explained_errors(folder: Path) -> Iterator[None]:
-    """Add to errors of the disk which folder they concern, and what to do.
-
-    Raises:
-        OSError: of the kind that came.
-    """
-    try:
-        yield
-    except OSError as error:
-        if error.errno is None or str(folder) in str(error.strerror):
-            raise
-        raise OSError(
-            error.errno,
-            f"{error.strerror}: {folder}, which keeps finished runs, cannot be written. Make room "
-            "on the disk or name another folder",
-        ) from error
 
 
 def keys_of(runs: Sequence[Run], dataset: Mapping[str, np.ndarray]) -> list[Key]:
@@ -363,7 +287,8 @@ def canonical(array: np.ndarray) -> np.ndarray:
 
 def identity_of(fitter: Fitter) -> dict[str, Any]:
     """Return what runs of a fitter depend on, beside trials and seeds, as JSON."""
-    search = {k: v for k, v in fitter.hyperparameters.items() if k not in NOT_OF_A_RUN}
+    elsewhere = {"bounds", *CHANGEABLE}
+    search = {k: v for k, v in fitter.hyperparameters.items() if k not in elsewhere}
     of_problem = identity_of_problem(fitter.problem)
     return {**of_problem, "fitter": type(fitter).__name__, "search": search}
 

@@ -10,7 +10,6 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import ExitStack
-from itertools import groupby
 from numbers import Integral
 from typing import Any, NamedTuple
 
@@ -21,16 +20,17 @@ import numpy as np
 from jaxcmr.datasets import check_mask
 from jaxcmr.fitting._checkpoint import Checkpoint, CheckpointMismatch
 from jaxcmr.fitting._hyperparameters import check_hyperparameters
+from jaxcmr.fitting._parts import as_part, fit_of, shares_of
 from jaxcmr.fitting._problem import FitProblem
 from jaxcmr.fitting._records import record_run, to_result
 from jaxcmr.fitting._runs import Fit, Progress, Run
 from jaxcmr.fitting._search_space import ALTERNATE, UnitCubeLoss, choose_scales
 from jaxcmr.fitting._starts import as_results, estimates_for
+from jaxcmr.fitting._states import SavedStates
 from jaxcmr.fitting._trials import pad_rows, rows_by_subject
 from jaxcmr.fitting._watchers import RunReport, Watcher, default_watchers
 from jaxcmr.fitting._workers import Workers, search_in_workers
-from jaxcmr.optimize import LaneReport, State, check_not_forked, in_double, works_in_double
-from jaxcmr.optimize._lanes import count_cores
+from jaxcmr.optimize import LaneReport, State, check_not_forked
 from jaxcmr.parameters import ParameterSpace
 from jaxcmr.results import POOLED, FitInterrupted, FitResult
 from jaxcmr.typing import (
@@ -377,10 +377,10 @@ class Fitter(ABC):
                     fit_of(run) for run, record in zip(runs, records, strict=True) if not record
                 )
                 for at in self._search(runs, share, kept, how):
-                    if kept is not None:
-                        kept.follow(at)
                     run = runs[at.run]
                     if at.record is not None:
+                        if kept is not None:
+                            kept.add(at.run, at.record, at.by)
                         records[at.run] = at.record
                         left[fit_of(run)] -= 1
                         if left[fit_of(run)] == 0:
@@ -406,39 +406,40 @@ class Fitter(ABC):
         self, runs: Sequence[Run], share: Sequence[int], kept: Checkpoint | None, how: Execution
     ) -> Iterator[Progress]:
         """Make the runs of a share, here or in workers."""
+        states = None if kept is None else kept.states
         if how.workers is not None:
-            yield from search_in_workers(self, runs, share, how.workers)
+            yield from search_in_workers(self, runs, share, how.workers, states)
             return
-        for at in self.search_here(
-            [kept.with_state(i) if kept else runs[i] for i in share], how.pool
-        ):
+        states = None if states is None else states.select(share)
+        for at in self.search_here([runs[i] for i in share], how.pool, states):
             yield at._replace(run=share[at.run])
 
-    def search_here(self, runs: Sequence[Run], pool: Executor | None = None) -> Iterator[Progress]:
+    def search_here(
+        self, runs: Sequence[Run], pool: Executor | None, states: SavedStates | None
+    ) -> Iterator[Progress]:
         """Make runs in this process, and report on the way.
+
+        Args:
+            runs: the runs.
+            pool: threads to run in, or None.
+            states: where populations of long runs are kept; None for nowhere.
 
         Raises:
             ValueError: the loss of a run is nowhere finite.
+            OSError: populations cannot be kept.
         """
+        if states is not None:
+            runs = [
+                run._replace(state=states.load(i, self, run)) if run.state is None else run
+                for i, run in enumerate(runs)
+            ]
         for lane in self.search(runs, pool):
             if not np.isfinite(lane.loss):
                 raise ValueError(message_nowhere_finite(runs[lane.lane].subject))
+            if states is not None and lane.state is not None:
+                states.save(lane.lane, lane.state)
             record = None if lane.result is None else self._record(runs[lane.lane], lane)
             yield Progress(lane.lane, lane.generation, lane.loss, lane.seconds, lane.state, record)
-
-    def evaluate_run(self, run: Run, record: Mapping[str, Any]) -> tuple[float, bool]:
-        """Return the loss of a run at the estimates of its record, and whether in double precision.
-
-        That is the precision of its polish, or of the search.
-        """
-        loss = self.problem.loss_of(run.rows)
-        x = np.array([record["estimates"][name] for name in self.problem.free_names])[:, None]
-        double = bool(jax.config.jax_enable_x64)  # type: ignore[attr-defined]
-        if record["polish"] is not None and works_in_double(loss, len(x)):
-            double, loss = True, in_double([loss])[0]
-        with jax.enable_x64(double):
-            value = np.asarray(loss(jnp.asarray(x, jnp.result_type(float))))
-        return float(value[0]), double
 
     def evaluate_at(self, run: Run, place: np.ndarray) -> float:
         """Return the loss of a run at a place in the unit cube, in the precision of the search."""
@@ -503,48 +504,6 @@ def words_of_id(subject: Subject) -> list[int]:
         return [int.from_bytes(digest[i : i + 4], "big") for i in (0, 4, 8)]
     is_wide = not -(2**31) <= subject < 2**32
     return [subject % 2**32, *([(subject >> 32) % 2**32] if is_wide else [])]
-
-
-def fit_of(run: Run) -> tuple[Subject, str]:
-    """Return the fit that a run belongs to."""
-    return run.subject, run.name
-
-
-def shares_of(
-    runs: Sequence[Run], records: Sequence[Any], part: tuple[int, int]
-) -> Iterator[list[int]]:
-    """Yield the runs to make next, until `records`, which others may fill, lacks none.
-
-    Part k of n takes every n-th fit from the k-th, and then its part of what is still missing. A
-    single fit is divided into its runs, at least one per core for each part.
-    """
-    of_fits = [list(group) for _, group in groupby(range(len(runs)), lambda i: fit_of(runs[i]))]
-    is_one = len(of_fits) == 1
-    units = [[i] for i in range(len(runs))] if is_one else of_fits
-    fewest = count_cores() if is_one else 1
-    number, n_parts = part
-    while missing := [left for unit in units if (left := [i for i in unit if records[i] is None])]:
-        n = min(n_parts, -(-len(missing) // fewest))
-        yield [i for unit in missing[(number - 1) % n :: n] for i in unit]
-
-
-def as_part(part: str | None, checkpoint: Any) -> tuple[int, int]:
-    """Return "3/20" as two numbers.
-
-    Raises:
-        ValueError: it is something else, or there is no folder for the parts to meet in.
-    """
-    if part is None:
-        return 1, 1
-    words = part.split("/") if isinstance(part, str) else []
-    if len(words) != 2 or not all(word.isascii() and word.isdigit() for word in words):
-        raise ValueError(f'part must be a text such as "3/20"; got {part!r}.')
-    number, n_parts = map(int, words)
-    if not 1 <= number <= n_parts:
-        raise ValueError(f"part must be from 1/{n_parts} to {n_parts}/{n_parts}; got {part!r}.")
-    if checkpoint is None:
-        raise ValueError("A part needs checkpoint=..., a folder in which all parts meet.")
-    return number, n_parts
 
 
 def keep_result(error: Exception, result: FitResult, checkpoint: Any) -> None:

@@ -12,6 +12,7 @@ from jaxcmr.names import describe_unknown
 from jaxcmr.optimize import POPULATIONS, STRATEGIES
 
 __all__ = [
+    "CHANGEABLE",
     "DEFAULTS",
     "SEARCHES",
     "check_hyperparameters",
@@ -38,6 +39,9 @@ DEFAULTS: Mapping[str, Any] = {
     "display_iterations": False,
 }
 """Hyperparameters that may be left out, with the value they then have; `bounds` is required."""
+
+CHANGEABLE = ("best_of", "max_memory", "progress_bar", "display_iterations")
+"""Hyperparameters that a run does not depend on: they may change while a fit goes on."""
 
 SEARCHES: Mapping[str, Mapping[str, Any]] = {
     "thorough": {"num_steps": 50, "pop_size": 8, "best_of": 12, "scale": "alternate"},

@@ -23,11 +23,12 @@ import re
 import socket
 import time
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
-__all__ = ["Journal", "Part", "from_line", "to_line"]
+__all__ = ["Journal", "Part", "explained_errors", "from_line", "to_line"]
 
 CHECKSUM = re.compile(rb'^(\{.*), "crc32": "([0-9a-f]{8})"\}$', re.DOTALL)
 MOST_BYTES = 1 << 24
@@ -163,3 +164,22 @@ def from_line(line: bytes) -> dict[str, Any] | None:
     except (ValueError, RecursionError):
         return None
     return entry if isinstance(entry, dict) else None
+
+
+@contextmanager
+def explained_errors(folder: Path) -> Iterator[None]:
+    """Add to errors of the disk which folder they concern, and what to do.
+
+    Raises:
+        OSError: of the kind that came.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno is None or str(folder) in str(error.strerror):
+            raise
+        raise OSError(
+            error.errno,
+            f"{error.strerror}: {folder}, which keeps finished runs, cannot be written. Make room "
+            "on the disk or name another folder",
+        ) from error

@@ -24,17 +24,22 @@ import jax
 
 from jaxcmr.fitting._checkpoint import (
     ABOUT,
-    ROUNDING,
     CheckpointMismatch,
     check_manifest,
     choose_record,
     digest_of,
-    explained_errors,
 )
 from jaxcmr.fitting._environment import describe_differences, describe_environment, id_of
-from jaxcmr.fitting._journal import Journal, Part
+from jaxcmr.fitting._journal import Journal, Part, explained_errors
+from jaxcmr.fitting._verify import Verified
 from jaxcmr.fitting._watchers import make_bar
-from jaxcmr.fitting._workers import BLOCKS_PER_WORKER, Workers, ask_workers, open_in_worker
+from jaxcmr.fitting._workers import (
+    BLOCKS_PER_WORKER,
+    Workers,
+    ask_workers,
+    message_other_loss,
+    open_in_worker,
+)
 from jaxcmr.optimize._lanes import count_cores
 
 __all__ = ["Record", "Work", "make_units"]
@@ -66,8 +71,8 @@ class Work(Protocol):
     def make(self, number: int) -> dict[str, Any]:
         """Make a unit, and return its record."""
 
-    def error_of(self, number: int, record: Record) -> float:
-        """Return by how much of its value a number of a record differs from the same anew."""
+    def verify(self, number: int, record: Record) -> Verified:
+        """Compute a loss of a record anew, and compare."""
 
 
 def make_units(
@@ -120,7 +125,11 @@ def make_units(
 def make_missing(
     work: Work, numbers: Sequence[int], workers: Workers | None
 ) -> Iterator[tuple[int, Record, str]]:
-    """Make units, and yield the number and record of each, and the environment it comes from."""
+    """Make units, and yield the number and record of each, and the environment it comes from.
+
+    Raises:
+        RuntimeError: the workers are lost, or compute another loss than this process.
+    """
     if not numbers:
         return
     if workers is None:
@@ -133,11 +142,20 @@ def make_missing(
         length = min(-(-len(numbers) // (BLOCKS_PER_WORKER * n_workers)), MOST_UNITS)
         return [list(numbers[i : i + length]) for i in range(0, len(numbers), length)]
 
-    for _, (made, by, failed) in ask_workers(workers, work, make_block, divide, list):
+    verified: set[tuple[str, int]] = set()
+    for _, (made, environment, error) in ask_workers(workers, work, make_block, divide, list):
+        process = environment["host"], environment["process"]
         for i, record in made:
-            yield i, record, by
-        if failed is not None:
-            raise failed
+            if process not in verified:
+                found = work.verify(i, record)
+                if not found.is_same:
+                    subject = work.keys()[i]["subject"]
+                    what = f"estimates of subject {subject} {found}"
+                    raise RuntimeError(message_other_loss(environment, what))
+                verified.add(process)
+            yield i, record, id_of(environment)
+        if error is not None:
+            raise error
 
 
 def make_here(
@@ -157,7 +175,7 @@ def make_here(
 
 def make_block(
     recipe: bytes, numbers: list[int], x64: bool, n_per_host: int, coordinator: int
-) -> tuple[list[tuple[int, dict[str, Any]]], str, Exception | None]:
+) -> tuple[list[tuple[int, dict[str, Any]]], dict[str, Any], Exception | None]:
     """Make units in this process, with its share of the machine's cores.
 
     Returns the finished ones, the environment, and the error that ended the others. Arguments are
@@ -165,7 +183,7 @@ def make_block(
     """
     work, n_threads = open_in_worker(recipe, n_per_host, coordinator)
     made = []
-    here = id_of(describe_environment())
+    here = describe_environment()
     with jax.enable_x64(x64):
         try:
             for each in make_here(work, numbers, n_threads):
@@ -199,6 +217,7 @@ class Kept:
         about = {"id": id_of(self.environment), "work": digest_of(identity), "began": time.time()}
         self.journal = Journal(self.folder, {**self.environment, **about})
         self._told: set[str] = set()
+        self._verified: set[Path] = set()
         self._read()
         if None in self.records:
             with explained_errors(self.folder):  # before the work begins
@@ -238,13 +257,15 @@ class Kept:
                 raise CheckpointMismatch(
                     f"{whose}, but of other {name} than those given now. Use another folder."
                 )
-        off = self.work.error_of(i, record)
-        if not off <= ROUNDING[True]:
-            raise CheckpointMismatch(
-                f"{whose}, but a loss of it that was computed anew differs by {off:.2g} of its "
-                "value: the model, the loss or the data have changed. Use another folder."
-            )
-        self._tell_of_another(part)
+        if part.path not in self._verified:  # one record tells: a file has one writer
+            found = self.work.verify(i, record)
+            if not found.is_same:
+                raise CheckpointMismatch(
+                    f"{whose}, whose estimates {found}. The model, the loss or the data have "
+                    "changed. Use another folder."
+                )
+            self._verified.add(part.path)
+            self._tell_of_another(part)
         self.records[i] = choose_record(self.records[i], record)
 
     def _tell_of_another(self, part: Part) -> None:

@@ -15,7 +15,7 @@ import multiprocessing
 import os
 import pickle
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import (
     FIRST_COMPLETED,
     BrokenExecutor,
@@ -30,20 +30,36 @@ from functools import cache
 from itertools import groupby
 from multiprocessing.connection import wait as wait_for_process
 from threading import Thread
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar, runtime_checkable
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    NamedTuple,
+    Protocol,
+    TypeAlias,
+    TypeVar,
+    runtime_checkable,
+)
 
 import jax
 
 from jaxcmr._cache import keep_compiled
 from jaxcmr.fitting._environment import describe_environment, id_of
 from jaxcmr.fitting._runs import Progress, Run
+from jaxcmr.fitting._states import SavedStates
+from jaxcmr.fitting._verify import verify_record
 from jaxcmr.optimize import check_not_forked
 from jaxcmr.optimize._lanes import count_cores
 
 if TYPE_CHECKING:
     from jaxcmr.fitting._fitter import Fitter
 
-__all__ = ["Workers", "ask_workers", "open_in_worker", "search_in_workers"]
+__all__ = [
+    "Workers",
+    "ask_workers",
+    "message_other_loss",
+    "open_in_worker",
+    "search_in_workers",
+]
 
 R = TypeVar("R")
 
@@ -80,7 +96,11 @@ Workers: TypeAlias = Executor | Client
 
 
 def search_in_workers(
-    fitter: Fitter, runs: Sequence[Run], share: Sequence[int], workers: Workers
+    fitter: Fitter,
+    runs: Sequence[Run],
+    share: Sequence[int],
+    workers: Workers,
+    states: SavedStates | None,
 ) -> Iterator[Progress]:
     """Make runs in workers, and report as blocks of them end.
 
@@ -89,21 +109,30 @@ def search_in_workers(
         runs: all runs.
         share: which of them to make.
         workers: an executor, or a Dask client.
+        states: where workers that see the folder keep populations of long runs; None for nowhere.
 
     Raises:
-        RuntimeError: the workers are lost.
+        RuntimeError: the workers are lost, or compute another loss than this process.
         ValueError: `workers` is something else or would fork, or the problem cannot be pickled.
     """
 
     def divide(n_workers: int) -> list[list[int]]:
         return blocks_of(runs, share, BLOCKS_PER_WORKER * n_workers)
 
-    def as_task(block: list[int]) -> list[Run]:
-        return [runs[i]._replace(state=None) for i in block]
+    def as_task(block: list[int]) -> tuple[list[Run], SavedStates | None]:
+        of_block = None if states is None else states.select(block)
+        return [runs[i]._replace(state=None) for i in block], of_block
 
-    for block, (made, error) in ask_workers(workers, fitter, search_block, divide, as_task):
+    verified: set[tuple[str, int]] = set()
+    for block, done in ask_workers(workers, fitter, search_block, divide, as_task):
+        made, environment, error = done
+        by, process = id_of(environment), (environment["host"], environment["process"])
         for at in made:
-            yield at._replace(run=block[at.run])
+            run = block[at.run]
+            if process not in verified:
+                check_worker(fitter, runs[run], at, environment)
+                verified.add(process)
+            yield at._replace(run=run, by=by)
         if error is not None:
             raise error
 
@@ -164,6 +193,32 @@ def send_blocks(
     finally:
         for future in futures:
             future.cancel()
+
+
+def check_worker(fitter: Fitter, run: Run, at: Progress, environment: Mapping[str, Any]) -> None:
+    """Check that a worker computes the same loss as this process, by a run that it has made.
+
+    A worker that lives long keeps the modules that it has imported, though they may have changed
+    since.
+
+    Raises:
+        RuntimeError: it computes another.
+    """
+    assert at.record is not None
+    found = verify_record(fitter, run, at.record, environment)
+    if not found.is_same:
+        raise RuntimeError(
+            message_other_loss(environment, f"estimates of a run of subject {run.subject} {found}")
+        )
+
+
+def message_other_loss(environment: Mapping[str, Any], what: str) -> str:
+    """Return the message for a worker that computes another loss than this process."""
+    return (
+        f"A worker on {environment['host']} computes another loss than this process: the {what}. "
+        "It may have imported the model or the loss before they were changed. Start new workers "
+        "and call again."
+    )
 
 
 def has_failed(future: Future[Any]) -> bool:
@@ -274,31 +329,45 @@ OPENED: dict[str, Any] = {}
 """The fitter or other thing that was used last, by the digest of its recipe."""
 
 
-def search_block(
-    recipe: bytes, runs: list[Run], x64: bool, n_per_host: int, coordinator: int
-) -> tuple[list[Progress], Exception | None]:
-    """Make runs in this process, with its share of the machine's cores.
+class Block(NamedTuple):
+    """What a worker has done."""
 
-    Returns the finished ones, and the error that ended the others.
+    made: list[Progress]  # of runs that have finished
+    environment: Mapping[str, Any]  # of the worker
+    error: Exception | None  # which ended the other runs
+
+
+def search_block(
+    recipe: bytes,
+    task: tuple[list[Run], SavedStates | None],
+    x64: bool,
+    n_per_host: int,
+    coordinator: int,
+) -> Block:
+    """Make runs in this process, with its share of the machine's cores.
 
     Args:
         recipe: the pickled fitter.
-        runs: the runs.
+        task: the runs; and where populations of long runs are kept, if this machine sees that
+            folder.
         x64: whether searches are in double precision.
         n_per_host: how many blocks this machine makes at once.
         coordinator: id of the process that asks for the runs.
     """
     fitter, n_threads = open_in_worker(recipe, n_per_host, coordinator)
+    runs, states = task
+    if states is not None and not states.folder.is_dir():
+        states = None
     made: list[Progress] = []
-    here = id_of(describe_environment())
+    here = describe_environment()
     with jax.enable_x64(x64), ThreadPoolExecutor(n_threads) as pool:
         try:
-            for at in fitter.search_here(runs, pool):
+            for at in fitter.search_here(runs, pool, states):
                 if at.record is not None:
-                    made.append(at._replace(by=here))
+                    made.append(at)
         except Exception as error:
-            return made, error
-    return made, None
+            return Block(made, here, error)
+    return Block(made, here, None)
 
 
 def open_in_worker(recipe: bytes, n_per_host: int, coordinator: int) -> tuple[Any, int]:

@@ -13,6 +13,7 @@ from scipy import stats
 from jaxcmr.fitting import FitProblem
 from jaxcmr.fitting._checkpoint import TrialDigests, identity_of_problem
 from jaxcmr.fitting._units import Record
+from jaxcmr.fitting._verify import Verified, evaluate_near
 from jaxcmr.optimize import Polisher
 from jaxcmr.results import FitResult
 from jaxcmr.typing import Subject
@@ -91,10 +92,13 @@ class ProfileWork:
         )
         return {"loss": float(self.fits.at_estimates[number]), **to_record(profiled)}
 
-    def error_of(self, number: int, record: Record) -> float:
-        """Return by how much of its value the loss at the estimates differs from that here."""
-        there, here = record["loss"], float(self.fits.at_estimates[number])
-        return abs(here - there) / max(abs(there), 1.0)
+    def verify(self, number: int, record: Record) -> Verified:
+        """Compute the loss at the estimates of a fit anew, and compare with that of a record."""
+        x = dict(zip(self.fits.names, self.fits.estimates[number].tolist(), strict=True))
+        here, allowed = evaluate_near(self.problem, self.fits.rows[number], x, True)
+        there = record["loss"]
+        off = abs(here - there) / max(abs(there), 1.0)
+        return Verified(off <= allowed, there, here, off, [])
 
 
 class Profiled(NamedTuple):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from simple_losses import LOSSES, BowlGenerator, bowl
+from stopped_fits import calls
 
 from jaxcmr.cli import main
 from jaxcmr.cli._parsers import make_parser
@@ -15,7 +16,7 @@ from jaxcmr.cli._run import plan_run
 from jaxcmr.cli._settings import gather_settings
 from jaxcmr.datasets import save_data
 
-__all__ = ["bowl", "shell"]
+__all__ = ["bowl", "calls", "shell"]
 
 QUICK = ["--num-steps", "3", "--pop-size", "2", "--best-of", "1"]
 

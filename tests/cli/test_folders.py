@@ -8,9 +8,9 @@ import sys
 import threading
 
 import pytest
+from stopped_fits import without_times
 
 from jaxcmr.cli._folder import open_folder
-from jaxcmr.fitting._fitter import Fitter
 
 ENDLESS = "[search]\nnum_steps = 1000000\nrelative_tolerance = 0.0\ndiff_w = 1.9"
 """A search whose steps are too wide to converge."""
@@ -35,26 +35,6 @@ def watch(monkeypatch):
         monkeypatch.setattr("jaxcmr.fitting._fitter.default_watchers", lambda *_: [Watcher()])
 
     return watch
-
-
-@pytest.fixture
-def calls(monkeypatch):
-    """A list that grows by subject and number of each run that the shell finishes."""
-    made = []
-    record = Fitter._record
-
-    def note(self, run, lane):
-        made.append((run.subject, run.number))
-        return record(self, run, lane)
-
-    monkeypatch.setattr(Fitter, "_record", note)
-    return made
-
-
-def without_times(result):
-    """Return a result without what differs from call to call."""
-    runs = [[{**run, "seconds": 0} for run in of_fit] for of_fit in result["runs"]]
-    return {**result, "runs": runs, "fit_time": 0, "run": None}
 
 
 def interrupt():
@@ -116,7 +96,8 @@ def test_a_fit_goes_on_where_it_stopped(shell, data_file, tmp_path, watch, calls
     assert len(calls) == len(set(calls)) == 8
     assert "2 finished runs in" in capsys.readouterr().err
     assert shell.fit(data_file, "--out", str(whole), *TWO_RUNS, quick=False) == 0
-    assert without_times(shell.read(out)[0]) == without_times(shell.read(whole)[0])
+    ended, uninterrupted = (without_times(shell.read(each)[0]) for each in (out, whole))
+    assert {**ended, "run": None} == {**uninterrupted, "run": None}
 
 
 def test_ctrl_c_says_how_to_go_on(shell, data_file, tmp_path):

@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 from simple_losses import BowlGenerator, bowl
+from stopped_fits import calls
 
 from jaxcmr.fitting import JaxDE, ScipyDE
 
-__all__ = ["bowl", "fitter_class", "make"]
+__all__ = ["bowl", "calls", "fitter_class", "make"]
 
 BOUNDS = {"encoding_drift_rate": [0.1, 0.9], "choice_sensitivity": [0.0, 20.0]}
 QUICK = {"num_steps": 3, "pop_size": 4, "polish": False, "progress_bar": False}

@@ -9,46 +9,12 @@ from concurrent.futures import Executor, Future
 import numpy as np
 import pytest
 from simple_losses import Bowl, BowlGenerator
+from stopped_fits import Generations, Stop, without_times
 
-from jaxcmr.fitting import CheckpointMismatch, Fit, FitInterrupted
-from jaxcmr.fitting import _checkpoint as checkpoint
-from jaxcmr.fitting._fitter import Fitter, as_part, shares_of
+from jaxcmr.fitting import CheckpointMismatch, Fit, FitInterrupted, _environment, _states
+from jaxcmr.fitting._parts import as_part, shares_of
 from jaxcmr.fitting._runs import Run
-
-
-@pytest.fixture
-def calls(monkeypatch):
-    """A list that grows by subject and number of each run that is finished here."""
-    made = []
-    record = Fitter._record
-
-    def note(self, run, lane):
-        made.append((run.subject, run.number))
-        return record(self, run, lane)
-
-    monkeypatch.setattr(Fitter, "_record", note)
-    return made
-
-
-class Stop:
-    """A watcher that interrupts a fit after so many finished runs."""
-
-    def __init__(self, after):
-        self.left = after
-
-    def update(self, report):
-        self.left -= report.record is not None
-        if self.left <= 0:
-            raise KeyboardInterrupt
-
-    def close(self):
-        pass
-
-
-def without_times(result):
-    """Return a result without what differs from call to call."""
-    runs = [[{**run, "seconds": 0} for run in of_fit] for of_fit in result["runs"]]
-    return {**result, "runs": runs, "fit_time": 0}
+from jaxcmr.fitting._verify import evaluate_near
 
 
 def test_an_interrupted_fit_goes_on(make, fitter_class, everyone, tmp_path, calls):
@@ -155,11 +121,29 @@ def test_other_trials_are_refused(make, small_data, everyone, tmp_path):
 def test_another_environment_is_told_once(make, everyone, tmp_path, monkeypatch):
     """With what differs; the fit goes on."""
     make().fit_subjects(everyone, checkpoint=tmp_path)
-    here = checkpoint.describe_environment()
-    monkeypatch.setattr(checkpoint, "describe_environment", lambda: {**here, "jaxlib": "9.9"})
+    version = _environment.version
+    newer = {"jaxlib": "9.9"}
+    monkeypatch.setattr(_environment, "version", lambda name: newer.get(name) or version(name))
     with pytest.warns(UserWarning, match="another environment .*jaxlib.*'9.9' here") as told:
         make(best_of=2).fit_subjects(everyone, checkpoint=tmp_path)
     assert len(told) == 1
+
+
+class Steep(BowlGenerator):
+    """A line that turns the last digit of its argument into the seventh of its value."""
+
+    def __call__(self, *arguments):
+        return lambda x: 1 + 1e9 * (x[0] - 0.5)
+
+
+def test_a_loss_that_amplifies_rounding(make):
+    """Three units in the last place to either side of 1/2 change this loss by 6.7e-7, and others
+    hardly. Catches refusals of fits whose losses cannot come out to nine digits."""
+    estimates, rows = {"encoding_drift_rate": 0.5, "choice_sensitivity": 2.0}, np.arange(4)
+    here, allowed = evaluate_near(make(loss=Steep).problem, rows, estimates, double=True)
+    assert here == 1
+    assert allowed == pytest.approx(1e-9 + 10 * 1e9 * 6 * np.finfo(float).eps / 2)
+    assert evaluate_near(make().problem, rows, estimates, double=True)[1] < 1.1e-9
 
 
 @pytest.mark.parametrize("factor", [1.0001, 2.0, np.nan])
@@ -217,46 +201,31 @@ def test_damaged_folders(make, everyone, tmp_path, calls):
 
 def test_long_runs_keep_their_population(make, everyone, tmp_path, monkeypatch):
     """A pooled run goes on from it, to the same result; a damaged or foreign one is left aside."""
-    monkeypatch.setattr(checkpoint, "SAVE_SECONDS", 0.0)
+    monkeypatch.setattr(_states, "SAVE_SECONDS", 0.0)
     fitter = make(num_steps=60, relative_tolerance=0.0)
     whole = fitter.fit(everyone)
-
-    class StopAt(Stop):
-        def update(self, report):
-            if report.generation >= 20:
-                raise KeyboardInterrupt
 
     for damage in (None, b"", b"PK\x03\x04garbage"):
         folder = tmp_path / str(damage and len(damage))
         with pytest.raises(FitInterrupted):
-            fitter.fit(everyone, checkpoint=folder, watchers=[StopAt(0)])
+            fitter.fit(everyone, checkpoint=folder, watchers=[Stop(generation=20)])
         [saved] = folder.rglob("*.npz")
         if damage is not None:
             saved.write_bytes(damage)
-        generations = []
-
-        class Note(Stop):
-            def update(self, report, generations=generations):
-                generations.append(report.generation)
-
-        result = fitter.fit(everyone, checkpoint=folder, watchers=[Note(0)])
+        generations = Generations()
+        result = fitter.fit(everyone, checkpoint=folder, watchers=[generations])
         assert without_times(result) == without_times(whole)
-        assert (generations[0] > 20) == (damage is None)
+        assert (generations.seen[0] > 20) == (damage is None)
         assert not list(folder.rglob("*.npz"))
 
 
 def test_a_population_of_another_loss_is_left_aside(make, everyone, tmp_path, monkeypatch):
     """No run has finished, so no record tells: the saved losses do."""
-    monkeypatch.setattr(checkpoint, "SAVE_SECONDS", 0.0)
-
-    class StopEarly(Stop):
-        def update(self, report):
-            if report.generation >= 10:
-                raise KeyboardInterrupt
+    monkeypatch.setattr(_states, "SAVE_SECONDS", 0.0)
 
     long = {"num_steps": 60, "relative_tolerance": 0.0}
     with pytest.raises(FitInterrupted):
-        make(**long).fit(everyone, checkpoint=tmp_path, watchers=[StopEarly(0)])
+        make(**long).fit(everyone, checkpoint=tmp_path, watchers=[Stop(generation=10)])
     assert list(tmp_path.rglob("*.npz"))
     result = make(**long, loss=OtherBowl).fit(everyone, checkpoint=tmp_path)
     assert without_times(result) == without_times(make(**long, loss=OtherBowl).fit(everyone))

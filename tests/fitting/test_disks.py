@@ -10,32 +10,12 @@ from contextlib import contextmanager
 
 import pytest
 from simple_losses import LOSSES, BowlGenerator
+from stopped_fits import without_times
 
 from jaxcmr.cli import main
 from jaxcmr.datasets import save_data
-from jaxcmr.fitting._fitter import Fitter
 
 resource = pytest.importorskip("resource", reason="limits of POSIX")
-
-
-@pytest.fixture
-def calls(monkeypatch):
-    """A list that grows by subject and number of each run that is finished here."""
-    made = []
-    record = Fitter._record
-
-    def note(self, run, lane):
-        made.append((run.subject, run.number))
-        return record(self, run, lane)
-
-    monkeypatch.setattr(Fitter, "_record", note)
-    return made
-
-
-def without_times(result):
-    """Return a result without what differs from call to call."""
-    runs = [[{**run, "seconds": 0} for run in of_fit] for of_fit in result["runs"]]
-    return {**result, "runs": runs, "fit_time": 0}
 
 
 class Fill:

@@ -50,14 +50,16 @@ def test_eight_cores_give_the_same_bits_compiled_or_read(model, together, tmp_pa
 
 
 def test_a_loss_can_be_checked_on_another_machine(model, together, tmp_path):
-    """Stored losses come back to 1e-9 of their value where the processor has narrower vectors.
-    Catches losses that are stored in single precision, which come back to 1e-6."""
+    """Stored losses come back to 1e-9 of their value where the processor has narrower vectors, but
+    for a model that divides by a temperature near zero. Catches losses that are stored in single
+    precision, which come back to 1e-6."""
+    amplifies = model == "cmr_exponential"
     for stored, again in evaluate_all(model, together):
-        assert again == pytest.approx(stored, rel=1e-12)
+        assert again == pytest.approx(stored, rel=1e-9 if amplifies else 1e-12)
     file = tmp_path / "runs.json"
     file.write_text(json.dumps({model: together}), encoding="utf-8")
     for stored, again in run_process("losses", str(file), **OTHER_MACHINE)[model]:
-        assert again == pytest.approx(stored, rel=1e-9)
+        assert again == pytest.approx(stored, rel=1e-8 if amplifies else 1e-9)
 
 
 @pytest.mark.full

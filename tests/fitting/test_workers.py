@@ -11,14 +11,16 @@ import subprocess
 import sys
 import threading
 import time
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
-from simple_losses import BowlGenerator
+from simple_losses import Bowl, BowlGenerator
+from stopped_fits import without_times
 
 import jaxcmr
+from jaxcmr.fitting import _states
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
 
@@ -31,12 +33,6 @@ class SlowBowls(BowlGenerator):
     def __call__(self, *arguments):
         time.sleep(0.3)
         return super().__call__(*arguments)
-
-
-def without_times(result):
-    """Return a result without what differs from call to call."""
-    runs = [[{**run, "seconds": 0} for run in of_fit] for of_fit in result["runs"]]
-    return {**result, "runs": runs, "fit_time": 0}
 
 
 def runs_on_disk(folder):
@@ -98,6 +94,53 @@ def test_a_killed_process_of_a_pool(make, everyone, tmp_path):
 def all_runs():
     """Return subject and number of two runs for each subject of the small data."""
     return [(subject, number) for subject in (3, 7, 8, 20) for number in (0, 1)]
+
+
+class Stale(BowlGenerator):
+    """Bowls that are another function in the processes of a pool."""
+
+    def __call__(self, *arguments):
+        bowl = super().__call__(*arguments)
+        is_here = multiprocessing.parent_process() is None
+        return bowl if is_here else Bowl(bowl.n * 1.001, bowl.center)
+
+
+def test_workers_that_compute_another_loss(make, everyone, spawned, tmp_path):
+    """Such as those that have imported a model before it was changed: their runs are not taken."""
+    with pytest.raises(RuntimeError, match=r"another loss than this process.* Start new workers"):
+        make(loss=Stale).fit_subjects(everyone, workers=spawned, checkpoint=tmp_path)
+    assert runs_on_disk(tmp_path) == []
+
+
+@pytest.mark.parametrize("again_in_workers", [True, False])
+def test_long_runs_in_workers_keep_their_population(
+    make, everyone, tmp_path, monkeypatch, again_in_workers
+):
+    """A pooled fit whose worker fails goes on from there, to the same result."""
+    monkeypatch.setattr(_states, "SAVE_SECONDS", 0.0)
+    fitter = make(num_steps=60, relative_tolerance=0.0)
+    whole = fitter.fit(everyone)
+    generations, save = [], _states.SavedStates.save
+
+    def note(self, i, state):
+        save(self, i, state)
+        generations.append(int(state.generation))
+        if len(generations) == n_saved:
+            raise MemoryError
+
+    monkeypatch.setattr(_states.SavedStates, "save", note)
+    with ThreadPoolExecutor(1) as worker:  # its thread stands in for a process
+        n_saved = 3
+        with pytest.raises(MemoryError):
+            fitter.fit(everyone, checkpoint=tmp_path, workers=worker)
+        [last] = generations[n_saved - 1 :]
+        n_saved = None
+        result = fitter.fit(
+            everyone, checkpoint=tmp_path, workers=worker if again_in_workers else None
+        )
+    assert generations[3] > last > 0
+    assert without_times(result) == without_times(whole)
+    assert not list(tmp_path.rglob("*.npz"))
 
 
 def test_processes_that_would_fork_are_refused(make, everyone):

@@ -142,7 +142,7 @@ def test_another_likelihood_under_the_same_name_is_refused(learners, tmp_path, m
     header, entry = map(from_line, path.read_bytes().splitlines())
     entry["record"]["loss"] += 1e-4
     path.write_bytes(to_line(header) + to_line(entry))
-    with pytest.raises(CheckpointMismatch, match="computed anew differs by"):
+    with pytest.raises(CheckpointMismatch, match="subject 1, whose estimates had a loss of"):
         profile_likelihood(problem, result, subjects=1, checkpoint=tmp_path)
 
 
@@ -194,6 +194,22 @@ def test_workers_change_no_number(learners, whole, tmp_path):
         found = profile_likelihood(*learners, workers=pool, checkpoint=tmp_path)
     check_equal(found, whole)
     assert subjects_in(tmp_path) == list(range(1, N_SUBJECTS + 1))
+
+
+def test_workers_of_another_loss_are_refused(learners, monkeypatch):
+    """Such as those that imported the model before it was changed."""
+    make = jaxcmr.uncertainty._profile_work.ProfileWork.make
+
+    def other(work, number):
+        record = make(work, number)
+        return {**record, "loss": record["loss"] + 1e-4}
+
+    monkeypatch.setattr(jaxcmr.uncertainty._profile_work.ProfileWork, "make", other)
+    with (
+        ThreadPoolExecutor(1) as pool,
+        pytest.raises(RuntimeError, match=r"another loss than this process: the estimates of subj"),
+    ):
+        profile_likelihood(*learners, workers=pool)
 
 
 @pytest.mark.full
