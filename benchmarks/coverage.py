@@ -3,9 +3,10 @@
 Subjects are simulated with the estimates of real ones, on their own study lists, and fitted from
 the truth (so a miss is a miss of the interval, not of the search). Run as
 
-    python benchmarks/coverage.py RESULT [--subjects 100] [--data peers_notask]
+    python benchmarks/coverage.py RESULT [--subjects 100] [--data peers_notask] [--checkpoint DIR]
 
-with a result of ``jaxcmr fit`` or `FitResult.save`.
+with a result of ``jaxcmr fit`` or `FitResult.save`. With a folder, the same command goes on where
+it was interrupted.
 """
 
 from __future__ import annotations
@@ -31,12 +32,13 @@ def main() -> None:
     parser.add_argument("--subjects", type=int, default=100)
     parser.add_argument("--data", default="peers_notask")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--checkpoint", help="a folder that keeps the profiles that are done")
     options = parser.parse_args()
     result = jc.FitResult.load(options.result)
     subjects = result["fits"]["subject"][: options.subjects]
     began = time.perf_counter()
     problem, truth = simulate(jc.load(options.data), result.select(subjects), options.seed)
-    profiles = profile_likelihood(problem, truth)
+    profiles = profile_likelihood(problem, truth, checkpoint=options.checkpoint, progress=True)
     print(f"{len(subjects)} subjects in {time.perf_counter() - began:.0f} s")
     print(coverage(problem, truth, profiles).to_string(index=False))
 

@@ -98,6 +98,7 @@ MAY_IMPORT = {
         "results",
         "simulation",
         "typing",
+        "uncertainty",
     },
     "diagnostics": {
         "_differences",

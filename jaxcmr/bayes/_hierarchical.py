@@ -26,6 +26,7 @@ from jaxcmr.bayes._log_density import LogDensity, check_likelihood, density_of_r
 from jaxcmr.bayes._posterior import Posteriors, find_posteriors, measure_at
 from jaxcmr.fitting import FitProblem, make_subject_trial_masks
 from jaxcmr.fitting._trials import to_rows
+from jaxcmr.fitting._watchers import make_bar
 from jaxcmr.optimize import works_in_double
 from jaxcmr.results import POOLED, FitResult
 from jaxcmr.typing import Subject, TrialMask
@@ -163,6 +164,7 @@ def hierarchical_map(
     *,
     max_rounds: int = 200,
     tolerance: float = 0.0005,
+    progress: bool = False,
 ) -> HierarchicalMAP:
     """Estimate a group's mean and spread of each parameter, and each subject's parameters given it.
 
@@ -179,6 +181,7 @@ def hierarchical_map(
         max_rounds: most rounds of EM.
         tolerance: the rounds end when no mean of the group on the probit scale, and no logarithm of
             an sd, would change by more.
+        progress: show a progress bar, with the log evidence and how much the group still changes.
 
     Raises:
         ValueError: the loss is not a likelihood or cannot be computed in double precision; the
@@ -211,7 +214,11 @@ def hierarchical_map(
             "A group needs two subjects at least: with one, its mean and sd would fit that subject "
             "alone, and log evidence would be the likelihood at its estimates."
         )
-    with jax.enable_x64(True), ThreadPoolExecutor(count_cores()) as pool:
+    with (
+        jax.enable_x64(True),
+        ThreadPoolExecutor(count_cores()) as pool,
+        make_bar(None, "Rounds of EM", "round", progress) as bar,
+    ):
         density = density_of_rows(problem, rows)
         n = len(density.names)
         z = np.zeros((len(rows), n)) if fits is None else density.to_probit(fits)
@@ -240,6 +247,8 @@ def hierarchical_map(
                     "kept": not is_worse,
                 }
             )
+            bar.set_postfix(log_evidence=f"{total:.2f}", change=f"{change:.2g}", refresh=False)
+            bar.update()
             if (change < tolerance and not is_worse) or len(rounds) >= max_rounds:
                 break
             if is_worse and instead is not None:

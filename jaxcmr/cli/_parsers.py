@@ -458,8 +458,9 @@ def add_recover(commands: Commands) -> None:
     add("--parameters", default="fitted", choices=["fitted", "uniform", "normal"], help="where "
         "true parameters come from: the estimates (default), uniform between the bounds, or a "
         "normal distribution around the estimates")  # fmt: skip
-    add("--intervals", action="store_true", help="also give 95 %% intervals, and how many hold the "
-        "truth")  # fmt: skip
+    add("--intervals", nargs="?", const="profile", default=False, choices=["profile", "hessian"],
+        help="also give 95 %% intervals, and how many hold the truth: by profiles of the "
+        "likelihood (default), or by its curvature, quicker and too short")  # fmt: skip
     add("--search", metavar="NAME", help="thorough, quick or classic; default: the search of the "
         "result")  # fmt: skip
     add_output(recover, "the content of recovery.json")

@@ -35,6 +35,7 @@ from jaxcmr.fitting._verify import verify_record
 
 if TYPE_CHECKING:
     from jaxcmr.fitting._fitter import Fitter
+    from jaxcmr.fitting._problem import FitProblem
 
 __all__ = ["Checkpoint", "CheckpointMismatch"]
 
@@ -286,17 +287,21 @@ def canonical(array: np.ndarray) -> np.ndarray:
 
 def identity_of(fitter: Fitter) -> dict[str, Any]:
     """Return what runs of a fitter depend on, beside trials and seeds, as JSON."""
-    about = fitter.problem.describe()
     elsewhere = {"bounds", *CHANGEABLE}
     search = {k: v for k, v in fitter.hyperparameters.items() if k not in elsewhere}
+    of_problem = identity_of_problem(fitter.problem)
+    return {**of_problem, "fitter": type(fitter).__name__, "search": search}
+
+
+def identity_of_problem(problem: FitProblem) -> dict[str, Any]:
+    """Return what losses of a problem depend on, beside trials, as JSON."""
+    about = problem.describe()
     return {
         "format": FORMAT,
         **{name: about[name] for name in ("model", "loss", "loss_options", "features")},
-        "bounds": [[name, *pair] for name, pair in fitter.problem.bounds.items()],  # in order
-        "fixed": dict(fitter.problem.fixed),
-        "fitter": type(fitter).__name__,
+        "bounds": [[name, *pair] for name, pair in problem.bounds.items()],  # in order
+        "fixed": dict(problem.fixed),
         "precision": str(np.dtype(jnp.result_type(float))),
-        "search": search,
     }
 
 
@@ -305,8 +310,13 @@ def digest_of(identity: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def check_manifest(path: Path, identity: Mapping[str, Any]) -> None:
+def check_manifest(path: Path, identity: Mapping[str, Any], kind: str = "runs") -> None:
     """Write the manifest, or compare with the one that is there.
+
+    Args:
+        path: of the manifest.
+        identity: what it says.
+        kind: what is in the folder.
 
     Raises:
         CheckpointMismatch: it is of another fit, or damaged.
@@ -320,7 +330,7 @@ def check_manifest(path: Path, identity: Mapping[str, Any]) -> None:
     except (ValueError, RecursionError) as error:
         raise CheckpointMismatch(
             f"{path} cannot be read ({error}). Delete this file: the settings are compared with "
-            f"those of the runs in {path.parent} anyway."
+            f"those of the {kind} in {path.parent} anyway."
         ) from error
     wanted = json.loads(text)
     differing = [name for name in wanted | there if wanted.get(name) != there.get(name)]
@@ -328,14 +338,15 @@ def check_manifest(path: Path, identity: Mapping[str, Any]) -> None:
         name = differing[0]
         more = f" (and in {', '.join(differing[1:])})" if differing[1:] else ""
         raise CheckpointMismatch(
-            f"{path.parent} holds the runs of another fit, which differs in {name}{more}: "
+            f"{path.parent} holds the {kind} of another fit, which differs in {name}{more}: "
             f"{describe_difference(there.get(name), wanted.get(name))}. Use another folder."
         )
 
 
 def describe_difference(there: Any, here: Any) -> str:
     """Return what differs between two values of a manifest."""
-    if isinstance(there, list) and isinstance(here, list):
+    is_table = isinstance(there, list) and isinstance(here, list)
+    if is_table and all(isinstance(row, list) for row in [*there, *here]):  # names and bounds
         there, here = ({name: pair for name, *pair in rows} for rows in (there, here))
     if isinstance(there, Mapping) and isinstance(here, Mapping) and there != here:
         names = [name for name in {**there, **here} if there.get(name) != here.get(name)]

@@ -16,7 +16,7 @@ import jax
 
 from jaxcmr._version import __version__
 
-__all__ = ["describe_environment", "id_of"]
+__all__ = ["describe_differences", "describe_environment", "id_of"]
 
 LIBRARIES = ("jax", "jaxlib", "numpy", "scipy")
 
@@ -61,3 +61,12 @@ def id_of(environment: Mapping[str, Any]) -> str:
     """Return a short digest of an environment, without what does not count for the bits."""
     counts = {name: value for name, value in environment.items() if name not in OF_A_PROCESS}
     return hashlib.sha256(repr(sorted(counts.items())).encode()).hexdigest()[:8]
+
+
+def describe_differences(there: Mapping[str, Any], here: Mapping[str, Any]) -> list[str]:
+    """Return what differs between two environments, as far as it counts for the bits."""
+    return [
+        f"{name} {there.get(name)!r} there, {value!r} here"
+        for name, value in here.items()
+        if name not in OF_A_PROCESS and there.get(name) != value
+    ]

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxcmr.fitting._environment import OF_A_PROCESS, describe_environment
+from jaxcmr.fitting._environment import describe_differences, describe_environment
 from jaxcmr.fitting._problem import FitProblem
 from jaxcmr.fitting._runs import Run
 from jaxcmr.optimize import in_double, works_in_double
@@ -63,11 +63,7 @@ def verify_record(
         double |= works_in_double(problem.loss_of(run.rows), len(problem.free_names))
     here, allowed = evaluate_near(problem, run.rows, record["estimates"], double)
     off = abs(here - there) / max(abs(there), 1.0)
-    differing = [
-        f"{name} {environment.get(name)!r} there, {value!r} here"
-        for name, value in describe_environment().items()
-        if name not in OF_A_PROCESS and environment.get(name) != value
-    ]
+    differing = describe_differences(environment, describe_environment())
     is_noise = off <= NOISE and bool(differing) and not problem.differentiable
     return Verified(off <= allowed or is_noise, there, here, off, differing)
 

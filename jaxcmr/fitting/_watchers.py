@@ -17,7 +17,14 @@ from tqdm import tqdm
 from jaxcmr.optimize import State
 from jaxcmr.typing import Subject
 
-__all__ = ["PrintedIterations", "ProgressBar", "RunReport", "Watcher", "default_watchers"]
+__all__ = [
+    "PrintedIterations",
+    "ProgressBar",
+    "RunReport",
+    "Watcher",
+    "default_watchers",
+    "make_bar",
+]
 
 
 @dataclass(frozen=True)
@@ -58,7 +65,7 @@ class ProgressBar:
     """A live bar: subjects done, and generation and loss of the run that reported last."""
 
     def __init__(self, n_fits: int) -> None:
-        self.bar = tqdm(total=n_fits, desc="Fitting", unit="subject")
+        self.bar = make_bar(n_fits, "Fitting", "subject")
 
     def update(self, report: RunReport) -> None:
         """Show a report."""
@@ -88,6 +95,11 @@ class PrintedIterations:
 
     def close(self) -> None:
         """Do nothing."""
+
+
+def make_bar(total: int | None, what: str, unit: str, shown: bool = True) -> tqdm[Any]:
+    """Return a progress bar; one that is not `shown`, or has no stderr, stays silent."""
+    return tqdm(total=total, desc=what, unit=unit, disable=not shown or sys.stderr is None)
 
 
 def default_watchers(hyperparameters: Mapping[str, Any], n_fits: int) -> list[Watcher]:

@@ -15,7 +15,7 @@ import multiprocessing
 import os
 import pickle
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import (
     FIRST_COMPLETED,
     BrokenExecutor,
@@ -30,7 +30,15 @@ from functools import cache
 from itertools import groupby
 from multiprocessing.connection import wait as wait_for_process
 from threading import Thread
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias, runtime_checkable
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    NamedTuple,
+    Protocol,
+    TypeAlias,
+    TypeVar,
+    runtime_checkable,
+)
 
 import jax
 
@@ -45,7 +53,15 @@ from jaxcmr.optimize._lanes import count_cores
 if TYPE_CHECKING:
     from jaxcmr.fitting._fitter import Fitter
 
-__all__ = ["Workers", "search_in_workers"]
+__all__ = [
+    "Workers",
+    "ask_workers",
+    "message_other_loss",
+    "open_in_worker",
+    "search_in_workers",
+]
+
+R = TypeVar("R")
 
 BLOCKS_PER_WORKER = 4
 """More would be evened out better at the end, and each costs the time to set up a search."""
@@ -99,9 +115,52 @@ def search_in_workers(
         RuntimeError: the workers are lost, or compute another loss than this process.
         ValueError: `workers` is something else or would fork, or the problem cannot be pickled.
     """
+
+    def divide(n_workers: int) -> list[list[int]]:
+        return blocks_of(runs, share, BLOCKS_PER_WORKER * n_workers)
+
+    def as_task(block: list[int]) -> tuple[list[Run], SavedStates | None]:
+        of_block = None if states is None else states.select(block)
+        return [runs[i]._replace(state=None) for i in block], of_block
+
+    verified: set[tuple[str, int]] = set()
+    for block, done in ask_workers(workers, fitter, search_block, divide, as_task):
+        made, environment, error = done
+        by, process = id_of(environment), (environment["host"], environment["process"])
+        for at in made:
+            run = block[at.run]
+            if process not in verified:
+                check_worker(fitter, runs[run], at, environment)
+                verified.add(process)
+            yield at._replace(run=run, by=by)
+        if error is not None:
+            raise error
+
+
+def ask_workers(
+    workers: Workers,
+    thing: object,
+    make: Callable[..., R],
+    divide: Callable[[int], Sequence[list[int]]],
+    as_task: Callable[[list[int]], object],
+) -> Iterator[tuple[list[int], R]]:
+    """Let workers make something of blocks, and yield each block and its result as it ends.
+
+    Args:
+        workers: an executor, or a Dask client.
+        thing: sent once to each worker, as a pickle.
+        make: called there as ``make(recipe, task, x64, n_per_host, coordinator)``; see
+            `open_in_worker`.
+        divide: ``(number of workers) -> blocks`` of numbers.
+        as_task: what is sent for a block.
+
+    Raises:
+        RuntimeError: the workers are lost.
+        ValueError: `workers` is something else or would fork, or `thing` cannot be pickled.
+    """
     lost = errors_of_lost(workers)
     try:
-        yield from search_blocks(fitter, runs, share, workers, states)
+        yield from send_blocks(workers, thing, make, divide, as_task)
     except lost as error:
         raise RuntimeError(
             f"The workers are lost ({type(error).__name__}): a process was killed or ran out of "
@@ -110,41 +169,27 @@ def search_in_workers(
         ) from error
 
 
-def search_blocks(
-    fitter: Fitter,
-    runs: Sequence[Run],
-    share: Sequence[int],
+def send_blocks(
     workers: Workers,
-    states: SavedStates | None,
-) -> Iterator[Progress]:
-    """Send blocks of runs to the workers, and report as they come back."""
-    executor, recipe, n_per_host, n_workers = open_workers(workers, to_recipe(fitter))
+    thing: object,
+    make: Callable[..., R],
+    divide: Callable[[int], Sequence[list[int]]],
+    as_task: Callable[[list[int]], object],
+) -> Iterator[tuple[list[int], R]]:
+    """Send blocks to the workers, and yield what comes back."""
+    executor, recipe, n_per_host, n_workers = open_workers(workers, to_recipe(thing))
     x64 = jax.config.jax_enable_x64  # type: ignore[attr-defined]
-    futures: dict[Future[Block], list[int]] = {}
-    verified: set[tuple[str, int]] = set()
+    futures: dict[Future[R], list[int]] = {}
     try:
-        for block in blocks_of(runs, share, BLOCKS_PER_WORKER * n_workers):
-            task = [runs[i]._replace(state=None) for i in block]
-            of_block = None if states is None else states.select(block)
-            future = executor.submit(
-                search_block, recipe, task, of_block, x64, n_per_host, os.getpid()
-            )
+        for block in divide(n_workers):
+            future = executor.submit(make, recipe, as_task(block), x64, n_per_host, os.getpid())
             futures[future] = block
         waiting = set(futures)
         while waiting:
             ended, waiting = wait(waiting, return_when=FIRST_COMPLETED)
             # Blocks that failed come last, so that what ended together with them is not lost.
             for future in sorted(ended, key=has_failed):
-                made, environment, error = future.result()
-                by, process = id_of(environment), (environment["host"], environment["process"])
-                for at in made:
-                    run = futures[future][at.run]
-                    if process not in verified:
-                        check_worker(fitter, runs[run], at, environment)
-                        verified.add(process)
-                    yield at._replace(run=run, by=by)
-                if error is not None:
-                    raise error
+                yield futures[future], future.result()
     finally:
         for future in futures:
             future.cancel()
@@ -163,10 +208,17 @@ def check_worker(fitter: Fitter, run: Run, at: Progress, environment: Mapping[st
     found = verify_record(fitter, run, at.record, environment)
     if not found.is_same:
         raise RuntimeError(
-            f"A worker on {environment['host']} computes another loss than this process: the "
-            f"estimates of a run of subject {run.subject} {found}. It may have imported the model "
-            "or the loss before they were changed. Start new workers and call again."
+            message_other_loss(environment, f"estimates of a run of subject {run.subject} {found}")
         )
+
+
+def message_other_loss(environment: Mapping[str, Any], what: str) -> str:
+    """Return the message for a worker that computes another loss than this process."""
+    return (
+        f"A worker on {environment['host']} computes another loss than this process: the {what}. "
+        "It may have imported the model or the loss before they were changed. Start new workers "
+        "and call again."
+    )
 
 
 def has_failed(future: Future[Any]) -> bool:
@@ -247,8 +299,8 @@ def blocks_of(runs: Sequence[Run], share: Sequence[int], most: int) -> list[list
     return [[i for unit in part for i in unit] for part in parts]
 
 
-def to_recipe(fitter: Fitter) -> bytes:
-    """Return a fitter as bytes.
+def to_recipe(thing: object) -> bytes:
+    """Return a fitter, or another thing that workers need, as bytes.
 
     With cloudpickle, which comes with Dask, models and losses that were defined in a notebook can
     be sent, too.
@@ -258,7 +310,7 @@ def to_recipe(fitter: Fitter) -> bytes:
     except ImportError:
         pickler = pickle
     try:
-        return pickler.dumps(fitter)
+        return pickler.dumps(thing)
     except Exception as error:
         raise ValueError(
             f"The problem cannot be sent to workers, as it cannot be pickled ({error}). Define the "
@@ -273,8 +325,8 @@ def digest_of(recipe: bytes) -> str:
 
 # In a worker
 
-FITTERS: dict[str, Fitter] = {}
-"""The fitter that was used last, by the digest of its recipe."""
+OPENED: dict[str, Any] = {}
+"""The fitter or other thing that was used last, by the digest of its recipe."""
 
 
 class Block(NamedTuple):
@@ -287,8 +339,7 @@ class Block(NamedTuple):
 
 def search_block(
     recipe: bytes,
-    runs: list[Run],
-    states: SavedStates | None,
+    task: tuple[list[Run], SavedStates | None],
     x64: bool,
     n_per_host: int,
     coordinator: int,
@@ -297,21 +348,14 @@ def search_block(
 
     Args:
         recipe: the pickled fitter.
-        runs: the runs.
-        states: where populations of long runs are kept, if this machine sees that folder.
+        task: the runs; and where populations of long runs are kept, if this machine sees that
+            folder.
         x64: whether searches are in double precision.
         n_per_host: how many blocks this machine makes at once.
         coordinator: id of the process that asks for the runs.
     """
-    check_not_forked()
-    end_with(coordinator)
-    n_threads = max(1, count_cores() // n_per_host)
-    keep_to(n_threads)
-    keep_compiled()
-    name = digest_of(recipe)
-    fitter = FITTERS.get(name) or pickle.loads(recipe)
-    FITTERS.clear()
-    FITTERS[name] = fitter
+    fitter, n_threads = open_in_worker(recipe, n_per_host, coordinator)
+    runs, states = task
     if states is not None and not states.folder.is_dir():
         states = None
     made: list[Progress] = []
@@ -324,6 +368,23 @@ def search_block(
         except Exception as error:
             return Block(made, here, error)
     return Block(made, here, None)
+
+
+def open_in_worker(recipe: bytes, n_per_host: int, coordinator: int) -> tuple[Any, int]:
+    """Prepare this process for a block, and return what the recipe holds and how many threads.
+
+    What was used last is kept, with all that it has compiled.
+    """
+    check_not_forked()
+    end_with(coordinator)
+    n_threads = max(1, count_cores() // n_per_host)
+    keep_to(n_threads)
+    keep_compiled()
+    name = digest_of(recipe)
+    thing = OPENED.get(name) or pickle.loads(recipe)
+    OPENED.clear()
+    OPENED[name] = thing
+    return thing, n_threads
 
 
 def keep_to(n_threads: int) -> None:

@@ -30,7 +30,7 @@ def recover(
     n_lists: int | Sequence[int] | None = None,
     n: int = 50,
     criterion: str = "aicc",
-    intervals: bool = False,
+    intervals: bool | str = False,
     seed: int = 0,
     search: str | Mapping[str, Any] | None = None,
     features: Features | PathLike = None,
@@ -54,15 +54,16 @@ def recover(
             such as (7, 14, 28), give a power curve.
         n: simulated subjects per model, with `models`.
         criterion: "aicc", "aic" or "bic", with `models`.
-        intervals: also give 95 % intervals, and how many hold the truth.
+        intervals: also give 95 % intervals, and how many hold the truth: "profile" (or True), by
+            profiles of the likelihood; or "hessian", by its curvature: quicker, and too short.
         seed: of the simulation.
         search: the search; by default that of the result.
         features: those that were fitted, if any, as for `fit`.
         similarities: in place of `features`.
         distances: in place of `similarities`.
         progress: show a progress bar.
-        checkpoint: a folder that keeps finished runs: the same call goes on where it was
-            interrupted.
+        checkpoint: a folder that keeps finished runs and profiles: the same call goes on where it
+            was interrupted.
         workers: processes to search in, as for `fit`.
 
     Returns:

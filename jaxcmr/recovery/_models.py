@@ -19,7 +19,7 @@ from jaxcmr.comparison._criteria import CRITERIA
 from jaxcmr.comparison._guards import check_comparable, where_nested
 from jaxcmr.fitting import FitProblem, Watcher, Workers
 from jaxcmr.names import describe_unknown
-from jaxcmr.recovery._parameters import Z_95
+from jaxcmr.recovery._intervals import Z_95
 from jaxcmr.recovery._simulated import (
     Execution,
     SimulatedSubject,

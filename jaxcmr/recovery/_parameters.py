@@ -10,15 +10,18 @@ from typing import Any
 import jax
 import numpy as np
 import pandas as pd
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from scipy import stats
 
-from jaxcmr._differences import KINK
-from jaxcmr.diagnostics import measure_curvature
 from jaxcmr.fitting import FitProblem, Watcher, Workers
+from jaxcmr.recovery._intervals import (
+    Ends,
+    choose_intervals,
+    profile_intervals,
+    wald_intervals,
+)
 from jaxcmr.recovery._simulated import (
     Execution,
-    SimulatedSubject,
     choose_hyperparameters,
     choose_lists,
     losses_at,
@@ -39,14 +42,7 @@ ON_BOUND = 1e-3
 ROUNDING = 1e-9
 """Share of a loss by which two computations of it may differ."""
 
-FLAT = 1e-4
-"""Second derivative, in units of the loss per squared range, up to which it may be rounding. A
-standard error would be a hundred times the range, or more."""
-
 COMPARED = ("truth", "estimate")
-
-Z_95 = 1.959963984540054
-"""Quantile of the normal distribution at the ends of a 95 % interval."""
 
 SCALES: Mapping[str, str] = {"search": "_place", "user": ""}
 """What follows ``truth``, ``estimate``, ... in columns on each scale."""
@@ -60,6 +56,8 @@ class Recovery:
       ``parameter``, ``truth``, ``estimate``, ``at_bound`` ("lower", "upper" or empty), and
       ``lower`` and ``upper`` of a 95 % interval if it was asked for. The same on the search scale,
       as places between the bounds from 0 to 1, are ``truth_place``, ``estimate_place``, ....
+      Profiles also have ``lower_status`` and ``upper_status``, keys of
+      `jaxcmr.uncertainty.STATUSES`.
     - ``losses``: one row per simulated subject: ``loss_at_truth``, ``loss_at_estimate``, and
       ``missed``, True where the estimate's is higher: the search has not found the minimum.
     - ``n_lists``: lists per simulated subject, the median.
@@ -153,7 +151,7 @@ def recover_parameters(
     n_lists: int | None = None,
     seed: int = 0,
     search: str | Mapping[str, Any] | None = None,
-    intervals: bool = False,
+    intervals: bool | str = False,
     progress: bool = False,
     checkpoint: str | os.PathLike[str] | None = None,
     workers: Workers | None = None,
@@ -175,13 +173,15 @@ def recover_parameters(
             has fewer, they are studied again.
         seed: of the simulation, from 0 to 2**32 - 1.
         search: the search, as for `jaxcmr.fit`; by default that of the result.
-        intervals: also give 95 % intervals, estimate ± 1.96 standard errors by the curvature of the
-            loss on the search scale. They are missing on a bound, where the loss is flat in some
-            direction, and at a kink: fits of CMR often end where the probability of stopping
-            reaches 1.
+        intervals: also give 95 % intervals: "profile" (or True), by the profile of the likelihood,
+            which ends at a bound where a side is open, and is missing where the profile met a
+            better fit; or "hessian", estimate ± 1.96 standard errors by the curvature of the loss
+            on the search scale, quicker and too short for CMR. These are missing on a bound, where
+            the loss is flat in some direction, and at a kink: fits of CMR often end where the
+            probability of stopping reaches 1.
         progress: show a progress bar.
-        checkpoint: a folder that keeps finished runs: the same call goes on where it was
-            interrupted.
+        checkpoint: a folder that keeps finished runs and profiles: the same call goes on where it
+            was interrupted.
         workers: processes to search in; see `JaxDE.fit`.
         watchers: what follows the fits.
 
@@ -196,6 +196,7 @@ def recover_parameters(
     """
     check_count("n_copies", n_copies)
     way = parameters if isinstance(parameters, str) else "table"
+    of_intervals = choose_intervals(intervals, problem)
     lists = choose_lists(problem, result, n_lists)
     truths = make_truths(problem, result, parameters, n_copies, seed)
     hyperparameters = choose_hyperparameters(problem, result, search, progress)
@@ -207,8 +208,14 @@ def recover_parameters(
         names = problem.free_names
         points = np.stack([truths[names].to_numpy(float), fits[names].to_numpy(float)], axis=1)
         losses = losses_at(simulated, subjects, points)
-    is_smooth = fits["steepest"].to_numpy(float) <= KINK
-    ends = wald_intervals(simulated, subjects, points[:, 1], is_smooth) if intervals else None
+    estimates, ends = points[:, 1], None
+    if of_intervals == "profile":
+        prefix += f"best of {hyperparameters.get('best_of', 1)}, "  # other estimates
+        ends = profile_intervals(
+            simulated, subjects, estimates, losses[:, 1], how, prefix, progress
+        )
+    elif of_intervals == "hessian":
+        ends = wald_intervals(simulated, subjects, estimates, fits["steepest"].to_numpy(float))
     return Recovery(
         make_table(problem, truths, points, ends),
         compare_losses(truths, losses),
@@ -223,7 +230,7 @@ def make_table(
     problem: FitProblem,
     truths: pd.DataFrame,
     points: Float[np.ndarray, "subjects 2 n"],
-    ends: Float[np.ndarray, "2 subjects n"] | None,
+    ends: Ends | None,
 ) -> pd.DataFrame:
     """Return the table of a `Recovery`: see there.
 
@@ -231,7 +238,7 @@ def make_table(
         problem: whose parameters they are.
         truths: who was simulated.
         points: truth and estimate of each.
-        ends: lower and upper ends of intervals, as places.
+        ends: of intervals, if there are any.
     """
     names, n = problem.free_names, len(points)
     truth, estimate = find_places(problem, points[:, 0]), find_places(problem, points[:, 1])
@@ -247,9 +254,11 @@ def make_table(
         "estimate_place": estimate.ravel(),
     }
     if ends is not None:
-        for name, places in zip(("lower", "upper"), ends, strict=True):
-            columns[name] = from_places(problem, places).ravel()
-            columns[f"{name}_place"] = places.ravel()
+        for i, name in enumerate(("lower", "upper")):
+            columns[name] = from_places(problem, ends.places[i]).ravel()
+            columns[f"{name}_place"] = ends.places[i].ravel()
+            if ends.statuses is not None:
+                columns[f"{name}_status"] = ends.statuses[i].ravel()
     return pd.DataFrame(columns)
 
 
@@ -265,30 +274,6 @@ def compare_losses(truths: pd.DataFrame, losses: Float[np.ndarray, "subjects 2"]
             "missed": at_estimate > at_truth + ROUNDING * np.abs(at_truth),
         }
     )
-
-
-def wald_intervals(
-    problem: FitProblem,
-    subjects: Sequence[SimulatedSubject],
-    estimates: Float[np.ndarray, "subjects n"],
-    is_smooth: Bool[np.ndarray, " subjects"],
-) -> Float[np.ndarray, "2 subjects n"]:
-    """Return both ends of 95 % intervals, as places; NaN on a bound or without a smooth minimum.
-
-    With the Hessian H of the parameters off their bounds, the squared standard errors are the
-    diagonal of its inverse: of its eigenvectors v and eigenvalues w, the sum of ``v^2 / w``.
-    """
-    fits = {name: estimates[:, i].tolist() for i, name in enumerate(problem.free_names)}
-    names = [each.subject for each in subjects]
-    ranges = [[[int(each.rows[0]), int(each.rows[-1]) + 1]] for each in subjects]
-    result = FitResult(fits={**fits, "subject": names}, trials=ranges)
-    errors = np.full(estimates.shape, np.nan)
-    for row, found in enumerate(measure_curvature(problem, result)):
-        if is_smooth[row] and len(found.eigenvalues) and found.eigenvalues[0] > FLAT:
-            variances = np.sum(found.directions**2 / found.eigenvalues[:, None], axis=0)
-            errors[row, found.is_free] = np.sqrt(variances[found.is_free])
-    places = find_places(problem, estimates)
-    return np.clip(np.stack([places - Z_95 * errors, places + Z_95 * errors]), 0.0, 1.0)
 
 
 def agreement_of(

@@ -4,8 +4,8 @@
 nearly quadratic. `profile_likelihood` follows the loss up to the limits, and says why an interval
 is open. `bootstrap` fits resampled or simulated lists. All take a `FitProblem` and a result of it.
 
-Files: `_inputs` (losses and estimates on the scales of the search), `_covariance`, `_profile` and
-`_walk` (one side of a profile), and `_bootstrap`.
+Files: `_inputs` (losses and estimates on the scales of the search), `_covariance`, `_profile` with
+`_profile_work` (all profiles of a fit) and `_walk` (one side of a profile), and `_bootstrap`.
 """
 
 from jaxcmr.uncertainty._bootstrap import Bootstrap, bootstrap

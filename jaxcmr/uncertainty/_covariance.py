@@ -125,6 +125,7 @@ def covariance(
     kind: str = "hessian",
     *,
     subjects: Subject | Iterable[Subject] | None = None,
+    progress: bool = False,
 ) -> Covariance:
     """Return standard errors and correlations of the estimates of each fit.
 
@@ -141,6 +142,7 @@ def covariance(
             holds for independent trials even if the model is wrong within them. It takes more
             trials than estimates off their bounds, as the gradients sum to 0.
         subjects: whose fits; all by default.
+        progress: show a progress bar.
 
     Raises:
         ValueError: the loss is not a log-likelihood, or `kind` is another word.
@@ -175,7 +177,7 @@ def covariance(
             return invert(hessian, is_free, None)
         return invert(hessian, is_free, gradients_by_trial(problem, fits, row))
 
-    found = in_threads(measure, len(fits.subjects))
+    found = in_threads(measure, len(fits.subjects), "Measuring curvature", progress)
     return Covariance(
         kind=kind,
         table=to_table(fits, found),

@@ -17,6 +17,7 @@ from jaxcmr.fitting import FitProblem
 from jaxcmr.fitting._problem import check_problem
 from jaxcmr.fitting._search_space import choose_scales
 from jaxcmr.fitting._trials import to_rows
+from jaxcmr.fitting._watchers import make_bar
 from jaxcmr.names import describe_unknown
 from jaxcmr.optimize import check_not_forked, in_double, works_in_double
 from jaxcmr.optimize._lanes import count_cores
@@ -40,6 +41,7 @@ class Fits(NamedTuple):
     losses: list[LossFn]
     estimates: Float[np.ndarray, "fits n"]  # in the user's units
     places: Float[np.ndarray, "fits n"]  # in the unit cube
+    at_estimates: Float[np.ndarray, " fits"]  # losses, in double precision
 
     def to_user(self, places: Float[np.ndarray, "points n"]) -> Float[np.ndarray, "points n"]:
         """Return the parameters at places of the unit cube."""
@@ -91,6 +93,7 @@ def prepare(
         losses,
         estimates,
         places,
+        np.array(found),
     )
 
 
@@ -182,7 +185,23 @@ class Hold(eqx.Module):
         return self.space.from_unit(jnp.where(is_held, jnp.asarray(self.value, z.dtype), z))
 
 
-def in_threads(work: Callable[[int], T], count: int) -> list[T]:
-    """Return ``work(0), work(1), ...``, from as many threads as there are cores."""
-    with ThreadPoolExecutor(min(count, count_cores())) as pool:
-        return list(pool.map(work, range(count)))
+def in_threads(
+    work: Callable[[int], T], count: int, what: str = "", progress: bool = False
+) -> list[T]:
+    """Return ``work(0), work(1), ...``, from as many threads as there are cores.
+
+    Args:
+        work: for each subject.
+        count: of subjects.
+        what: words for the progress bar.
+        progress: show one.
+    """
+    found = []
+    with (
+        ThreadPoolExecutor(min(count, count_cores())) as pool,
+        make_bar(count, what, "subject", progress) as bar,
+    ):
+        for each in pool.map(work, range(count)):
+            found.append(each)
+            bar.update()
+    return found

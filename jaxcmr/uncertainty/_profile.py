@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
-import jax
 import numpy as np
 import pandas as pd
 from jaxtyping import Float
-from scipy import stats
 
-from jaxcmr.fitting import FitProblem
-from jaxcmr.optimize import Polisher
+from jaxcmr.fitting import FitProblem, Workers
+from jaxcmr.fitting._units import make_units
 from jaxcmr.results import FitResult
 from jaxcmr.typing import Subject
-from jaxcmr.uncertainty._inputs import Fits, Hold, choose_parameters, in_threads, prepare
-from jaxcmr.uncertainty._walk import ON_BOUND, Found, Ray, Side, Walk, walk_out
+from jaxcmr.uncertainty._inputs import Fits
+from jaxcmr.uncertainty._profile_work import SIDES, Profiled, ProfileWork, from_record
+from jaxcmr.uncertainty._walk import ON_BOUND, Found
 
 __all__ = ["STATUSES", "Profiles", "profile_likelihood"]
 
@@ -31,9 +30,6 @@ STATUSES: Mapping[str, str] = {
     "not found": "The loss does not rise steadily enough to find the end.",
 }
 """What a side of a profile can end with, and what that means."""
-
-SIDES = {"lower": -1, "upper": 1}
-CUBE = (0.0, 1.0)
 
 
 @dataclass(frozen=True)
@@ -79,14 +75,17 @@ class Profiles:
         ).reset_index()
 
     def verdict(self) -> str:
-        """Return in words how many intervals are closed, and why others are not."""
+        """Return in words how many intervals are closed, and why others are not.
+
+        Each interval is counted once, by the worse of its sides, so that the numbers add up.
+        """
         wide = self.intervals()
         ends = wide[["lower_status", "upper_status"]]
-        has_limits = ends.isin(["closed", "blocked"]).all(axis=1)
-        told = [f"{has_limits.sum()} of {len(wide)} intervals are closed"]
-        for status, words in WORDS.items():
-            if count := int((ends == status).any(axis=1).sum()):
-                told.append(words.format(count))
+        worse = ends.map(WORST_LAST.index).max(axis=1)
+        told = [f"{int((worse == 0).sum())} of {len(wide)} are closed"]
+        for rank, status in enumerate(WORST_LAST):
+            if status in WORDS and (count := int((worse == rank).sum())):
+                told.append(f"{count} {WORDS[status]}")
         text = f"{100 * self.level:g} % intervals: {'; '.join(told)}."
         if self.better is not None:
             found = ", ".join(str(subject) for subject in self.better["fits"]["subject"][:5])
@@ -104,12 +103,16 @@ class Profiles:
         return f"<p>{self.verdict()}</p>{self.intervals().to_html(index=False)}"
 
 
+WORST_LAST = ("closed", "blocked", "at bound", "flat", "not found", "better fit")
+
 WORDS = {
-    "at bound": "{} reach a bound",
-    "flat": "{} are flat up to a bound",
-    "blocked": "{} end where another parameter reached a bound",
-    "not found": "{} have an end that was not found",
+    "blocked": "end where another parameter reached a bound",
+    "at bound": "reach a bound",
+    "flat": "are flat up to a bound",
+    "not found": "have an end that was not found",
+    "better fit": "met a better fit",
 }
+"""What the verdict says of intervals by their worse side."""
 
 
 def profile_likelihood(
@@ -119,6 +122,9 @@ def profile_likelihood(
     *,
     level: float = 0.95,
     subjects: Subject | Iterable[Subject] | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
+    workers: Workers | None = None,
+    progress: bool = False,
 ) -> Profiles:
     """Return the profile likelihood of parameters, and the confidence limits where it ends.
 
@@ -133,10 +139,16 @@ def profile_likelihood(
         parameters: names of the parameters to profile; all by default.
         level: of confidence, more than 0.5 and less than 1.
         subjects: whose fits; all by default.
+        checkpoint: a folder that keeps the profiles of each subject that is done: if the call is
+            interrupted or killed, the same call goes on where it stopped. Subjects may be added.
+        workers: processes to work in, as for `JaxDE.fit`; each takes some subjects at a time.
+        progress: show a progress bar.
 
     Raises:
         ValueError: the loss is not a log-likelihood, a name or subject is unknown, or `level` is
             not between 0.5 and 1.
+        CheckpointMismatch: the folder holds profiles of another problem, level or set of
+            parameters, or from other estimates.
 
     >>> from jaxcmr.typing import LossFnGenerator
     >>> class Bowl(LossFnGenerator):
@@ -151,106 +163,16 @@ def profile_likelihood(
     """
     if not 0.5 < level < 1:
         raise ValueError(f"level is between 0.5 and 1, such as 0.95; got {level!r}.")
-    fits = prepare(problem, result, subjects)
-    names = choose_parameters(parameters, fits.names)
-    tolerance = problem.generator.agree_within
-    rise = float(stats.chi2.ppf(level, 1)) / 2
-    polisher = make_polisher(problem, fits)
-
-    def profile(row: int) -> Profiled:
-        return profile_fit(polisher, fits, row, names, rise, tolerance)
-
-    found = in_threads(profile, len(fits.subjects))
+    work = ProfileWork(problem, result, parameters, level, subjects)
+    records = make_units(work, checkpoint=checkpoint, workers=workers, progress=progress)
+    fits, found = work.fits, [from_record(record, work.names) for record in records]
     return Profiles(
         table=to_table(fits, found),
         path=to_path(fits, found),
         level=level,
-        threshold=rise,
-        better=better_fits(FitResult(result), fits, found, tolerance),
+        threshold=work.rise,
+        better=better_fits(FitResult(result), fits, found, work.tolerance),
     )
-
-
-class Profiled(NamedTuple):
-    """The profiles of a fit."""
-
-    best: Found  # the estimates, polished
-    sides: dict[tuple[str, str], Side]  # by parameter and side
-    lowest: Found  # the best, or a better fit that a profile met
-
-
-def make_polisher(problem: FitProblem, fits: Fits) -> Polisher:
-    """Return what polishes all but a held parameter, for points of all walks of a fit at once."""
-    with jax.enable_x64(True):
-        form = Hold(fits.space, np.array(-1), np.array(0.0))
-    n = len(fits.names)
-    gradients = problem.generator.gradients
-    return Polisher(fits.losses, [CUBE] * n, form, polish=gradients, n_points=2 * n)
-
-
-def profile_fit(
-    polisher: Polisher,
-    fits: Fits,
-    row: int,
-    names: list[str],
-    rise: float,
-    tolerance: float,
-) -> Profiled:
-    """Return the profiles of a fit: all parameters and sides walk side by side."""
-    free = [Hold(fits.space, np.array(-1), np.array(0.0))]
-    ends = polisher(row, fits.places[row][None], free)
-    best = Found(float(ends.loss[0]), np.asarray(ends.unit[0]))
-    covariance = ends.hess_inv[0]
-    walks: dict[tuple[str, str], Walk] = {}
-    indices = {}
-    for name in names:
-        i = fits.names.index(name)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            follow = np.nan_to_num(covariance[:, i] / covariance[i, i])
-            sd = float(np.sqrt(covariance[i, i]))
-        for side, sign in SIDES.items():
-            indices[name, side] = i
-            walks[name, side] = walk_out(Ray(best, i, sign), follow, sd, rise, tolerance)
-    sides = answer(polisher, fits, row, walks, indices)
-    met = [found for side in sides.values() for found in side.path]
-    lowest = min([best, *met], key=lambda found: found.loss)
-    if best.loss - lowest.loss > tolerance:
-        ends = polisher(row, lowest.place[None], free)
-        lowest = Found(float(ends.loss[0]), np.asarray(ends.unit[0]))
-    else:
-        lowest = best
-    return Profiled(best, sides, lowest)
-
-
-def answer(
-    polisher: Polisher,
-    fits: Fits,
-    row: int,
-    walks: Mapping[tuple[str, str], Walk],
-    indices: Mapping[tuple[str, str], int],
-) -> dict[tuple[str, str], Side]:
-    """Return where walks end: what all of them ask for is polished in one call, turn by turn."""
-    sides: dict[tuple[str, str], Side] = {}
-    answers: dict[tuple[str, str], Found | None] = dict.fromkeys(walks)
-    while answers:
-        asked = {}
-        for key, found in answers.items():
-            try:
-                asked[key] = next(walks[key]) if found is None else walks[key].send(found)
-            except StopIteration as stopped:
-                sides[key] = stopped.value
-        if not asked:
-            break
-        holds = [
-            Hold(fits.space, np.array(indices[key]), np.array(ask.value))
-            for key, ask in asked.items()
-        ]
-        ends = polisher(row, np.array([ask.start for ask in asked.values()]), holds)
-        answers = {}
-        for (key, ask), loss, place in zip(asked.items(), ends.loss, ends.unit, strict=True):
-            place = place.copy()
-            place[indices[key]] = ask.value
-            answers[key] = Found(float(loss), place)
-    return sides
 
 
 # Tables

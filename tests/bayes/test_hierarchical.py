@@ -146,3 +146,11 @@ def test_it_starts_from_a_result_and_keeps_its_trials(small_data):
         hierarchical_map(FitProblem({**small_data, "listLength": small_data["listLength"] + 0,
                                      "extra": mask[:, None]}, "cmr", "sequence_likelihood",
                                     bounds, fixed=base), result)  # fmt: skip
+
+
+def test_progress_is_shown_only_if_it_is_asked_for(capsys):
+    hierarchical_map(normals(4.0), max_rounds=2)
+    assert capsys.readouterr().err == ""
+    hierarchical_map(normals(4.0), max_rounds=2, progress=True)
+    shown = capsys.readouterr().err
+    assert "Rounds of EM: 2round" in shown and "log_evidence=-" in shown

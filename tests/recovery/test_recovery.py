@@ -130,19 +130,83 @@ def test_recall_ends_where_the_subject_ended_if_stops_are_not_scored(small_data,
     assert (n_recalls <= np.sum(small_data["recalls"] > 0, axis=1)).all()
 
 
-def test_intervals_of_a_bowl(fitted):
-    """The second derivative of a bowl over n trials is 2 n: the half-width is 1.96 / sqrt(2 n)."""
-    problem, result = fitted
-    polished = {**TINY, "polish": True}
-    found = recover_parameters(problem, result, intervals=True, search=polished)
+class LikelihoodBowls(BowlGenerator):
+    """Bowls as negative log-likelihoods."""
+
+    label = "NLL"
+
+
+POLISHED = {**TINY, "polish": True}
+
+
+@pytest.mark.parametrize("way", ["profile", "hessian"])
+def test_intervals_of_a_bowl(small_data, parameters, way):
+    """A bowl over n trials rises by n d^2: by 1.92, half of 1.96^2, at d = 1.96 / sqrt(2 n)."""
+    problem, result = fit(small_data, parameters, loss=LikelihoodBowls)
+    found = recover_parameters(problem, result, intervals=way, search=POLISHED)
+    assert (found.table["estimate"] > 0.05).any()
     for subject, n in zip([3, 7, 8, 20], [9, 4, 1, 6], strict=True):
-        of_one = found.table[found.table["subject"] == subject].dropna()
+        of_one = found.table[(found.table["subject"] == subject) & (found.table["at_bound"] == "")]
         width = 1.96 / np.sqrt(2 * n)
-        lower = np.maximum(of_one["estimate"] - width, 0.0)
-        np.testing.assert_allclose(of_one["lower"], lower, atol=1e-4)
+        low, high = of_one["estimate"] - width, of_one["estimate"] + width
+        np.testing.assert_allclose(of_one["lower"], np.maximum(low, 0.0), atol=1e-4)
+        np.testing.assert_allclose(of_one["upper"], np.minimum(high, 1.0), atol=1e-4)
+        if way == "profile":  # a side that is open ends at the bound
+            assert ((of_one["lower_status"] == "closed") == (low > 0)).all()
+            assert ((of_one["upper_status"] == "closed") == (high < 1)).all()
     assert (found.summary()["n_intervals"] > 0).all()
-    without = recover_parameters(problem, result, intervals=True)
-    assert (without.summary()["n_intervals"] == 0).all()  # a search without a polish has no minimum
+
+
+def test_intervals_by_curvature_need_a_minimum(fitted):
+    """A search without a polish ends beside it."""
+    found = recover_parameters(*fitted, intervals="hessian")
+    assert (found.summary()["n_intervals"] == 0).all()
+
+
+def test_profiles_of_a_recovery_are_kept(small_data, parameters, tmp_path, monkeypatch):
+    """With its runs, in one folder; copies and numbers of lists may be added."""
+    problem, result = fit(small_data, parameters, loss=LikelihoodBowls)
+    made = []
+    profile_fit = jc.uncertainty._profile_work.profile_fit
+    monkeypatch.setattr(
+        "jaxcmr.uncertainty._profile_work.profile_fit",
+        lambda *arguments: made.append(arguments[2]) or profile_fit(*arguments),
+    )
+    call = {"intervals": True, "search": POLISHED}
+    whole = recover_parameters(problem, result, n_copies=2, **call)
+    made.clear()
+    call["checkpoint"] = tmp_path
+    recover_parameters(problem, result, **call)
+    assert sorted(made) == [0, 1, 2, 3]
+    kept = recover_parameters(problem, result, n_copies=2, **call)
+    assert sorted(made[4:]) == [4, 5, 6, 7]
+    pd.testing.assert_frame_equal(kept.table, whole.table, check_exact=True)
+    recover_parameters(problem, result, n_lists=3, **call)
+    assert len(made) == 12
+
+
+def test_a_profile_that_met_a_better_fit_gives_no_interval(small_data, parameters, monkeypatch):
+    """On neither side: the estimate is not the best one."""
+    problem, result = fit(small_data, parameters, loss=LikelihoodBowls)
+    profile = jc.uncertainty.profile_likelihood
+
+    def worse(*arguments, **options):
+        found = profile(*arguments, **options)
+        found.table.loc[1, "status"] = "better fit"  # upper side of the first parameter
+        return found
+
+    monkeypatch.setattr("jaxcmr.recovery._intervals.profile_likelihood", worse)
+    table = recover_parameters(problem, result, intervals=True, search=POLISHED).table
+    is_missing = table[["lower", "upper"]].isna()
+    assert is_missing.loc[0].all() and not is_missing.loc[1:].any(axis=None)
+
+
+def test_intervals_that_cannot_be_made_are_told(fitted):
+    """Before anything is fitted."""
+    with pytest.raises(ValueError, match="Unknown way of intervals 'wald'"):
+        recover_parameters(*fitted, intervals="wald")
+    with pytest.raises(ValueError, match="takes a negative log-likelihood in nats"):
+        recover_parameters(*fitted, intervals=True)
 
 
 @pytest.mark.parametrize("way", ["uniform", "normal"])

@@ -165,3 +165,11 @@ def test_with_all_estimates_on_bounds_there_are_no_errors():
         assert np.isnan(errors_of(found)).all() and "not identified" not in set(
             found.table["status"]
         )
+
+
+def test_progress_is_shown_only_if_it_is_asked_for(capsys):
+    problem, result = problem_with(np.diag([100.0, 25.0]), n_subjects=2)
+    covariance(problem, result)
+    assert capsys.readouterr().err == ""
+    covariance(problem, result, progress=True)
+    assert "Measuring curvature: 100%" in capsys.readouterr().err

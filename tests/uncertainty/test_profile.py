@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pandas as pd
 import pytest
 from known_likelihoods import (
     RETENTION,
@@ -16,7 +17,8 @@ from known_likelihoods import (
 )
 from planted_fits import problem_with
 
-from jaxcmr.uncertainty import profile_likelihood
+from jaxcmr.uncertainty import STATUSES, Profiles, profile_likelihood
+from jaxcmr.uncertainty._profile import WORST_LAST
 
 EIGHT_OF_TEN = {"y": [1] * 8 + [0] * 2}
 TEN_OF_TEN = {"y": [1] * 10}
@@ -135,7 +137,7 @@ def test_a_parameter_that_the_loss_does_not_depend_on_is_flat():
     profiles = profile_likelihood(problem, result)
     assert statuses_of(profiles, "b") == ("flat", "flat")
     assert np.isnan(limits_of(profiles, "b")).all()
-    assert "1 of 2 intervals are closed" in profiles.verdict()
+    assert "1 of 2 are closed; 1 are flat up to a bound." in profiles.verdict()
 
 
 def test_a_loss_that_rises_too_little_is_open_at_the_bound():
@@ -145,6 +147,38 @@ def test_a_loss_that_rises_too_little_is_open_at_the_bound():
     assert statuses_of(profiles, "b") == ("at bound", "at bound")
     np.testing.assert_allclose(profiles.table["rise"], 0.5, atol=1e-9)
     np.testing.assert_allclose(profiles.table["end"], [0.0, 1.0])
+
+
+def test_the_numbers_of_a_verdict_add_up():
+    """An interval counts once, by the worse of its sides: 2 + 1 + 3 + 1 + 1 + 2 of 10."""
+    sides = [
+        ("closed", "closed"),
+        ("closed", "closed"),
+        ("blocked", "closed"),
+        ("at bound", "closed"),
+        ("blocked", "at bound"),
+        ("at bound", "at bound"),
+        ("at bound", "flat"),
+        ("blocked", "not found"),
+        ("better fit", "not found"),
+        ("closed", "better fit"),
+    ]
+    rows = [
+        {"subject": 1, "parameter": f"p{i}", "side": side, "estimate": 0.5, "limit": 0.1,
+         "status": status}
+        for i, pair in enumerate(sides)
+        for side, status in zip(("lower", "upper"), pair, strict=True)
+    ]  # fmt: skip
+    profiles = Profiles(pd.DataFrame(rows), pd.DataFrame(), 0.95, 1.92, None)
+    assert profiles.verdict() == (
+        "95 % intervals: 2 of 10 are closed; 1 end where another parameter reached a bound; "
+        "3 reach a bound; 1 are flat up to a bound; 1 have an end that was not found; "
+        "2 met a better fit."
+    )
+
+
+def test_every_status_has_a_rank_in_the_verdict():
+    assert set(WORST_LAST) == set(STATUSES)
 
 
 def two_valleys(rows, x):
