@@ -482,8 +482,9 @@ def add_report(commands: Commands) -> None:
         "report",
         "write results into one HTML file",
         "Write a report of one result or several: one HTML file that needs no\n"
-        "network, with a verdict, methods to paste, figures of data and model, tables, and code\n"
-        "that repeats the fit. Its numbers go into a JSON file beside it.",
+        "network, with a verdict, methods to paste, figures of data and model, tables, standard\n"
+        "errors, and code that repeats the fit. What 'jaxcmr recover' has written beside a\n"
+        "result is in it too. Its numbers go into a JSON file beside it.",
         """
         jaxcmr report results/peers_notask-cmr-sequence_likelihood
         jaxcmr report results/* --out all.html --title "Three models of the PEERS lists"
@@ -498,7 +499,7 @@ def add_report(commands: Commands) -> None:
     add("--no-data", action="store_true", help="report without the data: no curves, and only the "
         "checks that need none")  # fmt: skip
     add("--no-curvature", action="store_true", help="do not compute the loss around the estimates, "
-        "for a faster report with fewer checks")  # fmt: skip
+        "for a faster report with fewer checks and without standard errors")  # fmt: skip
     add("--title", default="Report of fits", metavar="TEXT", help="heading of the report")
     add_simulation(report, 100)
     add_output(report, "the content of the JSON file")

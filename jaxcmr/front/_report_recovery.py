@@ -120,7 +120,7 @@ def of_one(found: Recovery, figures: Sequence[Figure]) -> Section:
     summary = found.summary()
     r = summary.set_index("parameter")["r"]
     listed = ", ".join(
-        f"{str(name).replace('_', ' ')} {value:.2f}".replace(" nan", " unknown")
+        f"{value:.2f} ({str(name).replace('_', ' ')})".replace("nan (", "unknown (")
         for name, value in r.items()
     )
     return Section(
@@ -136,15 +136,21 @@ def of_one(found: Recovery, figures: Sequence[Figure]) -> Section:
             Numbers("The same in the units of the parameters.", found.summary("user"), True),
         ],
         figures,
-        f"{describe_simulation(found, len(found.losses), count_of(found.n_lists, 'list'))} On the "
-        f"scale of the search, truths and estimates correlated by r = {listed}.",
+        describe_simulation(
+            found,
+            "whether parameters can be recovered",
+            f"{count_of(len(found.losses), 'simulated subject')} with "
+            f"{count_of(found.n_lists, 'list')} each",
+        )
+        + f" Correlations r of truth and estimate on the scale of the search were {listed}.",
     )  # fmt: skip
 
 
 def of_curve(found: PowerCurve, figures: Sequence[Figure]) -> Section:
     """Return the section on recoveries by number of lists."""
     first = next(iter(found.recoveries.values()))
-    numbers = ", ".join(str(n) for n in found.recoveries)
+    *others, last = (str(n) for n in found.recoveries)
+    numbers = f"{', '.join(others)} and {last}" if others else last
     table = plots.power_table(found).reset_index().rename(columns={"n_lists": "lists"})
     table.columns.name = None
     missed = sum(each.n_missed for each in found.recoveries.values())
@@ -162,7 +168,11 @@ def of_curve(found: PowerCurve, figures: Sequence[Figure]) -> Section:
             Numbers("All statistics, by lists per simulated subject.", found.table, True),
         ],
         figures,
-        describe_simulation(first, len(first.losses), f"{numbers} lists, in turn"),
+        describe_simulation(
+            first,
+            "how recovery of parameters depends on the number of lists",
+            f"{count_of(len(first.losses), 'simulated subject')} for each of {numbers} lists",
+        ),
     )  # fmt: skip
 
 
@@ -177,13 +187,12 @@ def warn_of_missed(n_missed: int, n: int) -> list[str]:
     ]
 
 
-def describe_simulation(found: Recovery, n: int, lists: str) -> str:
+def describe_simulation(found: Recovery, question: str, who: str) -> str:
     """Return what was simulated and fitted, as a sentence for the methods."""
     return (
-        f"To see whether parameters can be recovered{cite(WORKS)}, the model recalled lists that "
-        f"were fitted with known parameters, {TRUTHS[found.parameters]}, and was fitted to this "
-        f"recall by a search that did not start from them ({count_of(n, 'simulated subject')} with "
-        f"{lists} each)."
+        f"To see {question}{cite(WORKS)}, the model recalled the lists of the subjects with known "
+        f"parameters, {TRUTHS[found.parameters]}, and was fitted to this recall by a search that "
+        f"did not start from them ({who})."
     )
 
 
@@ -248,7 +257,8 @@ def of_models(found: ModelRecovery, figures: Sequence[Figure]) -> Section:
         "says, for subjects and lists such as these. The sum over subjects is surer than a single "
         "one: the second table has its winner.",
         "The matrices hold for these models alone: if another one made the data, one of these "
-        "still fits best. The right-hand matrix takes the models to be equally likely beforehand.",
+        "still fits best. The right-hand matrix takes the models to be equally likely beforehand. "
+        "Shares of few simulated subjects are uncertain: see the intervals.",
         numbers=[
             Numbers("count: simulated subjects of a model (simulated) that another (fitted) fits "
                     "best; equal models share a subject. confusion: its share, with 95 % interval "

@@ -168,7 +168,11 @@ def of_covariance(found: Covariance, problem: FitProblem | None) -> Section:
         "known. A small error does not show that the model is right, or that the search found the "
         "lowest loss. Intervals of CMR by this method are often too short: profiles are surer.",
         numbers=[
-            Numbers(f"Standard errors by {source}, over subjects.", summarize_errors(found)),
+            Numbers(
+                f"Standard errors by {source}, over subjects. At lower, at upper: estimates on a "
+                "bound, which have no error.",
+                summarize_errors(found),
+            ),
             *([Numbers(caption, shown, True)] if len(shown) else []),
             Numbers("Standard errors of each subject.", with_ends(found, problem), True),
         ],
@@ -196,12 +200,12 @@ def summarize_errors(found: Covariance) -> pd.DataFrame:
             {
                 "parameter": name,
                 "subjects": len(of_one),
-                "with an error": counts["interior"],
-                "on the lower bound": counts["lower"],
-                "on the upper bound": counts["upper"],
-                "without an error": len(of_one) - sum(counts.values()),
+                "error known": counts["interior"],
+                "at lower": counts["lower"],
+                "at upper": counts["upper"],
+                "missing": len(of_one) - sum(counts.values()),
                 "median error": float(of_one["error"].median()),
-                "as a share of the range": float(of_one["place_error"].median()),
+                "share of the range": float(of_one["place_error"].median()),
             }
         )
     return pd.DataFrame(rows)
@@ -341,14 +345,21 @@ def plan_figures(found: Uncertainty) -> Iterator[Planned]:
             plots.plot_profiles(profiles, subject, names, ax=panels_of(axes, len(names)))
 
         def draw_intervals(axes: Any) -> None:
-            for panel, name in zip(panels_of(axes, len(names)), names, strict=True):
+            for i, (panel, name) in enumerate(zip(panels_of(axes, len(names)), names, strict=True)):
                 plots.plot_intervals(profiles, name, ax=panel)
+                panel.set(xlabel=name, ylabel="" if i % N_COLUMNS else "subject")
 
         size = 2.5 * shape[1], 2.2 * shape[0]
         yield "profiles", f"Profiles of subject {subject}", draw_profiles, size, shape
         n_subjects = profiles.table["subject"].nunique()
         size = 2.7 * shape[1], float(np.clip(1.0 + 0.12 * n_subjects, 1.8, 9.0)) * shape[0]
-        yield "intervals", "Estimates with their intervals", draw_intervals, size, shape
+        yield (
+            "intervals",
+            f"Estimates with {100 * profiles.level:g} % intervals",
+            draw_intervals,
+            size,
+            shape,
+        )
 
 
 def choose_subject(found: Profiles) -> Any:

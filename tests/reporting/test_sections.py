@@ -80,7 +80,7 @@ def test_standard_errors_are_computed_from_the_data(planted, errors):
     sections = make_uncertainty_sections([], result, problem, "r1")
     page = Page(to_html([Chapter("one", result, About("a"), About("b"), sections=sections)]))
     columns = page.columns("r1-uncertainty-table-1")
-    assert columns["parameter"] == ("a", "b") and columns["with an error"] == ("1", "1")
+    assert columns["parameter"] == ("a", "b") and columns["error known"] == ("1", "1")
     error = np.sqrt(4 / 300)
     assert [float(each) for each in columns["median error"]] == pytest.approx([error] * 2, rel=1e-4)
     ends = page.columns("r1-uncertainty-table-2")
@@ -152,7 +152,7 @@ def test_a_recovery_is_shown_with_its_numbers(tmp_path):
     dots = page.columns("r1-recovery-numbers-1")
     assert [float(each) for each in dots["estimate"]] == found.table["estimate"].tolist()
     text = words_of(page)
-    assert found.verdict() in text and "correlated by r = a 1.00, b 1.00." in text
+    assert found.verdict() in text and "on the scale of the search were 1.00 (a), 1.00 (b)." in text
     assert "(Wilson & Collins, 2019)" in text and "eLife, 8, e49547" in text
     assert "Whether each parameter can be recovered: Recovery of parameters." in text
     assert "What may not" in text and "missed" not in " ".join(
