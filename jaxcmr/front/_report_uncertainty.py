@@ -26,6 +26,9 @@ Uncertainty: TypeAlias = Covariance | Profiles | Bootstrap
 MOST_ROWS = 400
 """Rows of the table of open directions."""
 
+CLOSE = 0.05
+"""Losses that differ by no more are equal, if the result does not say so itself (nats)."""
+
 N_COLUMNS = 4
 """Panels side by side."""
 
@@ -84,7 +87,7 @@ def make_uncertainty_sections(
             why = f"Standard errors were not computed. {error}"
             sections.append(Section("uncertainty", TITLES[Covariance], why, is_made=False))
     for number, found in enumerate(given, 1):
-        sections.append(make_section(found, problem, f"{prefix}-u{number}"))
+        sections.append(make_section(found, result, problem, f"{prefix}-u{number}"))
     return sections
 
 
@@ -98,19 +101,32 @@ TITLES: Mapping[type, str] = {
 def check_is_of(found: Uncertainty, result: FitResult) -> None:
     """Check that an analysis is of the fits of a result.
 
-    Profiles begin with a polish of the estimates, which moves these; of them and of bootstraps,
-    names are compared.
-
     Raises:
-        ValueError: subjects, parameters or estimates differ.
+        ValueError: subjects, parameters or estimates differ; or profiles, which begin with a polish
+            of the estimates, start from a higher loss.
     """
-    table = found.estimates if isinstance(found, Bootstrap) else found.table
-    column = "estimate" if isinstance(found, Covariance) else None
-    if not has_fits_of(table, result, column):
+    if isinstance(found, Profiles):
+        is_of = has_fits_of(found.table, result, None) and not any(
+            drop < -result.get("agree_within", CLOSE) for drop in drops_of(found, result)
+        )
+    else:
+        table = found.estimates if isinstance(found, Bootstrap) else found.table
+        is_of = has_fits_of(table, result, "estimate")
+    if not is_of:
         raise ValueError(
             f"This {type(found).__name__} is of other fits than the result: compute it for the "
             "result of the report."
         )
+
+
+def drops_of(found: Profiles, result: FitResult) -> list[float]:
+    """Return for each subject of profiles by how much they start below the loss of the fit."""
+    losses = dict(zip(result["fits"]["subject"], result["fitness"], strict=True))
+    starts = found.path[found.path["side"] == "estimate"].drop_duplicates("subject")
+    return [
+        losses[subject] - loss
+        for subject, loss in zip(starts["subject"], starts["loss"], strict=True)
+    ]
 
 
 def has_fits_of(table: pd.DataFrame, result: FitResult, column: str | None) -> bool:
@@ -133,13 +149,15 @@ def has_fits_of(table: pd.DataFrame, result: FitResult, column: str | None) -> b
     return column is None or bool(np.allclose(table[column], expected, rtol=1e-6, atol=1e-12))
 
 
-def make_section(found: Uncertainty, problem: FitProblem | None, prefix: str) -> Section:
+def make_section(
+    found: Uncertainty, result: FitResult, problem: FitProblem | None, prefix: str
+) -> Section:
     """Return the section on an analysis."""
     figures = draw_planned(plan_figures(found), prefix, GUIDES)
     if isinstance(found, Covariance):
         section = of_covariance(found, problem)
     elif isinstance(found, Profiles):
-        section = of_profiles(found)
+        section = of_profiles(found, result)
     else:
         section = of_bootstrap(found)
     return replace(section, figures=figures)
@@ -188,8 +206,8 @@ def summarize_errors(found: Covariance) -> pd.DataFrame:
     ...                       "error": [0.1, np.nan], "place": [0.5, 1.0],
     ...                       "place_error": [0.1, np.nan], "status": ["interior", "upper"]})
     >>> found = Covariance("hessian", table, pd.DataFrame(), np.zeros((2, 1, 1)), ("b",))
-    >>> summarize_errors(found).iloc[0].tolist()
-    ['b', 2, 1, 0, 1, 0, 0.1, 0.1]
+    >>> summarize_errors(found).values.tolist()
+    [['b', 2, 1, 0, 1, 0, 0.1, 0.1]]
     """
     rows = []
     for name, of_one in found.table.groupby("parameter", sort=False):
@@ -229,7 +247,7 @@ def with_ends(found: Covariance, problem: FitProblem | None) -> pd.DataFrame:
     return table
 
 
-def of_profiles(found: Profiles) -> Section:
+def of_profiles(found: Profiles, result: FitResult) -> Section:
     """Return words and tables on profiles."""
     level = f"{100 * found.level:g} %"
     statuses = [status for status in STATUSES if (found.table["status"] == status).any()]
@@ -244,12 +262,7 @@ def of_profiles(found: Profiles) -> Section:
         "blocked one holds within the bounds of the other parameters: report them with it.",
         "An open end is not a limit, and a bound is not one either. An interval says nothing on "
         "whether the model is right, and a second valley of the loss far away is not seen.",
-        warnings=[]
-        if found.better is None
-        else [
-            f"A lower loss was found for {count_of(len(found.better['fitness']), 'subject')}: fit "
-            "again from there before you use these intervals."
-        ],
+        warnings=warn_of_better(found, result),
         numbers=[
             Numbers(f"{level} intervals over subjects: how their ends were reached.",
                     summarize_ends(found)),
@@ -261,6 +274,24 @@ def of_profiles(found: Profiles) -> Section:
         f"{found.threshold:.2f} nats after all other parameters were fitted anew. "
         f"{found.verdict()}",
     )  # fmt: skip
+
+
+def warn_of_better(found: Profiles, result: FitResult) -> list[str]:
+    """Return warnings of losses that are lower than those of the fits."""
+    warnings = []
+    lower = [drop for drop in drops_of(found, result) if drop > result.get("agree_within", CLOSE)]
+    if lower:
+        warnings.append(
+            f"For {count_of(len(lower), 'subject')} the profiles start from a loss that is lower "
+            f"than that of the fit, by up to {max(lower):.2f} nats: the fit had not ended at a "
+            "minimum, or the profiles are of another fit."
+        )
+    if found.better is not None:
+        warnings.append(
+            f"A lower loss was found for {count_of(len(found.better['fitness']), 'subject')}: fit "
+            "again from there before you use these intervals."
+        )
+    return warnings
 
 
 def summarize_ends(found: Profiles) -> pd.DataFrame:

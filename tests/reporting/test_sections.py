@@ -207,13 +207,21 @@ def test_models_have_a_section_for_all_results(models, tmp_path):
     ) == (columns)
 
 
-def test_analyses_of_other_fits_are_told(planted, errors, tmp_path):
+def test_analyses_of_other_fits_are_told(planted, errors, profiles, tmp_path):
     """They would be wrong numbers beside a result."""
     _, result = planted
     path = tmp_path / "r.html"
     moved = jc.FitResult({**result, "fits": {**result["fits"], "a": [0.51]}})
     with pytest.raises(ValueError, match="Covariance is of other fits"):
         jc.report(moved, path, uncertainty=errors)
+    for loss, message in ((result["fitness"][0] - 1, "Profiles is of other"), (9.0, None)):
+        other = jc.FitResult({**result, "fitness": [loss]})
+        if message:
+            with pytest.raises(ValueError, match=message):
+                jc.report(other, path, uncertainty=profiles)
+        else:
+            page = report(tmp_path / "other.html", other, uncertainty=profiles)
+            assert "lower than that of the fit, by up to 4.00 nats" in words_of(page)
     mine = make_result()
     recovered = recovery_of(mine, [0.3, 0.3, 0.6, 0.1, 0.9, 0.9])
     mine["fits"]["a"][0] = 0.21
