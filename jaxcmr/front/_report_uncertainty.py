@@ -171,10 +171,9 @@ def of_covariance(found: Covariance, problem: FitProblem | None) -> Section:
         if found.kind == "hessian"
         else f"the sandwich of the Hessian and the gradients of single lists{cite(['white-1982'])}"
     )
-    directions = plots.spectrum_table(found)
-    is_open = directions["is_open"]
-    shown = directions[is_open].drop(columns=["number", "is_open"]).head(MOST_ROWS)
-    caption = f"Open directions: {shown.shape[0]} of {int(is_open.sum())}, by subject."
+    is_open = found.open_directions()[["subject", "eigenvalue", "error", "direction"]]
+    shown = is_open.head(MOST_ROWS)
+    caption = f"Open directions: {len(shown)} of {len(is_open)}, by subject."
     return Section(
         "uncertainty",
         TITLES[Covariance],

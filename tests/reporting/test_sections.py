@@ -91,6 +91,18 @@ def test_standard_errors_are_computed_from_the_data(planted, errors):
     assert "How well each parameter is known: Uncertainty: standard errors." in words_of(page)
 
 
+def test_open_directions_are_those_of_the_verdict():
+    """Of two subjects whose loss hardly curves along one direction, with 1 / sqrt(2) as error."""
+    problem, result = problem_with(np.diag([2.0, 300.0]), n_subjects=2)
+    result = jc.FitResult({**result, "fixed": {}})
+    [section] = make_uncertainty_sections([], result, problem, "r1")
+    page = Page(to_html([Chapter("one", result, About("a"), About("b"), sections=[section])]))
+    columns = page.columns("r1-uncertainty-table-2")
+    assert columns["subject"] == ("1", "2") and columns["direction"] == ("a up", "a up")
+    assert [float(each) for each in columns["error"]] == pytest.approx([0.7071] * 2, abs=1e-4)
+    assert "2 with a direction that the data leave open" in section.verdict
+
+
 def test_a_loss_that_is_not_a_likelihood_has_a_sentence(small_data):
     """In place of an error."""
     fixed = {name: 0.5 for name in jc.usual_bounds("cmr") if name not in ("a", "learning_rate")}
