@@ -6,6 +6,7 @@ import shutil
 import numpy as np
 import pandas as pd
 import pytest
+from report_pages import Page
 from simple_losses import LOSSES, BowlGenerator
 
 import jaxcmr as jc
@@ -99,6 +100,10 @@ def test_both_recoveries_lie_beside_a_result(fits):
     for found, name in ((parameters, "recovery"), (models, "recovery-models")):
         record = json.loads((fits / "one" / f"{name}.json").read_text())
         assert found.verdict() == record["verdict"] and found.seed == 0
+    assert main(["report", *(str(fits / name) for name in ("one", "two")), "--no-data"]) == 0
+    page = Page((fits / "one" / "report.html").read_text(encoding="utf-8"))
+    assert page.columns("all-recovery-table-1")["fitted"] == ("one", "two", "one", "two")
+    assert "r1-recovery-table-1" in page.tables and "r2-recovery-table-1" not in page.tables
 
 
 @pytest.mark.parametrize(
