@@ -53,7 +53,8 @@ def of_covariance(found: Covariance, problem: FitProblem | None) -> Section:
         TITLES[Covariance],
         found.verdict(),
         f"How far a subject's estimate would vary over new lists, if {takes} and the loss is "
-        "nearly quadratic. An open direction is a combination of parameters that these lists do not determine.",
+        "nearly quadratic. An open direction is a combination of parameters that these lists do "
+        "not determine.",
         "An estimate without an error, as on a bound, is not an exact one: its uncertainty is not "
         "known. A small error does not show that the model is right, or that the search found the "
         "lowest loss. Intervals of CMR by this method are often too short: profiles are surer.",
