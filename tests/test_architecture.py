@@ -232,8 +232,8 @@ SURFACE = {
     "parameters": "ABOVE_0 BELOW_1 DECADES Parameter ParameterSpace as_candidates bind "
     "check_given check_limits check_names count_axes declared_by function_of merge "
     "names_of reads to_double",
-    "reporting": "About Chapter Compared DataFacts Figure Guide WORKS cite describe_data "
-    "drawing_style to_html to_svg",
+    "reporting": "About Chapter Compared DataFacts Figure Guide Numbers Section WORKS cite "
+    "describe_data drawing_style to_html to_svg",
     "results": "FitInterrupted FitResult POOLED SCHEMA",
     "uncertainty": "Bootstrap Covariance Profiles STATUSES bootstrap covariance profile_likelihood",
 }

@@ -33,6 +33,7 @@ PATHS = (
     "start_from",
     "config",
     "draws",
+    "models",
     "out",
 )
 """Options that take a file or a folder."""

@@ -433,37 +433,47 @@ def add_compare(commands: Commands) -> None:
 
 
 def add_recover(commands: Commands) -> None:
-    """Add ``jaxcmr recover``."""
+    """Add ``jaxcmr recover``. Options that only parameters, or only models, have are None."""
     recover = add_command(
         commands,
         "recover",
-        "tell whether fits find known parameters",
+        "tell whether fits find known parameters, or the right model",
         "Simulate subjects with known parameters on the lists that were fitted, and fit them\n"
         "by the same search. Writes truth and estimates (recovery.csv), how well they agree\n"
-        "(recovery.json) and a figure (recovery.png) beside the result. Finished runs are kept\n"
-        "there: the same command goes on where it was interrupted or killed.",
+        "(recovery.json) and a figure (recovery.png) beside the result.\n\n"
+        "With --models, simulate with each of several models, fit all of them, and count which\n"
+        "one is best: recovery-models.csv, .json and .png, beside the first result.\n\n"
+        "Finished runs are kept there: the same command goes on where it was interrupted or\n"
+        "killed. 'jaxcmr report' takes the files up.",
         """
         jaxcmr recover results/peers_notask-cmr-sequence_likelihood
         jaxcmr recover results/mystudy-cmr-sequence_likelihood --copies 5 --intervals
         jaxcmr recover fits/result.json --data mystudy.csv --lists 7,14,28
+        jaxcmr recover fits/cmr --models fits/cru fits/ecmr -n 100
         """,
     )
     add_results(recover)
     add_sources(recover)
     add = recover.add_argument
-    add("--copies", type=int, default=1, metavar="N", help="simulated subjects per fit; default: 1")
+    add("--models", nargs="+", type=Path, metavar="RESULT", help="results of other models of the "
+        "same trials, named after their folders: recover models, not parameters")  # fmt: skip
+    add("-n", type=int, metavar="N", help="with --models: simulated subjects per model; "
+        "default: 50")  # fmt: skip
+    add("--criterion", choices=["aic", "aicc", "bic"], help="with --models: by which the best "
+        "model is found; default: aicc")  # fmt: skip
+    add("--copies", type=int, metavar="N", help="simulated subjects per fit; default: 1")
     add("--seed", type=int, default=0, metavar="N", help="seed of the simulation; default: 0")
     add("--lists", type=parse_lists, metavar="N,N,...", help="lists per simulated subject, one "
-        "number or several; default: those that were fitted")  # fmt: skip
-    add("--parameters", default="fitted", choices=["fitted", "uniform", "normal"], help="where "
-        "true parameters come from: the estimates (default), uniform between the bounds, or a "
-        "normal distribution around the estimates")  # fmt: skip
-    add("--intervals", nargs="?", const="profile", default=False, choices=["profile", "hessian"],
-        help="also give 95 %% intervals, and how many hold the truth: by profiles of the "
-        "likelihood (default), or by its curvature, quicker and too short")  # fmt: skip
+        "number or several (with --models one); default: those that were fitted")  # fmt: skip
+    add("--parameters", choices=["fitted", "uniform", "normal"], help="where true parameters come "
+        "from: the estimates (default), uniform between the bounds, or a normal distribution "
+        "around the estimates")  # fmt: skip
+    add("--intervals", nargs="?", const="profile", choices=["profile", "hessian"], help="also give "
+        "95 %% intervals, and how many hold the truth: by profiles of the likelihood (default), or "
+        "by its curvature, quicker and too short")  # fmt: skip
     add("--search", metavar="NAME", help="thorough, quick or classic; default: the search of the "
         "result")  # fmt: skip
-    add_output(recover, "the content of recovery.json")
+    add_output(recover, "the numbers of the JSON file")
 
 
 def add_report(commands: Commands) -> None:
@@ -473,8 +483,9 @@ def add_report(commands: Commands) -> None:
         "report",
         "write results into one HTML file",
         "Write a report of one result or several: one HTML file that needs no\n"
-        "network, with a verdict, methods to paste, figures of data and model, tables, and code\n"
-        "that repeats the fit. Its numbers go into a JSON file beside it.",
+        "network, with a verdict, methods to paste, figures of data and model, tables, standard\n"
+        "errors, and code that repeats the fit. What 'jaxcmr recover' has written beside a\n"
+        "result is in it too. Its numbers go into a JSON file beside it.",
         """
         jaxcmr report results/peers_notask-cmr-sequence_likelihood
         jaxcmr report results/* --out all.html --title "Three models of the PEERS lists"
@@ -489,7 +500,7 @@ def add_report(commands: Commands) -> None:
     add("--no-data", action="store_true", help="report without the data: no curves, and only the "
         "checks that need none")  # fmt: skip
     add("--no-curvature", action="store_true", help="do not compute the loss around the estimates, "
-        "for a faster report with fewer checks")  # fmt: skip
+        "for a faster report with fewer checks and without standard errors")  # fmt: skip
     add("--title", default="Report of fits", metavar="TEXT", help="heading of the report")
     add_simulation(report, 100)
     add_output(report, "the content of the JSON file")

@@ -1,51 +1,93 @@
-"""``jaxcmr recover``: would these parameters be found, with these lists and this search?"""
+"""``jaxcmr recover``: would parameters, or models, be found with these lists and this search?"""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from jaxcmr._cache import keep_compiled
-from jaxcmr.cli._json import to_json, to_rows
+from jaxcmr.cli._json import to_json
 from jaxcmr.cli._problem import beside, file_of, find_problem
-from jaxcmr.files import replace_file, write_text
+from jaxcmr.cli._recovery_files import NAMES, Found, write_recovery
+from jaxcmr.files import replace_file
 from jaxcmr.front import recover_problem
-from jaxcmr.recovery import PowerCurve, Recovery
+from jaxcmr.front._report import name_results
+from jaxcmr.recovery import ModelRecovery, PowerCurve, Recovery, recover_models
 from jaxcmr.results import FitResult
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 __all__ = ["recover_results"]
 
+OF_PARAMETERS = {"copies": 1, "parameters": "fitted", "intervals": False}
+OF_MODELS = {"n": 50, "criterion": "aicc"}
+"""Options that only parameters, or only models, have, with their defaults."""
+
 
 def recover_results(options: argparse.Namespace) -> int:
-    """Recover the parameters of each result, write files beside it, and return the exit status.
+    """Recover parameters or models, write files beside results, and return the exit status.
 
     Raises:
-        ValueError: a path is not a result, or the data are missing or not those that were fitted.
+        ValueError: a path is not a result, the data are missing or not those that were fitted, or
+            options do not belong together.
     """
+    set_defaults(options)
     keep_compiled()
+    files = [file_of(path) for path in options.results]
     records = []
-    for path in options.results:
-        file = file_of(path)
-        found = recover_file(file, options)
-        record = {"result": str(file), **to_record(found, options)}
-        write_text(beside(file, "recovery.csv"), to_table(found).to_csv(index=False))
-        write_text(beside(file, "recovery.json"), to_json(record) + "\n")
-        has_figure = draw(beside(file, "recovery.png"), found)
+    for file in files:
+        if options.models:
+            found, record = recover_models_of(file, options)
+        else:
+            found, record = recover_parameters_of(file, options)
+        name = NAMES["models" if options.models else "parameters"]
+        has_figure = draw(beside(file, f"{name}.png"), found)
         records.append(record)
         if not options.quiet and not options.json:
-            print(describe(file, found, has_figure))
+            suffixes = [".csv", ".json", *([".png"] if has_figure else [])]
+            names = ", ".join(beside(file, f"{name}{suffix}").name for suffix in suffixes)
+            print(f"{file.parent}\n{describe(found)}\n{found.verdict()}\nWrote {names}")
     if options.json:
         print(to_json(records if len(records) > 1 else records[0]))
     return 0
 
 
-def recover_file(file: Path, options: argparse.Namespace) -> Recovery | PowerCurve:
-    """Return the recovery of a result; its runs are kept beside the result."""
+def set_defaults(options: argparse.Namespace) -> None:
+    """Set the options that were not given.
+
+    Raises:
+        ValueError: an option is of parameters and models are recovered, or the reverse.
+    """
+    has_models = bool(options.models)
+    for name in OF_PARAMETERS if has_models else OF_MODELS:
+        if getattr(options, name) is not None:
+            flag = "-n" if name == "n" else f"--{name}"
+            raise ValueError(
+                f"{flag} does not go with --models: leave it out."
+                if has_models
+                else f"{flag} is of the recovery of models: give --models RESULT."
+            )
+    for name, value in (OF_PARAMETERS | OF_MODELS).items():
+        if getattr(options, name) is None:
+            setattr(options, name, value)
+    if has_models and len(options.results) > 1:
+        raise ValueError(
+            f"With --models, give one RESULT before it; got {len(options.results)}. The files are "
+            "written beside that one."
+        )
+    if has_models and isinstance(options.lists, list):
+        raise ValueError("With --models, --lists is one number.")
+
+
+def recover_parameters_of(file: Path, options: argparse.Namespace) -> tuple[Found, dict[str, Any]]:
+    """Return the recovery of a result's parameters and its numbers.
+
+    Its runs are kept beside the result.
+    """
     result = FitResult.load(file)
-    return recover_problem(
+    found = recover_problem(
         find_problem(file, result, options),
         result,
         options.parameters,
@@ -55,50 +97,79 @@ def recover_file(file: Path, options: argparse.Namespace) -> Recovery | PowerCur
         seed=options.seed,
         search=options.search,
         progress=not (options.quiet or options.json),
-        checkpoint=beside(file, f"recovery-{options.search or 'runs'}"),
+        checkpoint=runs_of(file, "parameters", options),
     )
+    settings = {"copies": options.copies, "search": options.search}
+    return found, write_recovery(file, {str(result.get("model")): result}, found, settings)
 
 
-def to_table(found: Recovery | PowerCurve) -> pd.DataFrame:
-    """Return the table of truths and estimates, of all numbers of lists."""
-    if isinstance(found, Recovery):
-        return found.table
-    return pd.concat([each.table.assign(n_lists=n) for n, each in found.recoveries.items()])
+def recover_models_of(file: Path, options: argparse.Namespace) -> tuple[Found, dict[str, Any]]:
+    """Return the recovery of the models of several results and its numbers.
 
-
-def to_record(found: Recovery | PowerCurve, options: argparse.Namespace) -> dict[str, Any]:
-    """Return summary and settings as JSON holds them."""
-    each = [found] if isinstance(found, Recovery) else list(found.recoveries.values())
-    summary = found.summary() if isinstance(found, Recovery) else found.table
-    return {
-        "verdict": found.verdict(),
-        "parameters": options.parameters,
-        "copies": options.copies,
-        "lists": [one.n_lists for one in each],
-        "seed": options.seed,
+    Its runs are kept beside the first result.
+    """
+    files = [file, *(file_of(path) for path in options.models)]
+    results = name_results(files)
+    of_name = dict(zip(results, files, strict=True))
+    if len(results) < 2 or len({each.resolve() for each in files}) < len(files):
+        raise ValueError("--models takes results of other fits than RESULT, each once.")
+    found = recover_models(
+        {name: find_problem(of_name[name], each, options) for name, each in results.items()},
+        results,
+        options.n,
+        options.criterion,
+        n_lists=options.lists,
+        seed=options.seed,
+        search=options.search,
+        progress=not (options.quiet or options.json),
+        checkpoint=runs_of(file, "models", options),
+    )
+    settings = {
+        "models": {name: str(path) for name, path in of_name.items()},
+        "n": options.n,
+        "lists": options.lists,
         "search": options.search,
-        "missed": [one.n_missed for one in each],
-        "summary": to_rows(summary),
     }
+    return found, write_recovery(file, results, found, settings)
 
 
-def describe(file: Path, found: Recovery | PowerCurve, has_figure: bool) -> str:
-    """Return summary, verdict and where the files are, as text."""
+def runs_of(file: Path, kind: str, options: argparse.Namespace) -> Path:
+    """Return the folder beside a result that keeps the finished runs of a recovery."""
+    return beside(file, f"{NAMES[kind]}-{options.search or 'runs'}")
+
+
+def describe(found: Found) -> str:
+    """Return the summary of parameters, or both matrices of models, as text."""
+    if isinstance(found, ModelRecovery):
+        matrices = {
+            "p(fits best, column | simulated, row)": found.confusion,
+            "p(simulated, row | fits best, column)": found.inversion(),
+        }
+        return "\n".join(
+            f"{title}\n{matrix.to_string(float_format='{:.2f}'.format)}"
+            for title, matrix in matrices.items()
+        )
     summary = found.summary() if isinstance(found, Recovery) else found.table
-    text = summary.to_string(index=False, float_format="{:.3f}".format)
-    figure = ", recovery.png" if has_figure else ""
-    return f"{file.parent}\n{text}\n{found.verdict()}\nWrote recovery.csv, recovery.json{figure}"
+    return summary.to_string(index=False, float_format="{:.3f}".format)
 
 
-def draw(path: Path, found: Recovery | PowerCurve) -> bool:
+def draw(path: Path, found: Found) -> bool:
     """Draw the figure into a file, and return whether matplotlib is installed."""
     try:
         from matplotlib.figure import Figure
     except ImportError:
         return False
+    figure = Figure(layout="constrained")
+    draw_into(figure, found)
+    with replace_file(path) as draft:
+        figure.savefig(draft, format="png", dpi=150)
+    return True
+
+
+def draw_into(figure: Figure, found: Found) -> None:
+    """Draw the grid of parameters, the power curve, or the matrices of models."""
     from jaxcmr import plots
 
-    figure = Figure(layout="constrained")
     if isinstance(found, Recovery):
         n = found.table["parameter"].nunique()
         n_columns = min(n, 4)
@@ -108,9 +179,10 @@ def draw(path: Path, found: Recovery | PowerCurve) -> bool:
         for spare in panels[n:]:
             spare.set_axis_off()
         plots.plot_recovery(found, ax=panels[:n])
-    else:
+    elif isinstance(found, PowerCurve):
         figure.set_size_inches(6.5, 3.8)
         plots.plot_power(found, ax=figure.subplots())
-    with replace_file(path) as draft:
-        figure.savefig(draft, format="png", dpi=150)
-    return True
+    else:
+        size = 2.6 + 0.7 * len(found.counts)
+        figure.set_size_inches(2 * size, size)
+        plots.plot_confusion(found, ax=figure.subplots(1, 2))

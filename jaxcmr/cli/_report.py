@@ -7,9 +7,11 @@ import json
 from typing import Any
 
 from jaxcmr.cli._problem import file_of, find_problem
+from jaxcmr.cli._recovery_files import Found, read_recoveries
 from jaxcmr.files import write_text
 from jaxcmr.front import write_report
 from jaxcmr.front._report import check_path, name_results
+from jaxcmr.front._report_sections import sort_analyses
 from jaxcmr.results import FitResult
 
 __all__ = ["report_folders"]
@@ -18,12 +20,18 @@ __all__ = ["report_folders"]
 def report_folders(options: argparse.Namespace) -> int:
     """Write the report of all results, and return the exit status.
 
+    Recoveries beside a result are sections of the report.
+
     Raises:
         ValueError: a path is not a result, or the data are missing or not those that were fitted.
     """
     results = name_results(options.results)
     out = options.out or file_of(options.results[0]).with_name("report.html")
     check_path(out)
+    recoveries: dict[str, list[Found]] = {
+        name: read_recoveries(file_of(path), result)
+        for path, (name, result) in zip(options.results, results.items(), strict=True)
+    }
     problems = {}
     if not options.no_data:
         for path, (name, result) in zip(options.results, results.items(), strict=True):
@@ -32,6 +40,7 @@ def report_folders(options: argparse.Namespace) -> int:
         results,
         problems,
         out,
+        sort_analyses(list(results), None, recoveries),
         n_copies=options.copies,
         seed=options.seed,
         curvature=not options.no_curvature,

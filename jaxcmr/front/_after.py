@@ -23,6 +23,8 @@ from jaxcmr.typing import Draws, Features, Loss, Model, RecallDataset, Sweep, Tr
 if TYPE_CHECKING:
     import pandas as pd
 
+    from jaxcmr.front._report_sections import Analyses, GivenRecovery, GivenUncertainty
+
 __all__ = ["diagnose", "problem_of", "report", "simulate", "trials_to_simulate", "write_report"]
 
 
@@ -254,6 +256,8 @@ def report(
     features: Features | PathLike = None,
     similarities: Pairs = None,
     distances: Pairs = None,
+    uncertainty: GivenUncertainty = None,
+    recovery: GivenRecovery = None,
     n_copies: int = 100,
     seed: int = 0,
     curvature: bool = True,
@@ -263,8 +267,9 @@ def report(
 
     It holds a verdict, a methods paragraph with references, counts of the data, figures with how
     to read them, tables of the fits, parameters and search, what to report in a paper, and code
-    that repeats the fit. Several results of the same trials are compared as by `compare`. The same
-    results and data give the same file, byte for byte.
+    that repeats the fit. With the data it has standard errors, and with `uncertainty` and
+    `recovery` sections on these. Several results of the same trials are compared as by `compare`.
+    The same results and data give the same file, byte for byte.
 
     Args:
         results: the result of a fit or a path to one, a list of these, or a dict of these by name.
@@ -274,9 +279,15 @@ def report(
         features: those that were fitted, if any, as for `fit`.
         similarities: in place of `features`.
         distances: in place of `similarities`.
+        uncertainty: what `jaxcmr.uncertainty` has computed for the result: a `Covariance`,
+            `Profiles` or `Bootstrap`, or a list of these; for several results a dict of these by
+            name. Standard errors are computed without it.
+        recovery: what `recover` has returned, in the same way. A recovery of models stands apart:
+            ``{"cmr": recovery, "models": recovery_of_models}``.
         n_copies: simulated recalls of each trial, for the curves and the checks.
         seed: of the simulation.
-        curvature: compute the loss around the estimates, for the checks; see `diagnose`.
+        curvature: compute the loss around the estimates, for the checks and for standard errors;
+            see `diagnose`.
         title: heading of the report.
 
     Returns:
@@ -285,7 +296,7 @@ def report(
     Raises:
         ImportError: jinja2 or matplotlib is not installed.
         ValueError: `path` does not end in .html, the data or features are not those that were
-            fitted, or there are no results.
+            fitted, there are no results, or an analysis is not of one of them.
 
     >>> from tempfile import TemporaryDirectory
     >>> result = FitResult(fitness=[7.0], fits={"b": [0.4], "subject": [3]}, free={"b": [0, 1]},
@@ -295,9 +306,11 @@ def report(
     True
     """
     from jaxcmr.front._report import check_path, name_results
+    from jaxcmr.front._report_sections import sort_analyses
 
     check_path(path)
     named = name_results(results)
+    analyses = sort_analyses(list(named), uncertainty, recovery)
     if isinstance(data, FitProblem):
         if len(named) > 1:
             raise ValueError("A FitProblem is of one result: hand in the data for several.")
@@ -312,7 +325,14 @@ def report(
     else:
         problems = {}
     return write_report(
-        named, problems, path, n_copies=n_copies, seed=seed, curvature=curvature, title=title
+        named,
+        problems,
+        path,
+        analyses,
+        n_copies=n_copies,
+        seed=seed,
+        curvature=curvature,
+        title=title,
     )
 
 
@@ -320,6 +340,7 @@ def write_report(
     results: Mapping[str, FitResult],
     problems: Mapping[str, FitProblem],
     path: PathLike,
+    analyses: Analyses | None = None,
     *,
     n_copies: int = 100,
     seed: int = 0,
@@ -328,19 +349,31 @@ def write_report(
 ) -> Path:
     """Write a report of results by name, each with its problem where there is one.
 
-    The other arguments are those of `report`.
+    The other arguments are those of `report`, with `analyses` by result.
     """
     from jaxcmr.front._compare import compare_for_report
     from jaxcmr.front._report import make_chapter
+    from jaxcmr.front._report_recovery import make_model_sections, make_recovery_sections
+    from jaxcmr.front._report_sections import Analyses
+    from jaxcmr.front._report_uncertainty import make_uncertainty_sections
     from jaxcmr.reporting import to_html
 
     check_not_forked()
     keep_compiled()
+    analyses = analyses or Analyses()
     chapters = []
     for number, (name, result) in enumerate(results.items(), 1):
-        problem = problems.get(name)
+        problem, prefix = problems.get(name), f"r{number}"
         checks = diagnose(result, problem, curvature=curvature, n_copies=n_copies, seed=seed)
-        chapters.append(make_chapter(name, result, f"r{number}", problem, checks, n_copies, seed))
+        known, recovered = analyses.uncertainty.get(name, []), analyses.recovery.get(name, [])
+        around = problem if curvature else None
+        sections = [
+            *make_uncertainty_sections(known, result, around, prefix),
+            *make_recovery_sections(recovered, result, prefix),
+        ]
+        chapters.append(
+            make_chapter(name, result, prefix, problem, checks, n_copies, seed, sections)
+        )
     compared = compare_for_report(results) if len(results) > 1 else None
-    write_text(path, to_html(chapters, title, compared))
+    write_text(path, to_html(chapters, title, compared, make_model_sections(analyses.models)))
     return Path(path)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, Union
 
@@ -16,7 +16,16 @@ from jaxcmr.diagnostics import CHECKS, is_trustworthy, verdict
 from jaxcmr.fitting import FitProblem
 from jaxcmr.fitting._trials import to_mask
 from jaxcmr.models import CATALOGUE
-from jaxcmr.reporting import About, Chapter, Figure, Guide, describe_data, drawing_style, to_svg
+from jaxcmr.reporting import (
+    About,
+    Chapter,
+    Figure,
+    Guide,
+    Section,
+    describe_data,
+    drawing_style,
+    to_svg,
+)
 from jaxcmr.results import FitResult
 from jaxcmr.simulation import simulate_dataset
 from jaxcmr.typing import RecallDataset
@@ -24,7 +33,15 @@ from jaxcmr.typing import RecallDataset
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["GUIDES", "LOSS_WORDS", "check_path", "make_chapter", "name_results"]
+__all__ = [
+    "GUIDES",
+    "LOSS_WORDS",
+    "Planned",
+    "check_path",
+    "draw_planned",
+    "make_chapter",
+    "name_results",
+]
 
 Source: TypeAlias = Union[FitResult, str, "os.PathLike[str]"]
 
@@ -111,6 +128,7 @@ def make_chapter(
     checks: pd.DataFrame | None,
     n_copies: int,
     seed: int,
+    sections: Sequence[Section] = (),
 ) -> Chapter:
     """Return the chapter on a result.
 
@@ -122,6 +140,7 @@ def make_chapter(
         checks: a table of `jaxcmr.diagnose`, or None.
         n_copies: simulated recalls of each trial, for the curves.
         seed: of the simulation.
+        sections: on its uncertainty and recovery.
 
     Raises:
         ValueError: the result does not say which trials of the data were fitted.
@@ -145,7 +164,7 @@ def make_chapter(
     meanings = {
         check: f"{one.statistic}: {one.passes} the threshold" for check, one in CHECKS.items()
     }
-    return Chapter(name, result, *about, facts, figures, checks, grade, reason, meanings)
+    return Chapter(name, result, *about, facts, figures, checks, grade, reason, meanings, sections)
 
 
 def fitted_trials(result: FitResult, problem: FitProblem) -> np.ndarray:
@@ -196,22 +215,34 @@ def draw_figures(
         simulated: recalls that the fitted model made of them.
         checks: a table of `jaxcmr.diagnose`, whose worst subjects are drawn one by one.
     """
-    with drawing_style():
-        from matplotlib.figure import Figure as Drawing
-
-        figures = []
-        for name, title, draw, size, shape in plan_figures(result, data, simulated, checks):
-            drawing = Drawing(figsize=size, layout="constrained")
-            axes = drawing.subplots(*shape)
-            table = draw(axes)
-            svg = to_svg(drawing, f"{prefix}-{name}", title)
-            figures.append(Figure(title, svg, GUIDES[name], table))
-        return figures
+    return draw_planned(plan_figures(result, data, simulated, checks), prefix, GUIDES)
 
 
 Planned: TypeAlias = tuple[
     str, str, Callable[[Any], "pd.DataFrame | None"], tuple[float, float], tuple[int, ...]
 ]
+
+
+def draw_planned(
+    planned: Iterable[Planned], prefix: str, guides: Mapping[str, Guide]
+) -> list[Figure]:
+    """Return figures as they are planned, each with its guide.
+
+    Args:
+        planned: name, title, how to draw it into axes, size and panels of each figure.
+        prefix: what identifiers begin with, unlike that of any other figures of the page.
+        guides: how to read each figure, by name.
+    """
+    with drawing_style():
+        from matplotlib.figure import Figure as Drawing
+
+        figures = []
+        for name, title, draw, size, shape in planned:
+            drawing = Drawing(figsize=size, layout="constrained")
+            table = draw(drawing.subplots(*shape))
+            svg = to_svg(drawing, f"{prefix}-{name}", title)
+            figures.append(Figure(title, svg, guides[name], table))
+        return figures
 
 
 def plan_figures(

@@ -96,5 +96,8 @@ def plot_spectrum(covariance: Covariance, *, ax: Axes | None = None) -> Axes:
         ),
     )
     error.set_ylabel("standard error (share of the range)")
+    for axis in (ax.yaxis, error.yaxis):  # as plain text, where equations are not drawn
+        axis.set_major_formatter(lambda value, place: f"{value:g}")
+        axis.set_minor_formatter(lambda value, place: "")
     open_up(ax)
     return ax

@@ -166,8 +166,9 @@ def wilson_interval(
     """
     share, half = counts / n, Z_95**2 / (2 * n)
     spread = Z_95 * np.sqrt(share * (1 - share) / n + Z_95**2 / (4 * n**2))
-    ends = np.stack([share + half - spread, share + half + spread]) / (1 + 2 * half)
-    return np.clip(ends, 0.0, 1.0)
+    lower = np.where(counts <= 0, 0.0, (share + half - spread) / (1 + 2 * half))
+    upper = np.where(counts >= n, 1.0, (share + half + spread) / (1 + 2 * half))
+    return np.stack([lower, upper])
 
 
 def recover_models(

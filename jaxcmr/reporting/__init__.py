@@ -1,7 +1,7 @@
 """Reports: results into one HTML file. They need jinja2, and matplotlib for their figures.
 
-`to_html` writes the page from chapters. Figures, checks and the words on models are handed in with
-each `Chapter`: `jaxcmr.report` does that.
+`to_html` writes the page from chapters. Figures, checks, sections on uncertainty and recovery, and
+the words on models are handed in with each `Chapter`: `jaxcmr.report` does that.
 
 Files: `_works` (references), `_tables` and `_data` (numbers), `_figures` (SVG), `_methods` (texts),
 `_repeat` (code and versions), `_page` (HTML), and beside them the template, the style and the
@@ -10,7 +10,7 @@ script of the page.
 
 from jaxcmr.reporting._data import DataFacts, describe_data
 from jaxcmr.reporting._figures import Figure, Guide, drawing_style, to_svg
-from jaxcmr.reporting._methods import About, Chapter, Compared
+from jaxcmr.reporting._methods import About, Chapter, Compared, Numbers, Section
 from jaxcmr.reporting._page import to_html
 from jaxcmr.reporting._works import WORKS, cite
 
@@ -22,6 +22,8 @@ __all__ = [
     "DataFacts",
     "Figure",
     "Guide",
+    "Numbers",
+    "Section",
     "cite",
     "describe_data",
     "drawing_style",

@@ -18,7 +18,16 @@ from jaxcmr.reporting._tables import format_number
 from jaxcmr.reporting._works import WORKS, cite
 from jaxcmr.results import FitResult
 
-__all__ = ["About", "Chapter", "methods", "references", "to_report"]
+__all__ = [
+    "About",
+    "Chapter",
+    "Compared",
+    "Numbers",
+    "Section",
+    "methods",
+    "references",
+    "to_report",
+]
 
 STRATEGIES = {"shade": ["tanabe-fukunaga-2014"], "lshade": ["tanabe-fukunaga-2014"]}
 """Works on strategies of differential evolution that are younger than the algorithm."""
@@ -32,13 +41,42 @@ class About(NamedTuple):
     parameters: Sequence[Parameter] = ()
 
 
+class Numbers(NamedTuple):
+    """A table of a section; a long one is folded."""
+
+    caption: str
+    table: pd.DataFrame
+    is_long: bool = False
+
+
+@dataclass(frozen=True)
+class Section:
+    """An analysis of a fit, "uncertainty" or "recovery" (`kind`), in words, tables and figures.
+
+    `verdict` is what was found; `may` and `may_not` are what may be concluded from it and what not.
+    `methods` are sentences for the methods section. An analysis that could not be made has its
+    reason as the verdict, and `is_made` False.
+    """
+
+    kind: str
+    title: str
+    verdict: str
+    may: str = ""
+    may_not: str = ""
+    warnings: Sequence[str] = ()
+    numbers: Sequence[Numbers] = ()
+    figures: Sequence[Figure] = ()
+    methods: str = ""
+    is_made: bool = True
+
+
 @dataclass(frozen=True)
 class Chapter:
     """One result of a report, with all that is said of it.
 
     `grade` is "good", "caution" or "bad", or "unknown" without checks; `verdict` is its reason in
     one line. `checks` is a table of `jaxcmr.diagnose`, `meanings` the statistic of each check in
-    words.
+    words. `sections` are analyses of its uncertainty and recovery.
     """
 
     name: str
@@ -51,6 +89,7 @@ class Chapter:
     grade: str = "unknown"
     verdict: str = ""
     meanings: Mapping[str, str] = field(default_factory=dict)
+    sections: Sequence[Section] = ()
 
 
 @dataclass(frozen=True)
@@ -73,6 +112,7 @@ def methods(chapter: Chapter) -> str:
         describe_loss(chapter),
         describe_search(result),
         describe_evidence(result),
+        *(section.methods for section in chapter.sections),
     ]
     return " ".join(each for each in sentences if each)
 
@@ -172,11 +212,9 @@ def describe_evidence(result: FitResult) -> str:
     return told + describe_bounds(result)
 
 
-def references(chapter: Chapter) -> list[str]:
-    """Return the works that `methods` cites, in full, sorted by author."""
-    text = methods(chapter)
+def references(text: str, version: str | None) -> list[str]:
+    """Return the works that a text cites, in full, sorted by author; and jaxcmr."""
     cited = [work.full for work in WORKS.values() if work.short in text]
-    version = version_of(chapter.result)
     own = f"The jaxcmr developers. jaxcmr{f' (version {version})' if version else ''} [software]."
     return sorted([*cited, own], key=str.lower)
 
@@ -217,11 +255,8 @@ def to_report(chapter: Chapter) -> list[tuple[str, str, bool]]:
             "Figures" if drawn else "Hand in the data to have the curves drawn",
             drawn,
         ),
-        (
-            "How well each parameter is known, and whether it can be recovered",
-            "Not in this report: simulate from the estimates, fit again, and compare",
-            False,
-        ),
+        has_made(chapter, "uncertainty", "How well each parameter is known"),
+        has_made(chapter, "recovery", "Whether each parameter can be recovered"),
         (
             "Software with version, seed",
             f"jaxcmr {version}" if version else "The version is not in the result",
@@ -229,3 +264,17 @@ def to_report(chapter: Chapter) -> list[tuple[str, str, bool]]:
         ),
         ("Data and code where others can find them", "Deposit the folder of the result", False),
     ]
+
+
+NOT_MADE = {
+    "uncertainty": "Not in this report: hand in the data, or uncertainty=...",
+    "recovery": "Not in this report: hand in recovery=jc.recover(result, data), or run 'jaxcmr "
+    "recover' before 'jaxcmr report'",
+}
+"""What to do for a section that a report lacks, by its kind."""
+
+
+def has_made(chapter: Chapter, kind: str, thing: str) -> tuple[str, str, bool]:
+    """Return the entry of `to_report` on a kind of sections."""
+    made = [each.title for each in chapter.sections if each.kind == kind and each.is_made]
+    return thing, "; ".join(made) or NOT_MADE[kind], bool(made)

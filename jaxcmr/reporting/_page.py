@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64encode
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from importlib.resources import files
@@ -10,9 +11,11 @@ from typing import Any
 
 from jaxcmr._result_words import title
 from jaxcmr.reporting._data import data_table
-from jaxcmr.reporting._methods import Chapter, Compared, methods, references, to_report
-from jaxcmr.reporting._repeat import code, versions
+from jaxcmr.reporting._figures import Figure
+from jaxcmr.reporting._methods import Chapter, Compared, Section, methods, references, to_report
+from jaxcmr.reporting._repeat import code, version_of, versions
 from jaxcmr.reporting._tables import (
+    Table,
     checks_summary,
     checks_table,
     criteria_table,
@@ -39,6 +42,7 @@ def to_html(
     chapters: Sequence[Chapter],
     heading: str = "Report of fits",
     compared: Compared | None = None,
+    sections: Sequence[Section] = (),
 ) -> str:
     """Return a report as one HTML page, the same text for the same chapters.
 
@@ -48,6 +52,7 @@ def to_html(
         chapters: one per result.
         heading: of the page.
         compared: how the results compare, where they can be compared.
+        sections: analyses of all results together, such as a recovery of models.
 
     Raises:
         ImportError: jinja2 is not installed.
@@ -84,6 +89,7 @@ def to_html(
             overview=fits_overview({each.name: each.result for each in chapters}),
             warnings=warn_of_differences(chapters),
             compared=None if compared is None else comparison_contents(compared),
+            sections=section_contents("all", sections, version_of(chapters[0].result)),
         )
         + "\n"
     )
@@ -113,12 +119,10 @@ def contents(number: int, chapter: Chapter) -> dict[str, Any]:
         "checks": None if checks is None else checks_summary(checks, chapter.meanings),
         "failures": None if checks is None else checks_table(checks),
         "methods": methods(chapter),
-        "references": references(chapter),
+        "references": references(methods(chapter), version_of(result)),
         "data": None if chapter.data is None else data_table(chapter.data),
-        "figures": [
-            (figure, figure.table is not None and frame_table(figure.table, NUMBERS))
-            for figure in chapter.figures
-        ],
+        "figures": with_numbers(chapter.figures),
+        "sections": section_contents(f"r{number}", chapter.sections),
         "subjects": subject_table(result, chapter.model.parameters, failed),
         "parameters": parameter_table(result, chapter.model.parameters),
         "search": search_table(result),
@@ -135,11 +139,56 @@ def comparison_contents(compared: Compared) -> dict[str, Any]:
         "verdict": compared.verdict,
         "warnings": list(compared.warnings),
         "table": criteria_table(compared.table, compared.caption),
-        "figures": [
-            (figure, figure.table is not None and frame_table(figure.table, NUMBERS))
-            for figure in compared.figures
-        ],
+        "figures": with_numbers(compared.figures),
     }
+
+
+def section_contents(
+    prefix: str, sections: Sequence[Section], version: str | None = None
+) -> list[dict[str, Any]]:
+    """Return all that the page shows of sections, by name.
+
+    Args:
+        prefix: of their identifiers.
+        sections: those of a chapter, or of all results.
+        version: of jaxcmr, for the references of sections outside a chapter.
+    """
+    count: Counter[str] = Counter()
+    shown = []
+    for each in sections:
+        count[each.kind] += 1
+        number = f"-{count[each.kind]}" if count[each.kind] > 1 else ""
+        shown.append(
+            {
+                "id": f"{prefix}-{each.kind}{number}",
+                "title": each.title,
+                "verdict": each.verdict,
+                "conclusions": {
+                    words: text
+                    for words, text in (
+                        ("What may be concluded", each.may),
+                        ("What may not", each.may_not),
+                    )
+                    if text
+                },
+                "warnings": list(each.warnings),
+                "tables": [
+                    (frame_table(one.table, one.caption), one.is_long) for one in each.numbers
+                ],
+                "figures": with_numbers(each.figures),
+                "methods": each.methods,
+                "references": references(each.methods, version),
+            }
+        )
+    return shown
+
+
+def with_numbers(figures: Sequence[Figure]) -> list[tuple[Figure, Table | None]]:
+    """Return figures, each with the table of its numbers if there are any."""
+    return [
+        (figure, None if figure.table is None else frame_table(figure.table, NUMBERS))
+        for figure in figures
+    ]
 
 
 def warn_of_differences(chapters: Sequence[Chapter]) -> list[str]:

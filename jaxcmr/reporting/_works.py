@@ -36,6 +36,12 @@ WORKS: Mapping[str, Work] = {
         "Psychological Review, 129(4), 742–776.",
         "10.1037/rev0000334",
     ),
+    "efron-1987": Work(
+        "Efron, 1987",
+        "Efron, B. (1987). Better bootstrap confidence intervals. Journal of the American "
+        "Statistical Association, 82(397), 171–185.",
+        "10.1080/01621459.1987.10478410",
+    ),
     "gunn-polyn-2025": Work(
         "Gunn & Polyn, 2025",
         "Gunn, J. B., & Polyn, S. M. (2025). Bridging CRU and CMR in free and serial recall: A "
@@ -110,6 +116,24 @@ WORKS: Mapping[str, Work] = {
         "linear population size reduction. 2014 IEEE Congress on Evolutionary Computation, "
         "1658–1665.",
         "10.1109/CEC.2014.6900380",
+    ),
+    "venzon-moolgavkar-1988": Work(
+        "Venzon & Moolgavkar, 1988",
+        "Venzon, D. J., & Moolgavkar, S. H. (1988). A method for computing "
+        "profile-likelihood-based confidence intervals. Applied Statistics, 37(1), 87–94.",
+        "10.2307/2347496",
+    ),
+    "white-1982": Work(
+        "White, 1982",
+        "White, H. (1982). Maximum likelihood estimation of misspecified models. Econometrica, "
+        "50(1), 1–25.",
+        "10.2307/1912526",
+    ),
+    "wilson-collins-2019": Work(
+        "Wilson & Collins, 2019",
+        "Wilson, R. C., & Collins, A. G. E. (2019). Ten simple rules for the computational "
+        "modeling of behavioral data. eLife, 8, e49547.",
+        "10.7554/eLife.49547",
     ),
 }
 """The works by key, as the anchors in docs/references.md name them."""

@@ -82,6 +82,17 @@ class Covariance:
                 rows.append((subject, self.names[i], self.names[j], r))
         return pd.DataFrame(rows, columns=["subject", "first", "second", "r"])
 
+    def open_directions(self) -> pd.DataFrame:
+        """Return the rows of `spectrum` of directions that the data leave open.
+
+        Their standard error is at least half the searched range, or the loss does not curve upwards
+        at a smooth minimum.
+        """
+        is_flat = ~(self.spectrum["eigenvalue"] > 0)
+        is_kinked = self.table["status"] == NOT_SMOOTH
+        has_kink = self.spectrum["subject"].isin(self.table.loc[is_kinked, "subject"])
+        return self.spectrum[(self.spectrum["error"] >= OPEN) | (is_flat & ~has_kink)]
+
     @property
     def subjects(self) -> list[Subject]:
         """The subjects, in order."""
@@ -96,11 +107,7 @@ class Covariance:
             for reason in REASONS
         }
         n_on_bound = int(status.apply(lambda each: each.isin(["lower", "upper"]).any()).sum())
-        is_flat = ~(self.spectrum["eigenvalue"] > 0)
-        is_kinked = self.table["status"] == NOT_SMOOTH
-        has_kink = self.spectrum["subject"].isin(self.table.loc[is_kinked, "subject"])
-        is_open = (self.spectrum["error"] >= OPEN) | (is_flat & ~has_kink)
-        n_open = self.spectrum.loc[is_open, "subject"].nunique()
+        n_open = self.open_directions()["subject"].nunique()
         n_known = n_subjects - sum(unknown.values())
         told = f"Standard errors for {n_known} of {n_subjects} subjects"
         for reason, count in unknown.items():

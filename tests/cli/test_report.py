@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from report_pages import make_result
+from report_pages import Page, make_result
 
 from jaxcmr.cli import main
 
@@ -57,6 +57,25 @@ def test_data_that_are_not_named_are_an_error(folder, capsys):
 def test_a_folder_without_a_result_is_an_error(tmp_path, capsys):
     assert main(["report", str(tmp_path)]) == 2
     assert "result.json" in capsys.readouterr().err
+
+
+def test_a_recovery_beside_the_result_is_taken_up(study):
+    """That of other fits is not, with a warning."""
+    folder = study / "fit"
+    assert main(["recover", str(folder), "--lists", "1", "--quiet"]) == 0
+    assert main(["report", str(folder), "--no-data", "--quiet"]) == 0
+    page = Page((folder / "report.html").read_text(encoding="utf-8"))
+    record = json.loads((folder / "recovery.json").read_text())
+    shown = page.columns("r1-recovery-table-1")
+    for name in ("bias", "rmse"):
+        assert [float(each) for each in shown[name]] == [row[name] for row in record["summary"]]
+    assert record["verdict"] in page.texts
+    result = json.loads((folder / "result.json").read_text())
+    result["fits"]["learning_rate"][0] += 1e-3
+    (folder / "result.json").write_text(json.dumps(result))
+    with pytest.warns(UserWarning, match="it is of other fits than the result"):
+        assert main(["report", str(folder), "--no-data", "--quiet"]) == 0
+    assert "r1-recovery-table-1" not in Page((folder / "report.html").read_text("utf-8")).tables
 
 
 @pytest.mark.full

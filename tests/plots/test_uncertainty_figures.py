@@ -59,6 +59,9 @@ def test_an_open_direction_has_its_own_color():
     known, is_open = ax.collections[:2]
     np.testing.assert_allclose(known.get_segments()[0][:, 1], 300, rtol=1e-6)
     np.testing.assert_allclose(is_open.get_segments()[0][:, 1], 2, rtol=1e-6)
+    ax.figure.canvas.draw()
+    labels = [label.get_text() for label in ax.get_yticklabels()]
+    assert "100" in labels and not any("$" in label for label in labels)  # plain text
 
 
 def test_unknown_names_are_errors(profiles):

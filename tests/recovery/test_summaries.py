@@ -161,6 +161,7 @@ def test_wilson_intervals_are_those_of_scipy(k, n):
     expected = stats.binomtest(k, n).proportion_ci(method="wilson")
     found = wilson_interval(np.array([float(k)]), np.array([float(n)]))
     np.testing.assert_allclose(found.ravel(), [expected.low, expected.high], atol=1e-12)
+    assert (found[0, 0] == 0) == (k == 0) and (found[1, 0] == 1) == (k == n)  # not by rounding
 
 
 def test_a_model_recovery_by_hand():

@@ -111,7 +111,7 @@ def test_methods_of_a_pooled_fit():
 def test_references_are_those_that_are_cited():
     """Each once, and no other."""
     chapter = chapter_of(make_result())
-    listed = references(chapter)
+    listed = references(methods(chapter), None)
     assert len(listed) == len(set(listed)) == 6
     cited = {part for found in re.findall(r"\(([^()]*\d{4})\)", methods(chapter))
              for part in found.split("; ")}  # fmt: skip

@@ -1,0 +1,274 @@
+"""The sections of a report on recovery: of parameters, by number of lists, and of models."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, TypeAlias
+
+import pandas as pd
+
+from jaxcmr import plots
+from jaxcmr._result_words import count_of
+from jaxcmr.comparison._criteria import CRITERIA
+from jaxcmr.front._report import Planned, draw_planned
+from jaxcmr.front._report_uncertainty import N_COLUMNS, has_fits_of, panels_of
+from jaxcmr.recovery import ModelRecovery, PowerCurve, Recovery
+from jaxcmr.reporting import Figure, Guide, Numbers, Section, cite
+from jaxcmr.results import FitResult
+
+__all__ = ["Recovered", "make_model_sections", "make_recovery_sections"]
+
+Recovered: TypeAlias = Recovery | PowerCurve
+
+WORKS = ("wilson-collins-2019",)
+
+TRUTHS = {
+    "fitted": "the estimates of the fits",
+    "uniform": "drawn between the bounds on the scale of the search",
+    "normal": "drawn from a normal distribution fitted to the estimates",
+    "table": "given ones",
+}
+"""What the true parameters are, in the methods."""
+
+GUIDES: Mapping[str, Guide] = {
+    "grid": Guide(
+        "Each dot is a simulated subject: the true parameter, and its estimate from lists that "
+        "were recalled with it. Both go from 0 at the lower to 1 at the upper bound. Hollow dots "
+        "are estimates on a bound.",
+        "Dots lie close to the diagonal.",
+        "A cloud, or dots at one height: the estimate does not follow the truth. Hollow dots at an "
+        "end: the lists cannot tell these truths from the bound.",
+        "Interpret only parameters whose dots follow the line. For others fit all subjects "
+        "together, hold a parameter at a value, or collect more lists.",
+    ),
+    "correlations": Guide(
+        "Correlations of each true parameter (row) with each estimate (column).",
+        "Large on the diagonal, small elsewhere.",
+        "A large one off the diagonal: a difference in one parameter is taken for one in another, "
+        "unless the truths are correlated themselves.",
+        "Interpret such parameters together, or hold one of them at a value.",
+    ),
+    "power": Guide(
+        "How well each parameter is recovered, by the number of lists per subject.",
+        "Lines are high at the number of lists that you have, and flat from there on.",
+        "A line that still rises: more lists would help. A low and flat one: they would not.",
+        "Plan the number of lists by the parameters that your question is about.",
+    ),
+    "confusion": Guide(
+        "Left: how often each model (column) is the best one for data of each model (row). Right: "
+        "how probable each model (row) is, given the best one (column).",
+        "Close to 1 on both diagonals.",
+        "A row with a large value off the diagonal: its data are often best fitted by the other "
+        "model.",
+        "Report the matrix beside the comparison. Where models are taken for one another, do not "
+        "name a winner for single subjects.",
+    ),
+}
+"""How to read each figure."""
+
+
+def make_recovery_sections(given: list[Recovered], result: FitResult, prefix: str) -> list[Section]:
+    """Return a section on each recovery of a result's parameters.
+
+    Args:
+        given: recoveries of the result.
+        result: the result of a fit.
+        prefix: of identifiers in figures, unlike that of any other result.
+
+    Raises:
+        ValueError: a recovery is of other fits.
+    """
+    sections = []
+    for number, found in enumerate(given, 1):
+        for each in found.recoveries.values() if isinstance(found, PowerCurve) else [found]:
+            check_is_of(each, result)
+        figures = draw_planned(plan_figures(found), f"{prefix}-v{number}", GUIDES)
+        sections.append(
+            of_curve(found, figures) if isinstance(found, PowerCurve) else of_one(found, figures)
+        )
+    return sections
+
+
+def check_is_of(found: Recovery, result: FitResult) -> None:
+    """Check that a recovery is of the fits of a result.
+
+    Raises:
+        ValueError: subjects or parameters differ, or truths that were the estimates.
+    """
+    column = "truth" if found.parameters == "fitted" else None
+    has_all = set(found.table["parameter"]) == set(result["free"])
+    if not has_all or not has_fits_of(found.table, result, column):
+        raise ValueError(
+            "This recovery is of other fits than the result: make it for the result of the report."
+        )
+
+
+MAY = (
+    "With so many lists, and subjects who differ as these do, differences between subjects can be "
+    "interpreted in parameters with a high r, and means of groups where the bias is small."
+)
+MAY_NOT = (
+    "The model recalled these data itself: recovery does not show that it describes the subjects. "
+    "A parameter with a low r may still matter; its estimates for single subjects are mostly "
+    "error, so that a missing correlation with something else tells nothing. r is higher where "
+    "truths vary more: report RMSE and range beside it."
+)
+
+
+def of_one(found: Recovery, figures: Sequence[Figure]) -> Section:
+    """Return the section on a recovery."""
+    summary = found.summary()
+    r = summary.set_index("parameter")["r"]
+    listed = ", ".join(
+        f"{value:.2f} ({str(name).replace('_', ' ')})".replace("nan (", "unknown (")
+        for name, value in r.items()
+    )
+    return Section(
+        "recovery",
+        "Recovery of parameters",
+        found.verdict(),
+        MAY,
+        MAY_NOT,
+        warn_of_missed(found.n_missed, len(found.losses)),
+        [
+            Numbers("Truth and estimate, as places between the bounds from 0 to 1 on the scale of "
+                    "the search. at_bound: share of estimates on a bound.", summary),
+            Numbers("The same in the units of the parameters.", found.summary("user"), True),
+        ],
+        figures,
+        describe_simulation(
+            found,
+            "whether parameters can be recovered",
+            f"{count_of(len(found.losses), 'simulated subject')} with "
+            f"{count_of(found.n_lists, 'list')} each",
+        )
+        + f" Correlations r of truth and estimate on the scale of the search were {listed}.",
+    )  # fmt: skip
+
+
+def of_curve(found: PowerCurve, figures: Sequence[Figure]) -> Section:
+    """Return the section on recoveries by number of lists."""
+    first = next(iter(found.recoveries.values()))
+    *others, last = (str(n) for n in found.recoveries)
+    numbers = f"{', '.join(others)} and {last}" if others else last
+    table = plots.power_table(found).reset_index().rename(columns={"n_lists": "lists"})
+    table.columns.name = None
+    missed = sum(each.n_missed for each in found.recoveries.values())
+    n = sum(len(each.losses) for each in found.recoveries.values())
+    return Section(
+        "recovery",
+        "Recovery by number of lists",
+        found.verdict(),
+        MAY,
+        MAY_NOT,
+        warn_of_missed(missed, n),
+        [
+            Numbers("r of truth and estimate on the scale of the search, by lists per simulated "
+                    "subject.", table),
+            Numbers("All statistics, by lists per simulated subject.", found.table, True),
+        ],
+        figures,
+        describe_simulation(
+            first,
+            "how recovery of parameters depends on the number of lists",
+            f"{count_of(len(first.losses), 'simulated subject')} for each of {numbers} lists",
+        ),
+    )  # fmt: skip
+
+
+def warn_of_missed(n_missed: int, n: int) -> list[str]:
+    """Return a warning if the search missed a minimum."""
+    if not n_missed:
+        return []
+    return [
+        f"For {n_missed} of {count_of(n, 'simulated subject')} the loss at the truth is lower than "
+        "at the estimate: the search has missed the minimum. Repeat the recovery with a more "
+        "thorough search before you read on."
+    ]
+
+
+def describe_simulation(found: Recovery, question: str, who: str) -> str:
+    """Return what was simulated and fitted, as a sentence for the methods."""
+    return (
+        f"To see {question}{cite(WORKS)}, the model recalled the lists of the subjects with known "
+        f"parameters, {TRUTHS[found.parameters]}, and was fitted to this recall by a search that "
+        f"did not start from them ({who})."
+    )
+
+
+def plan_figures(found: Recovered) -> Iterator[Planned]:
+    """Yield the figures of a recovery."""
+    if isinstance(found, PowerCurve):
+        curve = found
+
+        def draw_power(ax: Any) -> pd.DataFrame:
+            plots.plot_power(curve, ax=ax)
+            return plots.power_table(curve).reset_index()
+
+        yield "power", "Recovery by number of lists", draw_power, (7.0, 3.8), (1, 1)
+        return
+    recovery, n = found, found.table["parameter"].nunique()
+    shape = -(-n // N_COLUMNS), min(N_COLUMNS, n)
+
+    def draw_grid(axes: Any) -> pd.DataFrame:
+        plots.plot_recovery(recovery, ax=panels_of(axes, n))
+        return plots.recovery_table(recovery)
+
+    yield "grid", "Estimates against the truth", draw_grid, (2.5 * shape[1], 2.6 * shape[0]), shape
+
+    def draw_correlations(ax: Any) -> pd.DataFrame:
+        plots.plot_recovery_correlations(recovery, ax=ax)
+        return plots.recovery_correlations_table(recovery)
+
+    if n > 1:
+        size = 3.2 + 0.42 * n, 2.4 + 0.36 * n
+        yield "correlations", "What is taken for what", draw_correlations, size, (1, 1)
+
+
+def make_model_sections(given: Sequence[ModelRecovery]) -> list[Section]:
+    """Return a section on each recovery of models."""
+    sections = []
+    for number, found in enumerate(given, 1):
+        recovery, size = found, 2.4 + 0.7 * len(found.counts)
+
+        def draw(axes: Any, recovery: ModelRecovery = recovery) -> pd.DataFrame:
+            plots.plot_confusion(recovery, ax=axes)
+            return plots.confusion_table(recovery)
+
+        planned: Planned = (
+            "confusion", "Confusion and inversion matrix", draw, (2 * size, size), (1, 2)
+        )  # fmt: skip
+        figures = draw_planned([planned], f"all-m{number}", GUIDES)
+        sections.append(of_models(found, figures))
+    return sections
+
+
+def of_models(found: ModelRecovery, figures: Sequence[Figure]) -> Section:
+    """Return the section on a recovery of models."""
+    label, models = CRITERIA[found.criterion], list(found.counts.index)
+    n = round(float(found.counts.to_numpy()[0].sum()))
+    winners = found.group_winners().rename_axis("simulated").reset_index()
+    shares = ", ".join(f"{name} {found.confusion.loc[name, name]:.2f}" for name in models)
+    return Section(
+        "recovery",
+        "Recovery of models",
+        found.verdict(),
+        f"How often {label} names the model that made the data of a subject, and how much a win "
+        "says, for subjects and lists such as these. The sum over subjects is surer than a single "
+        "one: the second table has its winner.",
+        "The matrices hold for these models alone: if another one made the data, one of these "
+        "still fits best. The right-hand matrix takes the models to be equally likely beforehand. "
+        "Shares of few simulated subjects are uncertain: see the intervals.",
+        numbers=[
+            Numbers("count: simulated subjects of a model (simulated) that another (fitted) fits "
+                    "best; equal models share a subject. confusion: its share, with 95 % interval "
+                    "low to high. inversion: p(simulated | fits best).",
+                    plots.confusion_table(found)),
+            Numbers(f"The model with the lowest {label} summed over simulated subjects.", winners),
+        ],
+        figures=figures,
+        methods=f"To see whether models can be told apart{cite(WORKS)}, {len(models)} models "
+        f"({', '.join(models)}) recalled the lists of {count_of(n, 'simulated subject')} each with "
+        f"their estimates, and all were fitted to this recall. By {label}, the model that made the "
+        f"data was the best with a share of: {shares}.",
+    )  # fmt: skip
