@@ -168,16 +168,17 @@ def warn_of_runs(results: Results) -> Iterator[str]:
     if len({tuple(numbers) for numbers in counts.values()}) > 1:
         told = [f"{span(numbers)} for {name!r}" for name, numbers in counts.items()]
         yield (
-            f"The number of random runs per fit is not the same for all: {', '.join(told)}. A model "
-            "with fewer runs may have higher losses for that alone. Fit it again with as many: "
-            "search={'best_of': ...}."
+            f"The number of random runs per fit is not the same for all: {', '.join(told)}. A "
+            "model with fewer runs may have higher losses for that alone. Fit it again with as "
+            "many: search={'best_of': ...}."
         )
 
 
 def count_runs(result: FitResult) -> list[int]:
     """Return the number of random runs of each fit; an empty list if it is not known.
 
-    Runs that start from an earlier fit do not count: a bigger model has one more for each of its special cases.
+    Runs that start from an earlier fit do not count: a bigger model has one more for each of its
+    special cases.
     """
     runs = result.get("runs")
     if runs:
