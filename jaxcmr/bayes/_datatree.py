@@ -40,7 +40,7 @@ def to_datatree(
     thin: int = 1,
     seed: int | None = None,
 ) -> xr.DataTree:
-    """Return draws as an `xarray.DataTree`, which ArviZ 0.23 and later read.
+    """Return draws as an `xarray.DataTree`, which ArviZ 0.23 and 1.x read.
 
     Groups: ``posterior``; ``log_likelihood``, by list, for `arviz.loo`; ``observed_data`` (recalls)
     and ``constant_data`` (the lists); and ``sample_stats`` if given. A list is a row of the data,
@@ -90,9 +90,14 @@ def to_datatree(
     }
     used = {axis for axes, _ in posterior.values() for axis in axes}
     own = {axis: values for axis, values in coords.items() if axis in used}
+    numbered = {
+        axis: np.arange(n) for axis, n in zip(("chain", "draw"), by_list.shape, strict=False)
+    }
     groups = {
-        "posterior": xr.Dataset(posterior, own),
-        "log_likelihood": xr.Dataset({"recalls": (("chain", "draw", "list"), by_list)}, of_list),
+        "posterior": xr.Dataset(posterior, {**own, **numbered}),
+        "log_likelihood": xr.Dataset(
+            {"recalls": (("chain", "draw", "list"), by_list)}, {**of_list, **numbered}
+        ),
         "observed_data": dataset_of(problem, ("recalls",), lists, of_list),
         "constant_data": dataset_of(problem, ("pres_itemnos", "listLength"), lists, of_list),
     }
@@ -102,7 +107,7 @@ def to_datatree(
             for name, values in sample_stats.items()
             if np.ndim(values) == 2
         }
-        groups["sample_stats"] = xr.Dataset(stats)
+        groups["sample_stats"] = xr.Dataset(stats, numbered)
     about = {
         "creation_library": "jaxcmr",
         "creation_library_version": __version__,

@@ -73,6 +73,8 @@ def test_a_tree_holds_each_list_once(small_data):
     assert posterior["learning_rate"].dims == ("chain", "draw", "subject")
     assert posterior["group_mean"].dims == ("chain", "draw", "parameter")
     assert posterior["subject"].values.tolist() == [3, 8, 20]
+    for group in ("posterior", "log_likelihood", "sample_stats"):  # ArviZ 1.x draws by these
+        assert tree[group]["draw"].values.tolist() == tree[group]["chain"].values.tolist() == [0, 1]
     np.testing.assert_array_equal(
         tree["observed_data"]["recalls"].values, small_data["recalls"][mask]
     )
