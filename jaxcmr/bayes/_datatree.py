@@ -32,8 +32,8 @@ OF_GROUP: Mapping[str, tuple[str, ...]] = {
 
 
 def to_datatree(
-    samples: Mapping[str, np.ndarray],
     problem: FitProblem,
+    samples: Mapping[str, np.ndarray],
     trial_mask: TrialMask | None = None,
     *,
     sample_stats: Mapping[str, np.ndarray] | None = None,
@@ -47,10 +47,10 @@ def to_datatree(
     never padding; its coordinates say of which subject it is. The extra "bayes" holds xarray.
 
     Args:
+        problem: what was sampled.
         samples: by name. Parameters of the problem are (chains, draws, subjects), or (chains,
             draws) for a single subject, in ascending order of subject id, as
             ``mcmc.get_samples(group_by_chain=True)`` has those of `numpyro_model`.
-        problem: what was sampled.
         trial_mask: the trials that were sampled from; all by default.
         sample_stats: (chains, draws) each, such as ``mcmc.get_extra_fields(group_by_chain=True)``.
         thin: keep every so many draws: the log likelihood of each takes time.
@@ -63,7 +63,7 @@ def to_datatree(
     ...         "recalls": [[3, 1, 0], [2, 0, 0]]}
     >>> problem = FitProblem(data, "cmr", "sequence_likelihood")
     >>> draws = {name: np.full((1, 2), 0.5) for name in problem.free_names}
-    >>> tree = to_datatree(draws, problem)
+    >>> tree = to_datatree(problem, draws)
     >>> dict(tree["log_likelihood"].sizes)
     {'chain': 1, 'draw': 2, 'list': 2}
     """

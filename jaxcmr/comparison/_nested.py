@@ -83,9 +83,9 @@ class LikelihoodRatioTest:
 
 
 def likelihood_ratio_test(
+    problems: tuple[FitProblem, FitProblem],
     small: FitResult,
     big: FitResult,
-    problems: tuple[FitProblem, FitProblem],
     method: str = "bootstrap",
     *,
     n: int = 200,
@@ -109,9 +109,9 @@ def likelihood_ratio_test(
     in the special case: half of the statistics are 0 then (Self & Liang, 1987).
 
     Args:
+        problems: that of the special case, and that of the bigger model.
         small: fits of the special case.
-        big: fits of the other model to the same trials.
-        problems: of `small` and of `big`.
+        big: fits of the bigger model to the same trials.
         method: "bootstrap", "chi2" or "chibar".
         n: number of simulated data sets per subject.
         seed: of the simulation.
@@ -146,7 +146,7 @@ def likelihood_ratio_test(
     ...                   fitness=[nats], trials=[[[0, 1]]])
     ...         for x, nats in ((0.0, 2.0), (2.0, 0.0))]
     >>> at_zero = {"item_support": 0.0}
-    >>> found = likelihood_ratio_test(*fits, (small, big), "chibar", neutral=at_zero)
+    >>> found = likelihood_ratio_test((small, big), *fits, "chibar", neutral=at_zero)
     >>> found.table["p"].round(4).tolist()  # half the tail of chi-square beyond 2 (2.0 - 0.0)
     [0.0228]
     """
@@ -154,7 +154,7 @@ def likelihood_ratio_test(
         raise ValueError(describe_unknown("method", method, METHODS))
     check_count("n", n)
     check_seed(seed)
-    of_small, of_big = prepare_both(small, big, problems, subjects, neutral)
+    of_small, of_big = prepare_both(problems, small, big, subjects, neutral)
     df = count_free({"free": problems[1].bounds}) - count_free({"free": problems[0].bounds})
     statistics = 2 * (of_small.losses - of_big.losses)
     check_order(of_small.fits.subjects, statistics)
@@ -174,9 +174,9 @@ def likelihood_ratio_test(
 
 
 def prepare_both(
+    problems: tuple[FitProblem, FitProblem],
     small: FitResult,
     big: FitResult,
-    problems: tuple[FitProblem, FitProblem],
     subjects: Iterable[Subject] | None,
     neutral: Parameters | None,
 ) -> tuple[Fitted, Fitted]:
