@@ -56,6 +56,20 @@ def test_every_name_at_the_door_is_there():
         _ = jc.fitt
 
 
+def test_a_number_of_subjects_is_told_apart_from_an_id(bowl, small_data, capsys):
+    """Subjects 3, 7, 8 and 20: 3 is the first three of them, and [3] is subject 3."""
+    counted = fit(small_data, subjects=3, progress=True)
+    assert counted["fits"]["subject"] == [3, 7, 8]
+    assert capsys.readouterr().out == (
+        "Fitting the first 3 subjects (3, 7, 8). "
+        "3 is taken as a number of subjects; subject 3 alone is subjects=[3].\n"
+    )
+    assert fit(small_data, subjects=[3], progress=True)["fits"]["subject"] == [3]
+    assert capsys.readouterr().out == ""
+    plan = front.make_plan(small_data, subjects=2)
+    assert plan.describe_subjects() == "the first 2 subjects (3, 7)" and plan.hint("[{}]") == ""
+
+
 def test_light_modules_and_help_import_no_jax():
     """Help and data handling answer at once."""
     code = """
