@@ -15,7 +15,7 @@ import pytest
 from simple_losses import BowlGenerator, bowl
 
 import jaxcmr as jc
-from jaxcmr import front
+from jaxcmr import bayes, front
 from jaxcmr.cli._config import KINDS
 from jaxcmr.cli._settings import TABLES, VALUES
 from jaxcmr.datasets import save_data
@@ -45,6 +45,23 @@ def table(small_data):
         recalled = recalls[recalls > 0]
         rows += [(subject, i, "recall", p + 1, words[item]) for p, item in enumerate(recalled)]
     return pd.DataFrame(rows, columns=["subject", "list", "trial_type", "position", "item"])
+
+
+def test_data_in_the_place_of_the_result_are_told(bowl, small_data):
+    """Each function that takes both says which comes first."""
+    result = fit(small_data)
+    for function in (jc.diagnose, jc.simulate, jc.recover):
+        with pytest.raises(ValueError, match="the result comes first"):
+            function(small_data, result)
+    problem = jc.FitProblem(small_data, "cmr", "bowl")
+    for call in (
+        jc.uncertainty.covariance,
+        jc.comparison.approximate_cross_validation,
+        jc.recovery.recover_parameters,
+        bayes.hierarchical_map,
+    ):
+        with pytest.raises(ValueError, match="first argument is a FitProblem"):
+            call(result, problem)
 
 
 def test_every_name_at_the_door_is_there():

@@ -177,9 +177,9 @@ def compare(
     >>> found.table[["model", "difference", "wins"]].values.tolist()
     [['CMR', 0.0, 2.0], ['other', 14.0, 0.0]]
     """
+    named = check_comparable(results)
     if criterion not in CRITERIA:
         raise ValueError(describe_unknown("criterion", criterion, CRITERIA))
-    named = check_comparable(results)
     if reference is not None and reference not in named:
         raise ValueError(describe_unknown("reference", reference, named))
     warnings = find_warnings(named, nested)

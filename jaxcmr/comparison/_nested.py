@@ -17,6 +17,7 @@ from jaxcmr._result_words import count_of, name_subjects
 from jaxcmr.comparison._criteria import count_free
 from jaxcmr.comparison._likelihood_ratio import ROUNDING, Fitted, find_doubts, find_on_bound, p_of
 from jaxcmr.fitting import Fit, FitProblem, JaxDE, Workers, resolve_search
+from jaxcmr.fitting._problem import check_problem
 from jaxcmr.names import describe_unknown
 from jaxcmr.results import FitResult
 from jaxcmr.simulation import check_count, check_seed
@@ -154,6 +155,8 @@ def likelihood_ratio_test(
         raise ValueError(describe_unknown("method", method, METHODS))
     check_count("n", n)
     check_seed(seed)
+    if not isinstance(problems, Sequence) or len(problems) != 2:
+        raise ValueError("The first argument holds two problems: (of the small model, of the big).")
     of_small, of_big = prepare_both(problems, small, big, subjects, neutral)
     df = count_free({"free": problems[1].bounds}) - count_free({"free": problems[0].bounds})
     statistics = 2 * (of_small.losses - of_big.losses)
@@ -186,7 +189,7 @@ def prepare_both(
         ValueError: they are of other subjects or trials, or not nested: at the estimates of the
             special case, the bigger model has another loss.
     """
-    one, other = problems
+    one, other = map(check_problem, problems)
     wanted = list(small["fits"]["subject"]) if subjects is None else list(subjects)
     small, big = FitResult(small).select(wanted), FitResult(big).select(wanted)
     if small["trials"] != big["trials"]:
