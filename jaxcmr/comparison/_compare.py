@@ -44,7 +44,7 @@ class Comparison:
       differences are taken: ``criterion - criterion of the reference``, positive where a model is
       worse. Intervals and tests hold for a reference that was named before the data were seen.
       ``counted``: what n counts, in words.
-    - ``known_to``: how closely fits tell the criterion of a subject: twice ``agree_within`` of the
+    - ``known_to``: how closely the criterion of a subject is known: twice ``agree_within`` of the
       results. Subjects whose criteria differ by no more are tied.
     - ``table``: one row per model, the best first: ``loss``, ``aic``, ``aicc`` and ``bic``, summed
       over subjects; ``k`` per subject; ``difference`` of the sums; ``mean_difference`` per subject
@@ -56,7 +56,7 @@ class Comparison:
       ``weight``.
     - ``tests``: paired tests of each model against the reference, over subjects: Student's t and
       Wilcoxon's signed ranks. A mean difference below ``known_to`` does not tell models apart,
-      at any p.
+      even if p is small.
     - ``warnings``: what limits the comparison, one sentence each.
     """
 
