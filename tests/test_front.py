@@ -53,6 +53,8 @@ def test_data_in_the_place_of_the_result_are_told(bowl, small_data):
     for function in (jc.diagnose, jc.simulate, jc.recover):
         with pytest.raises(ValueError, match="the result comes first"):
             function(small_data, result)
+    with pytest.raises(ValueError, match="result of a fit comes first"):
+        jc.FitProblem.from_result(small_data, result)
     problem = jc.FitProblem(small_data, "cmr", "bowl")
     for call in (
         jc.uncertainty.covariance,
