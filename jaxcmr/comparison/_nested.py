@@ -327,11 +327,11 @@ def by_draws(
             for subject, statistic, of_subject in zip(subjects, statistics, drawn, strict=True)
             ]  # fmt: skip
     n = drawn.shape[1]
+    told = [f"{name} ({name_subjects(list(whose))})" for name, whose in on_bound.items()]
     warnings = [
-        f"{name} of the special case is on a bound for {name_subjects(list(of_name))}: a bootstrap "
-        "from such estimates holds only approximately (Andrews, 2000)."
-        for name, of_name in on_bound.items()
-    ]
+        f"Estimates of the special case are on a bound: {', '.join(told)}. A bootstrap from such "
+        "estimates holds only approximately (Andrews, 2000)."
+    ] * bool(told)
     if missed:
         warnings.append(
             f"For {name_subjects(list(missed))}, a fit that starts at the special case alone "

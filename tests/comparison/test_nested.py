@@ -154,7 +154,8 @@ def test_a_bootstrap_from_estimates_on_a_bound_is_told(monkeypatch):
     monkeypatch.setitem(names, "simulate_lists", simulate_normal)
     problems = (small[0], big[0])
     found = likelihood_ratio_test(problems, small[1], big[1], n=3, neutral={"mean": 0.0})
-    assert found.warnings[0].startswith("sd of the special case is on a bound for subject 2: ")
+    assert len(found.warnings) == 1  # of all parameters together
+    assert "special case are on a bound: sd (subject 2). A bootstrap" in found.warnings[0]
 
 
 def test_formulas_are_refused_on_a_bound_and_for_a_lost_parameter():
