@@ -148,6 +148,11 @@ def count_of(n: int, noun: str) -> str:
 
 def name_subjects(subjects: Sequence[int | str], most: int = 5) -> str:
     """Return subjects in words, the first few by id."""
+    return f"subject{'s' if len(subjects) > 1 else ''} {name_ids(subjects, most)}"
+
+
+def name_ids(subjects: Sequence[int | str], most: int = 5) -> str:
+    """Return the ids of subjects in words, the first few of them: "1, 2 and 3 more"."""
     named = ", ".join(str(subject) for subject in subjects[:most])
     more = f" and {len(subjects) - most} more" if len(subjects) > most else ""
-    return f"subject{'s' if len(subjects) > 1 else ''} {named}{more}"
+    return f"{named}{more}"

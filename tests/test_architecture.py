@@ -331,6 +331,25 @@ def test_every_public_function_shows_a_run(room):
             assert ">>> " in (thing.__doc__ or ""), f"jaxcmr.{room}.{name} shows no run"
 
 
+@pytest.mark.parametrize("room", ["comparison", "uncertainty", "recovery", "bayes"])
+def test_a_problem_comes_first_in_the_rooms(room):
+    """Then its result, or what was drawn from it: `f(problem, result)`, in every function."""
+    module = importlib.import_module(f"jaxcmr.{room}")
+    for thing in filter(inspect.isfunction, map(vars(module).get, module.__all__)):
+        names = list(inspect.signature(thing).parameters)
+        if {"problem", "problems"} & {*names}:
+            assert names[0] in ("problem", "problems"), f"{thing.__name__}{tuple(names)}"
+
+
+def test_a_result_comes_first_at_the_front_door():
+    """Then the data: `jc.diagnose(result, data)`; `report` has the path to write in between."""
+    functions = filter(inspect.isfunction, (getattr(jaxcmr, name) for name in jaxcmr.__all__))
+    for thing in functions:
+        names = list(inspect.signature(thing).parameters)
+        if "result" in names and "data" in names:
+            assert names[:2] == ["result", "data"], f"{thing.__name__}{tuple(names)}"
+
+
 TEXTS = [
     *ROOT.rglob("*.py"),
     *(path for path in (PROJECT / "docs").rglob("*.md")),

@@ -15,7 +15,7 @@ import pytest
 from simple_losses import BowlGenerator, bowl
 
 import jaxcmr as jc
-from jaxcmr import front
+from jaxcmr import bayes, front
 from jaxcmr.cli._config import KINDS
 from jaxcmr.cli._settings import TABLES, VALUES
 from jaxcmr.datasets import save_data
@@ -47,6 +47,25 @@ def table(small_data):
     return pd.DataFrame(rows, columns=["subject", "list", "trial_type", "position", "item"])
 
 
+def test_data_in_the_place_of_the_result_are_told(bowl, small_data):
+    """Each function that takes both says which comes first."""
+    result = fit(small_data)
+    for function in (jc.diagnose, jc.simulate, jc.recover):
+        with pytest.raises(ValueError, match="the result comes first"):
+            function(small_data, result)
+    with pytest.raises(ValueError, match="result of a fit comes first"):
+        jc.FitProblem.from_result(small_data, result)
+    problem = jc.FitProblem(small_data, "cmr", "bowl")
+    for call in (
+        jc.uncertainty.covariance,
+        jc.comparison.approximate_cross_validation,
+        jc.recovery.recover_parameters,
+        bayes.hierarchical_map,
+    ):
+        with pytest.raises(ValueError, match="first argument is a FitProblem"):
+            call(result, problem)
+
+
 def test_every_name_at_the_door_is_there():
     """And nothing that is not listed; a name that is wrong is an AttributeError."""
     for name in jc.__all__:
@@ -54,6 +73,20 @@ def test_every_name_at_the_door_is_there():
     assert set(dir(jc)) == set(jc.__all__) and len(jc.__all__) <= 42
     with pytest.raises(AttributeError, match="no attribute 'fitt'"):
         _ = jc.fitt
+
+
+def test_a_number_of_subjects_is_told_apart_from_an_id(bowl, small_data, capsys):
+    """Subjects 3, 7, 8 and 20: 3 is the first three of them, and [3] is subject 3."""
+    counted = fit(small_data, subjects=3, progress=True)
+    assert counted["fits"]["subject"] == [3, 7, 8]
+    assert capsys.readouterr().out == (
+        "Fitting the first 3 subjects (3, 7, 8). "
+        "3 is taken as a number of subjects; subject 3 alone is subjects=[3].\n"
+    )
+    assert fit(small_data, subjects=[3], progress=True)["fits"]["subject"] == [3]
+    assert capsys.readouterr().out == ""
+    plan = front.make_plan(small_data, subjects=2)
+    assert plan.describe_subjects() == "the first 2 subjects (3, 7)" and plan.hint("[{}]") == ""
 
 
 def test_light_modules_and_help_import_no_jax():

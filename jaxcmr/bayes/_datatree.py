@@ -32,25 +32,25 @@ OF_GROUP: Mapping[str, tuple[str, ...]] = {
 
 
 def to_datatree(
-    samples: Mapping[str, np.ndarray],
     problem: FitProblem,
+    samples: Mapping[str, np.ndarray],
     trial_mask: TrialMask | None = None,
     *,
     sample_stats: Mapping[str, np.ndarray] | None = None,
     thin: int = 1,
     seed: int | None = None,
 ) -> xr.DataTree:
-    """Return draws as an `xarray.DataTree`, which ArviZ 0.23 and later read.
+    """Return draws as an `xarray.DataTree`, which ArviZ 0.23 and 1.x read.
 
     Groups: ``posterior``; ``log_likelihood``, by list, for `arviz.loo`; ``observed_data`` (recalls)
     and ``constant_data`` (the lists); and ``sample_stats`` if given. A list is a row of the data,
     never padding; its coordinates say of which subject it is. The extra "bayes" holds xarray.
 
     Args:
+        problem: what was sampled.
         samples: by name. Parameters of the problem are (chains, draws, subjects), or (chains,
             draws) for a single subject, in ascending order of subject id, as
             ``mcmc.get_samples(group_by_chain=True)`` has those of `numpyro_model`.
-        problem: what was sampled.
         trial_mask: the trials that were sampled from; all by default.
         sample_stats: (chains, draws) each, such as ``mcmc.get_extra_fields(group_by_chain=True)``.
         thin: keep every so many draws: the log likelihood of each takes time.
@@ -63,7 +63,7 @@ def to_datatree(
     ...         "recalls": [[3, 1, 0], [2, 0, 0]]}
     >>> problem = FitProblem(data, "cmr", "sequence_likelihood")
     >>> draws = {name: np.full((1, 2), 0.5) for name in problem.free_names}
-    >>> tree = to_datatree(draws, problem)
+    >>> tree = to_datatree(problem, draws)
     >>> dict(tree["log_likelihood"].sizes)
     {'chain': 1, 'draw': 2, 'list': 2}
     """
@@ -90,9 +90,14 @@ def to_datatree(
     }
     used = {axis for axes, _ in posterior.values() for axis in axes}
     own = {axis: values for axis, values in coords.items() if axis in used}
+    numbered = {
+        axis: np.arange(n) for axis, n in zip(("chain", "draw"), by_list.shape, strict=False)
+    }
     groups = {
-        "posterior": xr.Dataset(posterior, own),
-        "log_likelihood": xr.Dataset({"recalls": (("chain", "draw", "list"), by_list)}, of_list),
+        "posterior": xr.Dataset(posterior, {**own, **numbered}),
+        "log_likelihood": xr.Dataset(
+            {"recalls": (("chain", "draw", "list"), by_list)}, {**of_list, **numbered}
+        ),
         "observed_data": dataset_of(problem, ("recalls",), lists, of_list),
         "constant_data": dataset_of(problem, ("pres_itemnos", "listLength"), lists, of_list),
     }
@@ -102,7 +107,7 @@ def to_datatree(
             for name, values in sample_stats.items()
             if np.ndim(values) == 2
         }
-        groups["sample_stats"] = xr.Dataset(stats)
+        groups["sample_stats"] = xr.Dataset(stats, numbered)
     about = {
         "creation_library": "jaxcmr",
         "creation_library_version": __version__,

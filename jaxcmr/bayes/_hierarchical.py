@@ -176,8 +176,8 @@ def hierarchical_map(
         problem: data, model and a loss that is a negative log-likelihood.
         start: a result with a fit of each subject, whose trials are used and whose estimates are
             starts; or a mask of trials, (trials,) boolean, or None for all of them. Without a
-            result each subject starts in the middle of the box: the likelihood of CMR has several
-            modes, so start from fits.
+            result each subject starts in the middle of the bounds. The likelihood of CMR has
+            several modes, so start from fits.
         max_rounds: most rounds of EM.
         tolerance: the rounds end when no mean of the group on the probit scale, and no logarithm of
             an sd, would change by more.

@@ -175,7 +175,7 @@ def log_density(
     >>> round(float(density(z)), 2), round(float(density.log_likelihood(z)[0]), 2)
     (-22.09, -11.98)
     """
-    everything = np.ones(len(problem.subjects), bool)
+    everything = np.ones(len(check_problem(problem).subjects), bool)
     mask = everything if trial_mask is None else trial_mask
     masks, subjects = make_subject_trial_masks(mask, problem.subjects)
     rows = {

@@ -84,8 +84,8 @@ def run(
         if shown != "nothing":
             print(
                 f"Fitting {config['model']} by {config['loss']} to "
-                f"{count_of(plan.n_subjects, 'subject')}, {plan.trial_mask.sum()} trials of "
-                f"{config['data']}.{on_disk(out)}",
+                f"{plan.describe_subjects()}, {plan.trial_mask.sum()} trials of "
+                f"{config['data']}.{plan.hint('--subjects {},')}{on_disk(out)}",
                 file=sys.stderr,
             )
         warm_up = FigureWarmUp(plan.problem, plan.trial_mask)

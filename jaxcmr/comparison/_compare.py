@@ -44,7 +44,7 @@ class Comparison:
       differences are taken: ``criterion - criterion of the reference``, positive where a model is
       worse. Intervals and tests hold for a reference that was named before the data were seen.
       ``counted``: what n counts, in words.
-    - ``known_to``: how closely fits tell the criterion of a subject: twice ``agree_within`` of the
+    - ``known_to``: how closely the criterion of a subject is known: twice ``agree_within`` of the
       results. Subjects whose criteria differ by no more are tied.
     - ``table``: one row per model, the best first: ``loss``, ``aic``, ``aicc`` and ``bic``, summed
       over subjects; ``k`` per subject; ``difference`` of the sums; ``mean_difference`` per subject
@@ -56,7 +56,7 @@ class Comparison:
       ``weight``.
     - ``tests``: paired tests of each model against the reference, over subjects: Student's t and
       Wilcoxon's signed ranks. A mean difference below ``known_to`` does not tell models apart,
-      at any p.
+      even if p is small.
     - ``warnings``: what limits the comparison, one sentence each.
     """
 
@@ -177,9 +177,9 @@ def compare(
     >>> found.table[["model", "difference", "wins"]].values.tolist()
     [['CMR', 0.0, 2.0], ['other', 14.0, 0.0]]
     """
+    named = check_comparable(results)
     if criterion not in CRITERIA:
         raise ValueError(describe_unknown("criterion", criterion, CRITERIA))
-    named = check_comparable(results)
     if reference is not None and reference not in named:
         raise ValueError(describe_unknown("reference", reference, named))
     warnings = find_warnings(named, nested)

@@ -83,6 +83,8 @@ def information_criteria(result: Mapping[str, Any], n: Count = "events") -> pd.D
 
 def check_likelihood(result: Mapping[str, Any]) -> None:
     """Raise a ValueError unless the loss of a result is a negative log-likelihood."""
+    if not isinstance(result, Mapping):
+        raise ValueError(f"Information criteria need a result; got {type(result).__name__}.")
     if result.get("loss_label") != "NLL":
         raise ValueError(
             "Information criteria need a negative log-likelihood; the loss of this result is "

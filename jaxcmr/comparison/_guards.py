@@ -120,7 +120,7 @@ def find_warnings(results: Results, nested: Iterable[tuple[str, str]] = ()) -> l
             raise ValueError(
                 f"nested holds pairs of names (smaller, bigger) of {list(results)}; got {pair!r}."
             )
-    found = [*warn_of_unknown(results), *warn_of_polish(results)]
+    found = [*warn_of_unknown(results), *warn_of_polish(results), *warn_of_runs(results)]
     for small, big in permutations(results, 2):
         everywhere = (small, big) in pairs
         where = everywhere | where_nested(results[small], results[big])
@@ -159,6 +159,38 @@ def warn_of_polish(results: Results) -> Iterator[str]:
             f"The runs of {join(polished[False])} were not polished, those of "
             f"{join(polished[True])} were: the losses of the former may be higher for that alone."
         )
+
+
+def warn_of_runs(results: Results) -> Iterator[str]:
+    """Yield a sentence if some subject had more random runs under one model than under another."""
+    counted = {name: count_runs(result) for name, result in results.items()}
+    counts = {name: numbers for name, numbers in counted.items() if numbers}
+    if len({tuple(numbers) for numbers in counts.values()}) > 1:
+        told = [f"{span(numbers)} for {name!r}" for name, numbers in counts.items()]
+        yield (
+            f"The number of random runs per fit is not the same for all: {', '.join(told)}. A "
+            "model with fewer runs may have higher losses for that alone. Fit it again with as "
+            "many: search={'best_of': ...}."
+        )
+
+
+def count_runs(result: FitResult) -> list[int]:
+    """Return the number of random runs of each fit; an empty list if it is not known.
+
+    Runs that start from an earlier fit do not count: a bigger model has one more for each of its
+    special cases.
+    """
+    runs = result.get("runs")
+    if runs:
+        return [sum(run.get("origin", "random") == "random" for run in each) for each in runs]
+    best_of = (result.get("hyperparameters") or {}).get("best_of")
+    return [] if best_of is None else [int(best_of)] * len(result["fitness"])
+
+
+def span(numbers: Sequence[int]) -> str:
+    """Return the range of numbers in words: "12", or "4 to 12"."""
+    low, high = min(numbers), max(numbers)
+    return f"{low}" if low == high else f"{low} to {high}"
 
 
 def where_nested(small: FitResult, big: FitResult) -> Bool[np.ndarray, " subjects"]:

@@ -17,6 +17,7 @@ from jaxcmr._result_words import count_of, name_subjects
 from jaxcmr.comparison._criteria import count_free
 from jaxcmr.comparison._likelihood_ratio import ROUNDING, Fitted, find_doubts, find_on_bound, p_of
 from jaxcmr.fitting import Fit, FitProblem, JaxDE, Workers, resolve_search
+from jaxcmr.fitting._problem import check_problem
 from jaxcmr.names import describe_unknown
 from jaxcmr.results import FitResult
 from jaxcmr.simulation import check_count, check_seed
@@ -83,9 +84,9 @@ class LikelihoodRatioTest:
 
 
 def likelihood_ratio_test(
+    problems: tuple[FitProblem, FitProblem],
     small: FitResult,
     big: FitResult,
-    problems: tuple[FitProblem, FitProblem],
     method: str = "bootstrap",
     *,
     n: int = 200,
@@ -104,14 +105,14 @@ def likelihood_ratio_test(
     lists `n` times with the special case as it was fitted, fits both models to them, and counts how
     often the statistic is as large: ``p = (count + 1) / (n + 1)``. It holds only approximately if
     estimates of the special case are on bounds (Andrews, 2000), which a warning tells. "chi2" takes
-    the chi-square distribution, which holds if all estimates are inside their bounds and the data
-    tell all parameters under the special case. "chibar" is for one parameter that is on its bound
-    in the special case: half of the statistics are 0 then (Self & Liang, 1987).
+    the chi-square distribution, which holds if all estimates are inside their bounds and each
+    parameter changes the loss also in the special case. "chibar" is for one parameter that the
+    special case holds at its bound: half of the statistics are 0 then (Self & Liang, 1987).
 
     Args:
+        problems: that of the special case, and that of the bigger model.
         small: fits of the special case.
-        big: fits of the other model to the same trials.
-        problems: of `small` and of `big`.
+        big: fits of the bigger model to the same trials.
         method: "bootstrap", "chi2" or "chibar".
         n: number of simulated data sets per subject.
         seed: of the simulation.
@@ -146,7 +147,7 @@ def likelihood_ratio_test(
     ...                   fitness=[nats], trials=[[[0, 1]]])
     ...         for x, nats in ((0.0, 2.0), (2.0, 0.0))]
     >>> at_zero = {"item_support": 0.0}
-    >>> found = likelihood_ratio_test(*fits, (small, big), "chibar", neutral=at_zero)
+    >>> found = likelihood_ratio_test((small, big), *fits, "chibar", neutral=at_zero)
     >>> found.table["p"].round(4).tolist()  # half the tail of chi-square beyond 2 (2.0 - 0.0)
     [0.0228]
     """
@@ -154,7 +155,9 @@ def likelihood_ratio_test(
         raise ValueError(describe_unknown("method", method, METHODS))
     check_count("n", n)
     check_seed(seed)
-    of_small, of_big = prepare_both(small, big, problems, subjects, neutral)
+    if not isinstance(problems, Sequence) or len(problems) != 2:
+        raise ValueError("The first argument holds two problems: (of the small model, of the big).")
+    of_small, of_big = prepare_both(problems, small, big, subjects, neutral)
     df = count_free({"free": problems[1].bounds}) - count_free({"free": problems[0].bounds})
     statistics = 2 * (of_small.losses - of_big.losses)
     check_order(of_small.fits.subjects, statistics)
@@ -174,9 +177,9 @@ def likelihood_ratio_test(
 
 
 def prepare_both(
+    problems: tuple[FitProblem, FitProblem],
     small: FitResult,
     big: FitResult,
-    problems: tuple[FitProblem, FitProblem],
     subjects: Iterable[Subject] | None,
     neutral: Parameters | None,
 ) -> tuple[Fitted, Fitted]:
@@ -186,7 +189,7 @@ def prepare_both(
         ValueError: they are of other subjects or trials, or not nested: at the estimates of the
             special case, the bigger model has another loss.
     """
-    one, other = problems
+    one, other = map(check_problem, problems)
     wanted = list(small["fits"]["subject"]) if subjects is None else list(subjects)
     small, big = FitResult(small).select(wanted), FitResult(big).select(wanted)
     if small["trials"] != big["trials"]:
@@ -324,11 +327,11 @@ def by_draws(
             for subject, statistic, of_subject in zip(subjects, statistics, drawn, strict=True)
             ]  # fmt: skip
     n = drawn.shape[1]
+    told = [f"{name} ({name_subjects(list(whose))})" for name, whose in on_bound.items()]
     warnings = [
-        f"{name} of the special case is on a bound for {name_subjects(list(of_name))}: a bootstrap "
-        "from such estimates holds only approximately (Andrews, 2000)."
-        for name, of_name in on_bound.items()
-    ]
+        f"Estimates of the special case are on a bound: {', '.join(told)}. A bootstrap from such "
+        "estimates holds only approximately (Andrews, 2000)."
+    ] * bool(told)
     if missed:
         warnings.append(
             f"For {name_subjects(list(missed))}, a fit that starts at the special case alone "

@@ -342,6 +342,11 @@ class FitProblem:
         Raises:
             ValueError: other data or features than those fitted; a model or loss without a name.
         """
+        if "fits" not in result:
+            raise ValueError(
+                "The result of a fit comes first, and then the data; the first argument is a "
+                f"{type(result).__name__} without fits."
+            )
         if result.get("data") is None:
             raise ValueError(
                 "The result does not say which data it is of: it was written by an earlier "

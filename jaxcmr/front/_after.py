@@ -13,7 +13,15 @@ from jaxcmr.datasets import fingerprint, generate_trial_mask, load
 from jaxcmr.files import write_text
 from jaxcmr.fitting import FitProblem
 from jaxcmr.fitting._trials import to_mask
-from jaxcmr.front._sources import Data, Pairs, PathLike, Reported, Where, load_aligned
+from jaxcmr.front._sources import (
+    Data,
+    Pairs,
+    PathLike,
+    Reported,
+    Where,
+    as_result,
+    load_aligned,
+)
 from jaxcmr.names import find_named
 from jaxcmr.optimize import check_not_forked
 from jaxcmr.results import FitResult
@@ -76,7 +84,7 @@ def simulate(
     ((30, 3), [0.1, 0.5, 0.9])
     """
     check_not_forked()
-    result = result if isinstance(result, Mapping) else FitResult.load(result)
+    result = as_result(result)
     model = model or result.get("model")
     if model is None:
         raise ValueError("The result is of a model without a name: hand it in with model=...")
@@ -153,10 +161,10 @@ def problem_of(
     >>> bool(np.allclose(problem.evaluate_result(result), result["fitness"]))
     True
     """
-    result = result if isinstance(result, Mapping) else FitResult.load(result)
+    result = as_result(result)
     dataset = load(data)
     aligned = load_aligned(dataset, features, similarities, distances)
-    return FitProblem.from_result(FitResult(result), dataset, aligned, model=model, loss=loss)
+    return FitProblem.from_result(result, dataset, aligned, model=model, loss=loss)
 
 
 def diagnose(
@@ -211,7 +219,7 @@ def diagnose(
 
     check_not_forked()
     keep_compiled()
-    result = FitResult(result) if isinstance(result, Mapping) else FitResult.load(result)
+    result = as_result(result)
     if data is None:
         reason = "it takes the data: hand them in"
         return diagnostics.diagnose(result, chance=reason, predicted=reason, thresholds=thresholds)

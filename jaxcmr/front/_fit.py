@@ -11,6 +11,7 @@ import jax
 import numpy as np
 
 from jaxcmr._cache import keep_compiled
+from jaxcmr._result_words import count_of, name_ids
 from jaxcmr.datasets import generate_trial_mask, load
 from jaxcmr.fitting import FitProblem, JaxDE, ScipyDE, Watcher, Workers, resolve_search
 from jaxcmr.fitting._fitter import Fitter
@@ -74,7 +75,8 @@ def fit(
         loss: name of a loss (`jaxcmr.loss.LOSSES`), or a loss-function generator.
         where: trials to use: a condition such as ``"listtype == -1"``, or a function of the data
             that returns a mask (see `jaxcmr.datasets.generate_trial_mask`). All by default.
-        subjects: "all", the first so many as an int, or a list of subject ids.
+        subjects: "all"; a list of subject ids; or a number of subjects, of which the first by id
+            are fitted. ``subjects=63`` is the first 63 subjects, ``subjects=[63]`` subject 63.
         pooled: fit one parameter set to the trials of all subjects.
         fixed: values of parameters that are not fitted, by name.
         bounds: [low, high] by parameter, in place of the model's usual bounds of that parameter. A
@@ -124,7 +126,10 @@ def fit(
     """
     settings = dict(locals())  # the arguments, by name
     how = {name: settings.pop(name) for name in ("checkpoint", "part", "workers", "watchers")}
-    return make_plan(**settings).run(**how)
+    plan = make_plan(**settings)
+    if progress and isinstance(plan.settings["subjects"], int):
+        print(f"Fitting {plan.describe_subjects()}.{plan.hint('subjects=[{}]')}")
+    return plan.run(**how)
 
 
 @dataclass(frozen=True)
@@ -155,6 +160,24 @@ class Plan:
     def n_subjects(self) -> int:
         """How many subjects have trials to fit."""
         return len(np.unique(self.problem.subjects[self.trial_mask]))
+
+    def describe_subjects(self) -> str:
+        """Return in words whom the fit is of: "2 subjects", or "the first 2 subjects (3, 7)"."""
+        if not isinstance(self.settings["subjects"], int):
+            return count_of(self.n_subjects, "subject")
+        ids = np.unique(self.problem.subjects[self.trial_mask]).tolist()
+        first = "the first subject" if len(ids) == 1 else f"the first {len(ids)} subjects"
+        return f"{first} ({name_ids(ids)})"
+
+    def hint(self, alone: str) -> str:
+        """Return a sentence, after a space, if the number of subjects is also the id of one.
+
+        `alone` is what to write for that subject alone, with {} for its id.
+        """
+        n = self.settings["subjects"]
+        if not isinstance(n, int) or str(n) not in map(str, self.problem.subjects.tolist()):
+            return ""
+        return f" {n} is taken as a number of subjects; subject {n} alone is {alone.format(n)}."
 
 
 def make_plan(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from jaxcmr._cache import keep_compiled
 from jaxcmr.front._after import problem_of
-from jaxcmr.front._sources import Data, Pairs, PathLike
+from jaxcmr.front._sources import Data, Pairs, PathLike, as_result
 from jaxcmr.results import FitResult
 from jaxcmr.typing import Features
 
@@ -124,8 +124,3 @@ def recover_problem(
     if n_lists is None or isinstance(n_lists, int):
         return recover_parameters(problem, result, parameters, n_lists=n_lists, **how)
     return power_curve(problem, result, n_lists, parameters=parameters, **how)
-
-
-def as_result(result: FitResult | PathLike) -> FitResult:
-    """Return a result, read from a file if it is a path."""
-    return FitResult(result) if isinstance(result, Mapping) else FitResult.load(result)

@@ -15,6 +15,7 @@ from jaxcmr.datasets import select_trials
 from jaxcmr.diagnostics import CHECKS, is_trustworthy, verdict
 from jaxcmr.fitting import FitProblem
 from jaxcmr.fitting._trials import to_mask
+from jaxcmr.front._sources import as_result
 from jaxcmr.models import CATALOGUE
 from jaxcmr.reporting import (
     About,
@@ -332,10 +333,3 @@ def name_results(
         numbered = (name if i == 1 else f"{name} ({i})" for i in itertools.count(1))
         named[next(one for one in numbered if one not in named)] = result
     return named
-
-
-def as_result(result: Source | Mapping[str, Any]) -> FitResult:
-    """Return a result, read from a file if it is a path."""
-    if isinstance(result, Mapping):
-        return FitResult(result)
-    return FitResult.load(result)

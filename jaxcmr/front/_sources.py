@@ -44,6 +44,22 @@ def load_results(start_from: Results) -> tuple[list[FitResult], list[str]]:
     return results, paths
 
 
+def as_result(result: FitResult | PathLike) -> FitResult:
+    """Return a result, read from a file if it is a path.
+
+    Raises:
+        ValueError: it is something else, such as the data.
+    """
+    if isinstance(result, str | os.PathLike):
+        return FitResult.load(result)
+    if not isinstance(result, Mapping) or "fits" not in result:
+        raise ValueError(
+            f"Expected the result of a fit, or a path to one; got a {type(result).__name__} "
+            "without fits. Where a function takes result and data, the result comes first."
+        )
+    return FitResult(result)
+
+
 def load_aligned(
     dataset: RecallDataset, features: Features, similarities: Pairs, distances: Pairs
 ) -> Features:

@@ -18,6 +18,7 @@ from jaxcmr.comparison import information_criteria
 from jaxcmr.comparison._criteria import CRITERIA
 from jaxcmr.comparison._guards import check_comparable, where_nested
 from jaxcmr.fitting import FitProblem, Watcher, Workers
+from jaxcmr.fitting._problem import check_problem
 from jaxcmr.names import describe_unknown
 from jaxcmr.recovery._intervals import Z_95
 from jaxcmr.recovery._simulated import (
@@ -219,6 +220,8 @@ def recover_models(
     check_count("n", n)
     if criterion not in CRITERIA:
         raise ValueError(describe_unknown("criterion", criterion, CRITERIA))
+    for problem in problems.values():
+        check_problem(problem)
     results = check_comparable(results)
     if set(problems) != set(results):
         raise ValueError(f"Problems are of {list(problems)}, results of {list(results)}.")

@@ -13,6 +13,7 @@ import pandas as pd
 from jaxtyping import Float
 
 from jaxcmr.fitting import Fit, FitProblem, JaxDE, Watcher, Workers, resolve_search
+from jaxcmr.fitting._problem import check_problem
 from jaxcmr.fitting._trials import pad_rows, to_rows
 from jaxcmr.optimize import in_double
 from jaxcmr.results import FitResult
@@ -61,6 +62,7 @@ def choose_lists(problem: FitProblem, result: FitResult, n_lists: int | None) ->
     Raises:
         ValueError: the result is of other data, or does not say which trials were fitted.
     """
+    check_problem(problem)
     if result.get("trials") is None:
         raise ValueError("The result does not say which trials of the data were fitted.")
     if result["data"]["fingerprint"] != problem.data_fingerprint:

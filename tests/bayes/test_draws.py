@@ -60,7 +60,7 @@ def test_a_tree_holds_each_list_once(small_data):
     }
     samples = {**draws, "group_mean": np.zeros((2, 4, 11)), "other": np.zeros((2, 4, 5))}
     stats_of_draws = {"diverging": np.zeros((2, 4), bool)}
-    tree = to_datatree(samples, problem, mask, sample_stats=stats_of_draws, thin=2, seed=7)
+    tree = to_datatree(problem, samples, mask, sample_stats=stats_of_draws, thin=2, seed=7)
     found = tree["log_likelihood"]["recalls"]
     assert found.dims == ("chain", "draw", "list") and found.shape == (2, 2, 16)
     assert found["list"].values.tolist() == np.flatnonzero(mask).tolist()
@@ -73,6 +73,8 @@ def test_a_tree_holds_each_list_once(small_data):
     assert posterior["learning_rate"].dims == ("chain", "draw", "subject")
     assert posterior["group_mean"].dims == ("chain", "draw", "parameter")
     assert posterior["subject"].values.tolist() == [3, 8, 20]
+    for group in ("posterior", "log_likelihood", "sample_stats"):  # ArviZ 1.x draws by these
+        assert tree[group]["draw"].values.tolist() == tree[group]["chain"].values.tolist() == [0, 1]
     np.testing.assert_array_equal(
         tree["observed_data"]["recalls"].values, small_data["recalls"][mask]
     )
@@ -80,7 +82,7 @@ def test_a_tree_holds_each_list_once(small_data):
     assert tree["sample_stats"]["diverging"].shape == (2, 2)
     assert tree.attrs["seed"] == 7 and tree.attrs["data_fingerprint"] == problem.data_fingerprint
     with pytest.raises(ValueError, match="with 3 subject"):
-        to_datatree({**samples, "learning_rate": np.zeros((2, 4))}, problem, mask)
+        to_datatree(problem, {**samples, "learning_rate": np.zeros((2, 4))}, mask)
 
 
 @pytest.mark.full
@@ -96,7 +98,7 @@ def test_nuts_on_the_log_density_has_the_exact_posterior():
         p = np.asarray(density.to_user(jnp.asarray(z)))[..., 0]
         assert p.mean() == pytest.approx(9 / 12, abs=0.02)
         assert p.std() == pytest.approx(stats.beta(9, 3).std(), abs=0.015)
-        tree = to_datatree({"learning_rate": p}, problem)
+        tree = to_datatree(problem, {"learning_rate": p})
         read = az.from_datatree(tree) if hasattr(az, "from_datatree") else tree
         assert az.loo(read).n_data_points == 2
 

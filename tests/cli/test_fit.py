@@ -49,7 +49,7 @@ def test_json_and_quiet(shell, data_file, tmp_path, capsys):
     shown, (result, _) = json.loads(told.out), shell.read(tmp_path / "out")
     assert shown["fits"] == result["fits"] and shown["fitness"] == result["fitness"]
     assert shown["trustworthy"] is False and shown["trust"].startswith("Trust: 0 of 2 fits")
-    assert told.err.startswith("Fitting cmr by bowl to 2 subjects")
+    assert told.err.startswith("Fitting cmr by bowl to the first 2 subjects (3, 7), 13 trials of ")
     assert shell.fit(*call, "--quiet") == 0
     told = capsys.readouterr()
     assert told.out == "" and told.err == ""

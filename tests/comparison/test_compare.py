@@ -346,7 +346,6 @@ def test_what_limits_a_comparison_is_told():
     ]
     limits = {
         "no other run ended as low": {"runs": lonely},
-        "a single run": {"runs": [each[:1] for each in lonely]},
         "not kept": {"runs": None},
         "has not converged": {"converged": [True, False]},
         "for subject 2, the polish of the best run ran out": {"runs": moving},
@@ -360,6 +359,37 @@ def test_what_limits_a_comparison_is_told():
         result = fit_of(1.5, 2.5, **{"hyperparameters": {"polish": True}, **changes})
         [told] = compare({"good": good, "other": result}).warnings
         assert words in told and "other" in told
+
+
+def with_runs(*numbers, origin="random", **changes):
+    """Return a result of two subjects with so many runs each."""
+    made = [[{"loss": 1.0, "at_bound": {}, "origin": origin}] * number for number in numbers]
+    return fit_of(1.0, 1.0, **{"runs": made, **changes})
+
+
+def test_unequal_numbers_of_runs_are_told():
+    """The model with fewer runs is at a disadvantage, for whichever subject that is. Runs from
+    earlier fits do not count; without runs, the option of the search does."""
+    twelve, four, mixed = with_runs(12, 12), with_runs(4, 4), with_runs(12, 4)
+    [told] = compare({"CMR": twelve, "CRU": four, "third": mixed}).warnings
+    assert "12 for 'CMR', 4 for 'CRU', 4 to 12 for 'third'" in told and "best_of" in told
+    assert not compare({"CMR": mixed, "CRU": mixed.select([2, 1])}).warnings  # sorted by the first
+    started = [[*runs, {**runs[0], "origin": "earlier fit 1"}] for runs in twelve["runs"]]
+    assert not compare({"CMR": twelve, "bigger": with_runs(12, 12, runs=started)}).warnings
+    only_started = with_runs(12, 12, origin="earlier fit 1")
+    [told] = compare({"CMR": twelve, "started": only_started}).warnings
+    assert "12 for 'CMR', 0 for 'started'" in told
+    forgotten = with_runs(0, 0, runs=None, hyperparameters={"best_of": 4})
+    told, not_kept = compare({"CMR": twelve, "old": forgotten}).warnings
+    assert "4 for 'old'" in told and "not kept" in not_kept
+
+
+def test_single_runs_are_told():
+    """Two sentences, if the other model has two runs: unequal, and not confirmed."""
+    single = with_runs(1, 1)
+    unequal, alone = compare({"good": with_runs(2, 2), "other": single}).warnings
+    assert "1 for 'other'" in unequal and "'other': each fit is a single run" in alone
+    assert len(compare({"one": single, "other": single}).warnings) == 2
 
 
 def test_log_evidence_is_minus_half_the_criterion(three):

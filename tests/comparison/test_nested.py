@@ -46,7 +46,7 @@ def pair():
     estimates = {"mean": by_subject.mean(1), "sd": by_subject.std(1)}
     bounds = {"mean": [-5, 5], "sd": [0.05, 9]}
     big = problem_of(normal, {"y": Y}, bounds, estimates, subjects=subjects)
-    return (small[1], big[1], (small[0], big[0])), {"neutral": {"mean": 0.0}}
+    return ((small[0], big[0]), small[1], big[1]), {"neutral": {"mean": 0.0}}
 
 
 def ratio(y):
@@ -153,8 +153,9 @@ def test_a_bootstrap_from_estimates_on_a_bound_is_told(monkeypatch):
     names = inspect.unwrap(likelihood_ratio_test).__globals__  # of its module, however imported
     monkeypatch.setitem(names, "simulate_lists", simulate_normal)
     problems = (small[0], big[0])
-    found = likelihood_ratio_test(small[1], big[1], problems, n=3, neutral={"mean": 0.0})
-    assert found.warnings[0].startswith("sd of the special case is on a bound for subject 2: ")
+    found = likelihood_ratio_test(problems, small[1], big[1], n=3, neutral={"mean": 0.0})
+    assert len(found.warnings) == 1  # of all parameters together
+    assert "special case are on a bound: sd (subject 2). A bootstrap" in found.warnings[0]
 
 
 def test_formulas_are_refused_on_a_bound_and_for_a_lost_parameter():
@@ -167,7 +168,7 @@ def test_formulas_are_refused_on_a_bound_and_for_a_lost_parameter():
     )  # fmt: skip
     big = problem_of(fading, {"y": Y}, bounds, {"scale": 2 * Y.mean(), "decay": 0.5})
     assert zero["fitness"] == small[1]["fitness"]
-    results, options = (small[1], big[1], (small[0], big[0])), {"neutral": {"scale": 0.0}}
+    results, options = ((small[0], big[0]), small[1], big[1]), {"neutral": {"scale": 0.0}}
     with pytest.raises(ValueError, match="scale is on a bound") as refused:
         likelihood_ratio_test(*results, "chi2", **options)
     assert "decay does not change the loss in the special case" in str(refused.value)
@@ -179,19 +180,19 @@ def test_formulas_are_refused_on_a_bound_and_for_a_lost_parameter():
 
 
 def test_what_is_not_nested_and_lost_optima_are_errors(pair):
-    (small, big, problems), options = pair
+    (problems, small, big), options = pair
     with pytest.raises(ValueError, match="no value of mean"):
-        likelihood_ratio_test(small, big, problems, "chi2")
+        likelihood_ratio_test(problems, small, big, "chi2")
     with pytest.raises(ValueError, match="not a special case"):
-        likelihood_ratio_test(small, big, problems, "chi2", neutral={"mean": 3.0})
+        likelihood_ratio_test(problems, small, big, "chi2", neutral={"mean": 3.0})
     with pytest.raises(ValueError, match="more free parameters"):
-        likelihood_ratio_test(small, small, (problems[0], problems[0]))
+        likelihood_ratio_test((problems[0], problems[0]), small, small)
     with pytest.raises(ValueError, match="method"):
-        likelihood_ratio_test(small, big, problems, "chisquare")
+        likelihood_ratio_test(problems, small, big, "chisquare")
     fits = {"mean": [0.0, 0.0], **{name: small["fits"][name] for name in ("sd", "subject")}}
     stuck = FitResult({**big, "fits": fits, "fitness": [x + 0.01 for x in small["fitness"]]})
     with pytest.raises(ValueError, match="its search missed the optimum"):
-        likelihood_ratio_test(small, stuck, problems, "chi2", **options)
+        likelihood_ratio_test(problems, small, stuck, "chi2", **options)
 
 
 def test_a_search_that_would_miss_the_optimum_is_told(pair):
@@ -221,8 +222,8 @@ def test_a_bootstrap_of_a_regular_pair_reproduces_chi_square():
         fitter = JaxDE.of(problem, SEARCH)
         results.append(fitter.fit_subjects(np.ones(n, bool), start_from=results))
         problems.append(problem)
-    found = likelihood_ratio_test(*results, tuple(problems), n=300)
+    found = likelihood_ratio_test(tuple(problems), *results, n=300)
     drawn = found.draws["statistic"].clip(lower=0)
     assert stats.kstest(drawn, stats.chi2(1).cdf).pvalue > 0.01
-    expected = likelihood_ratio_test(*results, tuple(problems), "chi2").total["p"]
+    expected = likelihood_ratio_test(tuple(problems), *results, "chi2").total["p"]
     np.testing.assert_allclose(found.total["p"], expected, atol=0.1)
