@@ -178,7 +178,7 @@ def compare(
     [['CMR', 0.0, 2.0], ['other', 14.0, 0.0]]
     """
     named = check_comparable(results)
-    if criterion not in CRITERIA:
+    if criterion not in list(CRITERIA):  # also of what cannot be hashed
         raise ValueError(describe_unknown("criterion", criterion, CRITERIA))
     if reference is not None and reference not in named:
         raise ValueError(describe_unknown("reference", reference, named))

@@ -166,7 +166,7 @@ def log_evidence(
     >>> log_evidence({"one": one, "two": two}).round(2).values.tolist()
     [[-101.96, -101.91]]
     """
-    if kind not in CRITERIA:
+    if kind not in list(CRITERIA):  # also of what cannot be hashed
         raise ValueError(describe_unknown("criterion", kind, CRITERIA))
     return -criteria_by_model(results, kind, n) / 2
 

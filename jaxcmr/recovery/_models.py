@@ -218,7 +218,7 @@ def recover_models(
     >>> recover_models(problems, results, n=50).confusion  # doctest: +SKIP
     """
     check_count("n", n)
-    if criterion not in CRITERIA:
+    if criterion not in list(CRITERIA):  # also of what cannot be hashed
         raise ValueError(describe_unknown("criterion", criterion, CRITERIA))
     for problem in problems.values():
         check_problem(problem)
