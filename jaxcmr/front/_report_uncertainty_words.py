@@ -10,7 +10,7 @@ import pandas as pd
 
 from jaxcmr._result_words import count_of
 from jaxcmr.fitting import FitProblem
-from jaxcmr.recovery._parameters import Z_95
+from jaxcmr.recovery._intervals import Z_95
 from jaxcmr.recovery._truths import from_places
 from jaxcmr.reporting import Numbers, Section, cite
 from jaxcmr.results import FitResult
