@@ -49,7 +49,7 @@ def choose_intervals(intervals: bool | str, problem: FitProblem) -> str:
     Raises:
         ValueError: the way is unknown, or takes a likelihood and the loss is something else.
     """
-    if intervals is False:
+    if not intervals:
         return ""
     way = "profile" if intervals is True else intervals
     if way not in WAYS:

@@ -196,8 +196,8 @@ def recover_parameters(
     """
     check_count("n_copies", n_copies)
     way = parameters if isinstance(parameters, str) else "table"
-    of_intervals = choose_intervals(intervals, problem)
     lists = choose_lists(problem, result, n_lists)
+    of_intervals = choose_intervals(intervals, problem)
     truths = make_truths(problem, result, parameters, n_copies, seed)
     hyperparameters = choose_hyperparameters(problem, result, search, progress)
     with jax.enable_x64(result["precision"] == "float64"):
