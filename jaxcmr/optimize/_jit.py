@@ -23,7 +23,7 @@ __all__ = [
     "Compiled",
     "Objective",
     "StaticPart",
-    "as_strong",
+    "as_argument",
     "check_leaves",
     "check_not_forked",
     "in_double",
@@ -86,12 +86,12 @@ class Compiled(Generic[P, T]):
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> T:
         arrays, static = split((args, kwargs))
-        return self._program(static)(jax.tree.map(as_strong, arrays))
+        return self._program(static)(jax.tree.map(as_argument, arrays))
 
     def memory(self, *args: P.args, **kwargs: P.kwargs) -> int:
         """Return the bytes that a call takes beyond its arguments, measured once per program."""
         arrays, static = split((args, kwargs))
-        arrays = jax.tree.map(as_strong, arrays)
+        arrays = jax.tree.map(as_argument, arrays)
         key = static, tuple((leaf.shape, leaf.dtype) for leaf in jax.tree.leaves(arrays))
         with self._lock:
             known = self._memory.get(key)
@@ -169,8 +169,15 @@ def is_traced(tree: PyTree) -> bool:
     return any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(tree))
 
 
-def as_strong(array: Any) -> Any:
-    """Return an array without its weak type: a weak type would be another program."""
+def as_argument(array: Any) -> Any:
+    """Return an array in the precision in use, and without a weak type.
+
+    A weak type would be another program. JAX would change the precision, too, but it keeps the last
+    array that it has made of one of NumPy, in whatever precision: of two threads that pass the same
+    array in single and in double precision, one may get the other's.
+    """
+    if isinstance(array, np.ndarray | np.generic):
+        return np.asarray(array, jax.dtypes.canonicalize_dtype(array.dtype))
     return array.astype(array.dtype) if getattr(array, "weak_type", False) else array
 
 

@@ -1,11 +1,16 @@
-"""Which functions work in double precision, and which errors say that they do not."""
+"""Which functions work in double precision, which errors say so, and threads of two precisions."""
+
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 from jax import lax
 
 from jaxcmr.optimize import works_in_double
+from jaxcmr.optimize._jit import Compiled, as_argument
 
 SINGLE = jnp.zeros((2, 1), "float32")
 
@@ -57,3 +62,34 @@ def test_any_other_error_is_raised(func, error):
     """Also if its words are those of a conflict, and if the same types are raised by JAX."""
     with pytest.raises(error or (TypeError, ValueError)):
         works_in_double(func, 2)
+
+
+class Slow(np.ndarray):
+    """An array that is slow to say its type, so that JAX takes a while to convert the arguments."""
+
+    @property
+    def dtype(self):
+        time.sleep(0.03)
+        return super().dtype
+
+
+def test_threads_of_two_precisions_share_an_array():
+    """As the search and the polish of a likelihood do. Catches that JAX hands an array which one
+    thread converts to single precision to another thread in double precision."""
+    array, slow = np.linspace(0.0, 1.0, 5), np.zeros(5).view(Slow)
+    with ThreadPoolExecutor(1) as pool:
+        total = pool.submit(Compiled(lambda x, y: (x + y).sum()), array, slow)
+        while not total.done():
+            with jax.enable_x64(True):
+                twice = np.asarray(Compiled(lambda x: 2 * x)(array))
+            assert twice.dtype == np.float64
+            assert twice.tolist() == (2 * array).tolist()
+    assert total.result().dtype == np.float32
+
+
+def test_arguments_have_the_precision_in_use(x64):
+    """So JAX has nothing to convert. In double precision they are not copied."""
+    array = np.linspace(0.0, 1.0, 5)
+    given = as_argument(array)
+    assert given.dtype == (np.float64 if x64 else np.float32)
+    assert (given is array) == x64
