@@ -35,6 +35,7 @@ from jaxcmr.fitting._verify import Verified
 from jaxcmr.fitting._watchers import make_bar
 from jaxcmr.fitting._workers import (
     BLOCKS_PER_WORKER,
+    AtOnce,
     Workers,
     ask_workers,
     message_other_loss,
@@ -174,14 +175,14 @@ def make_here(
 
 
 def make_block(
-    recipe: bytes, numbers: list[int], x64: bool, n_per_host: int, coordinator: int
+    recipe: bytes, numbers: list[int], x64: bool, at_once: AtOnce, coordinator: int
 ) -> tuple[list[tuple[int, dict[str, Any]]], dict[str, Any], Exception | None]:
     """Make units in this process, with its share of the machine's cores.
 
     Returns the finished ones, the environment, and the error that ended the others. Arguments are
     those of `jaxcmr.fitting._workers.search_block`.
     """
-    work, n_threads = open_in_worker(recipe, n_per_host, coordinator)
+    work, n_threads = open_in_worker(recipe, at_once, coordinator)
     made = []
     here = describe_environment()
     with jax.enable_x64(x64):

@@ -15,6 +15,7 @@ import multiprocessing
 import os
 import pickle
 import warnings
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import (
     FIRST_COMPLETED,
@@ -73,8 +74,15 @@ FEWEST_WORKERS = 16
 """As many are reckoned with where there may be more than now, or where their number is unknown."""
 
 
-UNKNOWN = 1 << 20
-"""Blocks that a machine runs at once where no workers have come yet: each gets a single core."""
+class AtOnce(NamedTuple):
+    """How many blocks one machine makes at once, and how many processes make them."""
+
+    blocks: int
+    processes: int
+
+
+UNKNOWN = AtOnce(1 << 20, 1)
+"""Where no workers have come yet: each block gets a single core."""
 
 
 @runtime_checkable
@@ -149,7 +157,7 @@ def ask_workers(
     Args:
         workers: an executor, or a Dask client.
         thing: sent once to each worker, as a pickle.
-        make: called there as ``make(recipe, task, x64, n_per_host, coordinator)``; see
+        make: called there as ``make(recipe, task, x64, at_once, coordinator)``; see
             `open_in_worker`.
         divide: ``(number of workers) -> blocks`` of numbers.
         as_task: what is sent for a block.
@@ -177,12 +185,12 @@ def send_blocks(
     as_task: Callable[[list[int]], object],
 ) -> Iterator[tuple[list[int], R]]:
     """Send blocks to the workers, and yield what comes back."""
-    executor, recipe, n_per_host, n_workers = open_workers(workers, to_recipe(thing))
+    executor, recipe, at_once, n_workers = open_workers(workers, to_recipe(thing))
     x64 = jax.config.jax_enable_x64  # type: ignore[attr-defined]
     futures: dict[Future[R], list[int]] = {}
     try:
         for block in divide(n_workers):
-            future = executor.submit(make, recipe, as_task(block), x64, n_per_host, os.getpid())
+            future = executor.submit(make, recipe, as_task(block), x64, at_once, os.getpid())
             futures[future] = block
         waiting = set(futures)
         while waiting:
@@ -237,31 +245,34 @@ def errors_of_lost(workers: Workers) -> tuple[type[BaseException], ...]:
     return CancelledError, KilledWorker, CommClosedError, ClosedClientError
 
 
-def open_workers(workers: Workers, recipe: bytes) -> tuple[Executor, Any, int, int]:
+def open_workers(workers: Workers, recipe: bytes) -> tuple[Executor, Any, AtOnce, int]:
     """Return an executor, and what goes with it.
 
-    That is the recipe as the executor takes it, how many blocks a machine makes at once, and how
-    many all machines do.
+    That is the recipe as the executor takes it, what one machine does at once, and how many blocks
+    all machines make at once.
     """
     if isinstance(workers, ProcessPoolExecutor):
         check_start_method(workers)
     if isinstance(workers, ProcessPoolExecutor | ThreadPoolExecutor):
         n_workers = workers._max_workers  # type: ignore[union-attr]
-        return workers, recipe, n_workers, n_workers
+        n_processes = n_workers if isinstance(workers, ProcessPoolExecutor) else 1
+        return workers, recipe, AtOnce(n_workers, n_processes), n_workers
     if isinstance(workers, Executor):
-        return workers, recipe, 1, FEWEST_WORKERS
+        return workers, recipe, AtOnce(1, 1), FEWEST_WORKERS
     if isinstance(workers, Client):
         known = workers.scheduler_info(n_workers=-1)["workers"].values()
-        slots: dict[str, int] = {}
+        slots: Counter[str] = Counter()
+        processes: Counter[str] = Counter()
         for each in known:
-            slots[each["host"]] = slots.get(each["host"], 0) + each["nthreads"]
+            slots[each["host"]] += each["nthreads"]
+            processes[each["host"]] += 1
         # As the result of a task, the recipe is sent once to each worker, and made again if lost.
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Sending large graph")  # it is sent only here
             sent = workers.submit(bytes, recipe, key=f"jaxcmr-{digest_of(recipe)}")
         n_workers = max(sum(slots.values()), FEWEST_WORKERS)
-        n_per_host = max(slots.values(), default=UNKNOWN)
-        return workers.get_executor(pure=False), sent, n_per_host, n_workers
+        at_once = AtOnce(max(slots.values()), max(processes.values())) if slots else UNKNOWN
+        return workers.get_executor(pure=False), sent, at_once, n_workers
     raise ValueError(
         "workers must be a concurrent.futures.Executor, such as a ProcessPoolExecutor, or a Dask "
         f"Client; got {type(workers).__name__}."
@@ -341,7 +352,7 @@ def search_block(
     recipe: bytes,
     task: tuple[list[Run], SavedStates | None],
     x64: bool,
-    n_per_host: int,
+    at_once: AtOnce,
     coordinator: int,
 ) -> Block:
     """Make runs in this process, with its share of the machine's cores.
@@ -351,10 +362,10 @@ def search_block(
         task: the runs; and where populations of long runs are kept, if this machine sees that
             folder.
         x64: whether searches are in double precision.
-        n_per_host: how many blocks this machine makes at once.
+        at_once: what this machine does at once.
         coordinator: id of the process that asks for the runs.
     """
-    fitter, n_threads = open_in_worker(recipe, n_per_host, coordinator)
+    fitter, n_threads = open_in_worker(recipe, at_once, coordinator)
     runs, states = task
     if states is not None and not states.folder.is_dir():
         states = None
@@ -370,15 +381,15 @@ def search_block(
     return Block(made, here, None)
 
 
-def open_in_worker(recipe: bytes, n_per_host: int, coordinator: int) -> tuple[Any, int]:
+def open_in_worker(recipe: bytes, at_once: AtOnce, coordinator: int) -> tuple[Any, int]:
     """Prepare this process for a block, and return what the recipe holds and how many threads.
 
     What was used last is kept, with all that it has compiled.
     """
     check_not_forked()
     end_with(coordinator)
-    n_threads = max(1, count_cores() // n_per_host)
-    keep_to(n_threads)
+    n_threads = max(1, count_cores() // at_once.blocks)
+    keep_to(max(1, count_cores() // at_once.processes))
     keep_compiled()
     name = digest_of(recipe)
     thing = OPENED.get(name) or pickle.loads(recipe)
@@ -387,14 +398,14 @@ def open_in_worker(recipe: bytes, n_per_host: int, coordinator: int) -> tuple[An
     return thing, n_threads
 
 
-def keep_to(n_threads: int) -> None:
+def keep_to(n_cores: int) -> None:
     """Keep the threads that XLA starts in this process to its share of the cores.
 
     XLA starts one for each core of the machine. Processes side by side then take a quarter more
     CPU time, most of it spent in waiting for one another. It reads the variable when JAX first
     computes; a value that is set already is left alone.
     """
-    os.environ.setdefault("PJRT_NPROC", str(n_threads))
+    os.environ.setdefault("PJRT_NPROC", str(n_cores))
 
 
 @cache  # one thread is enough

@@ -21,6 +21,7 @@ from stopped_fits import without_times
 
 import jaxcmr
 from jaxcmr.fitting import _states
+from jaxcmr.fitting._workers import AtOnce, open_workers
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
 
@@ -350,3 +351,27 @@ def test_a_scheduler_that_dies(make, everyone, tmp_path):
             process.wait()
     assert any("goes on from there" in note for note in failure.value.__notes__)
     assert 2 <= len(runs_on_disk(tmp_path / "fit")) < 8
+
+
+class ThreeDaskWorkers:
+    """A client of two workers with four threads each on one machine, and one on another."""
+
+    def scheduler_info(self, **options):
+        hosts = [("lab", 4), ("lab", 4), ("desk", 1)]
+        return {"workers": {i: {"host": h, "nthreads": n} for i, (h, n) in enumerate(hosts)}}
+
+    def submit(self, function, *arguments, **options):
+        return None
+
+    def get_executor(self, **options):
+        return None
+
+
+def test_processes_share_the_cores_of_a_machine():
+    """Blocks that share a process compute on the threads of its XLA: it keeps to the cores of all
+    of them, not of one."""
+    with ProcessPoolExecutor(3, mp_context=SPAWN) as pool:
+        assert open_workers(pool, b"")[2] == AtOnce(blocks=3, processes=3)
+    with ThreadPoolExecutor(3) as pool:
+        assert open_workers(pool, b"")[2] == AtOnce(blocks=3, processes=1)
+    assert open_workers(ThreeDaskWorkers(), b"")[2] == AtOnce(blocks=8, processes=2)
