@@ -29,7 +29,15 @@ NAMES = {"parameters": "recovery", "models": "recovery-models"}
 OF_FITS = ("model", "loss", "loss_options", "free", "fixed", "fits", "trials", "data")
 """Entries of a result in its fingerprint: a recovery holds for these fits alone."""
 
-TEXTS = ("subject", "parameter", "at_bound", "simulated", "fitted")
+TEXTS = (
+    "subject",
+    "parameter",
+    "at_bound",
+    "lower_status",
+    "upper_status",
+    "simulated",
+    "fitted",
+)
 WHOLE = ("copy", "n_lists")
 LOSSES = ("loss_at_truth", "loss_at_estimate", "missed")
 """Columns of `Recovery.losses`, which the file has in each row of a simulated subject."""
@@ -100,15 +108,21 @@ def digest_of(text: str) -> str:
     return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
 
 
-def read_recoveries(file: Path, result: FitResult) -> list[Found]:
-    """Return the recoveries beside a result; with a warning, not those of other fits."""
+def read_recoveries(file: Path, name: str, results: Mapping[str, FitResult]) -> list[Found]:
+    """Return the recoveries beside a result; with a warning, not those of other fits.
+
+    Args:
+        file: of the result.
+        name: of the result.
+        results: all results of the report, by name.
+    """
     found: list[Found] = []
-    for kind, name in NAMES.items():
-        path = beside(file, f"{name}.json")
+    for kind, stem in NAMES.items():
+        path = beside(file, f"{stem}.json")
         if not path.exists():
             continue
         try:
-            found.append(read_recovery(path, kind, result))
+            found.append(read_recovery(path, kind, name, results))
         except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
             reason = str(error) if type(error) is ValueError else "it cannot be read"
             warnings.warn(
@@ -118,16 +132,20 @@ def read_recoveries(file: Path, result: FitResult) -> list[Found]:
     return found
 
 
-def read_recovery(path: Path, kind: str, result: FitResult) -> Found:
-    """Return a recovery from its files.
+def read_recovery(path: Path, kind: str, name: str, results: Mapping[str, FitResult]) -> Found:
+    """Return a recovery from its files; arguments are those of `read_recoveries`.
 
     Raises:
-        ValueError: it is of other fits than the result, or its files do not belong together.
+        ValueError: it is of other fits than the results, or its files do not belong together.
         KeyError: the file lacks an entry.
     """
-    record = json.loads(read_text(path))
-    if fingerprint_of(result) not in record["fingerprints"].values():
+    record, result = json.loads(read_text(path)), results[name]
+    prints = record["fingerprints"]
+    if fingerprint_of(result) not in prints.values():
         raise ValueError("it is of other fits than the result beside it")
+    for other in prints.keys() & results.keys():
+        if kind == "models" and fingerprint_of(results[other]) != prints[other]:
+            raise ValueError(f"it is of another fit of {other!r} than the one reported")
     text = read_text(path.with_suffix(".csv"))
     if digest_of(text) != record["table"]:
         raise ValueError(f"{path.with_suffix('.csv').name} is of another recovery")

@@ -29,8 +29,8 @@ def report_folders(options: argparse.Namespace) -> int:
     out = options.out or file_of(options.results[0]).with_name("report.html")
     check_path(out)
     recoveries: dict[str, list[Found]] = {
-        name: read_recoveries(file_of(path), result)
-        for path, (name, result) in zip(options.results, results.items(), strict=True)
+        name: read_recoveries(file_of(path), name, results)
+        for path, name in zip(options.results, results, strict=True)
     }
     problems = {}
     if not options.no_data:

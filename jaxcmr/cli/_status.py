@@ -14,13 +14,10 @@ from jaxcmr.cli._json import to_json
 from jaxcmr.cli._problem import file_of, find_problem
 from jaxcmr.fitting import Status, status_of
 from jaxcmr.fitting._trials import to_rows
-from jaxcmr.fitting._verify import evaluate_near
+from jaxcmr.fitting._verify import ROUNDING, evaluate_near
 from jaxcmr.results import FitResult
 
 __all__ = ["show_status", "verify_results"]
-
-SAME = {"float64": 1e-9, "float32": 1e-4}
-"""Largest relative difference that counts as the same loss, by the precision it was computed in."""
 
 
 def show_status(options: argparse.Namespace) -> int:
@@ -96,7 +93,7 @@ def verify_results(options: argparse.Namespace) -> int:
         differences = np.abs(np.subtract(here, there)) / np.maximum(np.abs(there), 1.0)
         is_polished = problem.differentiable and result["hyperparameters"]["polish"]
         double = is_polished or result["precision"] == "float64"
-        allowed = np.full(len(here), SAME["float64" if double else "float32"])
+        allowed = np.full(len(here), ROUNDING[double])
         for i in np.flatnonzero(~(differences <= allowed)):  # some losses amplify rounding
             rows = to_rows(result["trials"][fit_of[i]])
             allowed[i] = max(allowed[i], evaluate_near(problem, rows, estimates[i], double)[1])

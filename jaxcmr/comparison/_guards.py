@@ -167,8 +167,11 @@ def warn_of_runs(results: Results) -> Iterator[str]:
     counts = {name: numbers for name, numbers in counted.items() if numbers}
     if len({tuple(numbers) for numbers in counts.values()}) > 1:
         told = [f"{span(numbers)} for {name!r}" for name, numbers in counts.items()]
+        by_subject = list(zip(*counts.values(), strict=True))
+        n_unequal = sum(len(set(numbers)) > 1 for numbers in by_subject)
         yield (
-            f"The number of random runs per fit is not the same for all: {', '.join(told)}. A "
+            f"The number of random runs per fit is not the same for all: {', '.join(told)} (they "
+            f"differ for {n_unequal} of {len(by_subject)} subjects). A "
             "model with fewer runs may have higher losses for that alone. Fit it again with as "
             "many: search={'best_of': ...}."
         )

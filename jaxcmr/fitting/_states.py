@@ -40,6 +40,8 @@ class SavedStates:
 
     def __init__(self, folder: Path, fit: str, names: Sequence[str]) -> None:
         self.folder, self.fit, self.names = folder, fit, names
+        self.is_optional = False
+        """Whether a fit goes on if its populations cannot be saved, as on a worker."""
         self._saved: dict[int, float] = defaultdict(time.monotonic)  # the first time: now
 
     def select(self, which: Sequence[int]) -> SavedStates:
@@ -48,15 +50,12 @@ class SavedStates:
 
     def load(self, i: int, fitter: Fitter, run: Run) -> State | None:
         """Return the population of run `i` that was saved by the same fit here, if any."""
-        path = self._path(i)
-        if not path.exists():
-            return None
         try:
-            with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+            with self._path(i).open("rb") as file, np.load(file, allow_pickle=False) as arrays:
                 about = str(arrays["by"]), str(arrays["fit"])
                 state = State.from_arrays(dict(arrays))
                 best, there = np.asarray(arrays["population"])[0], float(arrays["losses"][0])
-        except Exception:  # a damaged file: the run starts anew, to the same end
+        except Exception:  # none, or a damaged one: the run starts anew, to the same end
             return None
         if about != (id_of(describe_environment()), self.fit):
             return None
@@ -67,11 +66,18 @@ class SavedStates:
         """Save the population of run `i`, if that is due.
 
         Raises:
-            OSError: the disk is full, or the folder read-only.
+            OSError: the disk is full, or the folder read-only; not if saving is optional.
         """
         if time.monotonic() - self._saved[i] < SAVE_SECONDS:
             return
         self._saved[i] = time.monotonic()
+        try:
+            self._write(i, state)
+        except OSError:
+            if not self.is_optional:
+                raise
+
+    def _write(self, i: int, state: State) -> None:
         about = {"by": np.array(id_of(describe_environment())), "fit": np.array(self.fit)}
         with (
             explained_errors(self.folder.parent),

@@ -15,7 +15,7 @@ import os
 import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
@@ -166,12 +166,22 @@ def make_here(
     work.prepare()
     with ThreadPoolExecutor(min(len(numbers), n_threads)) as pool:
         futures = {pool.submit(work.make, i): i for i in numbers}
+        failed: list[Future[dict[str, Any]]] = []
         try:
             for future in as_completed(futures):
-                yield futures[future], future.result()
+                if future.cancelled():
+                    continue
+                if future.exception() is None:
+                    yield futures[future], future.result()
+                    continue
+                failed.append(future)
+                for other in futures:  # those that have begun end, and are not lost
+                    other.cancel()
         finally:
             for future in futures:
                 future.cancel()
+    for future in failed:
+        future.result()  # raises
 
 
 def make_block(
@@ -286,6 +296,13 @@ class Kept:
         about = {"record": record, "by": by, "at": round(time.time(), 1)}
         with explained_errors(self.folder):
             self.journal.add({**self.keys[i], **about})
+        if by != id_of(self.environment) and by not in self._told:
+            self._told.add(by)
+            warnings.warn(
+                f"{self.work.kind.capitalize()} came from workers in environment {by}. They are "
+                "used as they are.",
+                stacklevel=4,
+            )
 
     def close(self) -> None:
         """Force everything to the disk."""

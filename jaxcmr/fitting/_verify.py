@@ -32,6 +32,9 @@ LAST_PLACES = np.array([0, 1, -1, 2, -2, 3, -3])
 SPREADS = 10
 """A loss computed anew may be off by so many times what such changes do to it."""
 
+MOST_ROUNDING = 1e-3
+"""But by no more than this share of it: a loss may have a step there, which is not rounding."""
+
 
 class Verified(NamedTuple):
     """A loss that was stored, and the same computed anew."""
@@ -95,4 +98,5 @@ def evaluate_near(
     finite = losses[np.isfinite(losses)]
     spread = np.ptp(finite) if problem.differentiable and finite.size else 0.0
     here = float(losses[0])
-    return here, ROUNDING[double] + SPREADS * float(spread) / max(abs(here), 1.0)
+    amplified = SPREADS * float(spread) / max(abs(here), 1.0)
+    return here, min(ROUNDING[double] + amplified, MOST_ROUNDING)

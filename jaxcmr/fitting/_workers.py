@@ -367,8 +367,8 @@ def search_block(
     """
     fitter, n_threads = open_in_worker(recipe, at_once, coordinator)
     runs, states = task
-    if states is not None and not states.folder.is_dir():
-        states = None
+    if states is not None:
+        states.is_optional = True  # this machine may not see the folder, or not write there
     made: list[Progress] = []
     here = describe_environment()
     with jax.enable_x64(x64), ThreadPoolExecutor(n_threads) as pool:
@@ -389,7 +389,8 @@ def open_in_worker(recipe: bytes, at_once: AtOnce, coordinator: int) -> tuple[An
     check_not_forked()
     end_with(coordinator)
     n_threads = max(1, count_cores() // at_once.blocks)
-    keep_to(max(1, count_cores() // at_once.processes))
+    if os.getpid() != coordinator:
+        keep_to(max(1, count_cores() // at_once.processes))
     keep_compiled()
     name = digest_of(recipe)
     thing = OPENED.get(name) or pickle.loads(recipe)

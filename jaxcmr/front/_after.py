@@ -383,5 +383,6 @@ def write_report(
             make_chapter(name, result, prefix, problem, checks, n_copies, seed, sections)
         )
     compared = compare_for_report(results) if len(results) > 1 else None
-    write_text(path, to_html(chapters, title, compared, make_model_sections(analyses.models)))
+    models = make_model_sections(analyses.models, results)
+    write_text(path, to_html(chapters, title, compared, models))
     return Path(path)

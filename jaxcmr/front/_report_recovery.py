@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
+import numpy as np
 import pandas as pd
 
 from jaxcmr import plots
@@ -120,7 +121,7 @@ def of_one(found: Recovery, figures: Sequence[Figure]) -> Section:
     summary = found.summary()
     r = summary.set_index("parameter")["r"]
     listed = ", ".join(
-        f"{value:.2f} ({str(name).replace('_', ' ')})".replace("nan (", "unknown (")
+        f"{'unknown' if np.isnan(value) else f'{value:.2f}'} ({str(name).replace('_', ' ')})"
         for name, value in r.items()
     )
     return Section(
@@ -225,10 +226,23 @@ def plan_figures(found: Recovered) -> Iterator[Planned]:
         yield "correlations", "What is taken for what", draw_correlations, size, (1, 1)
 
 
-def make_model_sections(given: Sequence[ModelRecovery]) -> list[Section]:
-    """Return a section on each recovery of models."""
+def make_model_sections(
+    given: Sequence[ModelRecovery], results: Mapping[str, FitResult]
+) -> list[Section]:
+    """Return a section on each recovery of models.
+
+    Raises:
+        ValueError: a recovery is of subjects that no result has.
+    """
     sections = []
+    known = {subject for result in results.values() for subject in result["fits"]["subject"]}
     for number, found in enumerate(given, 1):
+        for subject in found.criteria["subject"].tolist():
+            if subject not in known:
+                raise ValueError(
+                    f"A recovery of models is of subject {subject}, whom no result has: it is of "
+                    "other data."
+                )
         recovery, size = found, 2.4 + 0.7 * len(found.counts)
 
         def draw(axes: Any, recovery: ModelRecovery = recovery) -> pd.DataFrame:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple, TypeVar
 
@@ -25,7 +25,15 @@ from jaxcmr.parameters import ParameterSpace
 from jaxcmr.results import FitResult
 from jaxcmr.typing import LossFn, Subject
 
-__all__ = ["Fits", "Hold", "choose_parameters", "in_threads", "prepare", "stack_rows"]
+__all__ = [
+    "Fits",
+    "Hold",
+    "choose_fits",
+    "choose_parameters",
+    "in_threads",
+    "prepare",
+    "stack_rows",
+]
 
 T = TypeVar("T")
 
@@ -61,7 +69,7 @@ def prepare(
     """
     check_not_forked()
     check_likelihood(check_problem(problem))
-    result = result if subjects is None else FitResult(result).select(subjects)
+    result = choose_fits(result, subjects)
     if result.get("trials") is None:
         raise ValueError("The result does not say which trials of the data were fitted.")
     for name in problem.free_names:
@@ -88,13 +96,27 @@ def prepare(
         tuple(scales),
         tuple(scales.values()),
         space,
-        list(result["fits"]["subject"]),
+        np.asarray(result["fits"]["subject"], object).tolist(),
         rows,
         losses,
         estimates,
         places,
         np.array(found),
     )
+
+
+def choose_fits(result: FitResult, subjects: Subject | Iterable[Subject] | None) -> FitResult:
+    """Return the fits of some subjects; all by default.
+
+    Raises:
+        ValueError: `result` is not that of a fit, or it has no fit of a subject.
+    """
+    if not isinstance(result, Mapping) or not {"fits", "fitness"} <= result.keys():
+        raise ValueError(
+            "result must be that of a fit, such as jaxcmr.fit returns and FitResult.load reads; "
+            f"got {type(result).__name__}."
+        )
+    return FitResult(result) if subjects is None else FitResult(result).select(subjects)
 
 
 def check_likelihood(problem: FitProblem) -> None:
@@ -149,10 +171,12 @@ def choose_parameters(parameters: str | Iterable[str] | None, names: Sequence[st
     """Return the parameters that were asked for; all by default.
 
     Raises:
-        ValueError: a name is not that of a free parameter.
+        ValueError: a name is not that of a free parameter, or there is none.
     """
     if parameters is None:
         return list(names)
+    if not isinstance(parameters, Iterable) or not parameters:
+        raise ValueError(f"parameters must be names of parameters; got {parameters!r}.")
     wanted = [parameters] if isinstance(parameters, str) else list(parameters)
     for name in wanted:
         if name not in names:

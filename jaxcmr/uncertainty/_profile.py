@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Real
 
 import numpy as np
 import pandas as pd
@@ -161,8 +162,9 @@ def profile_likelihood(
     >>> profile_likelihood(problem, result).table["limit"].round(3).tolist()  # 0.5 +- 1.96 / 10
     [0.304, 0.696]
     """
-    if not 0.5 < level < 1:
+    if not isinstance(level, Real) or not 0.5 < level < 1:
         raise ValueError(f"level is between 0.5 and 1, such as 0.95; got {level!r}.")
+    level = float(level)
     work = ProfileWork(problem, result, parameters, level, subjects)
     records = make_units(work, checkpoint=checkpoint, workers=workers, progress=progress)
     fits, found = work.fits, [from_record(record, work.names) for record in records]

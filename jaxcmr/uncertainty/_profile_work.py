@@ -17,7 +17,7 @@ from jaxcmr.fitting._verify import Verified, evaluate_near
 from jaxcmr.optimize import Polisher
 from jaxcmr.results import FitResult
 from jaxcmr.typing import Subject
-from jaxcmr.uncertainty._inputs import Fits, Hold, choose_parameters, prepare
+from jaxcmr.uncertainty._inputs import Fits, Hold, choose_fits, choose_parameters, prepare
 from jaxcmr.uncertainty._walk import Found, Ray, Side, Walk, walk_out
 
 __all__ = ["SIDES", "ProfileWork", "Profiled", "from_record", "to_record"]
@@ -47,10 +47,12 @@ class ProfileWork:
         level: float,
         subjects: Subject | Iterable[Subject] | None = None,
     ) -> None:
-        self.fits = prepare(problem, result, subjects)
+        chosen = choose_fits(result, subjects)
+        self.fits = prepare(problem, chosen)
+        if len(set(self.fits.subjects)) < len(self.fits.subjects):
+            raise ValueError("The result has a subject twice: profile its fits one by one.")
         self.names = choose_parameters(parameters, self.fits.names)
         self.problem, self.level = problem, level
-        chosen = result if subjects is None else FitResult(result).select(subjects)
         self.fitted = {name: chosen[name] for name in ("fits", "fitness", "trials")}
         self.tolerance = problem.generator.agree_within
         self.rise = float(stats.chi2.ppf(level, 1)) / 2

@@ -16,6 +16,7 @@ from jaxcmr.cli._problem import find_problem
 from jaxcmr.cli._recovery_files import read_recoveries
 from jaxcmr.models import usual_bounds
 from jaxcmr.recovery import PowerCurve, Recovery, recover_models
+from jaxcmr.uncertainty import STATUSES
 
 FREE = ("learning_rate", "choice_sensitivity")
 SHORT = ["--best-of", "1", "--num-steps", "3", "--pop-size", "2", "--quiet"]
@@ -95,7 +96,7 @@ def test_both_recoveries_lie_beside_a_result(fits):
     assert models_of(fits, "-n", "2", "--criterion", "bic", "--quiet") == 0
     assert main(["recover", str(fits / "one"), "--quiet"]) == 0
     result = jc.FitResult.load(fits / "one" / "result.json")
-    parameters, models = read_recoveries(fits / "one" / "result.json", result)
+    parameters, models = read_recoveries(fits / "one" / "result.json", "one", {"one": result})
     assert isinstance(parameters, Recovery) and models.criterion == "bic"
     for found, name in ((parameters, "recovery"), (models, "recovery-models")):
         record = json.loads((fits / "one" / f"{name}.json").read_text())
@@ -130,7 +131,7 @@ def test_a_recovery_is_read_as_it_was_written(study):
     file = study / "fit" / "result.json"
     result = jc.FitResult.load(file)
     assert main(["recover", str(study / "fit"), "--lists", "1,2", "--quiet"]) == 0
-    [curve] = read_recoveries(file, result)
+    [curve] = read_recoveries(file, "fit", {"fit": result})
     assert isinstance(curve, PowerCurve) and list(curve.recoveries) == [1, 2]
     record = json.loads((study / "fit" / "recovery.json").read_text())
     assert curve.verdict() == record["verdict"]
@@ -141,6 +142,30 @@ def test_a_recovery_is_read_as_it_was_written(study):
     assert one.losses["missed"].sum() == record["missed"][0]
     truths = one.table[one.table["parameter"] == "learning_rate"]["truth"]
     assert truths.tolist() == result["fits"]["learning_rate"]
+
+
+def test_a_recovery_with_intervals_is_read(study, monkeypatch):
+    """Its columns of statuses are words. Catches a report without the recovery that took longest,
+    if the reader takes them for numbers."""
+    monkeypatch.setattr(BowlGenerator, "label", "NLL")
+    assert main(["recover", str(study / "fit"), "--lists", "2", "--intervals", "--quiet"]) == 0
+    file = study / "fit" / "result.json"
+    [found] = read_recoveries(file, "fit", {"fit": jc.FitResult.load(file)})
+    record = json.loads((study / "fit" / "recovery.json").read_text())
+    coverage = [row["coverage"] for row in record["summary"]]
+    assert found.summary()["coverage"].tolist() == pytest.approx(coverage, nan_ok=True)
+    assert set(found.table["lower_status"]) <= set(STATUSES)
+
+
+def test_a_recovery_of_models_of_another_fit_is_left_out(fits):
+    """Not only that of the result beside it: each model of the report counts."""
+    assert models_of(fits, "-n", "2", "--quiet") == 0
+    results = {name: jc.FitResult.load(fits / name / "result.json") for name in ("one", "two")}
+    [found] = read_recoveries(fits / "one" / "result.json", "one", results)
+    assert set(found.counts) == {"one", "two"}
+    results["two"]["fits"]["learning_rate"][0] *= 1.01
+    with pytest.warns(UserWarning, match="another fit of 'two'"):
+        assert read_recoveries(fits / "one" / "result.json", "one", results) == []
 
 
 @pytest.mark.parametrize("change", ["fits", "table", "text"])
@@ -157,7 +182,7 @@ def test_a_recovery_of_other_fits_is_left_out_with_a_warning(study, change):
     else:
         (study / "fit" / "recovery.json").write_text('{"fingerprints": []')
     with pytest.warns(UserWarning, match="is left out of the report"):
-        assert read_recoveries(file, result) == []
+        assert read_recoveries(file, "fit", {"fit": result}) == []
 
 
 def test_files_are_written_beside_the_result(study, capsys):

@@ -146,6 +146,20 @@ def test_a_loss_that_amplifies_rounding(make):
     assert evaluate_near(make().problem, rows, estimates, double=True)[1] < 1.1e-9
 
 
+class Step(BowlGenerator):
+    """A step of half its height."""
+
+    def __call__(self, *arguments):
+        return lambda x: 100 + 50.0 * (x[0] > 0.5)
+
+
+def test_a_step_is_not_rounding(make):
+    """A loss that jumps within the last digits of an estimate is still compared."""
+    estimates = {"encoding_drift_rate": 0.5, "choice_sensitivity": 2.0}
+    problem = make(loss=Step).problem
+    assert evaluate_near(problem, np.arange(4), estimates, double=True) == (100, 1e-3)
+
+
 @pytest.mark.parametrize("factor", [1.0001, 2.0, np.nan])
 def test_a_changed_loss_is_noticed_in_every_file(make, everyone, tmp_path, factor):
     """Not only in the one that was written last: a record of each is computed anew."""

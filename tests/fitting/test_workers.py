@@ -144,6 +144,30 @@ def test_long_runs_in_workers_keep_their_population(
     assert not list(tmp_path.rglob("*.npz"))
 
 
+def test_a_worker_that_cannot_keep_populations_goes_on(make, everyone, tmp_path, monkeypatch):
+    """The folder may be read-only there, or missing; this process writes what has finished."""
+    monkeypatch.setattr(_states, "SAVE_SECONDS", 0.0)
+
+    def refuse(path):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(_states, "replace_file", refuse)
+    fitter = make(num_steps=60, relative_tolerance=0.0)
+    with ThreadPoolExecutor(1) as worker:
+        result = fitter.fit(everyone, checkpoint=tmp_path, workers=worker)
+    assert without_times(result) == without_times(fitter.fit(everyone))
+    with pytest.raises(PermissionError, match="cannot be written"):
+        fitter.fit(everyone, checkpoint=tmp_path / "here")
+
+
+def test_a_pool_of_threads_leaves_the_environment_alone(make, everyone, monkeypatch):
+    """Processes that are started later would inherit the number of cores."""
+    monkeypatch.delenv("PJRT_NPROC", raising=False)
+    with ThreadPoolExecutor(2) as workers:
+        make().fit_subjects(everyone, workers=workers)
+    assert "PJRT_NPROC" not in os.environ
+
+
 def test_processes_that_would_fork_are_refused(make, everyone):
     """JAX runs in this process: a copy of it would hang."""
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("fork")) as pool:
@@ -165,7 +189,7 @@ def main():
             "listLength": np.full((20, 1), 6), "pres_itemnos": np.tile(np.arange(1, 7), (20, 1))}}
     bounds = {{f"p{{i}}": [0.0, 1.0] for i in range(40)}}
     settings = {{"bounds": bounds, "num_steps": 10**6, "relative_tolerance": 0.0, "diff_w": 1.9,
-                "polish": False, "progress_bar": False}}
+                "strategy": "rand1bin", "polish": False, "progress_bar": False}}
     fitter = JaxDE(data, None, {{}}, None, BowlGenerator, settings)
     spawn = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(2, mp_context=spawn) as pool:

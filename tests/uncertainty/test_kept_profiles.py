@@ -9,6 +9,7 @@ import sys
 import time
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 
 import numpy as np
 import pandas as pd
@@ -298,6 +299,25 @@ def test_an_error_tells_where_finished_profiles_are(learners, count, tmp_path, m
     count.clear()
     profile_likelihood(*learners, checkpoint=tmp_path)
     assert sorted([*done, *count]) == list(range(1, N_SUBJECTS + 1))
+
+
+def test_an_error_does_not_cost_what_is_made_beside_it(learners, tmp_path, monkeypatch):
+    """The subjects that other threads are at when one fails are kept, too."""
+    profile_fit = jaxcmr.uncertainty._profile_work.profile_fit
+    begun = Barrier(2)
+
+    def fail(polisher, fits, row, *arguments):
+        if row < 2:
+            begun.wait(60)
+        if row == 0:
+            raise MemoryError("full")
+        return profile_fit(polisher, fits, row, *arguments)
+
+    monkeypatch.setattr(jaxcmr.uncertainty._profile_work, "profile_fit", fail)
+    monkeypatch.setattr(jaxcmr.fitting._units, "count_cores", lambda: 2)
+    with pytest.raises(MemoryError):
+        profile_likelihood(*learners, checkpoint=tmp_path)
+    assert subjects_in(tmp_path) == [2]
 
 
 def test_progress_is_shown_only_if_it_is_asked_for(learners, capsys):

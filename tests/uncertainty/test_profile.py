@@ -235,6 +235,9 @@ def test_profiles_of_a_subject_do_not_depend_on_the_others():
     [
         ({"level": 95}, "between 0.5 and 1"),
         ({"level": 0.4}, "between 0.5 and 1"),
+        ({"level": "0.9"}, "between 0.5 and 1"),
+        ({"parameters": []}, "names of parameters"),
+        ({"parameters": 3}, "names of parameters"),
         ({"parameters": "c"}, "Unknown parameter 'c'"),
         ({"subjects": 9}, "no fit of subject"),
     ],
@@ -243,6 +246,22 @@ def test_wrong_arguments_are_named(options, message):
     problem, result = problem_with(np.eye(2))
     with pytest.raises(ValueError, match=message):
         profile_likelihood(problem, result, **options)
+
+
+@pytest.mark.parametrize("result", [None, "result.json", {"fits": {}}])
+def test_something_else_than_a_result_is_an_error(result):
+    problem, _ = problem_with(np.eye(2))
+    with pytest.raises(ValueError, match="result must be that of a fit"):
+        profile_likelihood(problem, result)
+
+
+def test_a_subject_twice_is_an_error():
+    """Profiles are kept by subject."""
+    problem, result = problem_with(np.eye(2))
+    twice = {name: values * 2 for name, values in result["fits"].items()}
+    both = {"fits": twice, "fitness": result["fitness"] * 2, "trials": result["trials"] * 2}
+    with pytest.raises(ValueError, match="a subject twice"):
+        profile_likelihood(problem, {**result, **both})
 
 
 def test_a_result_of_another_problem_is_an_error():
