@@ -60,7 +60,7 @@ class Sleepers(ThreadPoolExecutor):
 
     def submit(self, function: Any, /, *arguments: Any, **options: Any) -> Future[Any]:
         """Sleep for each fit in the block, and return a copy of the record for each of its runs."""
-        runs: Sequence[Run] = arguments[1]
+        runs: Sequence[Run] = arguments[2][0]  # of the task
 
         def make() -> Block:
             time.sleep(self.seconds * len({(run.subject, run.name) for run in runs}))

@@ -20,8 +20,6 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
-import jax
-
 from jaxcmr.fitting._checkpoint import (
     ABOUT,
     CheckpointMismatch,
@@ -35,11 +33,9 @@ from jaxcmr.fitting._verify import Verified
 from jaxcmr.fitting._watchers import make_bar
 from jaxcmr.fitting._workers import (
     BLOCKS_PER_WORKER,
-    AtOnce,
     Workers,
     ask_workers,
     message_other_loss,
-    open_in_worker,
 )
 from jaxcmr.optimize._lanes import count_cores
 
@@ -185,22 +181,19 @@ def make_here(
 
 
 def make_block(
-    recipe: bytes, numbers: list[int], x64: bool, at_once: AtOnce, coordinator: int
+    work: Work, numbers: list[int], n_threads: int
 ) -> tuple[list[tuple[int, dict[str, Any]]], dict[str, Any], Exception | None]:
-    """Make units in this process, with its share of the machine's cores.
+    """Make units in a worker.
 
-    Returns the finished ones, the environment, and the error that ended the others. Arguments are
-    those of `jaxcmr.fitting._workers.search_block`.
+    Returns the finished ones, the environment, and the error that ended the others.
     """
-    work, n_threads = open_in_worker(recipe, at_once, coordinator)
     made = []
     here = describe_environment()
-    with jax.enable_x64(x64):
-        try:
-            for each in make_here(work, numbers, n_threads):
-                made.append(each)
-        except Exception as error:
-            return made, here, error
+    try:
+        for each in make_here(work, numbers, n_threads):
+            made.append(each)
+    except Exception as error:
+        return made, here, error
     return made, here, None
 
 

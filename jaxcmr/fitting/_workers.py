@@ -14,6 +14,7 @@ import hashlib
 import multiprocessing
 import os
 import pickle
+import time
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -58,7 +59,6 @@ __all__ = [
     "Workers",
     "ask_workers",
     "message_other_loss",
-    "open_in_worker",
     "search_in_workers",
 ]
 
@@ -79,6 +79,15 @@ class AtOnce(NamedTuple):
 
     blocks: int
     processes: int
+
+
+class Call(NamedTuple):
+    """What all blocks of a call share."""
+
+    x64: bool
+    at_once: AtOnce
+    coordinator: int  # process that asks for them
+    number: int  # tells the calls of a process apart
 
 
 UNKNOWN = AtOnce(1 << 20, 1)
@@ -157,8 +166,7 @@ def ask_workers(
     Args:
         workers: an executor, or a Dask client.
         thing: sent once to each worker, as a pickle.
-        make: called there as ``make(recipe, task, x64, at_once, coordinator)``; see
-            `open_in_worker`.
+        make: called there as ``make(thing, task, n_threads)``, in the precision in use here.
         divide: ``(number of workers) -> blocks`` of numbers.
         as_task: what is sent for a block.
 
@@ -187,10 +195,11 @@ def send_blocks(
     """Send blocks to the workers, and yield what comes back."""
     executor, recipe, at_once, n_workers = open_workers(workers, to_recipe(thing))
     x64 = jax.config.jax_enable_x64  # type: ignore[attr-defined]
+    call = Call(x64, at_once, os.getpid(), time.time_ns())
     futures: dict[Future[R], list[int]] = {}
     try:
         for block in divide(n_workers):
-            future = executor.submit(make, recipe, as_task(block), x64, at_once, os.getpid())
+            future = executor.submit(make_in_worker, make, recipe, as_task(block), call)
             futures[future] = block
         waiting = set(futures)
         while waiting:
@@ -266,7 +275,8 @@ def open_workers(workers: Workers, recipe: bytes) -> tuple[Executor, Any, AtOnce
         for each in known:
             slots[each["host"]] += each["nthreads"]
             processes[each["host"]] += 1
-        # As the result of a task, the recipe is sent once to each worker, and made again if lost.
+        # As the result of a task, the recipe is sent once to each worker (again if Dask has dropped
+        # it there to save memory), and made again if lost.
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Sending large graph")  # it is sent only here
             sent = workers.submit(bytes, recipe, key=f"jaxcmr-{digest_of(recipe)}")
@@ -336,6 +346,9 @@ def digest_of(recipe: bytes) -> str:
 
 # In a worker
 
+INTERRUPTED: set[Call] = set()
+"""Calls that ended with Ctrl-C in this process."""
+
 OPENED: dict[str, Any] = {}
 """The fitter or other thing that was used last, by the digest of its recipe."""
 
@@ -349,29 +362,22 @@ class Block(NamedTuple):
 
 
 def search_block(
-    recipe: bytes,
-    task: tuple[list[Run], SavedStates | None],
-    x64: bool,
-    at_once: AtOnce,
-    coordinator: int,
+    fitter: Fitter, task: tuple[list[Run], SavedStates | None], n_threads: int
 ) -> Block:
-    """Make runs in this process, with its share of the machine's cores.
+    """Make runs in this process.
 
     Args:
-        recipe: the pickled fitter.
+        fitter: whose runs they are.
         task: the runs; and where populations of long runs are kept, if this machine sees that
             folder.
-        x64: whether searches are in double precision.
-        at_once: what this machine does at once.
-        coordinator: id of the process that asks for the runs.
+        n_threads: how many threads may search.
     """
-    fitter, n_threads = open_in_worker(recipe, at_once, coordinator)
     runs, states = task
     if states is not None:
         states.is_optional = True  # this machine may not see the folder, or not write there
     made: list[Progress] = []
     here = describe_environment()
-    with jax.enable_x64(x64), ThreadPoolExecutor(n_threads) as pool:
+    with ThreadPoolExecutor(n_threads) as pool:
         try:
             for at in fitter.search_here(runs, pool, states):
                 if at.record is not None:
@@ -381,22 +387,38 @@ def search_block(
     return Block(made, here, None)
 
 
-def open_in_worker(recipe: bytes, at_once: AtOnce, coordinator: int) -> tuple[Any, int]:
-    """Prepare this process for a block, and return what the recipe holds and how many threads.
+def make_in_worker(
+    make: Callable[[Any, Any, int], R], recipe: bytes, task: object, call: Call
+) -> R:
+    """Make a block in this process, with its share of the machine's cores.
 
-    What was used last is kept, with all that it has compiled.
+    Ctrl-C reaches all processes of a terminal. Blocks that already wait for this process are then
+    not made either.
+
+    Args:
+        make: ``(thing, task, n_threads) -> what has been made``.
+        recipe: the pickled thing. What was used last is kept, with all that it has compiled.
+        task: the block.
+        call: what all blocks share.
     """
+    if call in INTERRUPTED:
+        raise KeyboardInterrupt
     check_not_forked()
-    end_with(coordinator)
-    n_threads = max(1, count_cores() // at_once.blocks)
-    if os.getpid() != coordinator:
-        keep_to(max(1, count_cores() // at_once.processes))
+    end_with(call.coordinator)
+    n_threads = max(1, count_cores() // call.at_once.blocks)
+    if os.getpid() != call.coordinator:
+        keep_to(max(1, count_cores() // call.at_once.processes))
     keep_compiled()
     name = digest_of(recipe)
     thing = OPENED.get(name) or pickle.loads(recipe)
     OPENED.clear()
     OPENED[name] = thing
-    return thing, n_threads
+    try:
+        with jax.enable_x64(call.x64):
+            return make(thing, task, n_threads)
+    except KeyboardInterrupt:
+        INTERRUPTED.add(call)
+        raise
 
 
 def keep_to(n_cores: int) -> None:

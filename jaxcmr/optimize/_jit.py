@@ -173,7 +173,7 @@ def as_argument(array: Any) -> Any:
     """Return an array in the precision in use, and without a weak type.
 
     A weak type would be another program. JAX would change the precision, too, but it keeps the last
-    array that it has made of one of NumPy, in whatever precision: of two threads that pass the same
+    array that it has made of one of NumPy, in either precision: of two threads that pass the same
     array in single and in double precision, one may get the other's.
     """
     if isinstance(array, np.ndarray | np.generic):

@@ -171,7 +171,7 @@ def choose_parameters(parameters: str | Iterable[str] | None, names: Sequence[st
     """Return the parameters that were asked for; all by default.
 
     Raises:
-        ValueError: a name is not that of a free parameter, or there is none.
+        ValueError: a name is not that of a free parameter, or no name is given.
     """
     if parameters is None:
         return list(names)

@@ -255,9 +255,11 @@ def is_alive(process):
 
 @pytest.fixture(scope="module")
 def client():
-    """A client of two Dask workers with a thread each."""
+    """A client of two Dask workers with a thread each, which keep what they were sent."""
     distributed = pytest.importorskip("distributed")
+    dask = pytest.importorskip("dask")
     with (
+        dask.config.set({"distributed.scheduler.active-memory-manager.start": False}),
         distributed.LocalCluster(
             n_workers=2, threads_per_worker=1, dashboard_address=None, silence_logs="CRITICAL"
         ) as cluster,
