@@ -4,6 +4,7 @@ import os
 import tempfile
 from collections.abc import Iterator
 from functools import partial
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -101,3 +102,20 @@ def small_data() -> dict[str, np.ndarray]:
         "recalls": np.zeros((n_trials, 6), int),
     }
     return simulate_dataset(MODELS["cmr"], lists, PARAMETERS, seed=1)
+
+
+@pytest.fixture(scope="module")
+def dask_client() -> Iterator[Any]:
+    """A client of two Dask workers with a thread each, which keep what they were sent."""
+    dask, distributed = pytest.importorskip("dask"), pytest.importorskip("distributed")
+    with (
+        dask.config.set({"distributed.scheduler.active-memory-manager.start": False}),
+        distributed.LocalCluster(
+            n_workers=2,
+            threads_per_worker=1,
+            dashboard_address=":0",  # any free port: other tests may have a cluster at this moment
+            silence_logs="CRITICAL",
+        ) as cluster,
+        distributed.Client(cluster) as client,
+    ):
+        yield client

@@ -253,21 +253,6 @@ def is_alive(process):
 # Dask
 
 
-@pytest.fixture(scope="module")
-def client():
-    """A client of two Dask workers with a thread each, which keep what they were sent."""
-    distributed = pytest.importorskip("distributed")
-    dask = pytest.importorskip("dask")
-    with (
-        dask.config.set({"distributed.scheduler.active-memory-manager.start": False}),
-        distributed.LocalCluster(
-            n_workers=2, threads_per_worker=1, dashboard_address=None, silence_logs="CRITICAL"
-        ) as cluster,
-        distributed.Client(cluster) as client,
-    ):
-        yield client
-
-
 def pid_of_worker():
     """Return the process of the worker that this runs in."""
     return os.getpid()
@@ -279,34 +264,34 @@ def times_sent(dask_worker):
     return [key for entry in entries for key in entry["keys"] if key.startswith("jaxcmr-")]
 
 
-def test_dask_changes_no_bit(make, everyone, client):
+def test_dask_changes_no_bit(make, everyone, dask_client):
     """The problem is sent to each worker once, not with each block of runs. Losses may be defined
     where no module is, as in a notebook."""
     source = "class Mine(BowlGenerator):\n    label = 'mine'"
     names = {"__name__": "__main__", "BowlGenerator": BowlGenerator}
     exec(source, names)
     fitter = make(loss=names["Mine"], best_of=2)
-    result = fitter.fit_subjects(everyone, workers=client)
+    result = fitter.fit_subjects(everyone, workers=dask_client)
     assert without_times(result) == without_times(fitter.fit_subjects(everyone))
-    sent = [key for keys in client.run(times_sent).values() for key in keys]
+    sent = [key for keys in dask_client.run(times_sent).values() for key in keys]
     assert len(sent) == len(set(sent)) <= 1  # one worker has it, the other gets it from there
 
 
-def test_large_data_are_no_reason_for_a_warning(make, small_data, everyone, client):
+def test_large_data_are_no_reason_for_a_warning(make, small_data, everyone, dask_client):
     """They are sent once to each worker, which is what Dask's warning asks for."""
     dask = pytest.importorskip("dask")
     data = {**small_data, "signal": np.random.default_rng(0).random((20, 10_000))}
     with dask.config.set({"distributed.admin.large-graph-warning-threshold": "1MB"}):
-        result = make(data=data).fit_subjects(everyone, workers=client)
+        result = make(data=data).fit_subjects(everyone, workers=dask_client)
     assert len(result["fitness"]) == 4
 
 
-def test_a_killed_dask_worker(make, everyone, client, tmp_path):
+def test_a_killed_dask_worker(make, everyone, dask_client, tmp_path):
     """Its block is made again elsewhere: the result has the same bits, each run is there once."""
     fitter = make(loss=SlowBowls, best_of=2)
-    victim = next(iter(client.run(pid_of_worker).values()))
+    victim = next(iter(dask_client.run(pid_of_worker).values()))
     result = fitter.fit_subjects(
-        everyone, workers=client, checkpoint=tmp_path, watchers=[Kill(lambda: victim)]
+        everyone, workers=dask_client, checkpoint=tmp_path, watchers=[Kill(lambda: victim)]
     )
     assert not is_alive(victim)
     assert sorted(runs_on_disk(tmp_path)) == all_runs()
@@ -314,25 +299,25 @@ def test_a_killed_dask_worker(make, everyone, client, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_dask_worker_is_killed_every_second(make, everyone, client, tmp_path):
+def test_a_dask_worker_is_killed_every_second(make, everyone, dask_client, tmp_path):
     """All but one, as often as they come back. The scheduler must bear with a block that loses
     many workers."""
     fitter = make(loss=SlowBowls, best_of=20)
-    survivor, *_ = client.run(pid_of_worker).values()
+    survivor, *_ = dask_client.run(pid_of_worker).values()
     killed, ended = set(), threading.Event()
 
     def kill_on():
         while not ended.wait(1.0):
-            processes = set(client.run(pid_of_worker, on_error="ignore").values())
+            processes = set(dask_client.run(pid_of_worker, on_error="ignore").values())
             for process in processes - {survivor}:
                 os.kill(process, signal.SIGKILL)
                 killed.add(process)
 
-    client.run_on_scheduler(bear_with_failures)
+    dask_client.run_on_scheduler(bear_with_failures)
     killer = threading.Thread(target=kill_on)
     killer.start()
     try:
-        result = fitter.fit_subjects(everyone, workers=client, checkpoint=tmp_path)
+        result = fitter.fit_subjects(everyone, workers=dask_client, checkpoint=tmp_path)
     finally:
         ended.set()
         killer.join()
@@ -351,16 +336,16 @@ def test_a_scheduler_that_dies(make, everyone, tmp_path):
     distributed = pytest.importorskip("distributed")
     address = tmp_path / "scheduler.json"
     command = [sys.executable, "-m", "distributed.cli.dask_scheduler"]
-    options = ["--scheduler-file", str(address), "--port", "0", "--no-dashboard", "--no-show"]
+    options = ["--scheduler-file", str(address), "--port", "0", "--dashboard-address", ":0"]
     worker = [sys.executable, "-m", "distributed.cli.dask_worker", "--nthreads", "1"]
     worker += ["--scheduler-file", str(address), "--no-dashboard", "--no-nanny"]
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     places = [str(Path(jaxcmr.__file__).parents[1]), *sys.path]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(places)}
-    scheduler = subprocess.Popen([*command, *options], **quiet)
+    processes = [subprocess.Popen([*command, *options], **quiet)]
     try:
         wait_until(address.exists)
-        started = subprocess.Popen(worker, env=environment, **quiet)
+        processes.append(subprocess.Popen(worker, env=environment, **quiet))
         with distributed.Client(scheduler_file=str(address)) as client:
             client.wait_for_workers(1, timeout=120)
             fitter = make(loss=SlowBowls, best_of=2)
@@ -369,10 +354,10 @@ def test_a_scheduler_that_dies(make, everyone, tmp_path):
                     everyone,
                     workers=client,
                     checkpoint=tmp_path / "fit",
-                    watchers=[Kill(lambda: scheduler.pid)],
+                    watchers=[Kill(lambda: processes[0].pid)],
                 )
     finally:
-        for process in (scheduler, started):
+        for process in processes:
             process.kill()
             process.wait()
     assert any("goes on from there" in note for note in failure.value.__notes__)

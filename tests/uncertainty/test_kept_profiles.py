@@ -214,15 +214,8 @@ def test_workers_of_another_loss_are_refused(learners, monkeypatch):
 
 
 @pytest.mark.full
-def test_dask_changes_no_number(learners, whole, tmp_path):
-    distributed = pytest.importorskip("distributed")
-    with (
-        distributed.LocalCluster(
-            n_workers=2, threads_per_worker=1, dashboard_address=None, silence_logs="CRITICAL"
-        ) as cluster,
-        distributed.Client(cluster) as client,
-    ):
-        found = profile_likelihood(*learners, workers=client, checkpoint=tmp_path)
+def test_dask_changes_no_number(learners, whole, dask_client, tmp_path):
+    found = profile_likelihood(*learners, workers=dask_client, checkpoint=tmp_path)
     check_equal(found, whole)
     assert subjects_in(tmp_path) == list(range(1, N_SUBJECTS + 1))
 
@@ -302,7 +295,7 @@ def test_an_error_tells_where_finished_profiles_are(learners, count, tmp_path, m
 
 
 def test_an_error_does_not_cost_what_is_made_beside_it(learners, tmp_path, monkeypatch):
-    """The subjects that other threads are at when one fails are kept, too."""
+    """What other threads are at when one fails is kept, too."""
     profile_fit = jaxcmr.uncertainty._profile_work.profile_fit
     begun = Barrier(2)
 
@@ -317,7 +310,8 @@ def test_an_error_does_not_cost_what_is_made_beside_it(learners, tmp_path, monke
     monkeypatch.setattr(jaxcmr.fitting._units, "count_cores", lambda: 2)
     with pytest.raises(MemoryError):
         profile_likelihood(*learners, checkpoint=tmp_path)
-    assert subjects_in(tmp_path) == [2]
+    done = subjects_in(tmp_path)
+    assert 2 in done and 1 not in done
 
 
 def test_progress_is_shown_only_if_it_is_asked_for(learners, capsys):
