@@ -1,5 +1,6 @@
 """A problem whose profiles other processes can make, and a slow one to be killed in the middle."""
 
+import multiprocessing
 import os
 import time
 
@@ -34,11 +35,25 @@ class Learners(LossFnGenerator):
         return Partial(learner, {name: rows[trials] for name, rows in self.data.items()})
 
 
-def make_problem(n_subjects=N_SUBJECTS):
+class StaleLearners(Learners):
+    """Learners that are another model in the processes of a pool."""
+
+    def __call__(self, *arguments):
+        loss = super().__call__(*arguments)
+        is_here = multiprocessing.parent_process() is None
+        return loss if is_here else Partial(add_little, loss)
+
+
+def add_little(loss, x):
+    """Return a loss that is 0.1 per cent higher."""
+    return 1.001 * loss(x)
+
+
+def make_problem(n_subjects=N_SUBJECTS, loss=Learners):
     """Return the problem of learners, one trial each, and fits of some that are near the best."""
     data = simulate_learners(N_SUBJECTS, 60, 0.4, 3.0, seed=5)
     data = {"subject": np.arange(1, N_SUBJECTS + 1)[:, None], **data}
-    problem = FitProblem(data, "cmr", Learners, BOUNDS)
+    problem = FitProblem(data, "cmr", loss, BOUNDS)
     subjects = list(range(1, n_subjects + 1))
     at = {"alpha": 0.4, "beta": 3.0}
     fitness = [problem.evaluate(at, problem.subjects == each) for each in subjects]

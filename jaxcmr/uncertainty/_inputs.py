@@ -58,9 +58,19 @@ class Fits(NamedTuple):
 
 
 def prepare(
-    problem: FitProblem, result: FitResult, subjects: Subject | Iterable[Subject] | None = None
+    problem: FitProblem,
+    result: FitResult,
+    subjects: Subject | Iterable[Subject] | None = None,
+    *,
+    check: bool = True,
 ) -> Fits:
     """Return the fits of some subjects (all by default), ready to be worked on.
+
+    Args:
+        problem: what was fitted.
+        result: fits of `problem`.
+        subjects: whose fits.
+        check: compare losses at the estimates with those of the result.
 
     Raises:
         ValueError: the loss is not a log-likelihood, has no gradient or cannot be computed in
@@ -91,7 +101,8 @@ def prepare(
             evaluate(loss, space, place[None], x, n_columns=1)[0]
             for loss, place, x in zip(doubles, places, estimates, strict=True)
         ]
-    check_estimates(result, problem, estimates, np.array(found))
+    if check:
+        check_estimates(result, problem, estimates, np.array(found))
     return Fits(
         tuple(scales),
         tuple(scales.values()),

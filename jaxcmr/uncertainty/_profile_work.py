@@ -35,6 +35,8 @@ class ProfileWork:
         parameters: which to profile; all by default.
         level: of confidence.
         subjects: whose fits; all by default.
+        check: compare losses at the estimates with those of the result. A worker leaves that to the
+            process that it works for, which knows what it means if they differ.
     """
 
     kind = "profiles"
@@ -46,9 +48,10 @@ class ProfileWork:
         parameters: str | Iterable[str] | None,
         level: float,
         subjects: Subject | Iterable[Subject] | None = None,
+        check: bool = True,
     ) -> None:
         chosen = choose_fits(result, subjects)
-        self.fits = prepare(problem, chosen)
+        self.fits = prepare(problem, chosen, check=check)
         if len(set(self.fits.subjects)) < len(self.fits.subjects):
             raise ValueError("The result has a subject twice: profile its fits one by one.")
         self.names = choose_parameters(parameters, self.fits.names)
@@ -58,7 +61,8 @@ class ProfileWork:
         self.rise = float(stats.chi2.ppf(level, 1)) / 2
 
     def __reduce__(self) -> tuple[Any, ...]:  # losses are made anew from the problem
-        return type(self), (self.problem, FitResult(self.fitted), self.names, self.level)
+        arguments = self.problem, FitResult(self.fitted), self.names, self.level, None, False
+        return type(self), arguments
 
     def identity(self) -> dict[str, Any]:
         """Return what all profiles depend on, as JSON."""

@@ -14,7 +14,7 @@ from threading import Barrier
 import numpy as np
 import pandas as pd
 import pytest
-from profile_problems import N_SUBJECTS, make_problem
+from profile_problems import N_SUBJECTS, StaleLearners, make_problem
 
 import jaxcmr
 from jaxcmr.fitting import CheckpointMismatch, FitProblem
@@ -197,20 +197,16 @@ def test_workers_change_no_number(learners, whole, tmp_path):
     assert subjects_in(tmp_path) == list(range(1, N_SUBJECTS + 1))
 
 
-def test_workers_of_another_loss_are_refused(learners, monkeypatch):
-    """Such as those that imported the model before it was changed."""
-    make = jaxcmr.uncertainty._profile_work.ProfileWork.make
-
-    def other(work, number):
-        record = make(work, number)
-        return {**record, "loss": record["loss"] + 1e-4}
-
-    monkeypatch.setattr(jaxcmr.uncertainty._profile_work.ProfileWork, "make", other)
+def test_workers_of_another_loss_are_refused(tmp_path):
+    """Such as those that imported the model before it was changed: they need to be started anew."""
+    context = multiprocessing.get_context("spawn")
     with (
-        ThreadPoolExecutor(1) as pool,
-        pytest.raises(RuntimeError, match=r"another loss than this process: the estimates of subj"),
+        ProcessPoolExecutor(1, mp_context=context) as pool,
+        pytest.raises(RuntimeError, match=r"another loss than this process.* Start new workers"),
     ):
-        profile_likelihood(*learners, workers=pool)
+        problem, result = make_problem(loss=StaleLearners)
+        profile_likelihood(problem, result, workers=pool, checkpoint=tmp_path)
+    assert subjects_in(tmp_path) == []
 
 
 @pytest.mark.full
