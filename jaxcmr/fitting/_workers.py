@@ -175,29 +175,11 @@ def ask_workers(
         ValueError: `workers` is something else or would fork, or `thing` cannot be pickled.
     """
     lost = errors_of_lost(workers)
-    try:
-        yield from send_blocks(workers, thing, make, divide, as_task)
-    except lost as error:
-        raise RuntimeError(
-            f"The workers are lost ({type(error).__name__}): a process was killed or ran out of "
-            "memory, or the scheduler has ended. Make new workers and call again; with a "
-            "checkpoint, finished runs are not made again."
-        ) from error
-
-
-def send_blocks(
-    workers: Workers,
-    thing: object,
-    make: Callable[..., R],
-    divide: Callable[[int], Sequence[list[int]]],
-    as_task: Callable[[list[int]], object],
-) -> Iterator[tuple[list[int], R]]:
-    """Send blocks to the workers, and yield what comes back."""
-    executor, recipe, at_once, n_workers = open_workers(workers, to_recipe(thing))
     x64 = jax.config.jax_enable_x64  # type: ignore[attr-defined]
-    call = Call(x64, at_once, os.getpid(), time.time_ns())
     futures: dict[Future[R], list[int]] = {}
     try:
+        executor, recipe, at_once, n_workers = open_workers(workers, to_recipe(thing))
+        call = Call(x64, at_once, os.getpid(), time.time_ns())
         for block in divide(n_workers):
             future = executor.submit(make_in_worker, make, recipe, as_task(block), call)
             futures[future] = block
@@ -207,6 +189,12 @@ def send_blocks(
             # Blocks that failed come last, so that what ended together with them is not lost.
             for future in sorted(ended, key=has_failed):
                 yield futures[future], future.result()
+    except lost as error:
+        raise RuntimeError(
+            f"The workers are lost ({type(error).__name__}): a process was killed or ran out of "
+            "memory, or the scheduler has ended. Make new workers and call again; with a "
+            "checkpoint, finished runs are not made again."
+        ) from error
     finally:
         for future in futures:
             future.cancel()
