@@ -57,9 +57,63 @@ def test_subjects_that_do_not_differ_are_told(spread):
     found = hierarchical_map(problem, max_rounds=1000)
     assert found.converged and found.group["z_sd"][0] < 0.1
     assert found.group["z_mean"][0] == pytest.approx(0.5, abs=0.01)
-    assert "do not differ measurably in learning_rate" in found.verdict()
+    assert found.group["spread_gain"][0] == pytest.approx(0.0, abs=1e-6)
+    assert "do not show that subjects differ in learning_rate" in found.verdict()
     exact = stats.norm.logpdf(observed, 0.5, 1.0).sum()  # of a group without spread
     assert found.log_evidence.sum() == pytest.approx(exact, abs=0.05)
+
+
+def bernoullis(k, n, bounds):
+    data = {"subject": np.arange(1, len(k) + 1), "k": k, "n": np.full(len(k), n)}
+    return FitProblem(data, "cmr", Bernoullis, {"learning_rate": bounds})
+
+
+@pytest.mark.parametrize(("spread", "is_shown"), [(0.0, False), (0.01, True)])
+def test_whether_subjects_differ_does_not_depend_on_the_bounds(spread, is_shown):
+    """5000 tries at one probability, or at several near each other; wide bounds, and narrow ones.
+
+    The gain of the spread is the likelihood ratio of normal means, by SciPy, within the bounds'
+    curvature. All of these groups have an sd below 0.05 on the probit scale, on wide bounds.
+    """
+    rng = np.random.default_rng(4)
+    n = 5000.0
+    k = rng.binomial(int(n), 0.5 + spread * rng.standard_normal(20)).astype(float)
+    found = [hierarchical_map(bernoullis(k, n, bounds)) for bounds in ([0, 1], [0.25, 0.75])]
+    assert found[0].group["z_sd"][0] < 0.05
+    error = np.sqrt(k / n * (1 - k / n) / n)
+
+    def loss(theta):
+        return -stats.norm.logpdf(k / n, theta[0], np.hypot(theta[1], error)).sum()
+
+    best = optimize.minimize(loss, [0.5, 0.01], method="Nelder-Mead", tol=1e-9).fun
+    gain = (
+        optimize.minimize(lambda mean: loss([*mean, 0.0]), [0.5], method="Nelder-Mead").fun - best
+    )
+    for each in found:
+        assert each.group["spread_gain"][0] == pytest.approx(gain, rel=0.05, abs=0.05)
+        assert ("do not show that subjects differ" not in each.verdict()) == is_shown
+
+
+def test_the_gain_of_spread_is_a_likelihood_ratio():
+    """Normal means of unequal precision: as the marginal likelihood by SciPy, at sd 0 and best."""
+    weight = np.array([1.0, 2.0, 4.0, 8.0, 16.0, 32.0])
+    found = hierarchical_map(normals(weight), tolerance=1e-7, max_rounds=2000)
+
+    def loss(theta):
+        return -stats.norm.logpdf(OBSERVED, theta[0], np.sqrt(theta[1] ** 2 + 1 / weight)).sum()
+
+    best = optimize.minimize(loss, [0.0, 1.0], tol=1e-10).fun
+    equal = loss([np.average(OBSERVED, weights=weight), 0.0])
+    assert found.group["spread_gain"][0] == pytest.approx(equal - best, abs=1e-4)
+
+
+def test_a_parameter_that_the_data_do_not_touch_gains_nothing():
+    """Subjects without data, or whose Hessian says less than the prior does."""
+    none = hierarchical_map(problem_of(Normals, observed=[0.0, 5.0], weight=[0.0, 0.0]))
+    saddle = hierarchical_map(problem_of(Saddles, weight=[0.2, 0.2, 0.0]), max_rounds=3)
+    for found in (none, saddle):
+        assert found.group["spread_gain"][0] == pytest.approx(0.0, abs=1e-6)
+        assert "do not show" in found.verdict()
 
 
 def test_a_group_has_several_subjects():
