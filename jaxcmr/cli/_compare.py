@@ -13,6 +13,7 @@ from jaxcmr.cli._json import to_json, to_rows
 from jaxcmr.comparison import Comparison, ModelSelection, bayesian_model_selection
 from jaxcmr.files import replace_file, write_text
 from jaxcmr.front import compare
+from jaxcmr.names import describe_missing
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -153,7 +154,7 @@ def draw_figures(folder: Path, found: Comparison, selection: ModelSelection | No
     try:
         from matplotlib.figure import Figure
     except ImportError as error:
-        raise ImportError('Figures need matplotlib: pip install "jaxcmr[plots]".') from error
+        raise ImportError(describe_missing("Figures", "matplotlib", "plots")) from error
     for name, size, draw in plan_figures(found, selection):
         figure = Figure(figsize=size, layout="constrained")
         draw(figure.subplots())
