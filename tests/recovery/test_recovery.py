@@ -290,7 +290,28 @@ def test_the_front_door(small_data, parameters, bowl):
     problem = jc.front.problem_of(result, small_data)
     pd.testing.assert_frame_equal(found.table, recover_parameters(problem, result, n_lists=2).table)
     with pytest.raises(ValueError, match="models names 'cmr'"):
-        jc.recover(result, small_data, models={"cmr": result})
+        jc.recover(result, small_data, models={"cmr": {**result, "fitness": [0.0] * 4}})
+    with pytest.raises(ValueError, match="needs a result of another fit"):
+        jc.recover(result, small_data, models={"CMR": result})
+
+
+def test_a_result_among_the_models_has_its_name_there(tmp_path, monkeypatch):
+    """Read from a file, too. Otherwise it is named by its model."""
+    given = {"fitness": [1.0], "fits": {"b": [0.4], "subject": [3]}, "free": {"b": [0, 1]}}
+    result = jc.FitResult({**given, "fixed": {}, "model": "cmr"})
+    path = tmp_path / "result.json"
+    result.save(path)
+    other = jc.FitResult({**result, "fitness": [2.0]})
+    monkeypatch.setattr("jaxcmr.front._recover.problem_of", lambda result, data, **sources: result)
+    monkeypatch.setattr(
+        "jaxcmr.recovery.recover_models", lambda problems, results, *_, **__: results
+    )
+    for models, names in (
+        ({"CRU": other, "CMR": path}, ["CMR", "CRU"]),
+        ({"CRU": other}, ["cmr", "CRU"]),
+    ):
+        found = jc.recover(result, {}, models=models)
+        assert list(found) == names and found[names[0]] == result
 
 
 @pytest.mark.slow
