@@ -22,6 +22,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float
 
+from jaxcmr._tables import to_html, to_text
 from jaxcmr.bayes._log_density import LogDensity, check_likelihood, density_of_rows
 from jaxcmr.bayes._posterior import Posteriors, find_posteriors, measure_at
 from jaxcmr.fitting import FitProblem, make_subject_trial_masks
@@ -160,12 +161,10 @@ class HierarchicalMAP:
         return " ".join(said)
 
     def __repr__(self) -> str:
-        table = self.group.to_string(index=False, float_format="{:.4g}".format)
-        return f"{self.verdict()}\n\n{table}"
+        return f"{self.verdict()}\n\n{to_text(self.group)}"
 
     def _repr_html_(self) -> str:
-        table = self.group.to_html(index=False, float_format="{:.4g}".format)
-        return f"<p>{self.verdict()}</p>{table}"
+        return f"<p>{self.verdict()}</p>{to_html(self.group)}"
 
 
 def hierarchical_map(

@@ -15,6 +15,7 @@ from jaxtyping import Float
 
 from jaxcmr._differences import losses_at
 from jaxcmr._result_words import count_of, name_subjects
+from jaxcmr._tables import to_html, to_text
 from jaxcmr.datasets import check_mask
 from jaxcmr.fitting import Fit, FitProblem, JaxDE, Workers, resolve_search
 from jaxcmr.fitting._fitter import Fitter
@@ -85,10 +86,10 @@ class CrossValidation:
         return " ".join(words)
 
     def __repr__(self) -> str:
-        return f"{self.by_subject.to_string(index=False)}\n\n{self.verdict()}"
+        return f"{to_text(self.by_subject)}\n\n{self.verdict()}"
 
     def _repr_html_(self) -> str:
-        return f"<p>{self.verdict()}</p>{self.by_subject.to_html(index=False, border=0)}"
+        return f"<p>{self.verdict()}</p>{to_html(self.by_subject)}"
 
 
 def cross_validate(

@@ -14,6 +14,7 @@ from jaxtyping import Float
 from scipy import stats
 
 from jaxcmr._result_words import count_of, name_subjects
+from jaxcmr._tables import to_html, to_text
 from jaxcmr.comparison._criteria import count_free
 from jaxcmr.comparison._likelihood_ratio import ROUNDING, Fitted, find_doubts, find_on_bound, p_of
 from jaxcmr.fitting import Fit, FitProblem, JaxDE, Workers, resolve_search
@@ -77,10 +78,10 @@ class LikelihoodRatioTest:
         return " ".join([words, *self.warnings])
 
     def __repr__(self) -> str:
-        return f"{self.table.to_string(index=False)}\n\n{self.verdict()}"
+        return f"{to_text(self.table)}\n\n{self.verdict()}"
 
     def _repr_html_(self) -> str:
-        return f"<p>{self.verdict()}</p>{self.table.to_html(index=False, border=0)}"
+        return f"<p>{self.verdict()}</p>{to_html(self.table)}"
 
 
 def likelihood_ratio_test(

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from jaxcmr._result_words import count_of
+from jaxcmr._tables import to_html, to_text
 from jaxcmr.comparison._approximate import ApproximateCrossValidation
 from jaxcmr.comparison._compare import FEW, bootstrap_interval, run_tests
 from jaxcmr.comparison._cross_validation import CrossValidation, sum_by_subject
@@ -61,10 +62,10 @@ class PairedDifferences:
         return words + (few if 1 < n < FEW else "")
 
     def __repr__(self) -> str:
-        return f"{self.by_subject.to_string(index=False)}\n\n{self.verdict()}"
+        return f"{to_text(self.by_subject)}\n\n{self.verdict()}"
 
     def _repr_html_(self) -> str:
-        return f"<p>{self.verdict()}</p>{self.by_subject.to_html(index=False, border=0)}"
+        return f"<p>{self.verdict()}</p>{to_html(self.by_subject)}"
 
 
 def paired_differences(
