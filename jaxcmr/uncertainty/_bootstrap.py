@@ -13,6 +13,7 @@ import pandas as pd
 from jaxtyping import Float
 from scipy import stats
 
+from jaxcmr._tables import to_html, to_text
 from jaxcmr.fitting import FitProblem, JaxDE
 from jaxcmr.fitting._fitter import words_of_id
 from jaxcmr.fitting._runs import Fit
@@ -88,10 +89,10 @@ class Bootstrap:
         )
 
     def __repr__(self) -> str:
-        return f"{self.verdict()}\n\n{self.limits().to_string(index=False)}"
+        return f"{self.verdict()}\n\n{to_text(self.limits())}"
 
     def _repr_html_(self) -> str:
-        return f"<p>{self.verdict()}</p>{self.limits().to_html(index=False)}"
+        return f"<p>{self.verdict()}</p>{to_html(self.limits())}"
 
 
 def bootstrap(
