@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -172,14 +173,29 @@ def plan_figures(
     size = (6.5, 1.0 + 0.4 * len(models))
     yield "comparison", size, lambda ax: plots.plot_comparison(found, ax=ax)
     yield "weights", (7.0, 3.0), lambda ax: plots.plot_weights(found, ax=ax)
-    for number, model in enumerate(models, 1):
-        if model != found.reference:
+    others = [model for model in models if model != found.reference]
+    for model, name in zip(others, name_files(others), strict=True):
 
-            def draw(ax: Axes, model: str = model) -> None:
-                plots.plot_differences(found, model, ax=ax)
+        def draw(ax: Axes, model: str = model) -> None:
+            plots.plot_differences(found, model, ax=ax)
 
-            yield f"differences-{number}", (6.0, 3.4), draw
+        yield f"differences-{name}", (6.0, 3.4), draw
     if selection is not None:
         chosen = selection
         size = (4.0 + 0.8 * len(models), 3.4)
         yield "frequencies", size, lambda ax: plots.plot_model_frequencies(chosen, ax=ax)
+
+
+def name_files(models: Sequence[str]) -> list[str]:
+    """Return a part of a file's name for each model, each another one in any case of letters.
+
+    >>> name_files(["CMR", "no primacy", "cmr", "a/b", "a|b"])
+    ['CMR', 'no_primacy', 'cmr-3', 'a_b', 'a_b-5']
+    """
+    names: list[str] = []
+    for number, model in enumerate(models, 1):
+        name = re.sub(r"[^\w.-]+", "_", model)
+        while name.lower() in [each.lower() for each in names]:
+            name += f"-{number}"
+        names.append(name)
+    return names
