@@ -42,7 +42,8 @@ FARTHEST = 2.0
 
 CLEAR = 2.0
 """Nats of log evidence from which the spread of a parameter counts as shown. Of groups without
-spread some 2 % gain as much: twice the gain is 0, or chi-square of one degree, with odds of 1."""
+spread at most 2 % gain as much, 1 % with 20 subjects: with many subjects, twice the gain is 0, or
+chi-square of one degree, with equal odds."""
 
 LEAST_SD = 0.05
 """Standard deviations of a group below this, on the probit scale, are not told apart by EM."""
