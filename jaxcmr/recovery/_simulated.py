@@ -13,6 +13,7 @@ import pandas as pd
 from jaxtyping import Float
 
 from jaxcmr.fitting import Fit, FitProblem, JaxDE, Watcher, Workers, resolve_search
+from jaxcmr.fitting._checkpoint import TrialDigests
 from jaxcmr.fitting._problem import check_problem
 from jaxcmr.fitting._trials import pad_rows, to_rows
 from jaxcmr.optimize import in_double
@@ -28,6 +29,7 @@ __all__ = [
     "choose_lists",
     "losses_at",
     "name_lists",
+    "names_of",
     "refit",
     "simulate_subjects",
 ]
@@ -169,14 +171,14 @@ def refit(
         subjects: who is fitted.
         hyperparameters: of the search.
         how: checkpoint, workers and watchers.
-        name: beginning of the names of the fits. Of two recoveries with one checkpoint it is the
-            same only if truths, lists and seed are.
+        name: beginning of the names of the fits.
         starts: places to start further runs from, for each simulated subject.
     """
     places = [()] * len(subjects) if starts is None else starts
+    names = names_of(problem, subjects, name)
     fits = [
-        Fit(each.subject, each.rows, f"{name}copy {each.copy}", start)
-        for each, start in zip(subjects, places, strict=True)
+        Fit(each.subject, each.rows, of_fit, start)
+        for each, of_fit, start in zip(subjects, names, places, strict=True)
     ]
     records = JaxDE.of(problem, hyperparameters).make_runs(
         fits, checkpoint=how.checkpoint, workers=how.workers, watchers=how.watchers
@@ -191,6 +193,17 @@ def refit(
             **{n: [run["estimates"][n] for run in best] for n in problem.free_names},
         }
     )
+
+
+def names_of(
+    problem: FitProblem, subjects: Sequence[SimulatedSubject], beginning: str
+) -> list[str]:
+    """Return names of fits by which runs are kept, the same only if the simulated recall is.
+
+    So where truths have changed, as the fit that they come from has grown, other runs are made.
+    """
+    digests = TrialDigests(problem.dataset)
+    return [f"{beginning}copy {each.copy}, {digests.of(each.rows)}" for each in subjects]
 
 
 def steepest_of(run: Mapping[str, Any]) -> float:
