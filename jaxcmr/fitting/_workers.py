@@ -46,11 +46,13 @@ import jax
 
 from jaxcmr._cache import keep_compiled
 from jaxcmr.fitting._environment import describe_environment, id_of
+from jaxcmr.fitting._parts import fit_of
 from jaxcmr.fitting._runs import Progress, Run
 from jaxcmr.fitting._states import SavedStates
 from jaxcmr.fitting._verify import verify_record
 from jaxcmr.optimize import check_not_forked
 from jaxcmr.optimize._lanes import count_cores
+from jaxcmr.typing import Subject
 
 if TYPE_CHECKING:
     from jaxcmr.fitting._fitter import Fitter
@@ -140,15 +142,16 @@ def search_in_workers(
         of_block = None if states is None else states.select(block)
         return [runs[i]._replace(state=None) for i in block], of_block
 
-    verified: set[tuple[str, int]] = set()
+    verified: set[tuple[Subject, str, str, int]] = set()  # fits by each process
     for block, done in ask_workers(workers, fitter, search_block, divide, as_task):
         made, environment, error = done
         by, process = id_of(environment), (environment["host"], environment["process"])
         for at in made:
             run = block[at.run]
-            if process not in verified:
+            fit = fit_of(runs[run])
+            if (*fit, *process) not in verified:  # one run of each fit tells
                 check_worker(fitter, runs[run], at, environment)
-                verified.add(process)
+                verified.add((*fit, *process))
             yield at._replace(run=run, by=by)
         if error is not None:
             raise error
