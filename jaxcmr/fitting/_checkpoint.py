@@ -26,7 +26,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxcmr.files import read_text, write_once
-from jaxcmr.fitting._environment import describe_environment, id_of
+from jaxcmr.fitting._environment import describe_differences, describe_environment, id_of
 from jaxcmr.fitting._hyperparameters import CHANGEABLE
 from jaxcmr.fitting._journal import Journal, Part, explained_errors
 from jaxcmr.fitting._runs import Run
@@ -173,18 +173,19 @@ class Checkpoint:
         Raises:
             CheckpointMismatch: it differs by more than rounding.
         """
-        found = verify_record(self.fitter, self.runs[i], record, header)
+        differing = describe_differences(header, self.environment)
+        found = verify_record(self.fitter, self.runs[i], record, differing)
         if not found.is_same:
             raise CheckpointMismatch(
                 f"{self.folder} holds the runs of another fit: the estimates of a run of subject "
                 f"{self.runs[i].subject} {found}. The model, the loss or the data have changed. "
                 "Use another folder."
             )
-        if found.differing:
+        if differing:
             self._tell_of_another(
                 header.get("id", ""),
                 f"runs in {self.folder} were made in another environment "
-                f"({'; '.join(found.differing)}); a loss that was computed anew here differs by "
+                f"({'; '.join(differing)}); a loss that was computed anew here differs by "
                 f"{found.off:.1g} of its value",
             )
 

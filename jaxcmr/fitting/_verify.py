@@ -9,7 +9,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxcmr.fitting._environment import describe_differences, describe_environment
 from jaxcmr.fitting._problem import FitProblem
 from jaxcmr.fitting._runs import Run
 from jaxcmr.optimize import in_double, works_in_double
@@ -60,14 +59,13 @@ class Verified(NamedTuple):
     there: float
     here: float
     off: float  # by this share of its value
-    differing: list[str]  # what differs between the environments
 
     def __str__(self) -> str:
         return f"had a loss of {self.there:.10g} there, and have {self.here:.10g} here"
 
 
 def verify_record(
-    fitter: Fitter, run: Run, record: Mapping[str, Any], environment: Mapping[str, Any]
+    fitter: Fitter, run: Run, record: Mapping[str, Any], differing: Sequence[str] = ()
 ) -> Verified:
     """Compute the loss of a record anew, and compare.
 
@@ -75,13 +73,12 @@ def verify_record(
         fitter: of the run.
         run: what the record is of.
         record: the record.
-        environment: in which it was made.
+        differing: what differs between this environment and that in which it was made.
     """
     problem = fitter.problem
     double = bool(jax.config.jax_enable_x64)  # type: ignore[attr-defined]
     if record["polish"] is not None:
         double |= works_in_double(problem.loss_of(run.rows), len(problem.free_names))
-    differing = describe_differences(environment, describe_environment())
     return verify_loss(problem, run.rows, record["estimates"], record["loss"], double, differing)
 
 
@@ -107,7 +104,7 @@ def verify_loss(
     if differing and not problem.differentiable:
         allowed = NOISE
     off = abs(here - there) / max(abs(there), least_of(problem))
-    return Verified(off <= allowed, there, here, off, list(differing))
+    return Verified(off <= allowed, there, here, off)
 
 
 def least_of(problem: FitProblem) -> float:

@@ -45,7 +45,7 @@ from typing import (
 import jax
 
 from jaxcmr._cache import keep_compiled
-from jaxcmr.fitting._environment import describe_environment, id_of
+from jaxcmr.fitting._environment import describe_differences, describe_environment, id_of
 from jaxcmr.fitting._parts import fit_of
 from jaxcmr.fitting._runs import Progress, Run
 from jaxcmr.fitting._states import SavedStates
@@ -142,6 +142,7 @@ def search_in_workers(
         of_block = None if states is None else states.select(block)
         return [runs[i]._replace(state=None) for i in block], of_block
 
+    here = describe_environment()
     verified: set[tuple[Subject, str, str, int]] = set()  # fits by each process
     for block, done in ask_workers(workers, fitter, search_block, divide, as_task):
         made, environment, error = done
@@ -150,7 +151,8 @@ def search_in_workers(
             run = block[at.run]
             fit = fit_of(runs[run])
             if (*fit, *process) not in verified:  # one run of each fit tells
-                check_worker(fitter, runs[run], at, environment)
+                differing = describe_differences(environment, here)
+                check_worker(fitter, runs[run], at, environment, differing)
                 verified.add((*fit, *process))
             yield at._replace(run=run, by=by)
         if error is not None:
@@ -203,7 +205,13 @@ def ask_workers(
             future.cancel()
 
 
-def check_worker(fitter: Fitter, run: Run, at: Progress, environment: Mapping[str, Any]) -> None:
+def check_worker(
+    fitter: Fitter,
+    run: Run,
+    at: Progress,
+    environment: Mapping[str, Any],
+    differing: Sequence[str],
+) -> None:
     """Check that a worker computes the same loss as this process, by a run that it has made.
 
     A worker that lives long keeps the modules that it has imported, though they may have changed
@@ -213,7 +221,7 @@ def check_worker(fitter: Fitter, run: Run, at: Progress, environment: Mapping[st
         RuntimeError: it computes another.
     """
     assert at.record is not None
-    found = verify_record(fitter, run, at.record, environment)
+    found = verify_record(fitter, run, at.record, differing)
     if not found.is_same:
         raise RuntimeError(
             message_other_loss(environment, f"estimates of a run of subject {run.subject} {found}")

@@ -102,7 +102,7 @@ class ProfileWork:
         """Compute the loss at the estimates of a fit anew, and compare with that of a record."""
         here, there = float(self.fits.at_estimates[number]), record["loss"]
         if here == there:
-            return Verified(True, there, here, 0.0, [])
+            return Verified(True, there, here, 0.0)
         x = dict(zip(self.fits.names, self.fits.estimates[number].tolist(), strict=True))
         return verify_loss(self.problem, self.fits.rows[number], x, there, True)
 
