@@ -140,8 +140,7 @@ def predict(
     n_workers: int,
     per_subject: float = 1.0,
     n_runs: int = 12,
-    per_run: float = 60e-6,
-    per_check: float = 750e-6,
+    per_run: float = 120e-6,
     start: float = 6.0,
 ) -> float:
     """Return the seconds that a fit takes.
@@ -151,13 +150,11 @@ def predict(
         n_workers: cores that search.
         per_subject: seconds of one core that the runs of a subject take.
         n_runs: runs per subject.
-        per_run: seconds that the coordinator takes to plan a run and to keep its record.
-        per_check: seconds that it takes to compute a loss of a subject anew.
+        per_run: seconds that the coordinator takes to plan a run, to check and to keep its record.
         start: seconds from the start of a process to its first subject, compiling included.
     """
     longest = -(-n_subjects // n_workers)  # subjects of the worker that ends last
-    coordinator = n_subjects * (n_runs * per_run + per_check)
-    return start + coordinator + longest * per_subject
+    return start + n_subjects * n_runs * per_run + longest * per_subject
 
 
 def print_model() -> None:
