@@ -116,7 +116,8 @@ def bootstrap(
         result: fits of `problem`.
         kind: "lists": the lists of a subject are drawn with replacement, as many as there are. It
             takes lists to be independent, and nothing else. "parametric": the same lists are
-            recalled anew by the fitted model. It takes the model to be right.
+            recalled anew by the fitted model. It takes the model to be right. If the loss does not
+            score stops, a simulated list is cut off after as many recalls as the subject made.
         n: number of draws.
         seed: of the random draws.
         subjects: whose fits; all by default.
@@ -182,6 +183,9 @@ def simulate_lists(
 ) -> tuple[FitProblem, list[Fit]]:
     """Return a problem whose data are `n` simulated recalls of each fitted list, and their fits.
 
+    If the loss does not score stops, they are cut off after as many recalls as the subject made:
+    otherwise they would hold more than the data, and estimates of them would vary too little.
+
     Raises:
         ValueError: two fits are of the same trial, or the trials of a fit are of other subjects:
             there is no telling with which parameters to simulate them.
@@ -208,6 +212,7 @@ def simulate_lists(
         trial_mask=mask,
         n_copies=n,
         seed=seed,
+        n_recalls=problem.generator.count_given_recalls(np.arange(len(mask))),
     )
     of_simulated = FitProblem(
         simulated,
