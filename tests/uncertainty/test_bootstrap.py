@@ -76,6 +76,27 @@ def test_limits_that_cannot_be_corrected_are_nan():
     assert np.isnan(bca_limits(np.array([1.0, 2.0]), 1.5, np.nan, tails)).all()
 
 
+def test_a_single_list_has_no_limits():
+    """Each of its draws would be the data, and the standard error 0. Others are drawn as ever."""
+    estimates = {"mean": [Y.mean(), 3.0], "sd": [Y.std(), 1.0]}
+    data, ids = {"y": np.append(Y, 3.0)}, [1] * 8 + [2]
+    found = bootstrap(*problem_of(normal, data, BOUNDS, estimates, subjects=ids), n=3)
+    assert found.draws["subject"].tolist() == [1] * 3 and found.draws["draw"].tolist() == [1, 2, 3]
+    limits = found.limits().set_index("subject")
+    assert limits.loc[2, "estimate"].tolist() == [3.0, 1.0]
+    assert limits.loc[2, ["mean", "error", "lower", "upper", "bca_lower"]].isna().all(axis=None)
+    assert limits.loc[1, "error"].gt(0).all()
+    assert "3 draws of resampled lists for 1 subject;" in found.verdict()
+    assert "For subject 2 limits are missing, as there are too few lists" in found.verdict()
+
+
+def test_no_lists_to_draw_from_is_an_error():
+    estimates = {"mean": [1.0, 3.0], "sd": [1.0, 1.0]}
+    pair = problem_of(normal, {"y": np.array([1.0, 3.0])}, BOUNDS, estimates, subjects=[1, 2])
+    with pytest.raises(ValueError, match="No subject has two lists to draw from"):
+        bootstrap(*pair, n=3)
+
+
 def test_simulated_lists_hold_as_many_events_as_the_data_if_stops_are_not_scored(
     small_data, parameters
 ):
