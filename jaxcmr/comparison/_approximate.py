@@ -57,7 +57,7 @@ class ApproximateCrossValidation:
 
     @property
     def log_likelihood(self) -> float:
-        """The sum over the subjects for whom it is known; NaN if there are none."""
+        """The sum over the subjects for whom it is known; NaN without such a subject."""
         return float(self.by_subject["log_likelihood"].sum(min_count=1))
 
     def verdict(self) -> str:
