@@ -86,8 +86,8 @@ def simulate_subjects(
 ) -> tuple[FitProblem, list[SimulatedSubject]]:
     """Return the problem of simulated recall, and who is in it.
 
-    If the loss does not score stops, a simulated list ends after as many recalls as the subject
-    made: otherwise simulated lists would hold more, or less, than the data.
+    If the loss does not score stops, a simulated list is cut off after as many recalls as the
+    subject made: otherwise simulated lists would hold more than the data.
 
     Args:
         problem: whose model recalls its lists.
@@ -105,10 +105,9 @@ def simulate_subjects(
         features=problem.features,
         seed=seed,
         draws=ordered[["subject", *problem.free_names]],
+        n_recalls=problem.generator.count_given_recalls(chosen),
     )
     n_copies = int(truths["copy"].max())
-    if problem.loss_options.get("events", "all") != "all":
-        cut_off(simulated, np.tile(np.sum(studied["recalls"] > 0, axis=1), n_copies))
     ends = np.cumsum([len(rows) for _, rows in lists])
     subjects = [
         SimulatedSubject(subject, copy + 1, np.arange(end - len(rows), end) + copy * len(chosen))
@@ -116,13 +115,6 @@ def simulate_subjects(
         for (subject, rows), end in zip(lists, ends, strict=True)
     ]
     return with_data(problem, simulated), subjects
-
-
-def cut_off(simulated: dict[str, np.ndarray], n_recalls: np.ndarray) -> None:
-    """Remove the simulated recalls of each trial after the first `n_recalls`."""
-    for name in {"recalls", "rec_itemids"} & set(simulated):
-        outputs = np.arange(simulated[name].shape[1])
-        simulated[name] = np.where(outputs < n_recalls[:, None], simulated[name], 0)
 
 
 def with_data(problem: FitProblem, dataset: Mapping[str, np.ndarray]) -> FitProblem:
