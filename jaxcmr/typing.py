@@ -346,6 +346,14 @@ class LossFnGenerator(ABC):
         """Return the number of observations scored in each trial (0 for -1); None: not counted."""
         return None
 
+    def count_given_recalls(self, trial_indices: np.ndarray) -> np.ndarray | None:
+        """Return the number of recalls of each trial, if the loss takes it as given (0 for -1).
+
+        None (the default): the loss scores where recall stops. A number that is given is not
+        explained by the model: recall that is simulated in place of the data is cut off there.
+        """
+        return None
+
     def pointwise_log_likelihood(
         self, trial_indices: np.ndarray, parameters: Parameters, precision: str = "float64"
     ) -> np.ndarray:

@@ -131,6 +131,7 @@ MAY_IMPORT = {
     },
     "uncertainty": {
         "_differences",
+        "_result_words",
         "_tables",
         "fitting",
         "names",

@@ -104,11 +104,13 @@ def likelihood_ratio_test(
 
     The statistic is twice the difference of the losses. "bootstrap" simulates the subject's own
     lists `n` times with the special case as it was fitted, fits both models to them, and counts how
-    often the statistic is as large: ``p = (count + 1) / (n + 1)``. It holds only approximately if
-    estimates of the special case are on bounds (Andrews, 2000), which a warning tells. "chi2" takes
-    the chi-square distribution, which holds if all estimates are inside their bounds and each
-    parameter changes the loss also in the special case. "chibar" is for one parameter that the
-    special case holds at its bound: half of the statistics are 0 then (Self & Liang, 1987).
+    often the statistic is as large: ``p = (count + 1) / (n + 1)``. If the loss does not score
+    stops, a simulated list is cut off after as many recalls as the subject made. The bootstrap
+    holds only approximately if estimates of the special case are on bounds (Andrews, 2000), which a
+    warning tells. "chi2" takes the chi-square distribution, which holds if all estimates are inside
+    their bounds and each parameter changes the loss also in the special case. "chibar" is for one
+    parameter that the special case holds at its bound: half of the statistics are 0 then (Self &
+    Liang, 1987).
 
     Args:
         problems: that of the special case, and that of the bigger model.
