@@ -187,7 +187,7 @@ def plan_figures(
 
 
 def name_files(models: Sequence[str]) -> list[str]:
-    """Return a part of a file's name for each model, each another one in any case of letters.
+    """Return a part of a file name for each model, all different, also without regard to case.
 
     >>> name_files(["CMR", "no primacy", "cmr", "a/b", "a|b"])
     ['CMR', 'no_primacy', 'cmr-3', 'a_b', 'a_b-5']
