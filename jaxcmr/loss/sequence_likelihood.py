@@ -108,6 +108,8 @@ class ReplayedLikelihood(eqx.Module):
         def nll_of_block(trials: Int[Array, " width"]) -> Float[Array, "width candidates"]:
             # "no trial" is computed as the first one, then replaced by 0
             nats = self.replay.nll(parameters, jnp.where(trials >= 0, trials, trials[0]))
+            # one value for all candidates if the model reads none of the free parameters
+            nats = jnp.broadcast_to(nats, (len(trials), columns.shape[1]))
             return jnp.where(trials[:, None] >= 0, nats, 0.0)
 
         nll = map_rows(nll_of_block, self.blocks, self.blocks[:, 0] >= 0, at_once=1)
