@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
+from jaxcmr._result_words import name_subjects
 from jaxcmr.comparison._guards import check_comparable
 from jaxcmr.names import describe_unknown
 
@@ -32,7 +33,8 @@ def information_criteria(result: Mapping[str, Any], n: Count = "events") -> pd.D
 
     With the loss L, a negative log-likelihood: ``AIC = 2 L + 2 k``, ``AICc = AIC + 2 k (k + 1) /
     (n - k - 1)`` and ``BIC = 2 L + k ln n``. k counts the free parameters of a subject's fit;
-    those with equal bounds are not free. AICc is infinite if ``n <= k + 1``, unless k is 0.
+    those with equal bounds are not free. AICc is infinite if ``n <= k + 1``, unless k is 0, and BIC
+    is NaN if n is 0. The sum of a column is NaN where that of a subject is.
 
     Args:
         result: of a fit by a likelihood.
@@ -64,6 +66,14 @@ def information_criteria(result: Mapping[str, Any], n: Count = "events") -> pd.D
             f"{k + 1} {COUNTS[n][1] if isinstance(n, str) else 'observations'}.",
             stacklevel=2,
         )
+    is_empty = counts < 1
+    if is_empty.any():
+        empty = [s for s, no in zip(result["fits"]["subject"], is_empty, strict=True) if no]
+        warnings.warn(
+            f"BIC is NaN for {name_subjects(empty)}, for whom n is 0: leave them out, with "
+            "result.select(subjects).",
+            stacklevel=2,
+        )
     correction = np.where(room > 0, 2 * k * (k + 1) / np.maximum(room, 1), np.inf if k else 0.0)
     table = pd.DataFrame(
         {
@@ -73,10 +83,10 @@ def information_criteria(result: Mapping[str, Any], n: Count = "events") -> pd.D
             name: counts,
             "aic": aic,
             "aicc": aic + correction,
-            "bic": 2 * losses + k * np.log(counts),
+            "bic": np.where(is_empty, np.nan, 2 * losses + k * np.log(np.maximum(counts, 1))),
         }
     )
-    sums = table.drop(columns="subject").sum().to_dict()
+    sums = table.drop(columns="subject").sum(skipna=False).to_dict()
     total = pd.DataFrame({"subject": pd.Series(["sum"], dtype=object), **sums})
     return pd.concat([table, total], ignore_index=True).astype({"k": int, name: int})
 

@@ -134,6 +134,31 @@ def test_aicc_without_free_parameters_is_finite():
     assert table["aicc"].tolist() == [20.0, 40.0, 60.0]
 
 
+def test_a_nan_stays_in_the_sum():
+    """A loss that is not known makes the sums unknown: catches a total of the other subjects."""
+    table = information_criteria(fit_of(10.0, np.nan, 30.0))
+    assert table[["loss", "aic", "aicc", "bic"]].iloc[-1].isna().all()
+    assert table["n_events"].iloc[-1] == 300 and table["k"].iloc[-1] == 3
+    with pytest.raises(ValueError, match="AICc is not finite"):
+        compare({"a": fit_of(10.0, np.nan), "b": fit_of(10.0, 20.0)})
+
+
+@pytest.mark.filterwarnings("ignore:AICc is infinite")
+@pytest.mark.parametrize("k", [0, 2])
+def test_a_subject_without_events_has_no_bic(k):
+    """Catches ln 0, by which the subject has a log evidence of plus infinity."""
+    result = fit_of(10.0, 0.0, k=k, n_events=[50, 0])
+    with pytest.warns(UserWarning, match="BIC is NaN for subject 2, for whom n is 0"):
+        table = information_criteria(result)
+    np.testing.assert_array_equal(table["bic"], [20.0 + k * np.log(50), np.nan, np.nan])
+    assert table["aic"].tolist() == [20.0 + 2 * k, 2 * k, 20.0 + 4 * k]
+    with (
+        pytest.warns(UserWarning, match="n is 0"),
+        pytest.raises(ValueError, match="BIC is not finite"),
+    ):
+        compare({"a": result, "b": result}, "bic")
+
+
 def test_parameters_with_equal_bounds_are_not_free():
     result = fit_of(10.0, k=3)
     result["free"]["p2"] = [0.5, 0.5]

@@ -212,6 +212,17 @@ def test_paired_subjects_are_matched_by_id():
     assert found.by_subject["difference"].tolist() == [3.0, 0.0]
 
 
+def test_a_nan_stays_in_the_sum_of_held_out_lists():
+    """Catches the sum of the other lists, which is told as that of all."""
+    lists = pd.DataFrame(
+        {"subject": [1, 2], "fold": 1, "trial": [0, 1], "n_events": 5, "converged": True}
+    ).assign(log_likelihood=[-10.0, np.nan])
+    found = CrossValidation(lists, lists, "list", {})
+    assert np.isnan(found.log_likelihood)
+    assert "nan nats, nan per scored" in found.verdict()
+    assert "It is NaN for 1 list (subject 2), and so is the sum." in found.verdict()
+
+
 def test_one_subject_has_no_interval_in_words():
     lists = pd.DataFrame(
         {"subject": [1], "fold": 1, "trial": 0, "n_events": 5, "log_likelihood": -10.0}
