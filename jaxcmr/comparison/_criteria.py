@@ -17,10 +17,10 @@ from jaxcmr.names import describe_unknown
 __all__ = ["COUNTS", "CRITERIA", "akaike_weights", "information_criteria", "log_evidence"]
 
 COUNTS: Mapping[str, tuple[str, str]] = {
-    "events": ("n_events", "scored recalls and stops"),
+    "events": ("n_events", "scored events"),
     "trials": ("n_trials", "trials"),
 }
-"""What n may count: the key of a result, and words for it."""
+"""What n may count: the key of a result, and words for it, unless the result has words."""
 
 CRITERIA: Mapping[str, str] = {"aic": "AIC", "aicc": "AICc", "bic": "BIC"}
 """Criteria by the name of their column."""
@@ -38,8 +38,9 @@ def information_criteria(result: Mapping[str, Any], n: Count = "events") -> pd.D
 
     Args:
         result: of a fit by a likelihood.
-        n: "events" counts the scored recalls and the scored stops, one per trial, as is usual for
-            these models; "trials" counts trials. Or a number, or one per subject.
+        n: "events" counts what the loss scores, ``result["counted"]``: by most likelihoods the
+            recalls and the stops, one per trial, as is usual for these models; "trials" counts
+            trials. Or a number, or one per subject.
 
     Returns:
         One row per subject, and a last row "sum". The column of n is named by what it counts:
@@ -63,7 +64,7 @@ def information_criteria(result: Mapping[str, Any], n: Count = "events") -> pd.D
     if k and np.any(room <= 0):
         warnings.warn(
             f"AICc is infinite for {np.sum(room <= 0)} subject(s): they have no more than k + 1 = "
-            f"{k + 1} {COUNTS[n][1] if isinstance(n, str) else 'observations'}.",
+            f"{k + 1} {name_count(result, n)}.",
             stacklevel=2,
         )
     is_empty = counts < 1
@@ -114,7 +115,7 @@ def count(result: Mapping[str, Any], n: Count) -> tuple[str, np.ndarray]:
     if isinstance(n, str):
         if n not in COUNTS:
             raise ValueError(describe_unknown("count", n, COUNTS))
-        name, words = COUNTS[n]
+        name, words = COUNTS[n][0], name_count(result, n)
         found = result.get(name)
         if found is None or any(each is None for each in found):
             raise ValueError(
@@ -127,6 +128,13 @@ def count(result: Mapping[str, Any], n: Count) -> tuple[str, np.ndarray]:
     if not whole or counts.shape not in ((), (n_fits,)):
         raise ValueError(f"n must be a positive integer, or one per subject ({n_fits}); got {n!r}.")
     return "n", np.broadcast_to(counts, (n_fits,)).copy()
+
+
+def name_count(result: Mapping[str, Any], n: Count) -> str:
+    """Return in words what n counts."""
+    if not isinstance(n, str):
+        return "observations"
+    return str(result.get("counted", COUNTS[n][1])) if n == "events" else COUNTS[n][1]
 
 
 def akaike_weights(

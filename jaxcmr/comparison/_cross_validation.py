@@ -43,7 +43,7 @@ class CrossValidation:
     """Log-likelihoods (nats) of lists under parameters that were fitted to other lists.
 
     - ``by_list``: one row per subject and list: ``subject``, ``fold``, ``trial`` (row of the data
-      from 0), ``n_events`` (scored recalls and stops; -1 if not counted), ``log_likelihood``.
+      from 0), ``n_events`` (scored events; -1 if not counted), ``log_likelihood``.
     - ``by_fold``: one row per subject and fold: ``subject``, ``fold``, ``n_train`` and ``n_test``
       (lists), ``train_loss``, ``log_likelihood``, ``converged``, and an estimate per parameter.
     - ``folds``: how lists were divided: "list", a number, or the name of a field.
@@ -435,4 +435,4 @@ def per_event(by_list: pd.DataFrame) -> str:
     """Return the mean per scored event in words, if events are counted."""
     n_events = by_list["n_events"].sum()
     mean = by_list["log_likelihood"].to_numpy().sum() / n_events if n_events > 0 else np.nan
-    return f", {mean:.3f} per scored recall or stop" if n_events > 0 else ""
+    return f", {mean:.3f} per scored event" if n_events > 0 else ""

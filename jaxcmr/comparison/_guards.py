@@ -79,7 +79,8 @@ def check_alike(name: str, one: FitResult, other_name: str, other: FitResult) ->
             if here is not None and there is not None and here != there
         ]
         if differ:
-            words = {"trials": "trials", "n_events": "numbers of scored recalls and stops"}[what]
+            events = f"numbers of {one.get('counted', 'scored events')}"
+            words = {"trials": "trials", "n_events": events}[what]
             raise ValueError(
                 f"{name!r} and {other_name!r} are of different {words} for "
                 f"{name_subjects(differ)}: their losses cannot be compared. Fit both to the same."

@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Int
 
 from jaxcmr.loss._likelihood import LikelihoodGenerator
-from jaxcmr.loss.sequence_likelihood import SequenceLikelihood, score_events
+from jaxcmr.loss.sequence_likelihood import SequenceLikelihood, name_events, score_events
 from jaxcmr.trials import ModelData, check_after_stop
 from jaxcmr.typing import Features, Model, Parameters, RecallDataset
 
@@ -68,6 +68,7 @@ class ConfusableLikelihoodFnGenerator(LikelihoodGenerator):
                 "sequence likelihood, or give your model factory choices_are_ids = True."
             )
         self.n_events, self.is_scored = score_events(self.data, events, "list length")
+        self.counted = name_events(events)
 
     def by_event(
         self, trial_indices: np.ndarray, base_params: Parameters, free_param_names: Sequence[str]

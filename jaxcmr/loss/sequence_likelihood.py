@@ -159,6 +159,7 @@ class MemorySearchLikelihoodFnGenerator(LikelihoodGenerator):
         self.data = ModelData(model_factory, dataset, features)
         until = "list length" if self.data.factory.choices_are_ids else "all items"
         self.n_events, self.is_scored = score_events(self.data, events, until)
+        self.counted = name_events(events)
         self.replay = self.data.factory.replay(dataset) if events == "all" else None
         if self.replay is not None:
             self.blocks = Blocks.of(dataset, self.replay.study_lists)
@@ -188,6 +189,11 @@ class MemorySearchLikelihoodFnGenerator(LikelihoodGenerator):
         """Return the loss as `__call__` does, with the model played event by event."""
         trials = self.data.select(trial_indices, base_params, free_param_names)
         return SequenceLikelihood(trials, self.is_scored)
+
+
+def name_events(events: str) -> str:
+    """Return in words what is scored under a name of `EVENTS`."""
+    return "scored recalls" if "recalls" in events else "scored recalls and stops"
 
 
 def score_events(

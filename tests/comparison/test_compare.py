@@ -30,6 +30,7 @@ def fit_of(*losses, k=1, **changes):
         "trials": [[[i, i + 1]] for i in range(n)],
         "n_trials": [1] * n,
         "n_events": [100] * n,
+        "counted": "scored recalls and stops",
         "converged": [True] * n,
         "agree_within": 0.05,
         "runs": runs,
@@ -451,7 +452,18 @@ def test_a_verdict_says_what_follows(three):
     assert words.startswith("By AIC, summed over 6 subjects, a is the best of 3 models.")
     assert "c is 54.0 above (9.00 per subject" in words and "worse for the average" in words
     assert "a for 4.5, b for 1.5, c for 0" in words
-    assert "scored recalls and stops" in repr(found) and "<table" in found._repr_html_()
+    assert "n counts scored recalls and stops;" in repr(found) and "<table" in found._repr_html_()
+
+
+def test_the_loss_names_what_n_counts():
+    """By the set likelihood, all recalls of a list are one event; an old result does not say."""
+    results = {name: fit_of(10.0, counted="recalled sets", n_trials=[20]) for name in "ab"}
+    assert "n counts recalled sets;" in compare(results).header()
+    assert "n counts trials;" in compare(results, "aic", n="trials").header()
+    assert "n counts what was given;" in compare(results, n=50).header()
+    for result in results.values():
+        del result["counted"]
+    assert "n counts scored events;" in compare(results).header()
 
 
 def test_paths_and_folders_at_the_door(three, tmp_path):
