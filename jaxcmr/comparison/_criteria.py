@@ -11,7 +11,7 @@ import pandas as pd
 from jaxtyping import Float
 
 from jaxcmr._result_words import name_subjects
-from jaxcmr.comparison._guards import check_comparable
+from jaxcmr.comparison._guards import check_comparable, check_model_columns
 from jaxcmr.names import describe_unknown
 
 __all__ = ["COUNTS", "CRITERIA", "akaike_weights", "information_criteria", "log_evidence"]
@@ -149,12 +149,13 @@ def akaike_weights(
         criteria: AIC, AICc or BIC; one row per subject, one column per model.
 
     Raises:
-        ValueError: a criterion is NaN, or a subject has no finite one.
+        ValueError: a criterion is NaN, a subject has no finite one, or a column is not a model.
 
     >>> akaike_weights(np.array([[630.730, 614.611]])).round(6).values.tolist()
     [[0.000316, 0.999684]]
     """
     table = pd.DataFrame(criteria)
+    check_model_columns(table)
     values = table.to_numpy(float)
     if np.isnan(values).any() or not np.isfinite(values).any(1).all():
         raise ValueError("Weights need a finite criterion for each subject, and none that is NaN.")

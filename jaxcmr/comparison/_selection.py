@@ -20,6 +20,7 @@ from scipy.special import digamma, expit, gammaln, logsumexp, softmax, xlogy
 
 from jaxcmr.comparison._dirichlet import exceedance, mixture_exceedance
 from jaxcmr.comparison._exact import find_posterior
+from jaxcmr.comparison._guards import check_model_columns
 from jaxcmr.names import describe_unknown
 
 __all__ = ["ModelSelection", "bayesian_model_selection"]
@@ -214,7 +215,8 @@ def check_evidence(log_evidence: pd.DataFrame | np.ndarray) -> pd.DataFrame:
     """Return log evidence as a table with models named by text.
 
     Raises:
-        ValueError: it is not that of several models, or two have the same name as text.
+        ValueError: it is not that of several models, a column is not a model, or two have the same
+            name as text.
     """
     table = pd.DataFrame(log_evidence).copy()
     if table.shape[1] < 2 or not len(table):
@@ -222,6 +224,7 @@ def check_evidence(log_evidence: pd.DataFrame | np.ndarray) -> pd.DataFrame:
             "log_evidence has one row per subject and one column per model, of two models or "
             f"more; got the shape {table.shape}."
         )
+    check_model_columns(table)
     is_named = isinstance(log_evidence, pd.DataFrame)
     names = table.columns if is_named else range(1, table.shape[1] + 1)
     table.columns = pd.Index([str(name) for name in names])

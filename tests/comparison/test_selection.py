@@ -8,7 +8,7 @@ import pytest
 from scipy import integrate, stats
 from scipy.special import gammaln, logsumexp
 
-from jaxcmr.comparison import _exact, bayesian_model_selection
+from jaxcmr.comparison import _exact, akaike_weights, bayesian_model_selection
 from jaxcmr.comparison._dirichlet import exceedance, mixture_exceedance
 
 WEIGHTS = """
@@ -240,6 +240,17 @@ def test_invalid_input_is_told():
     for changes, message in invalid:
         with pytest.raises(ValueError, match=message):
             bayesian_model_selection(**{"log_evidence": evidence, **changes})
+
+
+def test_a_column_of_subjects_is_not_a_model():
+    """Catches subject ids, or numbers of lists, that are the evidence of a model: the greatest."""
+    table = pd.DataFrame({"subject": [63, 64], "A": [-100.0, -120.0], "B": [-105.0, -118.0]})
+    for function in (bayesian_model_selection, akaike_weights):
+        with pytest.raises(ValueError, match=r"'subject' is not a model.*set_index\('subject'\)"):
+            function(table)
+        with pytest.raises(ValueError, match="'n_lists' is not a model"):
+            function(table.set_index("subject").assign(n_lists=28))
+        function(table.set_index("subject"))
 
 
 def test_names_are_compared_as_text():
