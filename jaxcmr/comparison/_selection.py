@@ -29,6 +29,8 @@ PRIORS = ("spm", "vba")
 METHODS = ("variational", "exact")
 MOST_ROUNDS = 100_000
 CONVERGED = 1e-11
+ROUNDING = 1e-9
+"""Frequencies that differ by less differ by rounding."""
 
 Families: TypeAlias = Mapping[str, Sequence[str | int]]
 Prior: TypeAlias = str | float | Sequence[float] | np.ndarray
@@ -80,14 +82,18 @@ class ModelSelection:
 
     def verdict(self) -> str:
         """Return in words which model is most frequent, and how sure that is."""
-        best = str(self.expected_frequency.idxmax())
+        frequency = self.expected_frequency
+        level = [str(name) for name in frequency.index[frequency >= frequency.max() - ROUNDING]]
+        best = level[0]
+        most = f"{best} is the most frequent,"
+        if len(level) > 1:
+            most = f"{', '.join(level)} are equally frequent, each"
         how = f"prior {self.prior!r}, {self.method}" if self.prior in PRIORS else self.method
         words = (
-            f"Random-effects selection ({how}; {self.n_subjects} subjects): {best} is the most "
-            f"frequent, with an expected frequency of {self.expected_frequency[best]:.2f} (SD "
-            f"{self.sd[best]:.2f}), an exceedance probability of {self.exceedance[best]:.3f} and "
-            f"a protected one of {self.protected_exceedance[best]:.3f}. The omnibus risk is "
-            f"{self.bor:.2g}: "
+            f"Random-effects selection ({how}; {self.n_subjects} subjects): {most} with an "
+            f"expected frequency of {frequency[best]:.2f} (SD {self.sd[best]:.2f}), an exceedance "
+            f"probability of {self.exceedance[best]:.3f} and a protected one of "
+            f"{self.protected_exceedance[best]:.3f}. The omnibus risk is {self.bor:.2g}: "
         )
         if self.bor > 0.25:
             return words + "that the models are equally frequent cannot be ruled out."

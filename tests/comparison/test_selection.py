@@ -280,3 +280,7 @@ def test_the_verdict_names_the_prior_and_the_risk():
     same = bayesian_model_selection(np.zeros((20, 2)))
     assert "cannot be ruled out" in same.verdict() and "<table" in same._repr_html_()
     assert same.table()["model"].tolist() == ["1", "2"]
+    assert "1, 2 are equally frequent, each with an expected frequency of 0.50" in same.verdict()
+    two = np.tile([[0.0, -9.0, -20.0], [-9.0, 0.0, -20.0]], (20, 1))  # each the best of 20
+    assert "): 1, 2 are equally frequent" in bayesian_model_selection(two).verdict()
+    assert "): 1 is the most frequent" in bayesian_model_selection(two[:-1]).verdict()

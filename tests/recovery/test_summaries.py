@@ -197,6 +197,9 @@ def test_a_model_recovery_by_hand():
     np.testing.assert_allclose(high, [[0.874665] * 2, [zero.high, one.high]], atol=1e-6)
     assert "Data of a are best fitted by a in 50% of cases" in found.verdict()
     assert "mistaken for b (50%)" in found.verdict()
+    thirds = pd.DataFrame([[2.0, 1, 1], [0, 4, 0], [0, 0, 4]], list("abc"), list("abc"))
+    words = ModelRecovery(thirds, criteria, "aic", 0).verdict()
+    assert "a in 50% of cases, most often mistaken for b or c (25% each)" in words
     assert "0.67, given that all models were equally likely before" in found.verdict()
 
 
