@@ -313,6 +313,9 @@ class LossFnGenerator(ABC):
     agree_within: ClassVar[float] = 0.05
     """Losses that differ by less count as the same, in the units of the loss."""
 
+    counted: str = "scored events"
+    """What `count_events` counts, in words: "scored recalls and stops"."""
+
     differentiable: ClassVar[bool] = True
     """Whether the loss has a gradient; False if it is piecewise constant. Fits polish only then."""
 

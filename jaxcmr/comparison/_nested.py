@@ -61,6 +61,11 @@ class LikelihoodRatioTest:
             "chi2": f"chi-square with {self.df} df per subject",
             "chibar": "an equal mixture of chi-square with 0 and 1 df per subject",
         }[self.method]
+        if np.isnan(p):
+            return " ".join([
+                f"The likelihood ratio of {count_of(n, 'subject')} has no p, as a loss is not "
+                "finite.", *self.warnings
+            ])  # fmt: skip
         against = (
             "the special case is rejected: the lists are fitted better than it can explain"
             if p < 0.05
@@ -361,7 +366,10 @@ def count_above(statistic: float, drawn: Float[np.ndarray, " draws"]) -> dict[st
     """Return a statistic, the share of draws that reach it, and the 95 % interval of that share.
 
     The interval is that of Clopper and Pearson. Draws that are lower by rounding reach it.
+    The share is NaN if the statistic or a draw is.
     """
+    if np.isnan(statistic) or np.isnan(drawn).any():
+        return {"statistic": float(statistic), **dict.fromkeys(("p", "p_low", "p_high"), np.nan)}
     count, n = int(np.sum(drawn >= statistic - 2 * ROUNDING)), len(drawn)
     interval = stats.binomtest(count, n).proportion_ci(0.95)
     return {

@@ -74,9 +74,7 @@ class LikelihoodGenerator(LossFnGenerator):
 
     data: ModelData
     n_events: Int[np.ndarray, " all_trials"]  # scored in each trial of the data set
-    n_given: Int[np.ndarray, " all_trials"] | None = (
-        None  # recalls of each, unless stops are scored
-    )
+    n_given: Int[np.ndarray, " all_trials"] | None = None  # recalls, unless stops are scored
 
     @abstractmethod
     def by_event(

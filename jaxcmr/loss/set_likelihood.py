@@ -95,6 +95,8 @@ class MemorySearchSetLikelihoodFnGenerator(LikelihoodGenerator):
         True
     """
 
+    counted = "recalled sets, one per list"
+
     def __init__(
         self,
         model_factory: Model,

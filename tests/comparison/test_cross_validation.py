@@ -264,6 +264,35 @@ def test_paired_subjects_are_matched_by_id():
     assert found.by_subject["difference"].tolist() == [3.0, 0.0]
 
 
+def test_a_nan_stays_in_the_sum_of_held_out_lists():
+    """Catches the sum of the other lists, which is told as that of all."""
+    lists = pd.DataFrame(
+        {"subject": [1, 2], "fold": 1, "trial": [0, 1], "n_events": 5, "converged": True}
+    ).assign(log_likelihood=[-10.0, np.nan])
+    found = CrossValidation(lists, lists, "list", {})
+    assert np.isnan(found.log_likelihood)
+    assert "nan nats, nan per scored" in found.verdict()
+    assert "It is NaN for 1 list (subject 2), and so is the sum." in found.verdict()
+
+
+def test_a_mean_difference_of_zero_has_no_winner():
+    """-1, 0 and 1 nats: each model is better for one of three subjects."""
+    lists = pd.DataFrame({"subject": [1, 2, 3], "fold": 1, "trial": [0, 1, 2], "n_events": 5})
+    pair = [
+        CrossValidation(each, each, "list", {})
+        for each in (
+            lists.assign(log_likelihood=[-11.0, -9.7, -9.0]),
+            lists.assign(log_likelihood=[-10.0, -9.7, -10.0]),
+        )
+    ]
+    words = paired_differences(*pair, ("CMR", "CRU")).verdict()
+    assert words.startswith(
+        "CMR and CRU predict held-out lists equally well on average: CMR better for 1 of 3 "
+        "subjects, CRU for 1; mean difference 0, 95 % interval -"
+    )
+    assert "do not decide between them" in words
+
+
 def test_one_subject_has_no_interval_in_words():
     lists = pd.DataFrame(
         {"subject": [1], "fold": 1, "trial": 0, "n_events": 5, "log_likelihood": -10.0}
