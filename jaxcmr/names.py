@@ -41,7 +41,7 @@ def describe_unknown(kind: str, name: object, known: Iterable[str]) -> str:
 def describe_missing(what: str, library: str, extra: str) -> str:
     """Return the message about a library that is not installed.
 
-    It does not say ``pip install jaxcmr[...]``: on the package index another package has this name.
+    It installs from the copy, not by name: on the package index, another package has this name.
 
     Args:
         what: What needs it, in the plural.

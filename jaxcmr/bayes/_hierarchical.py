@@ -74,8 +74,8 @@ class HierarchicalMAP:
     ``low`` and ``high``, between which 68 % of the group lie (mean -+ sd); ``spread_gain``, the log
     evidence (nats) that would be lost if all subjects had one value of this parameter. ``z_sd`` is
     too small where the likelihoods of subjects are skewed, as near a bound with few lists. Below a
-    ``spread_gain`` of 2 the data do not show that subjects differ; unlike ``z_sd`` it hardly depends
-    on the bounds."""
+    ``spread_gain`` of 2 the data do not show that subjects differ. Unlike ``z_sd`` it hardly
+    depends on the bounds."""
     estimates: pd.DataFrame
     """One row per subject: each parameter at the mode of its posterior given the group."""
     before: pd.DataFrame | None

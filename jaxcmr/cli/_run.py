@@ -29,6 +29,7 @@ from jaxcmr.files import write_text
 from jaxcmr.fitting._checkpoint import RUNS
 from jaxcmr.fitting._journal import Journal
 from jaxcmr.front import Plan, make_plan
+from jaxcmr.names import describe_missing
 from jaxcmr.results import FitInterrupted, FitResult
 
 __all__ = ["fit_to_folder"]
@@ -217,7 +218,8 @@ def draw(plan: Plan, result: FitResult, path: Path) -> None:
     try:
         save_fit_figure(plan.problem, mask, result, path)
     except ImportError:
-        print('No figure: it needs matplotlib (pip install "jaxcmr[plots]").', file=sys.stderr)
+        missing = describe_missing("Figures", "matplotlib", "plots")
+        print(f"No figure. {missing}", file=sys.stderr)
 
 
 def describe_run(config: Mapping[str, Any]) -> dict[str, Any]:

@@ -50,7 +50,10 @@ def test_files_are_written_where_asked(folders, tmp_path, capsys):
     call = ["compare", *folders, "--bms", "vba", "--exact", "--out", str(out)]
     assert main([*call, "--quiet"]) == 0 and capsys.readouterr().out == ""
     names = {"comparison.md", "comparison-numbers.json", "comparison.png", "weights.png"}
-    assert {file.name for file in out.iterdir()} == names | {"differences-two.png", "frequencies.png"}
+    assert {file.name for file in out.iterdir()} == names | {
+        "differences-two.png",
+        "frequencies.png",
+    }
     text = (out / "comparison.md").read_text(encoding="utf-8")
     assert "| model | k |" in text and "prior 'vba', exact" in text
     first = (out / "comparison.png").read_bytes()
