@@ -337,7 +337,7 @@ def test_the_front_door(small_data, parameters, bowl):
         jc.recover(result, small_data, models={"CMR": result})
 
 
-def test_a_result_among_the_models_has_its_name_there(tmp_path, monkeypatch):
+def test_a_result_among_the_models_has_its_name_there(small_data, tmp_path, monkeypatch):
     """Read from a file, too. Otherwise it is named by its model."""
     given = {"fitness": [1.0], "fits": {"b": [0.4], "subject": [3]}, "free": {"b": [0, 1]}}
     result = jc.FitResult({**given, "fixed": {}, "model": "cmr"})
@@ -352,7 +352,7 @@ def test_a_result_among_the_models_has_its_name_there(tmp_path, monkeypatch):
         ({"CRU": other, "CMR": path}, ["CMR", "CRU"]),
         ({"CRU": other}, ["cmr", "CRU"]),
     ):
-        found = jc.recover(result, {}, models=models)
+        found = jc.recover(result, small_data, models=models)
         assert list(found) == names and found[names[0]] == result
 
 
