@@ -473,6 +473,7 @@ def add_recover(commands: Commands) -> None:
         "by its curvature, quicker and too short")  # fmt: skip
     add("--search", metavar="NAME", help="thorough, quick or classic; default: the search of the "
         "result")  # fmt: skip
+    add("--force", action="store_true", help="replace the files of a recovery with other settings")
     add_output(recover, "the numbers of the JSON file")
 
 
