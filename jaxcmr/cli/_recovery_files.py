@@ -127,6 +127,7 @@ def numbers_of(found: Found) -> dict[str, Any]:
         "lists": [one.n_lists for one in each],
         "seed": each[0].seed,
         "missed": [one.n_missed for one in each],
+        "fitted_lists": found.n_fitted if isinstance(found, PowerCurve) else None,
         "summary": to_rows(found.summary() if isinstance(found, Recovery) else found.table),
     }
 
@@ -195,7 +196,7 @@ def read_recovery(path: Path, kind: str, name: str, results: Mapping[str, FitRes
     for n, n_lists in zip(table["n_lists"].unique().tolist(), record["lists"], strict=True):
         rows = table[table["n_lists"] == n].drop(columns="n_lists")
         recoveries[n] = recovery_of(rows, n_lists, record)
-    return PowerCurve(recoveries)
+    return PowerCurve(recoveries, record.get("fitted_lists"))
 
 
 def read_table(text: str, result: FitResult) -> pd.DataFrame:

@@ -101,7 +101,7 @@ class ModelRecovery:
     def verdict(self) -> str:
         """Return in words how often each model is told from the others."""
         label, n = CRITERIA[self.criterion], round(self.counts.iloc[0].sum())
-        return describe_confusion(self.confusion, self.inversion(), label, n)
+        return describe_confusion(self.confusion, self.intervals(), self.inversion(), label, n)
 
     def __repr__(self) -> str:
         return f"{self.verdict()}\n\n{self.confusion.to_string(float_format='{:.2f}'.format)}"

@@ -15,6 +15,7 @@ from scipy import stats
 
 from jaxcmr.fitting import FitProblem, Watcher, Workers
 from jaxcmr.recovery._intervals import (
+    Z_95,
     Ends,
     choose_intervals,
     profile_intervals,
@@ -43,6 +44,9 @@ ROUNDING = 1e-9
 """Share of a loss by which two computations of it may differ."""
 
 COMPARED = ("truth", "estimate")
+
+OF_SPREAD = ("r", "r_low", "r_high", "rho", "regression")
+"""Columns of a summary that mean nothing where truths or estimates are the same."""
 
 SCALES: Mapping[str, str] = {"search": "_place", "user": ""}
 """What follows ``truth``, ``estimate``, ... in columns on each scale."""
@@ -75,9 +79,10 @@ class Recovery:
     def summary(self, scale: str = "search") -> pd.DataFrame:
         """Return one row per parameter on how well its truth was found.
 
-        Columns: ``parameter``; ``n``; ``r`` and ``rho``, the correlations of Pearson and Spearman
-        (NaN if all truths or all estimates are within 0.001 of the range); ``bias``, the mean of
-        estimate - truth; ``rmse``;
+        Columns: ``parameter``; ``n``; ``r``, the correlation of Pearson, with the approximate 95 %
+        interval ``r_low`` to ``r_high`` (Fisher's z, for `n` independent simulated subjects), and
+        ``rho``, that of Spearman (NaN if all truths or all estimates are within 0.001 of the
+        range); ``bias``, the mean of estimate - truth; ``rmse``;
         ``regression``, the coefficient of the estimate on the truth; ``at_bound`` and
         ``truth_at_bound``, shares of simulated subjects; and with intervals ``coverage``, the share
         of intervals that hold the truth, and ``n_intervals``, for how many there is one.
@@ -102,7 +107,7 @@ class Recovery:
             found = agreement_of(**columns)
             spreads = [np.ptp(of_one[f"{each}_place"].to_numpy(float)) for each in COMPARED]
             if min(spreads) <= ON_BOUND:  # such as all on a bound: what is left is rounding
-                found.update(r=np.nan, rho=np.nan, regression=np.nan)
+                found.update(dict.fromkeys(OF_SPREAD, np.nan))
             rows.append({"parameter": name, **found, **shares})
         return pd.DataFrame(rows)
 
@@ -131,7 +136,9 @@ class Recovery:
 
     def verdict(self) -> str:
         """Return in words which parameters can be interpreted."""
-        return describe_recovery(self.summary(), len(self.losses), self.n_lists, self.n_missed)
+        return describe_recovery(
+            self.summary(), len(self.losses), self.n_lists, self.n_missed, self.parameters
+        )
 
     def __repr__(self) -> str:
         table = self.summary().to_string(index=False, float_format="{:.3f}".format)
@@ -288,9 +295,13 @@ def agreement_of(
     """
     error, variance = estimate - truth, float(np.var(truth))
     covariance = float(np.mean((truth - truth.mean()) * (estimate - estimate.mean())))
+    r = correlate(truth, estimate)
+    low, high = fisher_interval(r, len(truth))
     found: dict[str, Any] = {
         "n": len(truth),
-        "r": correlate(truth, estimate),
+        "r": r,
+        "r_low": low,
+        "r_high": high,
         "rho": correlate(stats.rankdata(truth), stats.rankdata(estimate)),
         "bias": float(error.mean()),
         "rmse": float(np.sqrt(np.mean(error**2))),
@@ -302,6 +313,19 @@ def agreement_of(
         found["coverage"] = float(inside[known].mean()) if known.any() else np.nan
         found["n_intervals"] = int(known.sum())
     return found
+
+
+def fisher_interval(r: float, n: int) -> tuple[float, float]:
+    """Return both ends of the approximate 95 % interval of a correlation, by Fisher's z.
+
+    ``artanh(r)`` is nearly normal with variance ``1 / (n - 3)``; with n < 4 nothing is known.
+    """
+    if np.isnan(r) or n < 4:
+        return (r, r) if np.isnan(r) else (-1.0, 1.0)
+    with np.errstate(divide="ignore"):
+        z = np.arctanh(np.clip(r, -1.0, 1.0))
+    half = Z_95 / np.sqrt(n - 3)
+    return float(np.tanh(z - half)), float(np.tanh(z + half))
 
 
 def correlate(one: Any, other: Any) -> float:
