@@ -21,6 +21,7 @@ from jaxcmr.recovery._intervals import (
     profile_intervals,
     wald_intervals,
 )
+from jaxcmr.recovery._progress import RecoveryBar
 from jaxcmr.recovery._simulated import (
     Execution,
     choose_hyperparameters,
@@ -206,12 +207,16 @@ def recover_parameters(
     lists = choose_lists(problem, result, n_lists)
     of_intervals = choose_intervals(intervals, problem)
     truths = make_truths(problem, result, parameters, n_copies, seed)
-    hyperparameters = choose_hyperparameters(problem, result, search, progress)
+    hyperparameters = choose_hyperparameters(problem, result, search)
     with jax.enable_x64(result["precision"] == "float64"):
         simulated, subjects = simulate_subjects(problem, lists, truths, seed)
-        how = Execution(checkpoint, workers, watchers)
         prefix = f"{way}, seed {seed}, {name_lists(n_lists)}, "
-        fits = refit(simulated, subjects, hyperparameters, how, prefix)
+        with (
+            RecoveryBar(len(subjects), progress) as bar,
+            bar.step(f"Fitting {name_lists(n_lists)}", len(subjects)),
+        ):
+            how = Execution(checkpoint, workers, [bar, *watchers])
+            fits = refit(simulated, subjects, hyperparameters, how, prefix)
         names = problem.free_names
         points = np.stack([truths[names].to_numpy(float), fits[names].to_numpy(float)], axis=1)
         losses = losses_at(simulated, subjects, points)
