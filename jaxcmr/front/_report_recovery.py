@@ -149,7 +149,7 @@ def of_one(found: Recovery, figures: Sequence[Figure]) -> Section:
             f"{count_of(found.n_lists, 'list')} each",
         )
         + " Correlations r of truth and estimate on the scale of the search, with approximate "
-        f"95 % intervals by Fisher's z, were: {listed}.",
+        f"95 % intervals (the wider of Fisher's z and a bootstrap), were: {listed}.",
     )  # fmt: skip
 
 

@@ -11,11 +11,10 @@ import jax
 import numpy as np
 import pandas as pd
 from jaxtyping import Float
-from scipy import stats
 
 from jaxcmr.fitting import FitProblem, Watcher, Workers
+from jaxcmr.recovery._agreement import agreement_of, correlate
 from jaxcmr.recovery._intervals import (
-    Z_95,
     Ends,
     choose_intervals,
     profile_intervals,
@@ -81,9 +80,9 @@ class Recovery:
         """Return one row per parameter on how well its truth was found.
 
         Columns: ``parameter``; ``n``; ``r``, the correlation of Pearson, with the approximate 95 %
-        interval ``r_low`` to ``r_high`` (Fisher's z, for `n` independent simulated subjects), and
-        ``rho``, that of Spearman (NaN if all truths or all estimates are within 0.001 of the
-        range); ``bias``, the mean of estimate - truth; ``rmse``;
+        interval ``r_low`` to ``r_high`` (the wider one, at each end, of Fisher's z and a bootstrap
+        over simulated subjects), and ``rho``, that of Spearman (NaN if all truths or all estimates
+        are within 0.001 of the range); ``bias``, the mean of estimate - truth; ``rmse``;
         ``regression``, the coefficient of the estimate on the truth; ``at_bound`` and
         ``truth_at_bound``, shares of simulated subjects; and with intervals ``coverage``, the share
         of intervals that hold the truth, and ``n_intervals``, for how many there is one.
@@ -286,61 +285,3 @@ def compare_losses(truths: pd.DataFrame, losses: Float[np.ndarray, "subjects 2"]
             "missed": at_estimate > at_truth + ROUNDING * np.abs(at_truth),
         }
     )
-
-
-def agreement_of(
-    truth: Float[np.ndarray, " n"],
-    estimate: Float[np.ndarray, " n"],
-    lower: Float[np.ndarray, " n"] | None = None,
-    upper: Float[np.ndarray, " n"] | None = None,
-) -> dict[str, Any]:
-    """Return how well estimates agree with the truth; see `Recovery.summary`.
-
-    Correlations are NaN if truths or estimates are not `is_varied`.
-    """
-    error, variance = estimate - truth, float(np.var(truth))
-    covariance = float(np.mean((truth - truth.mean()) * (estimate - estimate.mean())))
-    r = correlate(truth, estimate)
-    low, high = fisher_interval(r, len(truth))
-    found: dict[str, Any] = {
-        "n": len(truth),
-        "r": r,
-        "r_low": low,
-        "r_high": high,
-        "rho": correlate(stats.rankdata(truth), stats.rankdata(estimate)),
-        "bias": float(error.mean()),
-        "rmse": float(np.sqrt(np.mean(error**2))),
-        "regression": covariance / variance if is_varied(truth) else np.nan,
-    }
-    if lower is not None and upper is not None:
-        known = np.isfinite(lower) & np.isfinite(upper)
-        inside = (truth >= lower) & (truth <= upper)
-        found["coverage"] = float(inside[known].mean()) if known.any() else np.nan
-        found["n_intervals"] = int(known.sum())
-    return found
-
-
-def fisher_interval(r: float, n: int) -> tuple[float, float]:
-    """Return both ends of the approximate 95 % interval of a correlation, by Fisher's z.
-
-    ``artanh(r)`` is nearly normal with variance ``1 / (n - 3)``; with n < 4 nothing is known.
-    """
-    if np.isnan(r) or n < 4:
-        return (r, r) if np.isnan(r) else (-1.0, 1.0)
-    with np.errstate(divide="ignore"):
-        z = np.arctanh(np.clip(r, -1.0, 1.0))
-    half = Z_95 / np.sqrt(n - 3)
-    return float(np.tanh(z - half)), float(np.tanh(z + half))
-
-
-def correlate(one: Any, other: Any) -> float:
-    """Return the correlation of Pearson; NaN if one is constant."""
-    x, y = np.asarray(one, float), np.asarray(other, float)
-    if not (is_varied(x) and is_varied(y)):
-        return float("nan")
-    return float(np.corrcoef(x, y)[0, 1])
-
-
-def is_varied(values: Float[np.ndarray, " n"]) -> bool:
-    """Return whether values differ by more than rounding."""
-    return len(values) > 1 and float(np.ptp(values)) > 1e-12 * float(np.max(np.abs(values)))

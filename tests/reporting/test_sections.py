@@ -165,7 +165,7 @@ def test_a_recovery_is_shown_with_its_numbers(tmp_path):
     assert [float(each) for each in dots["estimate"]] == found.table["estimate"].tolist()
     text = words_of(page)
     assert found.verdict() in text and text.count("r is optimistic") == 2  # and in What may not
-    assert "by Fisher's z, were: a 1.00 (-1.00 to 1.00), b 1.00 (-1.00 to 1.00)." in text
+    assert "and a bootstrap), were: a 1.00 (-1.00 to 1.00), b 1.00 (-1.00 to 1.00)." in text
     assert "(Wilson & Collins, 2019)" in text and "eLife, 8, e49547" in text
     assert "Whether each parameter can be recovered: Recovery of parameters." in text
     assert "What may not" in text and "missed" not in " ".join(
