@@ -32,7 +32,7 @@ def describe_recovery(
 ) -> str:
     """Return in words which parameters can be interpreted, from the table of `Recovery.summary`."""
     words = [f"{count_of(n, 'simulated subject')} with {count_of(n_lists, 'list')} each."]
-    r, low, high = summary["r"], summary["r_low"], summary["r_high"]
+    r, low, high = summary["r"], summary["r_low"].round(2), summary["r_high"].round(2)  # as shown
     groups = (
         (f"Recovered well (95 % interval of r from {GOOD:g} up)", low >= GOOD),
         (f"Moderately (from {MODERATE:g} up)", (low >= MODERATE) & (low < GOOD)),
