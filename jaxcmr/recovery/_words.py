@@ -16,6 +16,10 @@ GOOD, MODERATE = 0.9, 0.75
 """Recovery is called good or moderate if the whole 95 % interval of r is at least this, as is usual
 of the reliability of a measure."""
 
+FEW = 30
+"""Of fewer simulated subjects no recovery is called good: one subject far from the others can make
+r by itself, and intervals of r are too short."""
+
 MANY = 0.25
 """Share of estimates on a bound that is mentioned."""
 
@@ -33,9 +37,11 @@ def describe_recovery(
     """Return in words which parameters can be interpreted, from the table of `Recovery.summary`."""
     words = [f"{count_of(n, 'simulated subject')} with {count_of(n_lists, 'list')} each."]
     r, low, high = summary["r"], summary["r_low"].round(2), summary["r_high"].round(2)  # as shown
+    is_good = (low >= GOOD) & (n >= FEW)
     groups = (
-        (f"Recovered well (95 % interval of r from {GOOD:g} up)", low >= GOOD),
-        (f"Moderately (from {MODERATE:g} up)", (low >= MODERATE) & (low < GOOD)),
+        (f"Recovered well (95 % interval of r from {GOOD:g} up)", is_good),
+        (f"Recovered moderately (95 % interval of r from {MODERATE:g} up)",
+         (low >= MODERATE) & ~is_good),
         (
             f"Not decided (the interval holds {MODERATE:g}: more simulated subjects can tell)",
             (low < MODERATE) & (high >= MODERATE),
@@ -46,11 +52,13 @@ def describe_recovery(
             high < MODERATE,
         ),
         ("Not known, as all truths or all estimates are the same", r.isna()),
-    )
+    )  # fmt: skip
     for what, chosen in groups:
         if chosen.any():
             rows = summary[chosen].itertuples(index=False)
             words.append(f"{what}: {', '.join(f'{x.parameter}{show_r(x)}' for x in rows)}.")
+    if n < FEW:
+        words.append(f"None is called well recovered by fewer than {FEW}.")
     often = summary[summary["at_bound"] >= MANY]
     if len(often):
         columns = ("parameter", "at_bound", "rho")
@@ -85,7 +93,7 @@ def describe_curve(table: pd.DataFrame, n_fitted: int | None, parameters: str) -
         parameters: where the truth came from.
     """
     numbers = sorted(table["n_lists"].unique())
-    at = n_fitted if n_fitted in numbers else numbers[-1]
+    at = n_fitted if n_fitted is not None and n_fitted in numbers else int(numbers[-1])
     whose = f"{at} lists{' (yours)' if at == n_fitted else ''}"
     words = [f"{count_of(int(table['n'].iloc[0]), 'simulated subject')} per number of lists."]
     if n_fitted is not None and at != n_fitted:
@@ -97,22 +105,25 @@ def describe_curve(table: pd.DataFrame, n_fitted: int | None, parameters: str) -
             continue
         [here] = rows[rows["n_lists"] == at].itertuples(index=False)
         with_these = show_r(here) or " not known, as truths or estimates are the same"
-        words.append(f"{name}: r with {whose} is{with_these}; {describe_enough(rows)}.")
+        words.append(f"{name}: r with {whose} is{with_these}{describe_enough(rows, at)}.")
     return " ".join([*words, *([OPTIMISTIC[parameters]] if parameters in OPTIMISTIC else [])])
 
 
-def describe_enough(rows: pd.DataFrame) -> str:
-    """Return in words from which number of lists on r is good.
+def describe_enough(rows: pd.DataFrame, at: int) -> str:
+    """Return in words from which number of lists on r is good, or else with which it is highest.
 
     Args:
         rows: of one parameter, by number of lists.
+        at: the number of lists whose r was just said.
     """
     r, numbers = rows["r"].to_numpy(float), rows["n_lists"].to_numpy(int)
     is_good, best = r >= GOOD, int(np.nanargmax(r))
     enough = numbers[np.logical_and.accumulate(is_good[::-1])[::-1]]
     if len(enough):
-        return f"it reaches {GOOD:g} with {enough[0]}"
-    highest = f"the highest is {r[best]:.2f}, with {numbers[best]}"
+        return f"; it reaches {GOOD:g} with {enough[0]}"
+    if numbers[best] == at:
+        return ", the highest" if len(numbers) > 1 else ""
+    highest = f"; the highest is {r[best]:.2f}, with {numbers[best]}"
     return f"{highest}, but below {GOOD:g} with more" if is_good.any() else highest
 
 

@@ -134,10 +134,11 @@ def near(truth, r):
 
 
 def test_the_verdict_says_what_may_be_interpreted():
-    good = recovery_of([0.1, 0.5, 0.7, 0.9], [0.1, 0.5, 0.7, 0.9])
+    good = recovery_of(np.linspace(0.1, 0.9, 30), np.linspace(0.1, 0.9, 30))
     assert "Recovered well (95 % interval of r from 0.9 up): rate 1.00 (1.00 to 1.00)" in (
         good.verdict()
     )
+    assert "fewer than 30" not in good.verdict()
     assert "No estimate has a higher loss than the truth." in good.verdict()
     bad = recovery_of([0.1, 0.5, 0.6, 0.9], [0.9, 1.0, 1.0, 0.1], missed=2)
     assert "Often on a bound, so that rho counts beside r: rate (50 %, rho -0.32)" in bad.verdict()
@@ -150,8 +151,13 @@ def test_the_verdict_says_what_may_be_interpreted():
 @pytest.mark.parametrize(
     ("r", "n", "told"),
     [
-        (0.93, 20, "Moderately (from 0.75 up): rate 0.93 (0.83 to 0.97)."),
+        (0.93, 20, "moderately (95 % interval of r from 0.75 up): rate 0.93 (0.83 to 0.97)."),
         (0.93, 126, "Recovered well (95 % interval of r from 0.9 up): rate 0.93 (0.90 to 0.95)."),
+        (
+            0.99,
+            20,
+            "moderately (95 % interval of r from 0.75 up): rate 0.99 (0.97 to 1.00). None is",
+        ),
         (0.8, 20, "more simulated subjects can tell): rate 0.80 (0.55 to 0.92)."),
         (0.4, 20, "should not be interpreted: rate 0.40 (-0.05 to 0.72)."),
         (0.93, 3, "more simulated subjects can tell): rate 0.93 (-1.00 to 1.00)."),
@@ -183,7 +189,10 @@ def test_a_power_curve_says_how_many_lists_are_enough():
     assert f"rate: r with 7 lists (yours) is {r:.2f} (-1.00 to 1.00); it reaches 0.9 with 28." in (
         curve.verdict()
     )
-    assert f"; the highest is {r:.2f}, with 7." in PowerCurve({7: poor}).verdict()
+    assert f"is {r:.2f} (-1.00 to 1.00). True" in PowerCurve({7: poor}).verdict()
+    moderate = recovery_of(truth, [0.1, 0.6, 0.4, 0.9])  # r 0.88
+    assert "1.00), the highest." in PowerCurve({7: poor, 14: moderate}, 14).verdict()
+    assert "; the highest is 0.88, with 7." in PowerCurve({7: moderate, 14: poor}, 14).verdict()
     curve = PowerCurve({7: poor, 14: good, 28: poor}, 28)  # a chance of one simulation
     assert f"r with 28 lists (yours) is {r:.2f}" in curve.verdict()
     assert "the highest is 1.00, with 14, but below 0.9 with more." in curve.verdict()
