@@ -136,9 +136,8 @@ def of_one(found: Recovery, figures: Sequence[Figure]) -> Section:
         may_not_of(found),
         warn_of_missed(found.n_missed, len(found.losses)),
         [
-            Numbers("Truth and estimate, as places between the bounds from 0 to 1 on the scale of "
-                    "the search. r_low, r_high: approximate 95 % interval of r. at_bound: share of "
-                    "estimates on a bound.", summary),
+            Numbers("Places between the bounds (0 to 1). r_low, r_high: 95 % interval of r. "
+                    "at_bound: share of estimates on a bound.", summary),
             Numbers("The same in the units of the parameters.", found.summary("user"), True),
         ],
         figures,
