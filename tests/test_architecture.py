@@ -121,6 +121,7 @@ MAY_IMPORT = {
     },
     "uncertainty": {
         "_differences",
+        "_result_words",
         "fitting",
         "names",
         "optimize",

@@ -1,11 +1,14 @@
 """Hierarchical MAP estimates: a group's mean and spread, and each subject's parameters given these.
 
-On the probit scale the parameters of subjects are ``z_sp ~ N(mean_p, sd_p)``. Mean and sd maximize
-the probability of all recalls, with each subject's parameters integrated out by Laplace's
-approximation, in rounds of EM. The E-step finds each subject's mode m_s and Hessian H_s, the M-step
-takes the moments of the normal distributions N(m_s, H_s^-1). After two rounds the group is
-extrapolated. Sources: Huys et al. (2011), PLoS Computational Biology 7:e1002028; Gershman (2016),
-Journal of Mathematical Psychology 71:1-6.
+On the probit scale the parameters of subjects are ``z_sp ~ N(mean_p, sd_p)``. Mean and sd are
+those at which rounds of EM with Laplace's approximation rest. The E-step finds each subject's mode
+m_s and Hessian H_s, the M-step takes the moments of the normal distributions N(m_s, H_s^-1). After
+two rounds the group is extrapolated. Sources: Huys et al. (2011), PLoS Computational Biology
+7:e1002028; Gershman (2016), Journal of Mathematical Psychology 71:1-6.
+
+This maximizes the probability of all recalls, parameters integrated out, if the posteriors of the
+subjects are normal, and approximately if not. Skewed posteriors have another mean than mode, and
+other moments than N(m_s, H_s^-1): the sd is then too small.
 """
 
 from __future__ import annotations
@@ -62,7 +65,8 @@ class HierarchicalMAP:
     names: tuple[str, ...]
     group: pd.DataFrame
     """One row per parameter: ``z_mean`` and ``z_sd`` of the group; ``median`` of the group, and
-    ``low`` and ``high``, between which 68 % of the group lie (mean -+ sd)."""
+    ``low`` and ``high``, between which 68 % of the group lie (mean -+ sd). ``z_sd`` is too small
+    where the likelihoods of subjects are skewed, as near a bound with few lists."""
     estimates: pd.DataFrame
     """One row per subject: each parameter at the mode of its posterior given the group."""
     before: pd.DataFrame | None

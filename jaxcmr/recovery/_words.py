@@ -20,6 +20,9 @@ FEW = 30
 """Of fewer simulated subjects no recovery is called good: one subject far from the others can make
 r by itself, and intervals of r are too short."""
 
+ROUNDING = 1e-9
+"""Shares that differ by less differ by rounding."""
+
 MANY = 0.25
 """Share of estimates on a bound that is mentioned."""
 
@@ -157,7 +160,10 @@ def describe_confusion(
             f"{least:.0f} to {most:.0f} %)"
         )
         if others.max() > 0:
-            words[-1] += f", most often mistaken for {others.idxmax()} ({100 * others.max():.0f} %)"
+            most_often = [str(o) for o in others.index[others >= others.max() - ROUNDING]]
+            words[-1] += f", most often mistaken for {' or '.join(most_often)} "
+            each = " each" if len(most_often) > 1 else ""
+            words[-1] += f"({100 * others.max():.0f} %{each})"
         found = inversion.loc[name, name]
         if found == found:
             ends = (

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from scipy import optimize, stats
+from scipy.special import logsumexp
 from toy_likelihoods import Bernoullis, Normals, Saddles, Valleys, problem_of
 
 from jaxcmr.bayes import hierarchical_map
@@ -98,6 +99,23 @@ def test_evidence_of_bernoullis_is_near_the_integral():
     )
     shrunken = found.estimates["learning_rate"].to_numpy()
     assert np.all(np.abs(shrunken - shrunken.mean()) < np.abs(k / 20 - shrunken.mean()))
+
+
+def test_the_sd_of_few_skewed_subjects_is_too_small():
+    """The figures of the page: 1.09 by EM, 1.31 at the maximum of the integral, by quadrature."""
+    k, n = np.array([8.0, 3, 10, 0, 5, 7]), np.array([10.0, 10, 10, 10, 12, 9])
+    found = hierarchical_map(problem_of(Bernoullis, k=k, n=n))
+    nodes, weights = np.polynomial.hermite_e.hermegauss(80)
+
+    def nll(group):
+        z = (group[0] + np.exp(group[1]) * nodes)[:, None]
+        terms = k * stats.norm.logcdf(z) + (n - k) * stats.norm.logcdf(-z)
+        return -logsumexp(terms, axis=0, b=weights[:, None]).sum()
+
+    mean, log_sd = optimize.minimize(nll, [0.0, 0.0], method="Nelder-Mead").x
+    sds = [found.group["z_sd"][0], np.exp(log_sd)]
+    np.testing.assert_allclose(sds, [1.09, 1.31], atol=0.005)
+    np.testing.assert_allclose([found.group["z_mean"][0], mean], [0.147, 0.160], atol=0.005)
 
 
 def test_a_mode_on_a_kink_is_found_and_told():

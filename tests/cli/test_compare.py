@@ -13,7 +13,8 @@ from jaxcmr.comparison import bayesian_model_selection
 @pytest.fixture
 def folders(tmp_path):
     """Two results of the same three subjects; the second is worse by 1, 2 and -0.5 nats."""
-    one = make_result(loss_label="NLL", n_events=[100, 120, 90])
+    counts = dict(n_events=[100, 120, 90], counted="scored recalls and stops")
+    one = make_result(loss_label="NLL", **counts)
     worse = [loss + gap for loss, gap in zip(one["fitness"], (1.0, 2.0, -0.5), strict=True)]
     two = {**one, "model": "other", "fitness": worse}
     for name, result in (("one", one), ("two", two)):
