@@ -54,7 +54,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: words after ``jaxcmr``; by default those that the shell gave.
 
     Returns:
-        0; 1 if fits are not trustworthy, with ``--strict``; 2 for a mistake in the arguments or the
+        0; 1 if fits are not trustworthy, with ``--strict``, if runs are missing (``status``), or
+        if a loss differs (``verify``); 2 for a mistake in the arguments or the
         data; 130 after Ctrl-C.
 
     >>> main(["models", "cru"])  # doctest: +ELLIPSIS

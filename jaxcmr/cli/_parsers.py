@@ -23,6 +23,13 @@ exit status:
 
 STRICT = "\n  1    done, but with --strict: not every fit is trustworthy"
 
+MISSING = "\n  1    runs are missing"
+
+DIFFERS = "\n  1    a loss differs by more than rounding"
+
+OF_ALL = f"{STRICT};\n       status: runs are missing; verify: a loss differs by more than rounding"
+"""What exit status 1 means, by command."""
+
 SOURCE = "an .h5, .csv, .tsv, .mat or .json file, a BIDS folder, or the name of a bundled data set"
 """Data that every command reads."""
 
@@ -51,7 +58,7 @@ def make_parser() -> argparse.ArgumentParser:
         prog="jaxcmr",
         description="Fit models of memory search to recall data, and work with the fits.",
         epilog="'jaxcmr COMMAND --help' shows the options of a command, with examples.\n\n"
-        + EXIT_STATUS.format(failure=STRICT),
+        + EXIT_STATUS.format(failure=OF_ALL),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"jaxcmr {__version__}")
@@ -228,7 +235,7 @@ def add_status(commands: Commands) -> None:
         jaxcmr status results/mystudy-cmr-sequence_likelihood
         watch -n 60 jaxcmr status results/*
         """,
-        failure="\n  1    runs are missing",
+        failure=MISSING,
     )
     status.add_argument("folders", nargs="+", type=Path, metavar="FOLDER", help="a folder of "
         "'jaxcmr fit', or the checkpoint of a fit in Python")  # fmt: skip
@@ -248,7 +255,7 @@ def add_verify(commands: Commands) -> None:
         jaxcmr verify results/mystudy-cmr-sequence_likelihood
         jaxcmr verify fits/result.json --data mystudy.csv
         """,
-        failure="\n  1    a loss differs by more than rounding",
+        failure=DIFFERS,
     )
     add_results(verify)
     add_sources(verify)
@@ -473,6 +480,7 @@ def add_recover(commands: Commands) -> None:
         "by its curvature, quicker and too short")  # fmt: skip
     add("--search", metavar="NAME", help="thorough, quick or classic; default: the search of the "
         "result")  # fmt: skip
+    add("--force", action="store_true", help="replace the files of a recovery with other settings")
     add_output(recover, "the numbers of the JSON file")
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from jaxcmr._cache import keep_compiled
 from jaxcmr.cli._json import to_json
 from jaxcmr.cli._problem import beside, file_of, find_problem
-from jaxcmr.cli._recovery_files import NAMES, Found, write_recovery
+from jaxcmr.cli._recovery_files import NAMES, Found, check_replaceable, write_recovery
 from jaxcmr.files import replace_file
 from jaxcmr.front import recover_problem
 from jaxcmr.front._report import name_results
@@ -30,19 +30,22 @@ def recover_results(options: argparse.Namespace) -> int:
     """Recover parameters or models, write files beside results, and return the exit status.
 
     Raises:
-        ValueError: a path is not a result, the data are missing or not those that were fitted, or
-            options do not belong together.
+        ValueError: a path is not a result, the data are missing or not those that were fitted,
+            options do not belong together, or a recovery with other settings would be replaced.
     """
     set_defaults(options)
     keep_compiled()
     files = [file_of(path) for path in options.results]
+    name = NAMES["models" if options.models else "parameters"]
+    if not options.force:
+        for file in files:
+            check_replaceable(beside(file, f"{name}.json"), settings_of(file, options))
     records = []
     for file in files:
         if options.models:
             found, record = recover_models_of(file, options)
         else:
             found, record = recover_parameters_of(file, options)
-        name = NAMES["models" if options.models else "parameters"]
         has_figure = draw(beside(file, f"{name}.png"), found)
         records.append(record)
         if not options.quiet and not options.json:
@@ -81,6 +84,16 @@ def set_defaults(options: argparse.Namespace) -> None:
         raise ValueError("With --models, --lists is one number.")
 
 
+def settings_of(file: Path, options: argparse.Namespace) -> dict[str, Any]:
+    """Return the options that decide what a recovery finds, as its JSON file keeps them."""
+    names = [*(OF_MODELS if options.models else OF_PARAMETERS), "lists", "seed", "search"]
+    settings = {name: getattr(options, name) for name in names}
+    if options.models:
+        of_name = name_results([file, *(file_of(path) for path in options.models)])
+        settings["models"] = list(of_name)
+    return settings
+
+
 def recover_parameters_of(file: Path, options: argparse.Namespace) -> tuple[Found, dict[str, Any]]:
     """Return the recovery of a result's parameters and its numbers.
 
@@ -99,7 +112,7 @@ def recover_parameters_of(file: Path, options: argparse.Namespace) -> tuple[Foun
         progress=not (options.quiet or options.json),
         checkpoint=runs_of(file, "parameters", options),
     )
-    settings = {"copies": options.copies, "search": options.search}
+    settings = settings_of(file, options)
     return found, write_recovery(file, {str(result.get("model")): result}, found, settings)
 
 
@@ -124,13 +137,7 @@ def recover_models_of(file: Path, options: argparse.Namespace) -> tuple[Found, d
         progress=not (options.quiet or options.json),
         checkpoint=runs_of(file, "models", options),
     )
-    settings = {
-        "models": {name: str(path) for name, path in of_name.items()},
-        "n": options.n,
-        "lists": options.lists,
-        "search": options.search,
-    }
-    return found, write_recovery(file, results, found, settings)
+    return found, write_recovery(file, results, found, settings_of(file, options))
 
 
 def runs_of(file: Path, kind: str, options: argparse.Namespace) -> Path:

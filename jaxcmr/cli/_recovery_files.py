@@ -19,7 +19,7 @@ from jaxcmr.plots import confusion_table
 from jaxcmr.recovery import ModelRecovery, PowerCurve, Recovery
 from jaxcmr.results import FitResult
 
-__all__ = ["NAMES", "Found", "read_recoveries", "write_recovery"]
+__all__ = ["NAMES", "Found", "check_replaceable", "read_recoveries", "write_recovery"]
 
 Found: TypeAlias = Recovery | PowerCurve | ModelRecovery
 
@@ -52,14 +52,14 @@ def write_recovery(
         file: of the result.
         results: that were recovered, by name.
         found: the recovery.
-        settings: of the recovery, such as its search.
+        settings: options that decide what is found; see `check_replaceable`.
     """
     name = NAMES["models" if isinstance(found, ModelRecovery) else "parameters"]
     table = to_table(found).to_csv(index=False, lineterminator="\n")
     record = {
         "result": str(file),
         "verdict": found.verdict(),
-        **settings,
+        "settings": dict(settings),
         **numbers_of(found),
         "fingerprints": {key: fingerprint_of(each) for key, each in results.items()},
         "table": digest_of(table),
@@ -67,6 +67,39 @@ def write_recovery(
     write_text(beside(file, f"{name}.csv"), table)
     write_text(beside(file, f"{name}.json"), to_json(record) + "\n")
     return record
+
+
+def check_replaceable(path: Path, settings: Mapping[str, Any]) -> None:
+    """Check that the recovery in a file, if there is one, was made with the same settings.
+
+    Raises:
+        ValueError: it was made with others, and would be lost.
+    """
+    if not path.exists():
+        return
+    try:
+        kept = json.loads(read_text(path))["settings"]
+        kept = {name: kept[name] for name in settings}
+    except (ValueError, KeyError, TypeError):
+        differs = "with settings that it does not tell"
+    else:
+        changed = [name for name in settings if kept[name] != settings[name]]
+        if not changed:
+            return
+        differs = "with " + ", ".join(
+            f"{name} {to_words(kept[name])} (now: {to_words(settings[name])})" for name in changed
+        )
+    raise ValueError(
+        f"{path} is of a recovery {differs}. Give --force to replace it and the files that belong "
+        "to it, or move them to another folder to keep both."
+    )
+
+
+def to_words(value: Any) -> str:
+    """Return a setting in words."""
+    if value is None or value is False:
+        return "not given"
+    return ",".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def to_table(found: Found) -> pd.DataFrame:
@@ -94,6 +127,7 @@ def numbers_of(found: Found) -> dict[str, Any]:
         "lists": [one.n_lists for one in each],
         "seed": each[0].seed,
         "missed": [one.n_missed for one in each],
+        "fitted_lists": found.n_fitted if isinstance(found, PowerCurve) else None,
         "summary": to_rows(found.summary() if isinstance(found, Recovery) else found.table),
     }
 
@@ -162,7 +196,7 @@ def read_recovery(path: Path, kind: str, name: str, results: Mapping[str, FitRes
     for n, n_lists in zip(table["n_lists"].unique().tolist(), record["lists"], strict=True):
         rows = table[table["n_lists"] == n].drop(columns="n_lists")
         recoveries[n] = recovery_of(rows, n_lists, record)
-    return PowerCurve(recoveries)
+    return PowerCurve(recoveries, record.get("fitted_lists"))
 
 
 def read_table(text: str, result: FitResult) -> pd.DataFrame:

@@ -62,19 +62,25 @@ class Watcher(Protocol):
 
 
 class ProgressBar:
-    """A live bar: subjects done, and generation and loss of the run that reported last."""
+    """A live bar: subjects done, and generation and loss of the run that reported last.
 
-    def __init__(self, n_fits: int) -> None:
+    Args:
+        n_fits: fits in all.
+        n_done: those that a checkpoint held.
+    """
+
+    def __init__(self, n_fits: int, n_done: int = 0) -> None:
         self.bar = make_bar(n_fits, "Fitting", "subject")
+        self.bar.update(n_done)
 
     def update(self, report: RunReport) -> None:
         """Show a report."""
-        self.bar.set_postfix(
-            subject=report.subject,
-            generation=report.generation,
-            best=f"{report.loss:.5g}",
-            refresh=False,
-        )
+        shown = {
+            "subject": report.subject,
+            "generation": report.generation,
+            "loss of the run": f"{report.loss:.5g}",
+        }
+        self.bar.set_postfix(shown, refresh=False)
         self.bar.update(report.n_done - self.bar.n)
         self.bar.refresh()
 
@@ -102,11 +108,19 @@ def make_bar(total: int | None, what: str, unit: str, shown: bool = True) -> tqd
     return tqdm(total=total, desc=what, unit=unit, disable=not shown or sys.stderr is None)
 
 
-def default_watchers(hyperparameters: Mapping[str, Any], n_fits: int) -> list[Watcher]:
-    """Return the watchers that hyperparameters ask for. There is no bar without a stderr."""
+def default_watchers(
+    hyperparameters: Mapping[str, Any], n_fits: int, n_done: int = 0
+) -> list[Watcher]:
+    """Return the watchers that hyperparameters ask for. There is no bar without a stderr.
+
+    Args:
+        hyperparameters: of the fitter.
+        n_fits: fits in all.
+        n_done: those that a checkpoint held.
+    """
     watchers: list[Watcher] = []
     if hyperparameters["progress_bar"] and sys.stderr is not None:
-        watchers.append(ProgressBar(n_fits))
+        watchers.append(ProgressBar(n_fits, n_done))
     if hyperparameters["display_iterations"]:
         watchers.append(PrintedIterations())
     return watchers

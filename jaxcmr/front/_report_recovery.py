@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeAlias
 
-import numpy as np
 import pandas as pd
 
 from jaxcmr import plots
@@ -15,6 +14,7 @@ from jaxcmr.comparison._criteria import CRITERIA
 from jaxcmr.front._report import Planned, draw_planned
 from jaxcmr.front._report_uncertainty import N_COLUMNS, has_fits_of, panels_of
 from jaxcmr.recovery import ModelRecovery, PowerCurve, Recovery
+from jaxcmr.recovery._words import OPTIMISTIC, show_r
 from jaxcmr.reporting import Figure, Guide, Numbers, Section, cite
 from jaxcmr.results import FitResult
 
@@ -117,24 +117,28 @@ MAY_NOT = (
 )
 
 
+def may_not_of(found: Recovery) -> str:
+    """Return what may not be concluded, also from truths that were estimates."""
+    return f"{MAY_NOT} {OPTIMISTIC.get(found.parameters, '')}".rstrip()
+
+
 def of_one(found: Recovery, figures: Sequence[Figure]) -> Section:
     """Return the section on a recovery."""
     summary = found.summary()
-    r = summary.set_index("parameter")["r"]
     listed = ", ".join(
-        f"{'unknown' if np.isnan(value) else f'{value:.2f}'} ({str(name).replace('_', ' ')})"
-        for name, value in r.items()
+        f"{str(row.parameter).replace('_', ' ')}{show_r(row) or ' unknown'}"
+        for row in summary.itertuples(index=False)
     )
     return Section(
         "recovery",
         "Recovery of parameters",
         found.verdict(),
         MAY,
-        MAY_NOT,
+        may_not_of(found),
         warn_of_missed(found.n_missed, len(found.losses)),
         [
-            Numbers("Truth and estimate, as places between the bounds from 0 to 1 on the scale of "
-                    "the search. at_bound: share of estimates on a bound.", summary),
+            Numbers("Places between the bounds (0 to 1). r_low, r_high: 95 % interval of r. "
+                    "at_bound: share of estimates on a bound.", summary),
             Numbers("The same in the units of the parameters.", found.summary("user"), True),
         ],
         figures,
@@ -144,7 +148,8 @@ def of_one(found: Recovery, figures: Sequence[Figure]) -> Section:
             f"{count_of(len(found.losses), 'simulated subject')} with "
             f"{count_of(found.n_lists, 'list')} each",
         )
-        + f" Correlations r of truth and estimate on the scale of the search were {listed}.",
+        + " Correlations r of truth and estimate on the scale of the search, with approximate "
+        f"95 % intervals (the wider of Fisher's z and a bootstrap), were: {listed}.",
     )  # fmt: skip
 
 
@@ -162,7 +167,7 @@ def of_curve(found: PowerCurve, figures: Sequence[Figure]) -> Section:
         "Recovery by number of lists",
         found.verdict(),
         MAY,
-        MAY_NOT,
+        may_not_of(first),
         warn_of_missed(missed, n),
         [
             Numbers("r of truth and estimate on the scale of the search, by lists per simulated "
@@ -287,7 +292,12 @@ def of_models(found: ModelRecovery, figures: Sequence[Figure]) -> Section:
     label, models = CRITERIA[found.criterion], list(found.counts.index)
     n = round(float(found.counts.to_numpy()[0].sum()))
     winners = found.group_winners().rename_axis("simulated").reset_index()
-    shares = ", ".join(f"{name} {found.confusion.loc[name, name]:.2f}" for name in models)
+    low, high = found.intervals()
+    shares = ", ".join(
+        f"{name} {found.confusion.loc[name, name]:.2f} (95 % interval {low.loc[name, name]:.2f} to "
+        f"{high.loc[name, name]:.2f})"
+        for name in models
+    )
     return Section(
         "recovery",
         "Recovery of models",

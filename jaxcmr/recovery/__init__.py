@@ -5,7 +5,8 @@
 counts which one fits best. All runs can be kept in a folder and made by workers.
 
 Files: `_simulated` (subjects, and their fits), `_truths` (true parameters), `_parameters`,
-`_power`, `_models`, and `_words` (verdicts).
+`_agreement` (of truth and estimate), `_power`, `_models`, `_words` (verdicts), and `_progress` (the
+bar).
 """
 
 from jaxcmr.recovery._models import (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
@@ -21,6 +22,7 @@ from jaxcmr.fitting import FitProblem, Watcher, Workers
 from jaxcmr.fitting._problem import check_problem
 from jaxcmr.names import describe_unknown
 from jaxcmr.recovery._intervals import Z_95
+from jaxcmr.recovery._progress import RecoveryBar
 from jaxcmr.recovery._simulated import (
     Execution,
     SimulatedSubject,
@@ -105,7 +107,7 @@ class ModelRecovery:
     def verdict(self) -> str:
         """Return in words how often each model is told from the others."""
         label, n = CRITERIA[self.criterion], round(self.counts.iloc[0].sum())
-        return describe_confusion(self.confusion, self.inversion(), label, n)
+        return describe_confusion(self.confusion, self.intervals(), self.inversion(), label, n)
 
     def __repr__(self) -> str:
         return f"{self.verdict()}\n\n{self.confusion.to_string(float_format='{:.2f}'.format)}"
@@ -232,8 +234,12 @@ def recover_models(
     first = next(iter(results.values()))
     chosen = choose_subjects(list(first["fits"]["subject"]), n, seed)
     nested = find_nested(results)
-    tables = []
-    with jax.enable_x64(first["precision"] == "float64"):
+    tables, n_pairs = [], len(results) ** 2
+    pair = itertools.count(1)
+    with (
+        jax.enable_x64(first["precision"] == "float64"),
+        RecoveryBar(n_pairs * len(chosen), progress) as bar,
+    ):
         for name, result in results.items():
             problem = problems[name]
             lists = choose_lists(problem, result, n_lists)
@@ -242,14 +248,16 @@ def recover_models(
             subjects = [each for each in everyone if (each.subject, each.copy) in chosen]
             fits: dict[str, pd.DataFrame] = {}
             for fitted in sorted(results, key=lambda each: len(problems[each].free_names)):
-                fits[fitted] = refit(
-                    with_data(problems[fitted], simulated.dataset),
-                    subjects,
-                    choose_hyperparameters(problems[fitted], results[fitted], search, progress),
-                    Execution(folder_of(checkpoint, fitted), workers, watchers),
-                    f"{name}, seed {seed}, {name_lists(n_lists)}, ",
-                    starts_of(problems, fitted, [(s, fits[s]) for s in nested[fitted]]),
-                )
+                what = f"{fitted} fitted to data of {name} ({next(pair)} of {n_pairs})"
+                with bar.step(what, len(subjects)):
+                    fits[fitted] = refit(
+                        with_data(problems[fitted], simulated.dataset),
+                        subjects,
+                        choose_hyperparameters(problems[fitted], results[fitted], search),
+                        Execution(folder_of(checkpoint, fitted), workers, [bar, *watchers]),
+                        f"{name}, seed {seed}, {name_lists(n_lists)}, ",
+                        starts_of(problems, fitted, [(s, fits[s]) for s in nested[fitted]]),
+                    )
             for fitted in results:
                 target = with_data(problems[fitted], simulated.dataset)
                 table = criteria_of(target, subjects, fits[fitted])

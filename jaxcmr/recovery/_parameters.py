@@ -11,15 +11,16 @@ import jax
 import numpy as np
 import pandas as pd
 from jaxtyping import Float
-from scipy import stats
 
 from jaxcmr.fitting import FitProblem, Watcher, Workers
+from jaxcmr.recovery._agreement import agreement_of, correlate
 from jaxcmr.recovery._intervals import (
     Ends,
     choose_intervals,
     profile_intervals,
     wald_intervals,
 )
+from jaxcmr.recovery._progress import RecoveryBar
 from jaxcmr.recovery._simulated import (
     Execution,
     choose_hyperparameters,
@@ -43,6 +44,9 @@ ROUNDING = 1e-9
 """Share of a loss by which two computations of it may differ."""
 
 COMPARED = ("truth", "estimate")
+
+OF_SPREAD = ("r", "r_low", "r_high", "rho", "regression")
+"""Columns of a summary that mean nothing where truths or estimates are the same."""
 
 SCALES: Mapping[str, str] = {"search": "_place", "user": ""}
 """What follows ``truth``, ``estimate``, ... in columns on each scale."""
@@ -75,9 +79,10 @@ class Recovery:
     def summary(self, scale: str = "search") -> pd.DataFrame:
         """Return one row per parameter on how well its truth was found.
 
-        Columns: ``parameter``; ``n``; ``r`` and ``rho``, the correlations of Pearson and Spearman
-        (NaN if all truths or all estimates are within 0.001 of the range); ``bias``, the mean of
-        estimate - truth; ``rmse``;
+        Columns: ``parameter``; ``n``; ``r``, the correlation of Pearson, with the approximate 95 %
+        interval ``r_low`` to ``r_high`` (the wider one, at each end, of Fisher's z and a bootstrap
+        over simulated subjects), and ``rho``, that of Spearman (NaN if all truths or all estimates
+        are within 0.001 of the range); ``bias``, the mean of estimate - truth; ``rmse``;
         ``regression``, the coefficient of the estimate on the truth; ``at_bound`` and
         ``truth_at_bound``, shares of simulated subjects; and with intervals ``coverage``, the share
         of intervals that hold the truth, and ``n_intervals``, for how many there is one.
@@ -102,7 +107,7 @@ class Recovery:
             found = agreement_of(**columns)
             spreads = [np.ptp(of_one[f"{each}_place"].to_numpy(float)) for each in COMPARED]
             if min(spreads) <= ON_BOUND:  # such as all on a bound: what is left is rounding
-                found.update(r=np.nan, rho=np.nan, regression=np.nan)
+                found.update(dict.fromkeys(OF_SPREAD, np.nan))
             rows.append({"parameter": name, **found, **shares})
         return pd.DataFrame(rows)
 
@@ -131,7 +136,9 @@ class Recovery:
 
     def verdict(self) -> str:
         """Return in words which parameters can be interpreted."""
-        return describe_recovery(self.summary(), len(self.losses), self.n_lists, self.n_missed)
+        return describe_recovery(
+            self.summary(), len(self.losses), self.n_lists, self.n_missed, self.parameters
+        )
 
     def __repr__(self) -> str:
         table = self.summary().to_string(index=False, float_format="{:.3f}".format)
@@ -199,12 +206,16 @@ def recover_parameters(
     lists = choose_lists(problem, result, n_lists)
     of_intervals = choose_intervals(intervals, problem)
     truths = make_truths(problem, result, parameters, n_copies, seed)
-    hyperparameters = choose_hyperparameters(problem, result, search, progress)
+    hyperparameters = choose_hyperparameters(problem, result, search)
     with jax.enable_x64(result["precision"] == "float64"):
         simulated, subjects = simulate_subjects(problem, lists, truths, seed)
-        how = Execution(checkpoint, workers, watchers)
         prefix = f"{way}, seed {seed}, {name_lists(n_lists)}, "
-        fits = refit(simulated, subjects, hyperparameters, how, prefix)
+        with (
+            RecoveryBar(len(subjects), progress) as bar,
+            bar.step(f"Fitting {name_lists(n_lists)}", len(subjects)),
+        ):
+            how = Execution(checkpoint, workers, [bar, *watchers])
+            fits = refit(simulated, subjects, hyperparameters, how, prefix)
         names = problem.free_names
         points = np.stack([truths[names].to_numpy(float), fits[names].to_numpy(float)], axis=1)
         losses = losses_at(simulated, subjects, points)
@@ -274,44 +285,3 @@ def compare_losses(truths: pd.DataFrame, losses: Float[np.ndarray, "subjects 2"]
             "missed": ~(at_estimate <= at_truth + ROUNDING * np.abs(at_truth)),  # also of NaN
         }
     )
-
-
-def agreement_of(
-    truth: Float[np.ndarray, " n"],
-    estimate: Float[np.ndarray, " n"],
-    lower: Float[np.ndarray, " n"] | None = None,
-    upper: Float[np.ndarray, " n"] | None = None,
-) -> dict[str, Any]:
-    """Return how well estimates agree with the truth; see `Recovery.summary`.
-
-    Correlations are NaN if truths or estimates are not `is_varied`.
-    """
-    error, variance = estimate - truth, float(np.var(truth))
-    covariance = float(np.mean((truth - truth.mean()) * (estimate - estimate.mean())))
-    found: dict[str, Any] = {
-        "n": len(truth),
-        "r": correlate(truth, estimate),
-        "rho": correlate(stats.rankdata(truth), stats.rankdata(estimate)),
-        "bias": float(error.mean()),
-        "rmse": float(np.sqrt(np.mean(error**2))),
-        "regression": covariance / variance if is_varied(truth) else np.nan,
-    }
-    if lower is not None and upper is not None:
-        known = np.isfinite(lower) & np.isfinite(upper)
-        inside = (truth >= lower) & (truth <= upper)
-        found["coverage"] = float(inside[known].mean()) if known.any() else np.nan
-        found["n_intervals"] = int(known.sum())
-    return found
-
-
-def correlate(one: Any, other: Any) -> float:
-    """Return the correlation of Pearson; NaN if one is constant."""
-    x, y = np.asarray(one, float), np.asarray(other, float)
-    if not (is_varied(x) and is_varied(y)):
-        return float("nan")
-    return float(np.corrcoef(x, y)[0, 1])
-
-
-def is_varied(values: Float[np.ndarray, " n"]) -> bool:
-    """Return whether values differ by more than rounding."""
-    return len(values) > 1 and float(np.ptp(values)) > 1e-12 * float(np.max(np.abs(values)))

@@ -11,7 +11,8 @@ import pandas as pd
 
 from jaxcmr.fitting import FitProblem
 from jaxcmr.recovery._parameters import Recovery, recover_parameters
-from jaxcmr.recovery._words import GOOD
+from jaxcmr.recovery._simulated import choose_lists
+from jaxcmr.recovery._words import describe_curve
 from jaxcmr.results import FitResult
 
 __all__ = ["PowerCurve", "power_curve"]
@@ -19,9 +20,13 @@ __all__ = ["PowerCurve", "power_curve"]
 
 @dataclass(frozen=True)
 class PowerCurve:
-    """Recoveries by the number of lists per simulated subject."""
+    """Recoveries by the number of lists per simulated subject.
+
+    - ``n_fitted``: lists per subject that were fitted, the median; None if not known.
+    """
 
     recoveries: Mapping[int, Recovery]
+    n_fitted: int | None = None
 
     @property
     def table(self) -> pd.DataFrame:
@@ -32,24 +37,9 @@ class PowerCurve:
         )
 
     def verdict(self) -> str:
-        """Return in words with how many lists, and all larger numbers, recovery is good."""
-        table, words = self.table, []
-        for name, rows in table.groupby("parameter", sort=False):
-            rows = rows.sort_values("n_lists")
-            is_good = (rows["r"] >= GOOD).to_numpy()
-            enough = rows["n_lists"][np.logical_and.accumulate(is_good[::-1])[::-1]]
-            best = rows["r"].max()
-            if len(enough):
-                words.append(f"{name}: r reaches {GOOD:g} with {enough.min()} lists.")
-            elif is_good.any():
-                words.append(
-                    f"{name}: r is {best:.2f} at best, but below {GOOD:g} with more lists."
-                )
-            elif best == best:
-                words.append(f"{name}: r is at most {best:.2f}.")
-            else:
-                words.append(f"{name}: r is not known, as truths or estimates are the same.")
-        return " ".join(words)
+        """Return in words how well parameters are recovered with your lists, or with others."""
+        first = next(iter(self.recoveries.values()))
+        return describe_curve(self.table, self.n_fitted, first.parameters)
 
     def __repr__(self) -> str:
         return (
@@ -86,6 +76,8 @@ def power_curve(
     numbers = sorted(set(n_lists))
     if not numbers:
         raise ValueError("n_lists is empty: give numbers of lists, such as (7, 14, 28).")
+    fitted = [len(rows) for _, rows in choose_lists(problem, result, None)]
     return PowerCurve(
-        {n: recover_parameters(problem, result, n_lists=n, **options) for n in numbers}
+        {n: recover_parameters(problem, result, n_lists=n, **options) for n in numbers},
+        int(np.median(fitted)),
     )

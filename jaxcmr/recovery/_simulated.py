@@ -134,7 +134,6 @@ def choose_hyperparameters(
     problem: FitProblem,
     result: FitResult,
     search: str | Mapping[str, Any] | None,
-    progress: bool,
 ) -> dict[str, Any]:
     """Return the hyperparameters of the fits: those of the result, or of another search."""
     chosen = dict(result["hyperparameters"])
@@ -142,7 +141,7 @@ def choose_hyperparameters(
         polishes = problem.differentiable
         chosen = {**resolve_search(search, polishes=polishes), "seed": chosen.get("seed", 0)}
     kept = {name: value for name, value in chosen.items() if name not in BY_ARGUMENT}
-    return {**kept, "progress_bar": progress}
+    return {**kept, "progress_bar": False}  # see `RecoveryBar`
 
 
 def refit(

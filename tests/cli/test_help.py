@@ -43,6 +43,8 @@ def shown(capsys):
 def test_every_command_has_a_line(shown):
     lines = [line.split() for line in shown("--help").splitlines()]
     assert set(COMMANDS) <= {line[0] for line in lines if line}
+    statuses = shown("--help").split("exit status:")[1]
+    assert all(word in statuses for word in ("--strict", "status: runs", "verify: a loss"))
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -70,7 +70,7 @@ def test_models_are_recovered_as_in_python(fits, capsys):
     found = recover_models(problems, results, 3, "aic")
     pairs = {(row["simulated"], row["fitted"]): row["count"] for row in record["pairs"]}
     assert pairs == {(i, j): found.counts.loc[i, j] for i in ("one", "two") for j in ("one", "two")}
-    assert record["verdict"] == found.verdict() and record["n"] == 3
+    assert record["verdict"] == found.verdict() and record["settings"]["n"] == 3
     table = pd.read_csv(fits / "one" / "recovery-models.csv")
     assert table["loss"].tolist() == found.criteria["loss"].tolist()
     png = (fits / "one" / "recovery-models.png").read_bytes()
@@ -142,6 +142,35 @@ def test_a_recovery_is_read_as_it_was_written(study):
     assert one.losses["missed"].sum() == record["missed"][0]
     truths = one.table[one.table["parameter"] == "learning_rate"]["truth"]
     assert truths.tolist() == result["fits"]["learning_rate"]
+
+
+def test_a_recovery_with_other_settings_is_not_replaced(study, capsys):
+    """Catches a recovery of some lists that silently takes the place of that of all lists."""
+    folder, stems = study / "fit", ("recovery.csv", "recovery.json", "recovery.png")
+    call = ["recover", str(folder), "--quiet"]
+    assert main(call) == 0 and main(call) == 0
+    kept = {name: (folder / name).read_bytes() for name in stems}
+    for other, told in (
+        (["--lists", "1"], "lists not given (now: 1)"),
+        (["--seed", "7", "--copies", "2"], "copies 1 (now: 2), seed 0 (now: 7)"),
+    ):
+        assert main([*call, *other]) == 2
+        told_now = capsys.readouterr().err
+        assert told in told_now and "--force" in told_now
+    assert kept == {name: (folder / name).read_bytes() for name in stems}
+    assert len(list((folder / "recovery-runs" / "runs").iterdir())) == 1  # nothing was fitted
+    assert main([*call, "--lists", "1", "--force"]) == 0
+    assert json.loads((folder / "recovery.json").read_text())["lists"] == [1]
+    (folder / "recovery.json").write_text("{}")
+    assert main([*call, "--lists", "1"]) == 2
+    assert "settings that it does not tell" in capsys.readouterr().err
+
+
+def test_a_recovery_of_models_with_other_settings_is_not_replaced(fits, capsys):
+    assert models_of(fits, "-n", "2", "--quiet") == 0
+    assert models_of(fits, "-n", "3", "--quiet") == 2
+    assert "recovery-models.json is of a recovery with n 2 (now: 3)" in capsys.readouterr().err
+    assert models_of(fits, "-n", "3", "--quiet", "--force") == 0
 
 
 def test_a_recovery_with_intervals_is_read(study, monkeypatch):

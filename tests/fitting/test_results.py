@@ -164,7 +164,7 @@ def test_progress_and_iterations_are_shown(make, capsys, everyone):
     fitter = make(progress_bar=True, display_iterations=True, best_of=2, relative_tolerance=0.0)
     fitter.fit_subjects(everyone)
     out, err = capsys.readouterr()
-    assert "4/4" in err and "5/4" not in err and "generation=3" in err and "best=" in err
+    assert "4/4" in err and "5/4" not in err and "generation=3" in err and "loss of the run=" in err
     assert "subject=20 run=0 step 3: f(x)= " in out and "subject=3 run=1 step" in out
 
 

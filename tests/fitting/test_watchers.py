@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from jaxcmr.fitting import FitInterrupted, ScipyDE
+from jaxcmr.fitting._watchers import default_watchers
 from jaxcmr.optimize import _program
 from jaxcmr.simulation import simulate_dataset
 
@@ -128,6 +129,13 @@ def test_without_a_stderr_there_is_no_bar(make, everyone, monkeypatch):
     """As under pythonw, or in a windowed program."""
     monkeypatch.setattr(sys, "stderr", None)
     assert len(make(progress_bar=True).fit_subjects(everyone)["fitness"]) == 4
+
+
+def test_a_bar_begins_with_what_is_done(capsys):
+    """Catches a bar that ends at 0 % where nothing was left to do."""
+    [bar] = default_watchers({"progress_bar": True, "display_iterations": False}, 4, 4)
+    bar.close()
+    assert "100%" in capsys.readouterr().err
 
 
 def test_a_subject_may_have_the_id_of_pooled_fits(make, small_data, parameters, everyone):

@@ -301,6 +301,16 @@ def test_models_swap_with_their_names(models, tmp_path):
     pd.testing.assert_frame_equal(swapped.counts.loc[["one", "two"], ["one", "two"]], found.counts)
 
 
+def test_the_bar_says_which_model_is_fitted_to_whose_data(models, tmp_path, capsys):
+    """One bar for all fits, full at the end, also if a checkpoint held them all."""
+    call = {"n": 2, "criterion": "aic", "progress": True, "checkpoint": tmp_path}
+    for _ in range(2):
+        recover_models(*models, **call)
+        shown = capsys.readouterr().err
+        assert "two fitted to data of one (2 of 4)" in shown and "Fitting" not in shown[-200:]
+        assert "two fitted to data of two (4 of 4): 100%" in shown and "8/8" in shown
+
+
 def test_a_bigger_model_never_loses_by_its_search(models):
     """It also starts from the estimates of its special case."""
     found = recover_models(*models, n=4, criterion="aic", search={**TINY, "num_steps": 0})

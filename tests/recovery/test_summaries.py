@@ -1,5 +1,7 @@
 """Summaries of recoveries against hand-worked numbers, and the inversion of confusion matrices."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -12,6 +14,7 @@ from jaxcmr.recovery import (
     inversion_matrix,
     wilson_interval,
 )
+from jaxcmr.recovery._agreement import draw_correlations
 from jaxcmr.recovery._parameters import compare_losses
 
 
@@ -49,6 +52,7 @@ def test_the_summary_by_hand():
     assert row["regression"] == pytest.approx(1.0)
     assert row["r"] == pytest.approx(0.2 / np.sqrt(0.2 * 0.29))
     assert row["rho"] == pytest.approx(0.8)  # ranks 1 3 2 4: 1 - 6 * 2 / (4 * 15)
+    assert row["r_low"] <= np.tanh(np.arctanh(row["r"]) - 1.959963)  # n - 3 = 1
 
 
 def test_both_scales():
@@ -68,8 +72,29 @@ def test_correlations_agree_with_scipy():
     estimate = np.clip(truth + random.normal(0, 0.2, 40), 0.0, 1.0)
     [row] = recovery_of(truth, estimate).summary().to_dict("records")
     assert row["r"] == pytest.approx(stats.pearsonr(truth, estimate)[0])
+    expected = stats.pearsonr(truth, estimate).confidence_interval(0.95)
+    assert (row["r_low"], row["r_high"]) == pytest.approx((expected.low, expected.high), abs=0.05)
+    assert row["r_low"] <= expected.low + 1e-12 and row["r_high"] >= expected.high - 1e-12
     assert row["rho"] == pytest.approx(stats.spearmanr(truth, estimate)[0])
     assert row["regression"] == pytest.approx(stats.linregress(truth, estimate)[0])
+
+
+def test_a_correlation_of_one_subject_is_uncertain():
+    """Nine subjects without a correlation and one far away: r is 0.97, but one bootstrap draw in
+    three misses the one. Catches an interval by Fisher's z alone, 0.89 to 0.99."""
+    truth = [0.1, 0.1, 0.1, 0.15, 0.15, 0.15, 0.2, 0.2, 0.2, 0.95]
+    estimate = [0.1, 0.15, 0.2, 0.1, 0.15, 0.2, 0.1, 0.15, 0.2, 0.95]
+    [row] = recovery_of(truth, estimate).summary().to_dict("records")
+    assert row["r"] > 0.96 and row["r_low"] < 0 and row["r_high"] > row["r"]
+
+
+def test_bootstrap_draws_are_correlations_of_drawn_subjects():
+    """Computed anew from the same draws, by NumPy."""
+    random = np.random.default_rng(3)
+    x, y = random.random((2, 12))
+    counts = np.random.default_rng(0).multinomial(12, np.full(12, 1 / 12), 1000)
+    expected = [np.corrcoef(np.repeat(x, c), np.repeat(y, c))[0, 1] for c in counts[:50]]
+    np.testing.assert_allclose(draw_correlations(x, y)[:50], expected, atol=1e-10)
 
 
 def test_a_correlation_of_rounding_is_not_one():
@@ -79,7 +104,8 @@ def test_a_correlation_of_rounding_is_not_one():
         .summary()
         .to_dict("records")
     )
-    assert np.isnan(row["r"]) and np.isnan(row["rho"]) and np.isnan(row["regression"])
+    columns = ("r", "r_low", "r_high", "rho", "regression")
+    assert all(np.isnan(row[name]) for name in columns)
     assert row["truth_at_bound"] == row["at_bound"] == 1
 
 
@@ -99,30 +125,82 @@ def test_parameters_that_are_taken_for_one_another():
     assert list(found.correlations().columns) == ["a", "b"]
 
 
+def near(truth, r):
+    """Return estimates whose correlation with the truth is `r`, of the same mean and spread."""
+    truth = np.asarray(truth)
+    other = np.random.default_rng(0).normal(size=len(truth))
+    x = (truth - truth.mean()) / truth.std()
+    other = other - other.mean() - x * np.mean(x * other)
+    return truth.mean() + truth.std() * (r * x + np.sqrt(1 - r**2) * other / other.std())
+
+
 def test_the_verdict_says_what_may_be_interpreted():
-    good = recovery_of([0.1, 0.5, 0.9], [0.1, 0.5, 0.9])
-    assert "recovered well (r at least 0.9): rate (1.00)" in good.verdict()
+    good = recovery_of(np.linspace(0.1, 0.9, 30), np.linspace(0.1, 0.9, 30))
+    assert "Recovered well (95 % interval of r from 0.9 up): rate 1.00 (1.00 to 1.00)" in (
+        good.verdict()
+    )
+    assert "fewer than 30" not in good.verdict()
     assert "No estimate has a higher loss than the truth." in good.verdict()
-    bad = recovery_of([0.1, 0.5, 0.9], [0.9, 1.0, 0.1], missed=2)
-    assert "should not be interpreted: rate (-0.81)" in bad.verdict()
-    assert "Often on a bound: rate (33%)" in bad.verdict()
+    bad = recovery_of([0.1, 0.5, 0.6, 0.9], [0.9, 1.0, 1.0, 0.1], missed=2)
+    assert "Often on a bound, so that rho counts beside r: rate (50 %, rho -0.32)" in bad.verdict()
     assert "For 2 simulated subjects the search missed the minimum" in bad.verdict()
     assert good.summary().to_html(index=False, float_format="{:.3f}".format, border=0) in (
         good._repr_html_()
     )
 
 
+@pytest.mark.parametrize(
+    ("r", "n", "told"),
+    [
+        (0.93, 20, "moderately (95 % interval of r from 0.75 up): rate 0.93 (0.83 to 0.97)."),
+        (0.93, 126, "Recovered well (95 % interval of r from 0.9 up): rate 0.93 (0.90 to 0.95)."),
+        (
+            0.99,
+            20,
+            "moderately (95 % interval of r from 0.75 up): rate 0.99 (0.97 to 1.00). None is",
+        ),
+        (0.8, 20, "more simulated subjects can tell): rate 0.80 (0.55 to 0.92)."),
+        (0.4, 20, "should not be interpreted: rate 0.40 (-0.05 to 0.72)."),
+        (0.93, 3, "more simulated subjects can tell): rate 0.93 (-1.00 to 1.00)."),
+    ],
+)
+def test_the_verdict_judges_by_the_interval_of_r(r, n, told):
+    """Catches a parameter that is called well recovered from few simulated subjects.
+
+    By hand: artanh(.93) = 1.6584, less or more 1.96 / sqrt(17) = .4754, is .828 and .972 again.
+    """
+    truth = np.linspace(0.4, 0.6, n)
+    assert told in recovery_of(truth, near(truth, r)).verdict()
+
+
+@pytest.mark.parametrize(("way", "is_told"), [("fitted", True), ("normal", True), ("table", False)])
+def test_truths_that_are_estimates_make_r_optimistic(way, is_told):
+    found = replace(recovery_of([0.1, 0.4, 0.6, 0.9], [0.1, 0.5, 0.6, 0.9]), parameters=way)
+    for each in (found, PowerCurve({28: found})):
+        assert ("r is optimistic" in each.verdict()) == is_told
+
+
 def test_a_power_curve_says_how_many_lists_are_enough():
+    """And first what r is with the lists that were fitted, not only the best of all numbers."""
     truth = [0.1, 0.4, 0.6, 0.9]
     poor, good = recovery_of(truth, [0.6, 0.1, 0.9, 0.4]), recovery_of(truth, truth)
-    curve = PowerCurve({7: poor, 28: good})
+    r = poor.summary()["r"][0]
+    curve = PowerCurve({7: poor, 28: good}, 7)
     assert curve.table["n_lists"].tolist() == [7, 28]
-    assert curve.verdict() == "rate: r reaches 0.9 with 28 lists."
-    assert "r is at most 0." in PowerCurve({7: poor}).verdict()
-    curve = PowerCurve({7: poor, 14: good, 28: poor})  # a chance of one simulation
-    assert curve.verdict() == "rate: r is 1.00 at best, but below 0.9 with more lists."
-    assert "with 14 lists" in PowerCurve({7: poor, 14: good, 28: good}).verdict()
-    assert "with 28 lists" in PowerCurve({7: good, 14: poor, 28: good}).verdict()
+    assert f"rate: r with 7 lists (yours) is {r:.2f} (-1.00 to 1.00); it reaches 0.9 with 28." in (
+        curve.verdict()
+    )
+    assert f"is {r:.2f} (-1.00 to 1.00). True" in PowerCurve({7: poor}).verdict()
+    moderate = recovery_of(truth, [0.1, 0.6, 0.4, 0.9])  # r 0.88
+    assert "1.00), the highest." in PowerCurve({7: poor, 14: moderate}, 14).verdict()
+    assert "; the highest is 0.88, with 7." in PowerCurve({7: moderate, 14: poor}, 14).verdict()
+    curve = PowerCurve({7: poor, 14: good, 28: poor}, 28)  # a chance of one simulation
+    assert f"r with 28 lists (yours) is {r:.2f}" in curve.verdict()
+    assert "the highest is 1.00, with 14, but below 0.9 with more." in curve.verdict()
+    assert "0.9 with 14." in PowerCurve({7: poor, 14: good, 28: good}).verdict()
+    assert "0.9 with 28." in PowerCurve({7: good, 14: poor, 28: good}).verdict()
+    curve = PowerCurve({7: poor, 14: good}, 10)
+    assert "Yours, 10, was not simulated. rate: r with 14 lists is 1.00" in curve.verdict()
 
 
 def test_inversion_by_hand():
@@ -195,12 +273,14 @@ def test_a_model_recovery_by_hand():
     # 1.5 of 3, z² = 3.841459: 0.5 ± 1.959964 sqrt(0.75 + 3.841459 / 4) / (3 + 3.841459)
     np.testing.assert_allclose(low, [[0.125335] * 2, [zero.low, one.low]], atol=1e-6)
     np.testing.assert_allclose(high, [[0.874665] * 2, [zero.high, one.high]], atol=1e-6)
-    assert "Data of a are best fitted by a in 50% of cases" in found.verdict()
-    assert "mistaken for b (50%)" in found.verdict()
+    shown = "Data of a are best fitted by a in 50 % of cases (95 % interval 13 to 87 %), most often"
+    assert shown in found.verdict() and "mistaken for b (50 %)" in found.verdict()
     thirds = pd.DataFrame([[2.0, 1, 1], [0, 4, 0], [0, 0, 4]], list("abc"), list("abc"))
     words = ModelRecovery(thirds, criteria, "aic", 0).verdict()
-    assert "a in 50% of cases, most often mistaken for b or c (25% each)" in words
-    assert "0.67, given that all models were equally likely before" in found.verdict()
+    assert "15 to 85 %), most often mistaken for b or c (25 % each)" in words
+    # of one subject: 1 (0.2065 to 1); .2065 / (.2065 + .8747) = .19, 1 / (1 + .1253) = .89
+    shown = "probability 0.67 (0.19 to 0.89 within the intervals), given that all models were"
+    assert shown in found.verdict()
 
 
 def test_models_of_equal_sums_win_together():
