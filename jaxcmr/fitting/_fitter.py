@@ -369,13 +369,12 @@ class Fitter(ABC):
                 kept = Checkpoint(how.checkpoint, self, runs)
                 stack.callback(kept.close)
                 records[:] = kept.records
-            following = [*default_watchers(self.hyperparameters, n_fits), *how.watchers]
+            n_done = n_fits - len(count_missing(runs, records))
+            following = [*default_watchers(self.hyperparameters, n_fits, n_done), *how.watchers]
             for watcher in following:
                 stack.callback(watcher.close)
             for share in shares_of(runs, records, how.part):
-                left = Counter(
-                    fit_of(run) for run, record in zip(runs, records, strict=True) if not record
-                )
+                left = count_missing(runs, records)
                 for at in self._search(runs, share, kept, how):
                     run = runs[at.run]
                     if at.record is not None:
@@ -504,6 +503,13 @@ def words_of_id(subject: Subject) -> list[int]:
         return [int.from_bytes(digest[i : i + 4], "big") for i in (0, 4, 8)]
     is_wide = not -(2**31) <= subject < 2**32
     return [subject % 2**32, *([(subject >> 32) % 2**32] if is_wide else [])]
+
+
+def count_missing(
+    runs: Sequence[Run], records: Sequence[Mapping[str, Any] | None]
+) -> Counter[tuple[Subject, str]]:
+    """Return how many runs are missing of each fit that is not complete."""
+    return Counter(fit_of(run) for run, record in zip(runs, records, strict=True) if not record)
 
 
 def keep_result(error: Exception, result: FitResult, checkpoint: Any) -> None:
