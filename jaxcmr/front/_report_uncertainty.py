@@ -46,13 +46,14 @@ GUIDES: Mapping[str, Guide] = {
         "from its estimate and all others are fitted anew. The interval is shaded.",
         "Each curve crosses the dashed line on both sides.",
         "A curve that stays below the line up to a bound: the interval is open there. Hollow "
-        "points: another parameter sits on a bound.",
+        "points: another parameter, which is not on a bound at the estimates, has reached one.",
         "Do not report the bound as a limit. If a lower loss was found than that of the fit, fit "
         "again from there.",
     ),
     "intervals": Guide(
-        "The estimate (dot) and interval (bar) of each subject, in order of the estimates. An "
-        "arrow is an open end.",
+        "The estimate (dot) and interval (bar) of each subject with profiles, in order of the "
+        "estimates. A cap is a confidence limit, a square one that holds only within the bounds of "
+        "another parameter, an arrow an open end.",
         "Bars are short next to the spread of the dots: subjects differ by more than their "
         "uncertainty.",
         "Bars overlap nearly all others: differences between these subjects tell little.",
@@ -165,9 +166,18 @@ def plan_figures(found: Uncertainty) -> Iterator[Planned]:
             plots.plot_profiles(profiles, subject, names, ax=panels_of(axes, len(names)))
 
         def draw_intervals(axes: Any) -> None:
-            for i, (panel, name) in enumerate(zip(panels_of(axes, len(names)), names, strict=True)):
+            handles: dict[str, Any] = {}
+            panels = panels_of(axes, len(names))
+            for i, (panel, name) in enumerate(zip(panels, names, strict=True)):
                 plots.plot_intervals(profiles, name, ax=panel)
                 panel.set(xlabel=name, ylabel="" if i % N_COLUMNS else "subject")
+                if panel.get_legend():  # one for all panels
+                    panel.get_legend().remove()
+                found, labels = panel.get_legend_handles_labels()
+                handles.update(zip(labels, found, strict=True))
+            panels[0].figure.legend(
+                handles.values(), handles, loc="outside upper left", ncols=3, frameon=False
+            )
 
         size = 2.5 * shape[1], 2.2 * shape[0]
         yield "profiles", f"Profiles of subject {subject}", draw_profiles, size, shape
