@@ -138,11 +138,11 @@ def make_section(
     """Return the section on an analysis."""
     figures = draw_planned(plan_figures(found), prefix, GUIDES)
     if isinstance(found, Covariance):
-        section = of_covariance(found, problem)
+        section = of_covariance(found, result, problem)
     elif isinstance(found, Profiles):
         section = of_profiles(found, result)
     else:
-        section = of_bootstrap(found)
+        section = of_bootstrap(found, result)
     return replace(section, figures=figures)
 
 

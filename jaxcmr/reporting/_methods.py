@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -111,7 +112,10 @@ def methods(chapter: Chapter) -> str:
         describe_evidence(result),
         *(section.methods for section in chapter.sections),
     ]
-    return " ".join(each for each in sentences if each)
+    text = " ".join(each for each in sentences if each)
+    for name in [*result["free"], *result["fixed"], *(result.get("loss_options") or {})]:
+        text = re.sub(rf"\b{re.escape(name)}\b", name.replace("_", " "), text)
+    return text
 
 
 def describe_fit(chapter: Chapter) -> str:
@@ -171,7 +175,10 @@ def describe_evidence(result: FitResult) -> str:
         f"For {n_agree} of {count_of(len(counts), 'fit')}, two or more runs ended within {near} of "
         "the lowest loss. "
     )
-    return told + describe_bounds(result)
+    on_bounds = describe_bounds(result).replace(
+        "Estimates on a bound:", "Estimates were on a bound for so many fits:"
+    )
+    return told + on_bounds
 
 
 def references(text: str, version: str | None) -> list[str]:

@@ -65,7 +65,7 @@ def test_methods_have_the_numbers_of_the_result():
         "generations, F = 0.85 and CR = 0.9.",
         "The seed was 5.",
         "For 2 of 3 fits, two or more runs ended within 0.05 nats of the lowest loss.",
-        "Estimates on a bound: learning_rate for 1 (upper).",
+        "Estimates were on a bound for so many fits: learning rate for 1 (upper).",
     ):
         assert words in text
 
