@@ -151,8 +151,8 @@ def of_profiles(found: Profiles, result: FitResult) -> Section:
             Numbers(f"{level} intervals of each subject.", found.intervals(), True),
         ],
         methods=f"{level} confidence intervals of {describe_subjects(subjects, result)} are "
-        f"profiles of the likelihood{cite(['venzon-moolgavkar-1988'])}: a limit is where the loss has "
-        f"risen by {found.threshold:.2f} nats after all other parameters were fitted anew. "
+        f"profiles of the likelihood{cite(['venzon-moolgavkar-1988'])}: a limit is where the loss "
+        f"has risen by {found.threshold:.2f} nats after all other parameters were fitted anew. "
         f"{describe_ends(found)}",
     )  # fmt: skip
 

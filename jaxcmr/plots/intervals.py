@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -123,7 +123,9 @@ def draw_ends(ax: Axes, ends: np.ndarray, statuses: np.ndarray, arrow: str) -> N
         ("open end", ~np.isin(statuses, LIMITS), arrow, 22),
     )
     for label, chosen, marker, size in kinds:
-        look = {"color": COLORS[0]} if marker == "|" else {"fc": "white", "ec": COLORS[0]}
+        look: dict[str, Any] = (
+            {"color": COLORS[0]} if marker == "|" else {"fc": "white", "ec": COLORS[0]}
+        )
         if chosen.any():
             ax.scatter(
                 ends[chosen], rows[chosen], marker=marker, s=size, linewidth=1.2, zorder=2,
