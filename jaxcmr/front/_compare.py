@@ -80,6 +80,7 @@ def compare_for_report(results: Mapping[str, FitResult]) -> Compared | None:
     The page says itself which differences there are in data, trials, losses and subjects.
     """
     from jaxcmr import comparison, plots
+    from jaxcmr.comparison._criteria import CRITERIA
     from jaxcmr.reporting import Compared, Figure, Guide, drawing_style, to_svg
 
     try:
@@ -105,4 +106,13 @@ def compare_for_report(results: Mapping[str, FitResult]) -> Compared | None:
                 table = plots.weights_table(found)
             svg = to_svg(drawing, f"compared-{name}", title)
             figures.append(Figure(title, svg, Guide(*GUIDES[name]), table))
-    return Compared(found.verdict(), found.table, found.header(), found.warnings, figures)
+    label = CRITERIA[found.criterion]
+    return Compared(
+        found.verdict(),
+        found.table,
+        found.header(),
+        label,
+        found.reference,
+        found.warnings,
+        figures,
+    )

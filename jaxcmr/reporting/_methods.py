@@ -92,11 +92,16 @@ class Chapter:
 
 @dataclass(frozen=True)
 class Compared:
-    """How the results of a report compare: a verdict, warnings, a table and figures."""
+    """How the results of a report compare: a verdict, warnings, a table and figures.
+
+    `label` is the criterion in words; `reference` is the model from which differences are taken.
+    """
 
     verdict: str
     table: pd.DataFrame
     caption: str
+    label: str
+    reference: str
     warnings: Sequence[str] = ()
     figures: Sequence[Figure] = ()
 
