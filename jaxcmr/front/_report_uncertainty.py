@@ -33,11 +33,11 @@ N_COLUMNS = 4
 
 GUIDES: Mapping[str, Guide] = {
     "spectrum": Guide(
-        "For each subject (a column), how strongly the loss curves along each direction in the "
-        "space of the parameters; at the right, the standard error that follows.",
-        "All dashes are above the dashed line: every combination of parameters is determined.",
-        "Dashes below the line, or crosses: the subject's lists leave a combination open, with a "
-        "standard error of half the searched range or more.",
+        "For each subject (a column), the standard error along each direction in the space of the "
+        "parameters, as a share of the searched range. Subjects without standard errors have none.",
+        "All dashes are below the dashed line: every combination of parameters is determined.",
+        "Dashes above the line: the subject's lists leave a combination open, with a standard "
+        "error of half the searched range or more. Crosses at the top: the loss does not curve.",
         "See in the table of open directions which parameters make up for one another. Hold one of "
         "them at a value and fit again, or report the combination.",
     ),

@@ -15,7 +15,7 @@ from jaxcmr.plots import (
     profiles_table,
     spectrum_table,
 )
-from jaxcmr.uncertainty import Profiles, covariance, profile_likelihood
+from jaxcmr.uncertainty import Covariance, Profiles, covariance, profile_likelihood
 
 CORRELATED = 100 * np.array([[1.0, 0.9], [0.9, 1.0]])
 
@@ -102,16 +102,38 @@ def test_open_ends_are_arrows(profiles):
 
 
 def test_an_open_direction_has_its_own_color():
-    """Eigenvalues 2 and 300: the first is below 4, where the error is half the range."""
+    """Eigenvalues 2 and 300 have errors of 0.71 and 0.06: the first is above half the range."""
     found = covariance(*problem_with(np.diag([300.0, 2.0])))
     assert spectrum_table(found)["is_open"].tolist() == [True, False]
     ax = plot_spectrum(found, ax=Figure().subplots())
     known, is_open = ax.collections[:2]
-    np.testing.assert_allclose(known.get_segments()[0][:, 1], 300, rtol=1e-6)
-    np.testing.assert_allclose(is_open.get_segments()[0][:, 1], 2, rtol=1e-6)
+    np.testing.assert_allclose(known.get_segments()[0][:, 1], 300**-0.5, rtol=1e-6)
+    np.testing.assert_allclose(is_open.get_segments()[0][:, 1], 2**-0.5, rtol=1e-6)
     ax.figure.canvas.draw()
     labels = [label.get_text() for label in ax.get_yticklabels()]
-    assert "100" in labels and not any("$" in label for label in labels)  # plain text
+    assert "0.1" in labels and not any("$" in label for label in labels)  # plain text
+
+
+@pytest.mark.parametrize("kind", ["hessian", "sandwich"])
+def test_the_spectrum_shows_the_directions_that_the_verdict_counts(kind):
+    """Subject 1 has an open direction by its errors, although the loss curves (an eigenvalue of 9);
+    2 curves less, but its errors are short; 3 does not curve; 4 has a kink, so no errors."""
+    eigenvalues = [9.0, 300.0, 1.0, 300.0, -2.0, 300.0, -1.0, 300.0]
+    errors = [0.8, 0.1, 0.3, 0.1, np.nan, 0.06, np.nan, np.nan]
+    subjects = np.repeat([1, 2, 3, 4], 2)
+    status = ["interior"] * 4 + ["not identified"] * 2 + ["not a smooth minimum"] * 2
+    table = pd.DataFrame({"subject": subjects, "parameter": ["a", "b"] * 4, "status": status})
+    spectrum = pd.DataFrame(
+        {"subject": subjects, "number": [0, 1] * 4, "eigenvalue": eigenvalues, "error": errors,
+         "direction": "a up"}
+    )  # fmt: skip
+    found = Covariance(kind, table, spectrum, np.zeros((4, 2, 2)), ("a", "b"))
+    assert "2 with a direction that the data leave open" in found.verdict()
+    ax = plot_spectrum(found, ax=Figure().subplots())
+    known, is_open, flat = ax.collections
+    assert [segment[0, 1] for segment in known.get_segments()] == [0.1, 0.3, 0.1, 0.06]
+    assert [segment[0, 1] for segment in is_open.get_segments()] == [0.8]
+    assert len(flat.get_offsets()) == 1 and flat.get_offsets()[0, 0] == 0  # subject 3, first
 
 
 def test_unknown_names_are_errors(profiles):
