@@ -18,7 +18,7 @@ GUIDES: Mapping[str, tuple[str, str, str, str]] = {
     "comparison": (
         "For each model, by how much its criterion is above that of the best model: mean per "
         "subject (dot) and 95 % bootstrap interval over subjects (line). At the right, the number "
-        "of subjects for whom it is best.",
+        "of subjects for whom it is best, and the numbers of dot and line.",
         "Intervals away from 0: the best model is better for the average subject.",
         "An interval that includes 0: these subjects do not decide between the two models.",
         "Report the interval and the number of subjects, not the sum alone. Read the warnings.",

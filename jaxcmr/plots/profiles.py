@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from jaxcmr.plots._axes import COLORS, DATA, GRAY, as_panels, make_panels, open_up
+from jaxcmr.plots._axes import COLORS, DATA, GRAY, as_panels, make_grid, open_up
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -120,21 +120,13 @@ def plot_profiles(
     """
     table = profiles_table(profiles, subject, parameters)
     names = list(dict.fromkeys(table["parameter"]))
-    panels = as_panels(ax, len(names)) if ax is not None else grid_of(len(names))
+    panels = as_panels(ax, len(names)) if ax is not None else make_grid(len(names), 2.6, 2.2)
     for panel, name in zip(panels, names, strict=True):
         draw_profile(panel, table[table["parameter"] == name], profiles.threshold)
         panel.set_xlabel(name)
     for panel in panels[:: 4 if ax is None else len(panels)]:
         panel.set_ylabel("rise of the loss (nats)")
     return panels
-
-
-def grid_of(n: int) -> np.ndarray:
-    """Return the axes of a new figure, four to a row; those left over are removed."""
-    panels = make_panels(-(-n // 4), min(n, 4), 2.6, 2.2).reshape(-1)
-    for spare in panels[n:]:
-        spare.remove()
-    return panels[:n]
 
 
 def draw_profile(ax: Axes, points: pd.DataFrame, threshold: float) -> None:

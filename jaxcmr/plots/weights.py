@@ -72,7 +72,7 @@ def plot_weights(comparison: Comparison, *, ax: Axes | None = None) -> Axes:
     x, base = np.arange(1, len(table) + 1), np.zeros(len(table))
     for model, color in zip(models, colors, strict=False):
         values = table[model].to_numpy()
-        ax.bar(x, values, width=1.0, bottom=base, color=color, label=model, linewidth=0)
+        ax.bar(x, values, width=1.0, bottom=base, color=color, label=model, ec=color, lw=0.3)
         base = base + values
     ax.set(
         xlim=(0.5, len(table) + 0.5),

@@ -44,6 +44,9 @@ def test_a_dot_per_model_the_best_on_top(found):
     np.testing.assert_allclose([dot.get_xdata()[0] for dot in dots], table["mean_difference"])
     assert [label.get_text() for label in ax.get_yticklabels()] == ["a", "b", "c"]
     assert ax.yaxis_inverted()
+    low, high = table.loc[2, ["low", "high"]]
+    texts = [text.get_text() for text in ax.texts]
+    assert f"20.0, {low:.1f} to {high:.1f}" in texts and texts.count("2") == 1
 
 
 def test_a_bar_per_subject_in_order(found):
