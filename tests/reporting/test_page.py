@@ -231,6 +231,20 @@ def test_results_of_the_same_trials_are_compared(tmp_path):
     assert row[:4] == ["<two>", "7.00", "2.33", f"{low:.2f} to {high:.2f}"]
     assert found.verdict() in page.texts and found.warnings[0] in page.texts
     assert page.columns("compared-numbers-2")["subject"]
+    both = {"one": one, "<two>": two}
+    named = jc.compare(both, "bic", reference="<two>")
+    page = Page(jc.report(both, path, comparison=named).read_text(encoding="utf-8"))
+    assert page.tables["compared-differences"][0][2] == "mean BIC per subject"
+    assert page.columns("compared-differences")["model"] == ("one",)
+    assert "BIC above <two>" in page.texts and named.header() in page.texts
+    for results, given, message in (
+        ({"one": one, "two": two}, named, "of other fits"),
+        ({**both, "one": {**one, "fitness": [7.1, 8.3, 6.1]}}, named, "of other fits"),
+        (one, named, "of other fits"),
+        (both, "bic", "takes what jc.compare returns; got str"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            jc.report(results, path, comparison=given)
     other = {**two, "loss_label": "MSE"}
     path = jc.report({"one": one, "two": other}, tmp_path / "report.html")
     assert "compared" not in Page(path.read_text(encoding="utf-8")).tables
