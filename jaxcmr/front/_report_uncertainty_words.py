@@ -188,6 +188,8 @@ def drops_of(found: Profiles, result: FitResult) -> list[float]:
 def summarize_ends(found: Profiles) -> pd.DataFrame:
     """Return one row per parameter: how many intervals are closed, and ends by status.
 
+    Of the intervals with two limits, those are closed that no other parameter has blocked.
+
     >>> table = pd.DataFrame({"subject": 1, "parameter": "b", "side": ["lower", "upper"],
     ...                       "status": ["closed", "flat"], "estimate": 0.5, "limit": [0.4, None]})
     >>> found = Profiles(table, pd.DataFrame(), 0.95, 1.92, None)
@@ -201,11 +203,12 @@ def summarize_ends(found: Profiles) -> pd.DataFrame:
     for name in dict.fromkeys(found.table["parameter"]):
         is_one = wide["parameter"] == name
         row: dict[str, Any] = {"parameter": name, "intervals": int(is_one.sum())}
-        row["closed"] = int((has_limits & is_one).sum())
+        row["two limits"] = int((has_limits & is_one).sum())
+        row["closed"] = int(((ends == "closed").all(axis=1) & is_one).sum())
         for status in list(STATUSES)[1:]:
             row[status] = int((ends[is_one] == status).any(axis=1).sum())
         widths = (wide["upper"] - wide["lower"])[is_one & has_limits]
-        rows.append({**row, "median width of closed ones": float(widths.median())})
+        rows.append({**row, "median width with two limits": float(widths.median())})
     return pd.DataFrame(rows)
 
 

@@ -10,10 +10,11 @@ from simple_losses import BowlGenerator
 import jaxcmr as jc
 from jaxcmr.fitting import FitProblem
 from jaxcmr.front._report_uncertainty import make_uncertainty_sections
+from jaxcmr.front._report_uncertainty_words import summarize_ends
 from jaxcmr.recovery import ModelRecovery, PowerCurve, Recovery
 from jaxcmr.reporting import About, Chapter, Section, to_html
 from jaxcmr.reporting._methods import methods, to_report
-from jaxcmr.uncertainty import Bootstrap, covariance, profile_likelihood
+from jaxcmr.uncertainty import Bootstrap, Profiles, covariance, profile_likelihood
 
 CURVED = 100 * np.array([[1.0, 0.5], [0.5, 1.0]])
 
@@ -134,12 +135,32 @@ def test_profiles_are_counted_by_their_ends(planted, profiles, tmp_path):
     _, result = planted
     page = report(tmp_path / "r.html", result, uncertainty=profiles)
     columns = page.columns("r1-uncertainty-table-1")
-    assert columns["intervals"] == columns["closed"] == ("1", "1")
+    assert columns["intervals"] == columns["two limits"] == columns["closed"] == ("1", "1")
     assert columns["flat"] == columns["better fit"] == ("0", "0")
-    widths = [float(each) for each in columns["median width of closed ones"]]
+    widths = [float(each) for each in columns["median width with two limits"]]
     assert widths == pytest.approx([2 * 1.959964 * np.sqrt(4 / 300)] * 2, rel=1e-3)
     text = words_of(page)
     assert "(Venzon & Moolgavkar, 1988)" in text and "Applied Statistics, 37(1)" in text
+
+
+def test_closed_intervals_are_as_many_as_in_the_verdict():
+    """A blocked interval has two limits, but is not counted as closed."""
+    status = ["closed", "closed", "closed", "blocked", "closed", "flat"]
+    table = pd.DataFrame(
+        {
+            "subject": np.repeat([1, 2, 3], 2),
+            "parameter": "b",
+            "side": ["lower", "upper"] * 3,
+            "status": status,
+            "estimate": 0.5,
+            "limit": [0.4, 0.6, 0.3, 0.7, 0.4, np.nan],
+        }
+    )
+    found = Profiles(table, pd.DataFrame(), 0.95, 1.92, None)
+    [row] = summarize_ends(found).to_dict("records")
+    assert "1 of 3 are closed" in found.verdict()
+    assert (row["intervals"], row["two limits"], row["closed"], row["blocked"]) == (3, 2, 1, 1)
+    assert row["median width with two limits"] == pytest.approx(0.3)
 
 
 def test_the_methods_say_of_which_subjects_an_analysis_is(planted):
