@@ -30,6 +30,7 @@ from jaxcmr._cache import keep_compiled
 from jaxcmr.fitting import _workers
 from jaxcmr.fitting._environment import describe_environment
 from jaxcmr.fitting._runs import Progress, Run
+from jaxcmr.fitting._verify import verify_record
 from jaxcmr.fitting._workers import Block, to_recipe
 
 SEARCH = {**jc.SEARCHES["thorough"], "progress_bar": False}
@@ -129,12 +130,17 @@ def measure_simulated(counts: Sequence[int], per_worker: int = 10, seconds: floa
         )
 
 
+def compute_anew(fitter, run, at, environment, differing) -> None:
+    """Compute a loss as a check of a worker does, whatever comes out."""
+    verify_record(fitter, run, at.record, differing)
+
+
 def predict(
     n_subjects: int,
     n_workers: int,
     per_subject: float = 1.0,
     n_runs: int = 12,
-    per_run: float = 60e-6,
+    per_run: float = 120e-6,
     start: float = 6.0,
 ) -> float:
     """Return the seconds that a fit takes.
@@ -144,7 +150,7 @@ def predict(
         n_workers: cores that search.
         per_subject: seconds of one core that the runs of a subject take.
         n_runs: runs per subject.
-        per_run: seconds that the coordinator takes to plan a run and to keep its record.
+        per_run: seconds that the coordinator takes to plan a run, to check and to keep its record.
         start: seconds from the start of a process to its first subject, compiling included.
     """
     longest = -(-n_subjects // n_workers)  # subjects of the worker that ends last
@@ -167,7 +173,7 @@ if __name__ == "__main__":
     options = parser.parse_args()
     keep_compiled()
     if options.what in ("constants", "simulated"):  # sleepers return records of another subject
-        _workers.check_worker = lambda *_: None
+        _workers.check_worker = compute_anew
     if options.what == "constants":
         measure_constants()
     elif options.what == "model":

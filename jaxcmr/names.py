@@ -1,4 +1,4 @@
-"""Names: what "cmr" stands for, and which name was meant by a misspelled one."""
+"""Names: what "cmr" stands for, which one a misspelled one meant, which extra has a library."""
 
 from __future__ import annotations
 
@@ -7,7 +7,14 @@ from difflib import get_close_matches
 from importlib import import_module
 from typing import Any
 
-__all__ = ["describe_unknown", "did_you_mean", "find_named", "name_of", "table_of"]
+__all__ = [
+    "describe_missing",
+    "describe_unknown",
+    "did_you_mean",
+    "find_named",
+    "name_of",
+    "table_of",
+]
 
 TABLES: Mapping[str, tuple[str, str]] = {
     "model": ("jaxcmr.models", "MODELS"),
@@ -29,6 +36,23 @@ def describe_unknown(kind: str, name: object, known: Iterable[str]) -> str:
         "Unknown parameter 'learning_rat'. Did you mean 'learning_rate'?"
     """
     return f"Unknown {kind} {name!r}. {did_you_mean(name, known)}"
+
+
+def describe_missing(what: str, library: str, extra: str) -> str:
+    """Return the message about a library that is not installed.
+
+    It installs from the copy, not by name: on the package index, another package has this name.
+
+    Args:
+        what: What needs it, in the plural.
+        library: Its name.
+        extra: The extra of this project that includes it.
+
+    Examples:
+        >>> print(describe_missing("Figures", "matplotlib", "plots"))
+        Figures need matplotlib. In your copy of jaxcmr: pip install ".[plots]"
+    """
+    return f'{what} need {library}. In your copy of jaxcmr: pip install ".[{extra}]"'
 
 
 MANY = 60

@@ -86,7 +86,8 @@ class FitResult(dict[str, Any]):
       included. ``converged``: the best run ended by its tolerance or at a point of zero gradient.
     - ``runs``: for each fit a list of its runs; see `runs_table`.
     - ``trials``: for each fit the rows of the data set, as ranges ``[first, behind the last]``;
-      ``n_trials``, ``n_events``: how many, and how many scored recalls and stops they hold.
+      ``n_trials``, ``n_events``: how many, and how many scored events they hold; ``counted``: in
+      words what an event is, such as "scored recalls and stops".
     - ``model``, ``loss``, ``loss_options``, ``features``, ``data``, ``precision``, ``pooled``: what
       was fitted, by name or fingerprint. None stands for an object without a name.
     - ``hyperparameters``: complete, defaults filled in. ``fit_time``: seconds, compilation
@@ -363,7 +364,8 @@ def check_entries(result: Mapping[str, Any]) -> None:
             check_kind(f"an entry of '{name}'", 0 if is_name else value, (int, float))
     for name in ("free", "fixed"):
         check_kind(f"'{name}'", result.get(name, {}), (dict,))
-    check_kind("'loss_label'", result.get("loss_label", ""), (str,))
+    for name in ("loss_label", "counted"):
+        check_kind(f"'{name}'", result.get(name, ""), (str,))
     check_kind("'agree_within'", result.get("agree_within", 0), (int, float))
     for of_fit in others.get("runs", []):
         check_kind("an entry of 'runs'", of_fit, (list,))

@@ -275,6 +275,7 @@ def simulate_dataset(
     seed: int = 0,
     draws: Draws | None = None,
     vary: Sweep | None = None,
+    n_recalls: Int[np.ndarray, " all_trials"] | None = None,
 ) -> dict[str, np.ndarray]:
     """Return a data set with recalls that a model simulates.
 
@@ -297,6 +298,9 @@ def simulate_dataset(
         vary: values of one or more parameters in place of those in `parameters` and `draws`, as
             lists by name. All trials are simulated at each value, or at each point of the grid of
             several parameters, with the same random numbers.
+        n_recalls: (trials,) at how many recalls each trial of `dataset` is cut off, for losses that
+            take their number as given: ``generator.count_given_recalls(np.arange(n_trials))``. Of
+            letters, all that are typed count. By default, recall goes on until the model stops.
 
     Returns:
         A data set with the selected trials, all of them once per copy. ``recalls`` and, if there
@@ -310,7 +314,7 @@ def simulate_dataset(
     Raises:
         ValueError: a parameter of the model is missing or outside its limits, a subject of the data
             has no fit or no draws, lists of parameters differ in length, or the mask, `n_copies`,
-            the seed, `draws` or `vary` is invalid.
+            the seed, `draws`, `vary` or `n_recalls` is invalid.
 
     Examples:
         >>> from jaxcmr.models import usual_bounds
@@ -335,6 +339,11 @@ def simulate_dataset(
     if not mask.any():
         raise ValueError("The trial mask selects no trials: there is nothing to simulate.")
     check_count("n_copies", n_copies)
+    if n_recalls is not None and np.shape(n_recalls) != mask.shape:
+        raise ValueError(
+            f"n_recalls has shape {np.shape(n_recalls)}; expected a number for each of the "
+            f"{len(mask)} trials of the data set."
+        )
     factory = make_model_factory(model_factory, dataset, features)
     declared = factory.parameters or ()
     if draws is not None:
@@ -365,15 +374,21 @@ def simulate_dataset(
             "of each list from 1."
         )
 
-    choices, positions = _simulate_trials(
-        factory,
-        jnp.asarray(studied),
-        {name: jnp.asarray(value) for name, value in values.items()},
-        jnp.asarray(trials),
-        jnp.asarray(copies),
-        jax.random.key(check_seed(seed)),
-        (observed if factory.choices_are_ids else dataset["recalls"]).shape[1],
+    choices, positions = map(
+        np.asarray,
+        _simulate_trials(
+            factory,
+            jnp.asarray(studied),
+            {name: jnp.asarray(value) for name, value in values.items()},
+            jnp.asarray(trials),
+            jnp.asarray(copies),
+            jax.random.key(check_seed(seed)),
+            (observed if factory.choices_are_ids else dataset["recalls"]).shape[1],
+        ),
     )
+    if n_recalls is not None:
+        is_kept = np.arange(choices.shape[1]) < np.asarray(n_recalls)[trials, None]
+        choices, positions = np.where(is_kept, choices, 0), np.where(is_kept, positions, 0)
     left_out = [n for n in dataset if n.startswith("rec_") or n in OF_THE_RECALLS]
     simulated = {name: v[trials] for name, v in dataset.items() if name not in left_out}
     simulated["recalls"] = move_zeros_last(np.asarray(positions, dataset["recalls"].dtype))

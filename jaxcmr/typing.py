@@ -313,6 +313,9 @@ class LossFnGenerator(ABC):
     agree_within: ClassVar[float] = 0.05
     """Losses that differ by less count as the same, in the units of the loss."""
 
+    counted: str = "scored events"
+    """What `count_events` counts, in words: "scored recalls and stops"."""
+
     differentiable: ClassVar[bool] = True
     """Whether the loss has a gradient; False if it is piecewise constant. Fits polish only then."""
 
@@ -344,6 +347,14 @@ class LossFnGenerator(ABC):
 
     def count_events(self, trial_indices: np.ndarray) -> np.ndarray | None:
         """Return the number of observations scored in each trial (0 for -1); None: not counted."""
+        return None
+
+    def count_given_recalls(self, trial_indices: np.ndarray) -> np.ndarray | None:
+        """Return the number of recalls of each trial, if the loss takes it as given (0 for -1).
+
+        None (the default): the loss scores where recall stops. A number that is given is not
+        explained by the model: recall that is simulated in place of the data is cut off there.
+        """
         return None
 
     def pointwise_log_likelihood(

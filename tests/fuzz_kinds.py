@@ -503,7 +503,7 @@ RESULT = {
     "fixed": {"b": 1.0}, "runs": [[RUN, RUN], [RUN]], "converged": [True, False], "nit": [9, 9],
     "nfev": [90, 90], "n_trials": [3, 4], "n_events": [12, 13], "trials": [[[0, 3]], [[3, 7]]],
     "hyperparameters": {"best_of": 2}, "fit_time": 1.5, "pooled": False, "agree_within": 0.05,
-    "loss_label": "NLL", "interrupted": False,
+    "loss_label": "NLL", "counted": "recalled sets", "interrupted": False,
 }  # fmt: skip
 
 

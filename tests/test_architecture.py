@@ -65,6 +65,7 @@ MAY_IMPORT = {
     "comparison": {
         "_differences",
         "_result_words",
+        "_tables",
         "datasets",
         "fitting",
         "names",
@@ -110,7 +111,16 @@ MAY_IMPORT = {
         "results",
         "typing",
     },
-    "bayes": {"_version", "fitting", "names", "optimize", "parameters", "results", "typing"},
+    "bayes": {
+        "_tables",
+        "_version",
+        "fitting",
+        "names",
+        "optimize",
+        "parameters",
+        "results",
+        "typing",
+    },
     "reporting": {
         "_result_words",
         "_version",
@@ -121,6 +131,8 @@ MAY_IMPORT = {
     },
     "uncertainty": {
         "_differences",
+        "_result_words",
+        "_tables",
         "fitting",
         "names",
         "optimize",
@@ -130,6 +142,7 @@ MAY_IMPORT = {
         "typing",
     },
     "_cache": set(),
+    "_tables": set(),
     "_differences": {"parameters", "typing"},
 }
 """What each room may import of ours, beside itself. `front` and `cli` put everything together."""

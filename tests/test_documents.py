@@ -33,6 +33,20 @@ def run(block, names, **changes):
     exec(block, names)
 
 
+def test_pages_and_messages_install_from_a_copy_of_the_project():
+    """The package of this name on the index is another one: ``pip install jaxcmr`` gets that."""
+    for file in [*PAGES, *(ROOT / "jaxcmr").rglob("*.py")]:
+        text = file.read_text(encoding="utf-8")
+        assert not re.findall(r"pip install [^`\n]*\bjaxcmr\b", text), file
+
+
+def test_the_readme_installs_what_it_loads():
+    """Bundled data need psifr, of the extra `demo`; a report needs the extra `report`."""
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert "jc.load" in readme and "peers_notask" in readme and "jc.report(" in readme
+    assert re.search(r'pip install "\.\[demo,report\]"', readme)
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_names_on_a_page_can_be_imported(page):
     """Every block parses, and what it imports from jaxcmr is there: catches a name that changed."""

@@ -143,6 +143,22 @@ def test_copies_are_numbered(small_data, parameters):
             simulate_dataset(MODELS["cmr"], small_data, parameters, n_copies=n)
 
 
+def test_recall_is_cut_off_at_a_given_number(small_data, parameters):
+    """What is left are the first recalls of the same simulation, in every copy; of letters, as many
+    as were typed, studied or not."""
+    never_stop = {**parameters, "stop_probability_scale": 0.0}
+    n_recalls, chosen = np.arange(20) % 5, np.arange(20) > 3
+    options = {"trial_mask": chosen, "n_copies": 2}
+    cut = simulate_dataset("cmr", small_data, never_stop, n_recalls=n_recalls, **options)
+    whole = simulate_dataset("cmr", small_data, never_stop, **options)
+    n_left = np.tile(n_recalls[chosen], 2)
+    is_left = np.arange(whole["recalls"].shape[1]) < n_left[:, None]
+    np.testing.assert_array_equal(cut["recalls"], np.where(is_left, whole["recalls"], 0))
+    assert (np.sum(whole["recalls"] > 0, axis=1) > n_left).any()
+    with pytest.raises(ValueError, match=r"n_recalls has shape \(16,\); expected .* 20 trials"):
+        simulate_dataset("cmr", small_data, never_stop, n_recalls=n_recalls[chosen], **options)
+
+
 def test_a_sweep_is_the_simulations_one_by_one(small_data, parameters):
     """Of two parameters at each combination, the last fastest. All have the random numbers of a
     simulation by itself, so that they differ by the parameters alone."""

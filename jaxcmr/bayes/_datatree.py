@@ -12,7 +12,7 @@ from jaxcmr._version import __version__
 from jaxcmr.bayes._log_density import check_likelihood
 from jaxcmr.fitting import FitProblem, make_subject_trial_masks
 from jaxcmr.fitting._trials import stack_trials
-from jaxcmr.names import describe_unknown
+from jaxcmr.names import describe_missing, describe_unknown
 from jaxcmr.typing import TrialMask
 
 if TYPE_CHECKING:
@@ -58,6 +58,7 @@ def to_datatree(
 
     Raises:
         ValueError: a parameter is missing or of another shape.
+        ImportError: xarray is not installed.
 
     >>> data = {"subject": [1, 1], "listLength": [3, 3], "pres_itemnos": [[1, 2, 3]] * 2,
     ...         "recalls": [[3, 1, 0], [2, 0, 0]]}
@@ -67,8 +68,10 @@ def to_datatree(
     >>> dict(tree["log_likelihood"].sizes)
     {'chain': 1, 'draw': 2, 'list': 2}
     """
-    import xarray as xr
-
+    try:
+        import xarray as xr
+    except ImportError as error:
+        raise ImportError(describe_missing("Draws for ArviZ", "xarray", "bayes")) from error
     check_likelihood(problem)
     mask = np.ones(len(problem.subjects), bool) if trial_mask is None else trial_mask
     masks, subjects = make_subject_trial_masks(mask, problem.subjects)

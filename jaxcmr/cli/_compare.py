@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from jaxcmr.cli._json import to_json, to_rows
 from jaxcmr.comparison import Comparison, ModelSelection, bayesian_model_selection
 from jaxcmr.files import replace_file, write_text
 from jaxcmr.front import compare
+from jaxcmr.names import describe_missing
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -153,7 +155,7 @@ def draw_figures(folder: Path, found: Comparison, selection: ModelSelection | No
     try:
         from matplotlib.figure import Figure
     except ImportError as error:
-        raise ImportError('Figures need matplotlib: pip install "jaxcmr[plots]".') from error
+        raise ImportError(describe_missing("Figures", "matplotlib", "plots")) from error
     for name, size, draw in plan_figures(found, selection):
         figure = Figure(figsize=size, layout="constrained")
         draw(figure.subplots())
@@ -171,14 +173,29 @@ def plan_figures(
     size = (6.5, 1.0 + 0.4 * len(models))
     yield "comparison", size, lambda ax: plots.plot_comparison(found, ax=ax)
     yield "weights", (7.0, 3.0), lambda ax: plots.plot_weights(found, ax=ax)
-    for number, model in enumerate(models, 1):
-        if model != found.reference:
+    others = [model for model in models if model != found.reference]
+    for model, name in zip(others, name_files(others), strict=True):
 
-            def draw(ax: Axes, model: str = model) -> None:
-                plots.plot_differences(found, model, ax=ax)
+        def draw(ax: Axes, model: str = model) -> None:
+            plots.plot_differences(found, model, ax=ax)
 
-            yield f"differences-{number}", (6.0, 3.4), draw
+        yield f"differences-{name}", (6.0, 3.4), draw
     if selection is not None:
         chosen = selection
         size = (4.0 + 0.8 * len(models), 3.4)
         yield "frequencies", size, lambda ax: plots.plot_model_frequencies(chosen, ax=ax)
+
+
+def name_files(models: Sequence[str]) -> list[str]:
+    """Return a part of a file name for each model, all different, also without regard to case.
+
+    >>> name_files(["CMR", "no primacy", "cmr", "a/b", "a|b"])
+    ['CMR', 'no_primacy', 'cmr-3', 'a_b', 'a_b-5']
+    """
+    names: list[str] = []
+    for number, model in enumerate(models, 1):
+        name = re.sub(r"[^\w.-]+", "_", model)
+        while name.lower() in [each.lower() for each in names]:
+            name += f"-{number}"
+        names.append(name)
+    return names

@@ -8,6 +8,7 @@ from importlib.util import find_spec
 
 from jaxcmr.cli._parsers import make_parser
 from jaxcmr.files import read_text
+from jaxcmr.names import describe_missing
 
 __all__ = ["print_completion"]
 
@@ -48,7 +49,7 @@ def print_completion(options: argparse.Namespace) -> int:
     try:
         import shtab
     except ImportError as error:
-        raise ImportError('Completion needs shtab: pip install "jaxcmr[completion]".') from error
+        raise ImportError(describe_missing("Completions", "shtab", "completion")) from error
     parser = make_parser()
     names = {option: names_in(*table) for option, table in TABLES.items()} | NAMES
     for command in commands_of(parser):

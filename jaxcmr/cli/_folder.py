@@ -8,16 +8,17 @@ from pathlib import Path
 from typing import Any
 
 from jaxcmr.cli._config import find_differences, format_config
-from jaxcmr.files import read_text, write_once, write_text
+from jaxcmr.files import write_once
 
 __all__ = ["open_folder"]
 
 
 def open_folder(config: Mapping[str, Any], wanted: Path | None, fresh: bool = False) -> Path:
-    """Return the folder of a fit, with its settings in ``config.toml``.
+    """Return the folder of a fit, with settings in ``config.toml``.
 
-    A folder belongs to the fit whose settings it holds. That fit may use it again, in any number of
-    processes at a time.
+    These are of this fit, or of an earlier call of it for other subjects or fewer runs: the result
+    brings its own. A folder belongs to the fit whose settings it holds. That fit may use it again,
+    in any number of processes at a time.
 
     Args:
         config: the complete configuration.
@@ -36,13 +37,10 @@ def open_folder(config: Mapping[str, Any], wanted: Path | None, fresh: bool = Fa
             continue
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / "config.toml"
-        text = format_config(config, folder)
-        if write_once(path, text):
+        if write_once(path, format_config(config, folder)):
             return folder
         differences = find_differences(path, config)
         if not differences:
-            if read_text(path) != text:  # other subjects, or more runs
-                write_text(path, text)
             return folder
         if wanted is not None and not fresh:
             raise ValueError(

@@ -517,7 +517,8 @@ def add_completion(commands: Commands) -> None:
         "completion",
         "print a script that completes commands in a shell",
         "Print a script by which bash or zsh completes commands, options, and names of\n"
-        'models, losses and figures. Needs shtab: pip install "jaxcmr[completion]".',
+        "models, losses and figures. Needs shtab; in your copy of jaxcmr:\n"
+        'pip install ".[completion]"',
         """
         eval "$(jaxcmr completion bash)"
         jaxcmr completion bash > ~/.local/share/bash-completion/completions/jaxcmr

@@ -16,6 +16,7 @@ from jaxcmr.cli._problem import beside, file_of, find_problem
 from jaxcmr.cli._simulate import as_sweep, choose_trials
 from jaxcmr.datasets import select_trials
 from jaxcmr.files import replace_file, write_text
+from jaxcmr.names import describe_missing
 from jaxcmr.results import FitResult
 from jaxcmr.simulation import simulate_dataset
 from jaxcmr.typing import RecallDataset
@@ -56,7 +57,7 @@ def plot_results(options: argparse.Namespace) -> int:
     try:
         import matplotlib
     except ImportError as error:
-        raise ImportError('Figures need matplotlib: pip install "jaxcmr[plots]".') from error
+        raise ImportError(describe_missing("Figures", "matplotlib", "plots")) from error
     records = []
     with matplotlib.rc_context({"svg.hashsalt": "jaxcmr"}):
         for path in options.results:

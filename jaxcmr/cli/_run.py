@@ -19,14 +19,17 @@ import jax
 import numpy as np
 
 from jaxcmr._result_words import count_of
+from jaxcmr.cli._config import format_config
 from jaxcmr.cli._figure import FigureWarmUp, save_fit_figure
 from jaxcmr.cli._folder import open_folder
 from jaxcmr.cli._json import to_json
 from jaxcmr.cli._settings import gather_settings
 from jaxcmr.diagnostics import diagnose, is_trustworthy, verdict
+from jaxcmr.files import write_text
 from jaxcmr.fitting._checkpoint import RUNS
 from jaxcmr.fitting._journal import Journal
 from jaxcmr.front import Plan, make_plan
+from jaxcmr.names import describe_missing
 from jaxcmr.results import FitInterrupted, FitResult
 
 __all__ = ["fit_to_folder"]
@@ -42,8 +45,13 @@ def fit_to_folder(options: argparse.Namespace) -> int:
     """Fit as the options of ``jaxcmr fit`` say, and return the exit status.
 
     Raises:
-        ValueError: as `run`.
+        ValueError: as `run`, or parts would each take a fresh folder.
     """
+    if options.fresh and options.part:
+        raise ValueError(
+            "--fresh does not go with --part: each part would take a folder of its own. Name a new "
+            "folder with --out."
+        )
     settings = gather_settings(options)
     if options.quiet and options.progress is None:
         settings["progress"] = False
@@ -95,7 +103,8 @@ def run(
             path = save(result, config, out)
             return report(plan, result, path, warm_up, strict, shown)
         except KeyboardInterrupt as interruption:
-            print(f"jaxcmr: interrupted {how_far(interruption, path, out)}", file=sys.stderr)
+            done = how_far(interruption, path, out, fresh)
+            print(f"jaxcmr: interrupted {done}", file=sys.stderr)
             return 130
 
 
@@ -105,11 +114,16 @@ def on_disk(out: Path) -> str:
     return f" {count_of(n_done, 'finished run')} in {out} will not be made again." if n_done else ""
 
 
-def how_far(interruption: KeyboardInterrupt, path: Path | None, out: Path) -> str:
+def how_far(
+    interruption: KeyboardInterrupt, path: Path | None, out: Path, fresh: bool = False
+) -> str:
     """Return in words what was done before an interruption, and how to go on."""
     if path is not None:
         return f"after the fits were written to {path}: only the figure is missing"
-    go_on = f"Finished runs are kept in {out}: the same command goes on from there."
+    command = (
+        f"the same command with --out {out}, without --fresh," if fresh else "the same command"
+    )
+    go_on = f"Finished runs are kept in {out}: {command} goes on from there."
     if isinstance(interruption, FitInterrupted):
         done = len(interruption.result["fitness"])
         return f"with {done} of {interruption.n_subjects} subjects done. {go_on}"
@@ -141,7 +155,7 @@ def plan_run(settings: Mapping[str, Any]) -> Plan:
 
 
 def save(result: FitResult, config: Mapping[str, Any], out: Path) -> Path:
-    """Write a result and what it takes to repeat it into a folder, and return the file.
+    """Write a result and the settings that repeat it into a folder, and return the file.
 
     Ctrl-C waits until the file is written.
     """
@@ -150,6 +164,7 @@ def save(result: FitResult, config: Mapping[str, Any], out: Path) -> Path:
     try:
         with delayed_interrupts():
             record.save(path, overwrite=True)
+            write_text(out / "config.toml", format_config(config, out))
     except OSError as error:
         error.add_note(
             f"{path} could not be written. All runs are kept in {out}: make room on the disk, and "
@@ -203,7 +218,8 @@ def draw(plan: Plan, result: FitResult, path: Path) -> None:
     try:
         save_fit_figure(plan.problem, mask, result, path)
     except ImportError:
-        print('No figure: it needs matplotlib (pip install "jaxcmr[plots]").', file=sys.stderr)
+        missing = describe_missing("Figures", "matplotlib", "plots")
+        print(f"No figure. {missing}", file=sys.stderr)
 
 
 def describe_run(config: Mapping[str, Any]) -> dict[str, Any]:

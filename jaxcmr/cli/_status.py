@@ -14,7 +14,7 @@ from jaxcmr.cli._json import to_json
 from jaxcmr.cli._problem import file_of, find_problem
 from jaxcmr.fitting import Status, status_of
 from jaxcmr.fitting._trials import to_rows
-from jaxcmr.fitting._verify import ROUNDING, evaluate_near
+from jaxcmr.fitting._verify import evaluate_near, least_of, rounding_of
 from jaxcmr.results import FitResult
 
 __all__ = ["show_status", "verify_results"]
@@ -22,6 +22,8 @@ __all__ = ["show_status", "verify_results"]
 
 def show_status(options: argparse.Namespace) -> int:
     """Print how far each fit is, and return the exit status: 0 if all are done, else 1.
+
+    A fit that has not begun is not done.
 
     Raises:
         ValueError: a folder is not that of a fit.
@@ -32,12 +34,15 @@ def show_status(options: argparse.Namespace) -> int:
         print(to_json(records if len(records) > 1 else records[0]))
     elif not options.quiet:
         print("\n".join(describe(folder, status) for folder, status in found.items()))
-    return int(any(status.n_runs_done < status.n_runs for status in found.values()))
+    return int(not all(0 < status.n_runs <= status.n_runs_done for status in found.values()))
 
 
 def describe(folder: Path, status: Status) -> str:
     """Return a status in words."""
-    share = status.n_runs_done / max(status.n_runs, 1)
+    if not status.n_runs:
+        damaged = f"; {count_of(status.n_damaged, 'line')} damaged" if status.n_damaged else ""
+        return f"{folder}: no fit has written runs yet{damaged}."
+    share = status.n_runs_done / status.n_runs
     lines = [
         f"{folder}: {status.n_fits_done} of {count_of(status.n_fits, 'subject')} and "
         f"{status.n_runs_done} of {count_of(status.n_runs, 'run')} are done ({share:.0%})."
@@ -90,10 +95,11 @@ def verify_results(options: argparse.Namespace) -> int:
         here = [loss for of_fit in problem.evaluate_runs(result) for loss in of_fit]
         fit_of = [i for i, of_fit in enumerate(result["runs"]) for _ in of_fit]
         estimates = [run["estimates"] for of_fit in result["runs"] for run in of_fit]
-        differences = np.abs(np.subtract(here, there)) / np.maximum(np.abs(there), 1.0)
+        sizes = np.maximum(np.abs(there), least_of(problem))
+        differences = np.abs(np.subtract(here, there)) / sizes
         is_polished = problem.differentiable and result["hyperparameters"]["polish"]
         double = is_polished or result["precision"] == "float64"
-        allowed = np.full(len(here), ROUNDING[double])
+        allowed = np.full(len(here), rounding_of(problem, double))
         for i in np.flatnonzero(~(differences <= allowed)):  # some losses amplify rounding
             rows = to_rows(result["trials"][fit_of[i]])
             allowed[i] = max(allowed[i], evaluate_near(problem, rows, estimates[i], double)[1])

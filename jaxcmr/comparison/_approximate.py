@@ -12,6 +12,7 @@ import pandas as pd
 from jaxtyping import Bool, Float
 
 from jaxcmr._result_words import count_of, name_subjects
+from jaxcmr._tables import to_html, to_text
 from jaxcmr.comparison._cross_validation import (
     about_of,
     list_table,
@@ -27,6 +28,7 @@ from jaxcmr.uncertainty._inputs import Fits, in_threads, prepare
 
 __all__ = ["ApproximateCrossValidation", "approximate_cross_validation"]
 
+FEWEST = 2  # lists: without the only one, nothing is left to fit
 NOT_AT_REST = 0.05  # nats: how far a loss may be above the minimum that its curvature predicts
 
 
@@ -43,9 +45,10 @@ class ApproximateCrossValidation:
       ended outside the bounds; and ``above_minimum``, by how much the loss is
       above the minimum that its gradient and curvature predict.
 
-    Numbers are NaN for subjects whose Hessian is not positive definite. Log-likelihoods are NaN for
-    lists whose step ends outside the bounds, and for their subjects: such a step is too long for
-    the approximation.
+    Numbers are NaN for subjects whose Hessian is not positive definite, or who have one list only:
+    its gradient is 0 at the minimum, so that the held-out log-likelihood would be the one in sample
+    and the penalty 0. Log-likelihoods are NaN for lists whose step ends outside the bounds, and for
+    their subjects: such a step is too long for the approximation.
     """
 
     by_list: pd.DataFrame
@@ -55,37 +58,58 @@ class ApproximateCrossValidation:
 
     @property
     def log_likelihood(self) -> float:
-        """The sum over the subjects for whom it is known."""
-        return float(self.by_subject["log_likelihood"].sum())
+        """The sum over the subjects for whom it is known; NaN without such a subject."""
+        return float(self.by_subject["log_likelihood"].sum(min_count=1))
 
     def verdict(self) -> str:
         """Return in words the approximate numbers, and for whom they are missing or doubtful."""
+        words = self._totals()
+        if words:
+            words.append(
+                "These come from one Newton step per left-out list, not from fits: check them with "
+                "cross_validate."
+            )
+        else:
+            words.append("Neither the held-out log-likelihood nor TIC is known for any subject.")
         table = self.by_subject
-        known = table[np.isfinite(table["log_likelihood"])]
-        missing = table.loc[~np.isfinite(table["tic"]), "subject"]
-        outside = table.loc[table["n_outside"] > 0, "subject"]
-        moving = known.loc[known["above_minimum"] > NOT_AT_REST, "subject"]
-        lists = self.by_list[self.by_list["subject"].isin(known["subject"])]
-        words = [
-            f"Approximate held-out log-likelihood of {count_of(len(known), 'subject')}: "
-            f"{self.log_likelihood:.1f} nats{per_event(lists)}, in sample "
-            f"{known['in_sample'].sum():.1f}; TIC {known['tic'].sum():.1f}. These come from one "
-            "Newton step per left-out list, not from fits: check them with cross_validate."
-        ]
-        for subjects, what in (
-            (missing, "missing, as the loss does not curve upwards in all directions"),
-            (outside, "missing, as a step ended outside the bounds; TIC is known"),
-            (moving, "doubtful, as the fit is not at its minimum"),
+        n_lists = table["subject"].map(self.by_list["subject"].value_counts())
+        has_tic, has_few = np.isfinite(table["tic"]), n_lists < FEWEST
+        for chosen, what in (
+            (has_few, "missing, as there are too few lists to leave one out"),
+            (~has_tic & ~has_few, "missing, as the loss does not curve upwards in all directions"),
+            (table["n_outside"] > 0, "missing, as a step ended outside the bounds; TIC is known"),
+            (table["above_minimum"] > NOT_AT_REST, "doubtful, as the fit is not at its minimum"),
+            (
+                has_tic & (n_lists <= table["n_parameters"]),
+                "doubtful, as there are no more lists than parameters",
+            ),
         ):
-            if len(subjects):
-                words.append(f"For {name_subjects(subjects.tolist())} they are {what}.")
+            if chosen.any():
+                subjects = table.loc[chosen, "subject"].tolist()
+                words.append(f"For {name_subjects(subjects)} they are {what}.")
         return " ".join(words)
 
+    def _totals(self) -> list[str]:
+        """Return in words the sums over the subjects for whom they are known, if there are any."""
+        table, words = self.by_subject, []
+        known = table[np.isfinite(table["log_likelihood"])]
+        if len(known):
+            lists = self.by_list[self.by_list["subject"].isin(known["subject"])]
+            words.append(
+                f"Approximate held-out log-likelihood of {count_of(len(known), 'subject')}: "
+                f"{self.log_likelihood:.1f} nats{per_event(lists)}, in sample "
+                f"{known['in_sample'].sum():.1f}."
+            )
+        tic = table["tic"][np.isfinite(table["tic"])]
+        if len(tic):
+            words.append(f"Approximate TIC of {count_of(len(tic), 'subject')}: {tic.sum():.1f}.")
+        return words
+
     def __repr__(self) -> str:
-        return f"{self.by_subject.to_string(index=False)}\n\n{self.verdict()}"
+        return f"{to_text(self.by_subject)}\n\n{self.verdict()}"
 
     def _repr_html_(self) -> str:
-        return f"<p>{self.verdict()}</p>{self.by_subject.to_html(index=False, border=0)}"
+        return f"<p>{self.verdict()}</p>{to_html(self.by_subject)}"
 
 
 def approximate_cross_validation(
@@ -135,6 +159,9 @@ def approximate_cross_validation(
     def measure(row: int) -> Step:
         with jax.enable_x64(True):
             hessian, is_free = measure_hessian(losses[row], fits.space, fits.places[row])
+        if len(fits.rows[row]) < FEWEST:
+            here = fits.places[row][None]
+            return Step(here, np.ones(1, bool), False, int(is_free.sum()), np.nan, np.nan)
         if not is_free.any():  # all estimates are on bounds and stay there
             here = np.tile(fits.places[row], (len(fits.rows[row]), 1))
             return Step(here, np.ones(len(here), bool), True, 0, 0.0, 0.0)

@@ -14,11 +14,11 @@ from scipy import stats
 
 from jaxcmr._result_words import count_of
 from jaxcmr.comparison._criteria import (
-    COUNTS,
     CRITERIA,
     Count,
     akaike_weights,
     information_criteria,
+    name_count,
 )
 from jaxcmr.comparison._guards import check_comparable, find_warnings
 from jaxcmr.names import describe_unknown
@@ -160,7 +160,8 @@ def compare(
         criterion: "aicc", "aic" or "bic", by which models are ranked.
         reference: model from which differences are taken; by default the best of these data.
             Intervals and p-values hold only for a reference that was named in advance.
-        n: what AICc and BIC count: "events" (scored recalls and stops), "trials", or numbers.
+        n: what AICc and BIC count: "events" (by most losses scored recalls and stops), "trials", or
+            numbers.
         nested: pairs of names (smaller, bigger) of which the first is a special case of the
             second. Fits of the same model with fewer free parameters are seen to be nested.
 
@@ -235,7 +236,7 @@ def compare(
     return Comparison(
         criterion=criterion,
         reference=reference,
-        counted=COUNTS[n][1] if isinstance(n, str) else "what was given",
+        counted=name_count(named[order[0]], n) if isinstance(n, str) else "what was given",
         table=pd.DataFrame(rows),
         by_subject=pd.concat(long, ignore_index=True),
         tests=pd.DataFrame(

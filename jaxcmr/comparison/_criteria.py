@@ -10,16 +10,17 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
-from jaxcmr.comparison._guards import check_comparable
+from jaxcmr._result_words import name_subjects
+from jaxcmr.comparison._guards import check_comparable, check_model_columns
 from jaxcmr.names import describe_unknown
 
 __all__ = ["COUNTS", "CRITERIA", "akaike_weights", "information_criteria", "log_evidence"]
 
 COUNTS: Mapping[str, tuple[str, str]] = {
-    "events": ("n_events", "scored recalls and stops"),
+    "events": ("n_events", "scored events"),
     "trials": ("n_trials", "trials"),
 }
-"""What n may count: the key of a result, and words for it."""
+"""What n may count: the key of a result, and words for it, unless the result has words."""
 
 CRITERIA: Mapping[str, str] = {"aic": "AIC", "aicc": "AICc", "bic": "BIC"}
 """Criteria by the name of their column."""
@@ -32,12 +33,14 @@ def information_criteria(result: Mapping[str, Any], n: Count = "events") -> pd.D
 
     With the loss L, a negative log-likelihood: ``AIC = 2 L + 2 k``, ``AICc = AIC + 2 k (k + 1) /
     (n - k - 1)`` and ``BIC = 2 L + k ln n``. k counts the free parameters of a subject's fit;
-    those with equal bounds are not free. AICc is infinite if ``n <= k + 1``, unless k is 0.
+    those with equal bounds are not free. AICc is infinite if ``n <= k + 1``, unless k is 0, and BIC
+    is NaN if n is 0. The sum of a column is NaN where that of a subject is.
 
     Args:
         result: of a fit by a likelihood.
-        n: "events" counts the scored recalls and the scored stops, one per trial, as is usual for
-            these models; "trials" counts trials. Or a number, or one per subject.
+        n: "events" counts what the loss scores, ``result["counted"]``: by most likelihoods the
+            recalls and the stops, one per trial, as is usual for these models; "trials" counts
+            trials. Or a number, or one per subject.
 
     Returns:
         One row per subject, and a last row "sum". The column of n is named by what it counts:
@@ -61,7 +64,15 @@ def information_criteria(result: Mapping[str, Any], n: Count = "events") -> pd.D
     if k and np.any(room <= 0):
         warnings.warn(
             f"AICc is infinite for {np.sum(room <= 0)} subject(s): they have no more than k + 1 = "
-            f"{k + 1} {COUNTS[n][1] if isinstance(n, str) else 'observations'}.",
+            f"{k + 1} {name_count(result, n)}.",
+            stacklevel=2,
+        )
+    is_empty = counts < 1
+    if is_empty.any():
+        empty = [s for s, no in zip(result["fits"]["subject"], is_empty, strict=True) if no]
+        warnings.warn(
+            f"BIC is NaN for {name_subjects(empty)}, for whom n is 0: leave them out, with "
+            "result.select(subjects).",
             stacklevel=2,
         )
     correction = np.where(room > 0, 2 * k * (k + 1) / np.maximum(room, 1), np.inf if k else 0.0)
@@ -73,10 +84,10 @@ def information_criteria(result: Mapping[str, Any], n: Count = "events") -> pd.D
             name: counts,
             "aic": aic,
             "aicc": aic + correction,
-            "bic": 2 * losses + k * np.log(counts),
+            "bic": np.where(is_empty, np.nan, 2 * losses + k * np.log(np.maximum(counts, 1))),
         }
     )
-    sums = table.drop(columns="subject").sum().to_dict()
+    sums = table.drop(columns="subject").sum(skipna=False).to_dict()
     total = pd.DataFrame({"subject": pd.Series(["sum"], dtype=object), **sums})
     return pd.concat([table, total], ignore_index=True).astype({"k": int, name: int})
 
@@ -104,7 +115,7 @@ def count(result: Mapping[str, Any], n: Count) -> tuple[str, np.ndarray]:
     if isinstance(n, str):
         if n not in COUNTS:
             raise ValueError(describe_unknown("count", n, COUNTS))
-        name, words = COUNTS[n]
+        name, words = COUNTS[n][0], name_count(result, n)
         found = result.get(name)
         if found is None or any(each is None for each in found):
             raise ValueError(
@@ -119,6 +130,13 @@ def count(result: Mapping[str, Any], n: Count) -> tuple[str, np.ndarray]:
     return "n", np.broadcast_to(counts, (n_fits,)).copy()
 
 
+def name_count(result: Mapping[str, Any], n: Count) -> str:
+    """Return in words what n counts."""
+    if not isinstance(n, str):
+        return "observations"
+    return str(result.get("counted", COUNTS[n][1])) if n == "events" else COUNTS[n][1]
+
+
 def akaike_weights(
     criteria: pd.DataFrame | Float[np.ndarray, "subjects models"],
 ) -> pd.DataFrame:
@@ -131,12 +149,13 @@ def akaike_weights(
         criteria: AIC, AICc or BIC; one row per subject, one column per model.
 
     Raises:
-        ValueError: a criterion is NaN, or a subject has no finite one.
+        ValueError: a criterion is NaN, a subject has no finite one, or a column is not a model.
 
     >>> akaike_weights(np.array([[630.730, 614.611]])).round(6).values.tolist()
     [[0.000316, 0.999684]]
     """
     table = pd.DataFrame(criteria)
+    check_model_columns(table)
     values = table.to_numpy(float)
     if np.isnan(values).any() or not np.isfinite(values).any(1).all():
         raise ValueError("Weights need a finite criterion for each subject, and none that is NaN.")

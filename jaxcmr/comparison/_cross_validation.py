@@ -15,6 +15,7 @@ from jaxtyping import Float
 
 from jaxcmr._differences import losses_at
 from jaxcmr._result_words import count_of, name_subjects
+from jaxcmr._tables import to_html, to_text
 from jaxcmr.datasets import check_mask
 from jaxcmr.fitting import Fit, FitProblem, JaxDE, Workers, resolve_search
 from jaxcmr.fitting._fitter import Fitter
@@ -43,7 +44,7 @@ class CrossValidation:
     """Log-likelihoods (nats) of lists under parameters that were fitted to other lists.
 
     - ``by_list``: one row per subject and list: ``subject``, ``fold``, ``trial`` (row of the data
-      from 0), ``n_events`` (scored recalls and stops; -1 if not counted), ``log_likelihood``.
+      from 0), ``n_events`` (scored events; -1 if not counted), ``log_likelihood``.
     - ``by_fold``: one row per subject and fold: ``subject``, ``fold``, ``n_train`` and ``n_test``
       (lists), ``train_loss``, ``log_likelihood``, ``converged``, and an estimate per parameter.
     - ``folds``: how lists were divided: "list", a number, or the name of a field.
@@ -63,8 +64,8 @@ class CrossValidation:
 
     @property
     def log_likelihood(self) -> float:
-        """The sum over all held-out lists of all subjects."""
-        return float(self.by_list["log_likelihood"].sum())
+        """The sum over all held-out lists of all subjects; NaN if one is NaN."""
+        return float(self.by_list["log_likelihood"].to_numpy().sum())
 
     def verdict(self) -> str:
         """Return in words what was predicted, how well, and what to do with the number."""
@@ -76,6 +77,12 @@ class CrossValidation:
             f"{self.log_likelihood:.1f} nats{per_event(self.by_list)}.",
             "Alone it says little: compare it with that of another model, by paired_differences.",
         ]
+        unknown = self.by_list.loc[self.by_list["log_likelihood"].isna(), "subject"]
+        if len(unknown):
+            words.append(
+                f"It is NaN for {count_of(len(unknown), 'list')} "
+                f"({name_subjects(list(dict.fromkeys(unknown)))}), and so is the sum."
+            )
         moving = self.by_fold.loc[~self.by_fold["converged"], "subject"]
         if len(moving):
             words.append(
@@ -85,10 +92,10 @@ class CrossValidation:
         return " ".join(words)
 
     def __repr__(self) -> str:
-        return f"{self.by_subject.to_string(index=False)}\n\n{self.verdict()}"
+        return f"{to_text(self.by_subject)}\n\n{self.verdict()}"
 
     def _repr_html_(self) -> str:
-        return f"<p>{self.verdict()}</p>{self.by_subject.to_html(index=False, border=0)}"
+        return f"<p>{self.verdict()}</p>{to_html(self.by_subject)}"
 
 
 def cross_validate(
@@ -428,5 +435,5 @@ def sum_by_subject(by_list: pd.DataFrame) -> pd.DataFrame:
 def per_event(by_list: pd.DataFrame) -> str:
     """Return the mean per scored event in words, if events are counted."""
     n_events = by_list["n_events"].sum()
-    mean = by_list["log_likelihood"].sum() / n_events if n_events > 0 else np.nan
-    return f", {mean:.3f} per scored recall or stop" if n_events > 0 else ""
+    mean = by_list["log_likelihood"].to_numpy().sum() / n_events if n_events > 0 else np.nan
+    return f", {mean:.3f} per scored event" if n_events > 0 else ""

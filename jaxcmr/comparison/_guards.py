@@ -8,12 +8,16 @@ from itertools import permutations
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from jaxtyping import Bool
 
 from jaxcmr._result_words import name_subjects
 from jaxcmr.results import FitResult
 
-__all__ = ["check_comparable", "find_warnings"]
+__all__ = ["check_comparable", "check_model_columns", "find_warnings"]
+
+NOT_MODELS = ("subject", "fold", "trial", "n_lists", "n_trials", "n_events", "difference")
+"""Columns that tables by subject have beside those of models."""
 
 Results = Mapping[str, FitResult]
 
@@ -52,6 +56,22 @@ def check_comparable(results: Mapping[str, Mapping[str, Any]]) -> dict[str, FitR
     return named
 
 
+def check_model_columns(table: pd.DataFrame) -> None:
+    """Raise a ValueError if a column of a table by subject and model is not one of a model.
+
+    >>> check_model_columns(pd.DataFrame({"subject": [1], "CMR": [-9.0], "CRU": [-8.0]}))
+    Traceback (most recent call last):
+    ValueError: The column 'subject' is not a model. ...table.set_index('subject')...
+    """
+    others = [name for name in table.columns if name in NOT_MODELS]
+    if others:
+        raise ValueError(
+            f"The column {others[0]!r} is not a model. Expected one column per model and nothing "
+            f"else; subjects are the index: table.set_index('subject')[[name of each model]]; got "
+            f"the columns {list(table.columns)}."
+        )
+
+
 def check_unique(name: str, subjects: Sequence[int | str]) -> None:
     """Raise a ValueError if a subject has several fits in a result."""
     twice = [subject for subject, n_fits in Counter(subjects).items() if n_fits > 1]
@@ -79,7 +99,8 @@ def check_alike(name: str, one: FitResult, other_name: str, other: FitResult) ->
             if here is not None and there is not None and here != there
         ]
         if differ:
-            words = {"trials": "trials", "n_events": "numbers of scored recalls and stops"}[what]
+            events = f"numbers of {one.get('counted', 'scored events')}"
+            words = {"trials": "trials", "n_events": events}[what]
             raise ValueError(
                 f"{name!r} and {other_name!r} are of different {words} for "
                 f"{name_subjects(differ)}: their losses cannot be compared. Fit both to the same."

@@ -14,6 +14,7 @@ from jaxtyping import Float
 from scipy import stats
 
 from jaxcmr._result_words import count_of, name_subjects
+from jaxcmr._tables import to_html, to_text
 from jaxcmr.comparison._criteria import count_free
 from jaxcmr.comparison._likelihood_ratio import ROUNDING, Fitted, find_doubts, find_on_bound, p_of
 from jaxcmr.fitting import Fit, FitProblem, JaxDE, Workers, resolve_search
@@ -60,6 +61,11 @@ class LikelihoodRatioTest:
             "chi2": f"chi-square with {self.df} df per subject",
             "chibar": "an equal mixture of chi-square with 0 and 1 df per subject",
         }[self.method]
+        if np.isnan(p):
+            return " ".join([
+                f"The likelihood ratio of {count_of(n, 'subject')} has no p, as a loss is not "
+                "finite.", *self.warnings
+            ])  # fmt: skip
         against = (
             "the special case is rejected: the lists are fitted better than it can explain"
             if p < 0.05
@@ -77,10 +83,10 @@ class LikelihoodRatioTest:
         return " ".join([words, *self.warnings])
 
     def __repr__(self) -> str:
-        return f"{self.table.to_string(index=False)}\n\n{self.verdict()}"
+        return f"{to_text(self.table)}\n\n{self.verdict()}"
 
     def _repr_html_(self) -> str:
-        return f"<p>{self.verdict()}</p>{self.table.to_html(index=False, border=0)}"
+        return f"<p>{self.verdict()}</p>{to_html(self.table)}"
 
 
 def likelihood_ratio_test(
@@ -103,11 +109,13 @@ def likelihood_ratio_test(
 
     The statistic is twice the difference of the losses. "bootstrap" simulates the subject's own
     lists `n` times with the special case as it was fitted, fits both models to them, and counts how
-    often the statistic is as large: ``p = (count + 1) / (n + 1)``. It holds only approximately if
-    estimates of the special case are on bounds (Andrews, 2000), which a warning tells. "chi2" takes
-    the chi-square distribution, which holds if all estimates are inside their bounds and each
-    parameter changes the loss also in the special case. "chibar" is for one parameter that the
-    special case holds at its bound: half of the statistics are 0 then (Self & Liang, 1987).
+    often the statistic is as large: ``p = (count + 1) / (n + 1)``. If the loss does not score
+    stops, a simulated list is cut off after as many recalls as the subject made. The bootstrap
+    holds only approximately if estimates of the special case are on bounds (Andrews, 2000), which a
+    warning tells. "chi2" takes the chi-square distribution, which holds if all estimates are inside
+    their bounds and each parameter changes the loss also in the special case. "chibar" is for one
+    parameter that the special case holds at its bound: half of the statistics are 0 then (Self &
+    Liang, 1987).
 
     Args:
         problems: that of the special case, and that of the bigger model.
@@ -358,7 +366,10 @@ def count_above(statistic: float, drawn: Float[np.ndarray, " draws"]) -> dict[st
     """Return a statistic, the share of draws that reach it, and the 95 % interval of that share.
 
     The interval is that of Clopper and Pearson. Draws that are lower by rounding reach it.
+    The share is NaN if the statistic or a draw is.
     """
+    if np.isnan(statistic) or np.isnan(drawn).any():
+        return {"statistic": float(statistic), **dict.fromkeys(("p", "p_low", "p_high"), np.nan)}
     count, n = int(np.sum(drawn >= statistic - 2 * ROUNDING)), len(drawn)
     interval = stats.binomtest(count, n).proportion_ci(0.95)
     return {

@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 
 from jaxcmr._result_words import count_of
+from jaxcmr._tables import to_html, to_text
 from jaxcmr.comparison._approximate import ApproximateCrossValidation
-from jaxcmr.comparison._compare import FEW, bootstrap_interval, run_tests
+from jaxcmr.comparison._compare import FEW, ROUNDING, bootstrap_interval, run_tests
 from jaxcmr.comparison._cross_validation import CrossValidation, sum_by_subject
 
 __all__ = ["PairedDifferences", "paired_differences"]
@@ -55,16 +56,23 @@ class PairedDifferences:
             f"{abs(difference.sum()):.1f} nats, for {n_better} of {count_of(n, 'subject')}: "
             f"{self.mean:.2f} per subject ({first} minus {second}){interval}"
         )
-        if np.all(difference == 0):
+        if abs(self.mean) <= ROUNDING:
             words = f"{how}{first} and {second} predict held-out lists equally well."
+            if np.any(np.abs(difference) > ROUNDING):
+                ahead = [int((sign * difference > ROUNDING).sum()) for sign in (1, -1)]
+                words = (
+                    f"{how}{first} and {second} predict held-out lists equally well on average: "
+                    f"{first} better for {ahead[0]} of {count_of(n, 'subject')}, {second} for "
+                    f"{ahead[1]}; mean difference 0{interval}"
+                )
         few = f" With fewer than {FEW} subjects, such intervals are too short."
         return words + (few if 1 < n < FEW else "")
 
     def __repr__(self) -> str:
-        return f"{self.by_subject.to_string(index=False)}\n\n{self.verdict()}"
+        return f"{to_text(self.by_subject)}\n\n{self.verdict()}"
 
     def _repr_html_(self) -> str:
-        return f"<p>{self.verdict()}</p>{self.by_subject.to_html(index=False, border=0)}"
+        return f"<p>{self.verdict()}</p>{to_html(self.by_subject)}"
 
 
 def paired_differences(

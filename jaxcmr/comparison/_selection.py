@@ -20,6 +20,7 @@ from scipy.special import digamma, expit, gammaln, logsumexp, softmax, xlogy
 
 from jaxcmr.comparison._dirichlet import exceedance, mixture_exceedance
 from jaxcmr.comparison._exact import find_posterior
+from jaxcmr.comparison._guards import check_model_columns
 from jaxcmr.names import describe_unknown
 
 __all__ = ["ModelSelection", "bayesian_model_selection"]
@@ -28,6 +29,8 @@ PRIORS = ("spm", "vba")
 METHODS = ("variational", "exact")
 MOST_ROUNDS = 100_000
 CONVERGED = 1e-11
+ROUNDING = 1e-9
+"""Frequencies that differ by less differ by rounding."""
 
 Families: TypeAlias = Mapping[str, Sequence[str | int]]
 Prior: TypeAlias = str | float | Sequence[float] | np.ndarray
@@ -79,14 +82,18 @@ class ModelSelection:
 
     def verdict(self) -> str:
         """Return in words which model is most frequent, and how sure that is."""
-        best = str(self.expected_frequency.idxmax())
+        frequency = self.expected_frequency
+        level = [str(name) for name in frequency.index[frequency >= frequency.max() - ROUNDING]]
+        best = level[0]
+        most = f"{best} is the most frequent,"
+        if len(level) > 1:
+            most = f"{', '.join(level)} are equally frequent, each"
         how = f"prior {self.prior!r}, {self.method}" if self.prior in PRIORS else self.method
         words = (
-            f"Random-effects selection ({how}; {self.n_subjects} subjects): {best} is the most "
-            f"frequent, with an expected frequency of {self.expected_frequency[best]:.2f} (SD "
-            f"{self.sd[best]:.2f}), an exceedance probability of {self.exceedance[best]:.3f} and "
-            f"a protected one of {self.protected_exceedance[best]:.3f}. The omnibus risk is "
-            f"{self.bor:.2g}: "
+            f"Random-effects selection ({how}; {self.n_subjects} subjects): {most} with an "
+            f"expected frequency of {frequency[best]:.2f} (SD {self.sd[best]:.2f}), an exceedance "
+            f"probability of {self.exceedance[best]:.3f} and a protected one of "
+            f"{self.protected_exceedance[best]:.3f}. The omnibus risk is {self.bor:.2g}: "
         )
         if self.bor > 0.25:
             return words + "that the models are equally frequent cannot be ruled out."
@@ -214,7 +221,8 @@ def check_evidence(log_evidence: pd.DataFrame | np.ndarray) -> pd.DataFrame:
     """Return log evidence as a table with models named by text.
 
     Raises:
-        ValueError: it is not that of several models, or two have the same name as text.
+        ValueError: it is not that of several models, a column is not a model, or two have the same
+            name as text.
     """
     table = pd.DataFrame(log_evidence).copy()
     if table.shape[1] < 2 or not len(table):
@@ -222,6 +230,7 @@ def check_evidence(log_evidence: pd.DataFrame | np.ndarray) -> pd.DataFrame:
             "log_evidence has one row per subject and one column per model, of two models or "
             f"more; got the shape {table.shape}."
         )
+    check_model_columns(table)
     is_named = isinstance(log_evidence, pd.DataFrame)
     names = table.columns if is_named else range(1, table.shape[1] + 1)
     table.columns = pd.Index([str(name) for name in names])

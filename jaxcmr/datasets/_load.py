@@ -15,7 +15,7 @@ from jaxcmr.datasets._check import check_data, is_table
 from jaxcmr.datasets._hdf5 import describe_format, load_data
 from jaxcmr.datasets._mat import from_mat, holds_fields
 from jaxcmr.datasets._psifr import from_psifr
-from jaxcmr.names import describe_unknown
+from jaxcmr.names import describe_missing, describe_unknown
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -121,9 +121,7 @@ def load_bundled(name: str) -> dict[str, np.ndarray]:
     # Importing psifr would take most of a second, for the plots that it can make.
     psifr = find_spec("psifr")
     if psifr is None or psifr.origin is None:
-        raise ImportError(
-            f"'{name}' comes with psifr, which is not installed. Run pip install \"jaxcmr[demo]\"."
-        )
+        raise ImportError(describe_missing(f"The lists '{name}'", "psifr", "demo"))
     return from_psifr(pd.read_csv(Path(psifr.origin).parent / "data" / f"{name}.csv"))
 
 

@@ -26,12 +26,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxcmr.files import read_text, write_once
-from jaxcmr.fitting._environment import describe_environment, id_of
+from jaxcmr.fitting._environment import describe_differences, describe_environment, id_of
 from jaxcmr.fitting._hyperparameters import CHANGEABLE
 from jaxcmr.fitting._journal import Journal, Part, explained_errors
 from jaxcmr.fitting._runs import Run
 from jaxcmr.fitting._states import SavedStates
 from jaxcmr.fitting._verify import verify_record
+from jaxcmr.results import POOLED
 
 if TYPE_CHECKING:
     from jaxcmr.fitting._fitter import Fitter
@@ -47,7 +48,7 @@ ABOUT = ("record", "by", "at")
 """What a line says of a run beside its key: the record, the environment, and when it was made."""
 
 MOST_NAMED = 10_000
-"""Subjects that a header names, for those who ask how far a fit is."""
+"""Subjects whose names and starts a header has, for those who ask how far a fit is."""
 
 
 class CheckpointMismatch(ValueError):
@@ -89,6 +90,8 @@ class Checkpoint:
         self.environment = describe_environment()
         self.id = id_of(self.environment)
         subjects = list(dict.fromkeys(run.subject for run in runs))
+        is_named = len(subjects) <= MOST_NAMED
+        self.keys = keys_of(runs, fitter.problem.dataset)
         self.journal = Journal(
             self.folder / RUNS,
             {
@@ -98,15 +101,15 @@ class Checkpoint:
                 "began": time.time(),
                 "n_fits": len({(run.subject, run.name) for run in runs}),
                 "n_runs": len(runs),
-                "subjects": subjects if len(subjects) <= MOST_NAMED else None,
+                "subjects": subjects if is_named else None,
+                "starts": sorted({key.start for key in self.keys}) if is_named else None,
             },
         )
-        self.keys = keys_of(runs, fitter.problem.dataset)
         self.index = {key: i for i, key in enumerate(self.keys)}
         self.records: list[Mapping[str, Any] | None] = [None] * len(runs)
         names = [str(key) for key in self.keys]
         self.states = SavedStates((self.folder / RUNS).absolute(), digest_of(identity), names)
-        self._verified: set[Path] = set()
+        self._verified: set[tuple[Path, Any, str]] = set()  # fits in each file
         self._trials = {key[:2]: key.trials for key in self.keys}
         self._other_trials: dict[tuple[Any, str], Path] = {}
         self._told: set[str] = set()
@@ -142,9 +145,9 @@ class Checkpoint:
             if key.trials != self._trials.get(key[:2], key.trials):
                 self._other_trials[key[:2]] = part.path
             return
-        if part.path not in self._verified:  # one record tells: a file has one writer
+        if (part.path, *key[:2]) not in self._verified:  # one of each fit tells
             self._verify(i, entry["record"], part.header)
-            self._verified.add(part.path)
+            self._verified.add((part.path, *key[:2]))
         self.records[i] = choose_record(self.records[i], entry["record"])
 
     def add(self, i: int, record: Mapping[str, Any], by: str = "") -> None:
@@ -170,18 +173,19 @@ class Checkpoint:
         Raises:
             CheckpointMismatch: it differs by more than rounding.
         """
-        found = verify_record(self.fitter, self.runs[i], record, header)
+        differing = describe_differences(header, self.environment)
+        found = verify_record(self.fitter, self.runs[i], record, differing)
         if not found.is_same:
             raise CheckpointMismatch(
                 f"{self.folder} holds the runs of another fit: the estimates of a run of subject "
                 f"{self.runs[i].subject} {found}. The model, the loss or the data have changed. "
                 "Use another folder."
             )
-        if found.differing:
+        if differing:
             self._tell_of_another(
                 header.get("id", ""),
                 f"runs in {self.folder} were made in another environment "
-                f"({'; '.join(found.differing)}); a loss that was computed anew here differs by "
+                f"({'; '.join(differing)}); a loss that was computed anew here differs by "
                 f"{found.off:.1g} of its value",
             )
 
@@ -205,11 +209,10 @@ class Checkpoint:
         for key in self.keys:
             path = self._other_trials.get(key[:2])
             if path is not None and key[:2] not in known:
-                whose = "these trials" if key.subject == -1 else f"subject {key.subject}"
+                why = WHY_OTHER_TRIALS[bool(key.fit)]
                 raise CheckpointMismatch(
-                    f"{path} holds runs of {whose} {key.fit}".rstrip()
-                    + ", but of other trials than those given now: the data or the condition have "
-                    "changed. Use another folder."
+                    f"{path} holds runs of {describe_fit(key)}, but of other trials than those "
+                    f"given now: {why} have changed. Use another folder."
                 )
 
     def _say_what_is_damaged(self) -> None:
@@ -219,6 +222,20 @@ class Checkpoint:
                 "were set aside.",
                 stacklevel=5,
             )
+
+
+WHY_OTHER_TRIALS = {
+    False: "the data, the condition or the subjects of a pooled fit",
+    True: "the data, the folds, the seed or the estimates",
+}
+"""What may have changed where the trials of a fit have; True if it has a name of its own, as folds
+and drawn or simulated trials have."""
+
+
+def describe_fit(key: Key) -> str:
+    """Return in words which fit a run is of."""
+    whose = "a pooled fit" if key.subject == POOLED else f"subject {key.subject}"
+    return f"{whose} ({key.fit})" if key.fit else whose
 
 
 def keys_of(runs: Sequence[Run], dataset: Mapping[str, np.ndarray]) -> list[Key]:
@@ -306,8 +323,19 @@ def identity_of_problem(problem: FitProblem) -> dict[str, Any]:
 
 
 def digest_of(identity: Mapping[str, Any]) -> str:
-    """Return a short digest of an identity."""
-    return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]
+    """Return a short digest of an identity, the same for identities that are equal."""
+    text = json.dumps(with_floats(identity), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def with_floats(value: Any) -> Any:
+    """Return JSON in which equal numbers are written alike: 1 as 1.0, -0.0 as 0.0."""
+    if isinstance(value, Mapping):
+        return {name: with_floats(each) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [with_floats(each) for each in value]
+    is_exact = isinstance(value, float) or (isinstance(value, int) and abs(value) < 2**53)
+    return value + 0.0 if is_exact else value
 
 
 def check_manifest(path: Path, identity: Mapping[str, Any], kind: str = "runs") -> None:

@@ -513,7 +513,8 @@ def keep_result(error: Exception, result: FitResult, checkpoint: Any) -> None:
         error.add_note(
             f"{len(result['fitness'])} fit(s) had finished: they are in this exception's `result`."
         )
-    if checkpoint is not None and not isinstance(error, CheckpointMismatch):
+    is_refused = isinstance(error, CheckpointMismatch)
+    if checkpoint is not None and not is_refused and os.path.isdir(checkpoint):
         error.add_note(f"Finished runs are kept in {checkpoint}: the same call goes on from there.")
 
 

@@ -17,6 +17,7 @@ count. No line can run code.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -108,7 +109,7 @@ class Journal:
         """Append an entry: plain values that survive JSON.
 
         Raises:
-            OSError: the disk is full, or the folder read-only.
+            OSError: the disk is full, the folder read-only, or the file was deleted meanwhile.
         """
         file = self.open()
         file.write(to_line(entry))
@@ -134,6 +135,10 @@ class Journal:
     def _sync(self) -> None:
         assert self._file is not None
         os.fsync(self._file.fileno())
+        if not os.path.exists(self._file.name):  # what is written is lost with the last handle
+            raise FileNotFoundError(
+                errno.ENOENT, f"{self._file.name}, which keeps what is done, was deleted or moved"
+            )
         self._synced = time.monotonic()
 
     def close(self) -> None:
@@ -155,7 +160,8 @@ def to_line(entry: Mapping[str, Any]) -> bytes:
 
 
 def from_line(line: bytes) -> dict[str, Any] | None:
-    """Return the entry of a line; None if it is damaged."""
+    """Return the entry of a line; None if it is damaged. It may end as lines do on Windows."""
+    line = line.removesuffix(b"\r")
     found = CHECKSUM.match(line) if len(line) <= MOST_BYTES else None
     if found is None or zlib.crc32(found[1]) != int(found[2], 16):
         return None

@@ -49,6 +49,7 @@ def as_part(part: str | None, checkpoint: Any) -> tuple[int, int]:
         raise ValueError(f'part must be a text such as "3/20"; got {part!r}.')
     number, n_parts = map(int, words)
     if not 1 <= number <= n_parts:
+        n_parts = max(n_parts, 1)
         raise ValueError(f"part must be from 1/{n_parts} to {n_parts}/{n_parts}; got {part!r}.")
     if checkpoint is None:
         raise ValueError("A part needs checkpoint=..., a folder in which all parts meet.")

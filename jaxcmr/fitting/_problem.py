@@ -272,7 +272,7 @@ class FitProblem:
     def count(self, trial_mask: TrialMask) -> tuple[int, int | None]:
         """Return how many trials a mask selects, and how many scored events they hold.
 
-        Events are scored recalls and scored stops. None if the loss does not count them.
+        ``generator.counted`` says what an event is. None if the loss does not count them.
         """
         return self.count_rows(np.flatnonzero(check_mask(trial_mask, len(self.subjects))))
 

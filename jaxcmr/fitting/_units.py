@@ -139,17 +139,12 @@ def make_missing(
         length = min(-(-len(numbers) // (BLOCKS_PER_WORKER * n_workers)), MOST_UNITS)
         return [list(numbers[i : i + length]) for i in range(0, len(numbers), length)]
 
-    verified: set[tuple[str, int]] = set()
     for _, (made, environment, error) in ask_workers(workers, work, make_block, divide, list):
-        process = environment["host"], environment["process"]
         for i, record in made:
-            if process not in verified:
-                found = work.verify(i, record)
-                if not found.is_same:
-                    subject = work.keys()[i]["subject"]
-                    what = f"estimates of subject {subject} {found}"
-                    raise RuntimeError(message_other_loss(environment, what))
-                verified.add(process)
+            found = work.verify(i, record)
+            if not found.is_same:
+                what = f"estimates of subject {work.keys()[i]['subject']} {found}"
+                raise RuntimeError(message_other_loss(environment, what))
             yield i, record, id_of(environment)
         if error is not None:
             raise error
@@ -221,7 +216,6 @@ class Kept:
         about = {"id": id_of(self.environment), "work": digest_of(identity), "began": time.time()}
         self.journal = Journal(self.folder, {**self.environment, **about})
         self._told: set[str] = set()
-        self._verified: set[Path] = set()
         self._read()
         if None in self.records:
             with explained_errors(self.folder):  # before the work begins
@@ -261,15 +255,13 @@ class Kept:
                 raise CheckpointMismatch(
                     f"{whose}, but of other {name} than those given now. Use another folder."
                 )
-        if part.path not in self._verified:  # one record tells: a file has one writer
-            found = self.work.verify(i, record)
-            if not found.is_same:
-                raise CheckpointMismatch(
-                    f"{whose}, whose estimates {found}. The model, the loss or the data have "
-                    "changed. Use another folder."
-                )
-            self._verified.add(part.path)
-            self._tell_of_another(part)
+        found = self.work.verify(i, record)
+        if not found.is_same:
+            raise CheckpointMismatch(
+                f"{whose}, whose estimates {found}. The model, the loss or the data have changed. "
+                "Use another folder."
+            )
+        self._tell_of_another(part)
         self.records[i] = choose_record(self.records[i], record)
 
     def _tell_of_another(self, part: Part) -> None:

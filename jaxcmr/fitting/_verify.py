@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxcmr.fitting._environment import describe_differences, describe_environment
 from jaxcmr.fitting._problem import FitProblem
 from jaxcmr.fitting._runs import Run
 from jaxcmr.optimize import in_double, works_in_double
@@ -17,14 +16,31 @@ from jaxcmr.optimize import in_double, works_in_double
 if TYPE_CHECKING:
     from jaxcmr.fitting._fitter import Fitter
 
-__all__ = ["ROUNDING", "Verified", "evaluate_near", "verify_record"]
+__all__ = [
+    "ROUNDING",
+    "Verified",
+    "evaluate_near",
+    "least_of",
+    "rounding_of",
+    "verify_loss",
+    "verify_record",
+]
 
 ROUNDING = {True: 1e-9, False: 1e-5}
 """Largest relative difference between a stored loss and the same computed anew, perhaps on another
 machine, in double precision or not."""
 
+SIMULATED = 1e-3
+"""The same for losses that simulate recall: rounding may change a choice among very many."""
+
 NOISE = 0.1
-"""The same for losses that simulate recall, between machines: rounding changes some choices."""
+"""The same for these between machines, where it changes more of them."""
+
+LEAST = {"NLL": 1.0}
+"""Differences are shares of the loss, or of this if it is nearer to 0, by label. The logarithms
+that a likelihood adds up are rounded by shares of about 1, however small their sum is."""
+
+LEAST_OF_OTHERS = 1e-4
 
 LAST_PLACES = np.array([0, 1, -1, 2, -2, 3, -3])
 """Changes of estimates, in units of their last digit."""
@@ -43,14 +59,13 @@ class Verified(NamedTuple):
     there: float
     here: float
     off: float  # by this share of its value
-    differing: list[str]  # what differs between the environments
 
     def __str__(self) -> str:
         return f"had a loss of {self.there:.10g} there, and have {self.here:.10g} here"
 
 
 def verify_record(
-    fitter: Fitter, run: Run, record: Mapping[str, Any], environment: Mapping[str, Any]
+    fitter: Fitter, run: Run, record: Mapping[str, Any], differing: Sequence[str] = ()
 ) -> Verified:
     """Compute the loss of a record anew, and compare.
 
@@ -58,17 +73,48 @@ def verify_record(
         fitter: of the run.
         run: what the record is of.
         record: the record.
-        environment: in which it was made.
+        differing: what differs between this environment and that in which it was made.
     """
-    problem, there = fitter.problem, record["loss"]
+    problem = fitter.problem
     double = bool(jax.config.jax_enable_x64)  # type: ignore[attr-defined]
     if record["polish"] is not None:
         double |= works_in_double(problem.loss_of(run.rows), len(problem.free_names))
-    here, allowed = evaluate_near(problem, run.rows, record["estimates"], double)
-    off = abs(here - there) / max(abs(there), 1.0)
-    differing = describe_differences(environment, describe_environment())
-    is_noise = off <= NOISE and bool(differing) and not problem.differentiable
-    return Verified(off <= allowed or is_noise, there, here, off, differing)
+    return verify_loss(problem, run.rows, record["estimates"], record["loss"], double, differing)
+
+
+def verify_loss(
+    problem: FitProblem,
+    rows: np.ndarray,
+    estimates: Mapping[str, float],
+    there: float,
+    double: bool,
+    differing: Sequence[str] = (),
+) -> Verified:
+    """Compute a stored loss anew, and compare.
+
+    Args:
+        problem: whose loss it is.
+        rows: of the trials; -1 is padding.
+        estimates: of the free parameters.
+        there: the stored loss.
+        double: whether it was computed in double precision.
+        differing: what differs between this environment and that in which it was computed.
+    """
+    here, allowed = evaluate_near(problem, rows, estimates, double)
+    if differing and not problem.differentiable:
+        allowed = NOISE
+    off = abs(here - there) / max(abs(there), least_of(problem))
+    return Verified(off <= allowed, there, here, off)
+
+
+def least_of(problem: FitProblem) -> float:
+    """Return what differences of losses are shares of, where losses are nearer to 0."""
+    return LEAST.get(problem.generator.label, LEAST_OF_OTHERS)
+
+
+def rounding_of(problem: FitProblem, double: bool) -> float:
+    """Return by which share rounding may change most losses of a problem."""
+    return ROUNDING[double] if problem.differentiable else SIMULATED
 
 
 def evaluate_near(
@@ -92,11 +138,12 @@ def evaluate_near(
         loss = in_double([loss])[0]
     with jax.enable_x64(double):
         precision = jnp.result_type(float)
-        near = x * (1 + LAST_PLACES * float(jnp.finfo(precision).eps))
+        last = LAST_PLACES if problem.differentiable else LAST_PLACES[:1]
+        near = x * (1 + last * float(jnp.finfo(precision).eps))
         near = np.clip(near, np.minimum(x, bounds[:, :1]), np.maximum(x, bounds[:, 1:]))
         losses = np.asarray(loss(jnp.asarray(near, precision)), float)
-    finite = losses[np.isfinite(losses)]
+    here, finite = float(losses[0]), losses[np.isfinite(losses)]
     spread = np.ptp(finite) if problem.differentiable and finite.size else 0.0
-    here = float(losses[0])
-    amplified = SPREADS * float(spread) / max(abs(here), 1.0)
-    return here, min(ROUNDING[double] + amplified, MOST_ROUNDING)
+    amplified = SPREADS * float(spread) / max(abs(here), least_of(problem))
+    rounding = rounding_of(problem, double)
+    return here, min(rounding + amplified, max(rounding, MOST_ROUNDING))

@@ -45,12 +45,14 @@ from typing import (
 import jax
 
 from jaxcmr._cache import keep_compiled
-from jaxcmr.fitting._environment import describe_environment, id_of
+from jaxcmr.fitting._environment import describe_differences, describe_environment, id_of
+from jaxcmr.fitting._parts import fit_of
 from jaxcmr.fitting._runs import Progress, Run
 from jaxcmr.fitting._states import SavedStates
 from jaxcmr.fitting._verify import verify_record
 from jaxcmr.optimize import check_not_forked
 from jaxcmr.optimize._lanes import count_cores
+from jaxcmr.typing import Subject
 
 if TYPE_CHECKING:
     from jaxcmr.fitting._fitter import Fitter
@@ -140,15 +142,18 @@ def search_in_workers(
         of_block = None if states is None else states.select(block)
         return [runs[i]._replace(state=None) for i in block], of_block
 
-    verified: set[tuple[str, int]] = set()
+    here = describe_environment()
+    verified: set[tuple[Subject, str, str, int]] = set()  # fits by each process
     for block, done in ask_workers(workers, fitter, search_block, divide, as_task):
         made, environment, error = done
         by, process = id_of(environment), (environment["host"], environment["process"])
         for at in made:
             run = block[at.run]
-            if process not in verified:
-                check_worker(fitter, runs[run], at, environment)
-                verified.add(process)
+            fit = fit_of(runs[run])
+            if (*fit, *process) not in verified:  # one run of each fit tells
+                differing = describe_differences(environment, here)
+                check_worker(fitter, runs[run], at, environment, differing)
+                verified.add((*fit, *process))
             yield at._replace(run=run, by=by)
         if error is not None:
             raise error
@@ -200,7 +205,13 @@ def ask_workers(
             future.cancel()
 
 
-def check_worker(fitter: Fitter, run: Run, at: Progress, environment: Mapping[str, Any]) -> None:
+def check_worker(
+    fitter: Fitter,
+    run: Run,
+    at: Progress,
+    environment: Mapping[str, Any],
+    differing: Sequence[str],
+) -> None:
     """Check that a worker computes the same loss as this process, by a run that it has made.
 
     A worker that lives long keeps the modules that it has imported, though they may have changed
@@ -210,7 +221,7 @@ def check_worker(fitter: Fitter, run: Run, at: Progress, environment: Mapping[st
         RuntimeError: it computes another.
     """
     assert at.record is not None
-    found = verify_record(fitter, run, at.record, environment)
+    found = verify_record(fitter, run, at.record, differing)
     if not found.is_same:
         raise RuntimeError(
             message_other_loss(environment, f"estimates of a run of subject {run.subject} {found}")

@@ -54,7 +54,8 @@ def compare(
         criterion: "aicc", "aic" or "bic", by which models are ranked.
         reference: model from which differences are taken; by default the best of these data.
             Intervals and p-values hold only for a reference that was named in advance.
-        n: what AICc and BIC count: "events" (scored recalls and stops), "trials", or numbers.
+        n: what AICc and BIC count: "events" (by most losses scored recalls and stops), "trials", or
+            numbers.
         nested: pairs of names (smaller, bigger) of which the first is a special case of the
             second. Fits of the same model with fewer free parameters are seen to be nested.
 

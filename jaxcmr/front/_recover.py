@@ -46,7 +46,8 @@ def recover(
         result: the result of a fit by model and loss with names, or a path to one.
         data: the data that were fitted, as for `fit`.
         models: further results of the same trials, or paths to them, by name: then models are
-            recovered, not parameters. `result` is then named by its model.
+            recovered, not parameters. `result` may be among them, to have a name of your own;
+            otherwise it is named by its model.
         parameters: where true parameters come from: "fitted", "uniform" between the bounds on the
             search scale, "normal" around the estimates on that scale, or a table.
         n_copies: simulated subjects per fit.
@@ -100,10 +101,15 @@ def recover(
         return recover_problem(problem, first, parameters, n_lists, **how)
     if n_lists is not None and not isinstance(n_lists, int):
         raise ValueError("With models, n_lists is one number of lists.")
-    name = str(first.get("model") or "a model")
-    if name in models:
-        raise ValueError(f"models names {name!r}, as `result` is: give it another name.")
-    results = {name: first, **{key: as_result(each) for key, each in models.items()}}
+    others = {key: as_result(each) for key, each in models.items()}
+    name = next((key for key, each in others.items() if each == first), None)
+    if name is None:
+        name = str(first.get("model") or "a model")
+        if name in others:
+            raise ValueError(f"models names {name!r}, as `result` is: give it another name.")
+    results = {name: first, **others}
+    if len(results) < 2:
+        raise ValueError("models needs a result of another fit than `result`.")
     problems = {
         key: problem_of(each, data, **(sources if each.get("features") else {}))
         for key, each in results.items()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -232,7 +233,7 @@ def plan_figures(found: Recovered) -> Iterator[Planned]:
 def make_model_sections(
     given: Sequence[ModelRecovery], results: Mapping[str, FitResult]
 ) -> list[Section]:
-    """Return a section on each recovery of models.
+    """Return a section on each recovery of models, which have the names of the results.
 
     Raises:
         ValueError: a recovery is of subjects that no result has.
@@ -246,6 +247,7 @@ def make_model_sections(
                     f"A recovery of models is of subject {subject}, whom no result has: it is of "
                     "other data."
                 )
+        found = named_as(results, found)
         recovery, size = found, 2.4 + 0.7 * len(found.counts)
 
         def draw(axes: Any, recovery: ModelRecovery = recovery) -> pd.DataFrame:
@@ -258,6 +260,29 @@ def make_model_sections(
         figures = draw_planned([planned], f"all-m{number}", GUIDES)
         sections.append(of_models(found, figures))
     return sections
+
+
+def named_as(results: Mapping[str, FitResult], found: ModelRecovery) -> ModelRecovery:
+    """Return a recovery with its models named as in the report.
+
+    A model without a result of its name, such as "cmr", is the only other result of this model
+    with as many parameters: the recovery names a result by its model if it has no other name.
+    """
+    names: dict[str, str] = {}
+    others = [name for name in results if name not in found.counts.index]
+    for model in found.counts.index.difference(list(results), sort=False):
+        rows = found.criteria[found.criteria["fitted"] == model]
+        k = (rows["aic"] / 2 - rows["loss"]).median()  # AIC = 2 loss + 2 k
+        same = [
+            name
+            for name in others
+            if results[name].get("model") == model and abs(len(results[name]["free"]) - k) < 0.5
+        ]
+        if len(same) == 1:
+            names[model] = same[0]
+    counts = found.counts.rename(index=names, columns=names)
+    columns = {each: found.criteria[each].replace(names) for each in ("simulated", "fitted")}
+    return replace(found, counts=counts, criteria=found.criteria.assign(**columns))
 
 
 def of_models(found: ModelRecovery, figures: Sequence[Figure]) -> Section:

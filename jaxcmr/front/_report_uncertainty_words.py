@@ -221,7 +221,7 @@ def of_bootstrap(found: Bootstrap, result: FitResult) -> Section:
         rows.append(
             {
                 "parameter": name,
-                "subjects": len(of_one),
+                "subjects": int(of_one["mean"].notna().sum()),
                 "median error": float(of_one["error"].median()),
                 "median width": float((of_one["upper"] - of_one["lower"]).median()),
                 "with BCa limits": int(of_one["bca_lower"].notna().sum()),

@@ -53,8 +53,9 @@ def predict(
     """Return counts of the data and of recall simulated by each fit, or why they are missing."""
     if result.get("trials") is None:
         return "the result does not say which trials were fitted"
-    if problem.loss_options.get("events", "all") != "all":
-        return "the loss does not score all events, so that stopping was not fitted"
+    if (events := problem.loss_options.get("events", "all")) != "all":
+        what = "the first recall" if events == "after_first" else "stopping"
+        return f"the loss does not score all events, so that {what} was not fitted"
     fits = np.full(len(problem.subjects), -1)
     for fit, ranges in enumerate(result["trials"]):
         fits[to_rows(ranges)] = fit

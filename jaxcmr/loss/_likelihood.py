@@ -74,6 +74,7 @@ class LikelihoodGenerator(LossFnGenerator):
 
     data: ModelData
     n_events: Int[np.ndarray, " all_trials"]  # scored in each trial of the data set
+    n_given: Int[np.ndarray, " all_trials"] | None = None  # recalls, unless stops are scored
 
     @abstractmethod
     def by_event(
@@ -101,6 +102,13 @@ class LikelihoodGenerator(LossFnGenerator):
         """Return the number of events that are scored in each trial; 0 for -1."""
         rows = as_rows(trial_indices, self.data.n_trials)
         return np.where(rows >= 0, self.n_events[rows], 0)
+
+    def count_given_recalls(self, trial_indices: np.ndarray) -> Int[np.ndarray, " trials"] | None:
+        """Return the number of recalls of each trial (0 for -1); None if stops are scored."""
+        if self.n_given is None:
+            return None
+        rows = as_rows(trial_indices, self.data.n_trials)
+        return np.where(rows >= 0, self.n_given[rows], 0)
 
     def pointwise_log_likelihood(
         self, trial_indices: np.ndarray, parameters: Parameters, precision: str = "float64"

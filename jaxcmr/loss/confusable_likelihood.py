@@ -13,7 +13,12 @@ import numpy as np
 from jaxtyping import Int
 
 from jaxcmr.loss._likelihood import LikelihoodGenerator
-from jaxcmr.loss.sequence_likelihood import SequenceLikelihood, score_events
+from jaxcmr.loss.sequence_likelihood import (
+    SequenceLikelihood,
+    name_events,
+    recalls_given,
+    score_events,
+)
 from jaxcmr.trials import ModelData, check_after_stop
 from jaxcmr.typing import Features, Model, Parameters, RecallDataset
 
@@ -68,6 +73,8 @@ class ConfusableLikelihoodFnGenerator(LikelihoodGenerator):
                 "sequence likelihood, or give your model factory choices_are_ids = True."
             )
         self.n_events, self.is_scored = score_events(self.data, events, "list length")
+        self.n_given = recalls_given(self.data, events)
+        self.counted = name_events(self.n_given)
 
     def by_event(
         self, trial_indices: np.ndarray, base_params: Parameters, free_param_names: Sequence[str]

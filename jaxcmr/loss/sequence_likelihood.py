@@ -108,6 +108,8 @@ class ReplayedLikelihood(eqx.Module):
         def nll_of_block(trials: Int[Array, " width"]) -> Float[Array, "width candidates"]:
             # "no trial" is computed as the first one, then replaced by 0
             nats = self.replay.nll(parameters, jnp.where(trials >= 0, trials, trials[0]))
+            # one value for all candidates if the model reads none of the free parameters
+            nats = jnp.broadcast_to(nats, (len(trials), columns.shape[1]))
             return jnp.where(trials[:, None] >= 0, nats, 0.0)
 
         nll = map_rows(nll_of_block, self.blocks, self.blocks[:, 0] >= 0, at_once=1)
@@ -157,6 +159,8 @@ class MemorySearchLikelihoodFnGenerator(LikelihoodGenerator):
         self.data = ModelData(model_factory, dataset, features)
         until = "list length" if self.data.factory.choices_are_ids else "all items"
         self.n_events, self.is_scored = score_events(self.data, events, until)
+        self.n_given = recalls_given(self.data, events)
+        self.counted = name_events(self.n_given)
         self.replay = self.data.factory.replay(dataset) if events == "all" else None
         if self.replay is not None:
             self.blocks = Blocks.of(dataset, self.replay.study_lists)
@@ -209,3 +213,14 @@ def score_events(
     happened = np.pad(choices[:, :-1] > 0, ((0, 0), (1, 0)), constant_values=True)
     are_all = np.array_equal(is_scored, happened)
     return is_scored.sum(axis=1), None if are_all else jnp.asarray(is_scored)
+
+
+def recalls_given(data: ModelData, events: str) -> Int[np.ndarray, " all_trials"] | None:
+    """Return the number of recalls of each trial; None if `events` scores the stop after them."""
+    a_stop_is_scored = EVENTS[events](np.array(1), np.array(0))  # after one recall
+    return None if a_stop_is_scored else np.sum(np.asarray(data.choices) > 0, axis=1)
+
+
+def name_events(n_given: Int[np.ndarray, " all_trials"] | None) -> str:
+    """Return in words what is scored, by the recalls that are given."""
+    return "scored recalls and stops" if n_given is None else "scored recalls"

@@ -95,6 +95,8 @@ class MemorySearchSetLikelihoodFnGenerator(LikelihoodGenerator):
         True
     """
 
+    counted = "recalled sets, one per list"
+
     def __init__(
         self,
         model_factory: Model,
@@ -119,6 +121,8 @@ class MemorySearchSetLikelihoodFnGenerator(LikelihoodGenerator):
         stops = np.any(is_event & (choices == 0), axis=1) & (events == "all")
         self.n_events = np.ones(self.data.n_trials, int)
         self.orders = draw_orders(choices, stops, n_orders, check_seed(seed))
+        if events == "recalls":
+            self.n_given = np.asarray(self.orders.is_scored).sum(axis=1)  # repeats left out
 
     def by_event(
         self, trial_indices: np.ndarray, base_params: Parameters, free_param_names: Sequence[str]

@@ -213,6 +213,10 @@ class SimulatedMseGenerator(LossFnGenerator):
         n_recalls = np.sum(np.asarray(self.data.choices) > 0, axis=1)
         return np.where(rows >= 0, n_recalls[rows], 0)
 
+    def count_given_recalls(self, trial_indices: np.ndarray) -> Int[np.ndarray, " trials"]:
+        """Return the number of recalls of each trial, where simulated ones are cut off."""
+        return self.count_events(trial_indices)
+
     def _rows(
         self, indices: Int[np.ndarray, " trials"]
     ) -> tuple[Int[Array, "trials outputs"], dict[str, Array], Bool[Array, " trials"]]:

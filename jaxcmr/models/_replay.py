@@ -133,14 +133,18 @@ class Replay(eqx.Module):
         items = jnp.where(places <= list_length, places, 0)
         of_all_trials = {name: value[None] for name, value in parameters.items()}
         model = study(self.factory.create_trial_model(rows[0], of_all_trials), items)
-        return nll_of_trials(model, jax.tree.map(lambda field: field[rows], self.trials))
+        # Tables have one candidate where only recall differs: all parameters count.
+        n_candidates = max(len(value) for value in parameters.values())
+        trials = jax.tree.map(lambda field: field[rows], self.trials)
+        return nll_of_trials(model, trials, n_candidates)
 
 
-def nll_of_trials(model: Any, trials: Trials) -> Float[Array, "trials candidates"]:
+def nll_of_trials(
+    model: Any, trials: Trials, n_candidates: int
+) -> Float[Array, "trials candidates"]:
     """Return ``-log P`` (nats) of the recalls of trials after the list that `model` has studied."""
     now, by_item, rates = tabulate(model)
     n_trials, n_items = trials.order.shape
-    n_candidates = jnp.broadcast_shapes(now.support.shape, by_item.support.shape[1:])[-1]
     stride = n_items if n_candidates <= FEW else STRIDE
     order = jnp.pad(trials.order.T, ((0, n_items), (0, 0)))  # slices past the end stay in range
     shape = (n_items, n_trials, n_candidates)

@@ -165,6 +165,10 @@ class CMR(eqx.Module):
     ) -> tuple[Float[Array, "..."], Float[Array, "n_items ..."]]:
         """Return stop and item probabilities where stopping is an extra choice alternative."""
         rival = self.termination.support(self.context.state)
+        # parameters of the one may differ between candidates where those of the other do not
+        candidates = jnp.broadcast_shapes(support.shape[1:], rival.shape)
+        support = jnp.broadcast_to(support, (len(support), *candidates))
+        rival = jnp.broadcast_to(rival, candidates)
         can_stop = jnp.ones_like(self.recallable[:1])
         shares = self._shares(
             jnp.concatenate([support, rival[None]]), jnp.concatenate([self.recallable, can_stop])

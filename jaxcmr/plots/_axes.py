@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from jaxcmr.names import describe_missing
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
@@ -49,7 +51,7 @@ def make_panels(n_rows: int, n_columns: int, width: float, height: float) -> np.
     try:
         import matplotlib.pyplot as plt
     except ImportError as error:
-        raise ImportError('Figures need matplotlib: pip install "jaxcmr[plots]".') from error
+        raise ImportError(describe_missing("Figures", "matplotlib", "plots")) from error
     _, panels = plt.subplots(
         n_rows,
         n_columns,

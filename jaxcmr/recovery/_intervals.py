@@ -12,7 +12,7 @@ from jaxcmr._differences import KINK
 from jaxcmr.diagnostics import measure_curvature
 from jaxcmr.fitting import FitProblem
 from jaxcmr.names import describe_unknown
-from jaxcmr.recovery._simulated import Execution, SimulatedSubject
+from jaxcmr.recovery._simulated import Execution, SimulatedSubject, names_of
 from jaxcmr.recovery._truths import find_places
 from jaxcmr.results import FitResult
 from jaxcmr.uncertainty import profile_likelihood
@@ -82,7 +82,8 @@ def profile_intervals(
         prefix: of the names by which profiles are kept, as for `refit`.
         progress: show a progress bar.
     """
-    ids = [f"{prefix}copy {each.copy}, subject {each.subject}" for each in subjects]
+    names = names_of(problem, subjects, prefix)
+    ids = [f"{name}, subject {s.subject}" for name, s in zip(names, subjects, strict=True)]
     result = as_result(problem, subjects, estimates, ids)
     result["fitness"] = losses.tolist()
     found = profile_likelihood(

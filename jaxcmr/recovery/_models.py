@@ -90,12 +90,16 @@ class ModelRecovery:
         """Return the model with the lowest criterion summed over subjects, per simulating model.
 
         Models whose sums differ by less than 0.001 per subject are named together: "cru = cmr".
+        "not known" where a criterion is NaN.
         """
-        sums = self.criteria.groupby(["simulated", "fitted"], sort=False)[self.criterion].sum()
+        grouped = self.criteria.groupby(["simulated", "fitted"], sort=False)[self.criterion]
+        sums = grouped.agg(lambda each: each.to_numpy().sum())  # NaN if one is NaN
         table = sums.unstack("fitted").loc[self.counts.index, self.counts.columns]
         tied = self.criteria.groupby("simulated")["subject"].count() / len(table.columns) * TIED
-        is_best = table.le(table.min(axis=1) + tied.loc[table.index], axis=0)
-        winners = [" = ".join(map(str, table.columns[row])) for row in is_best.to_numpy()]
+        is_best = table.le(table.min(axis=1, skipna=False) + tied.loc[table.index], axis=0)
+        winners = [
+            " = ".join(map(str, table.columns[row])) or "not known" for row in is_best.to_numpy()
+        ]
         return pd.Series(winners, table.index, name="best by the sum")
 
     def verdict(self) -> str:
@@ -320,7 +324,7 @@ def count_best(criteria: pd.DataFrame, models: list[str], criterion: str) -> pd.
     if not np.isfinite(values.min(axis=1)).all():
         raise ValueError(
             f"{CRITERIA[criterion]} is infinite for every model of a simulated subject, whose "
-            "events are too few: take another criterion, or more lists."
+            "events are too few, or NaN for one: take another criterion, or more lists."
         )
     best = values <= values.min(axis=1, keepdims=True) + TIED
     shares = pd.DataFrame(best / best.sum(axis=1, keepdims=True), wide.index, models)

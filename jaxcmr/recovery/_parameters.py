@@ -271,7 +271,7 @@ def compare_losses(truths: pd.DataFrame, losses: Float[np.ndarray, "subjects 2"]
             "copy": truths["copy"],
             "loss_at_truth": at_truth,
             "loss_at_estimate": at_estimate,
-            "missed": at_estimate > at_truth + ROUNDING * np.abs(at_truth),
+            "missed": ~(at_estimate <= at_truth + ROUNDING * np.abs(at_truth)),  # also of NaN
         }
     )
 

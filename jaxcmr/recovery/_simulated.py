@@ -13,6 +13,7 @@ import pandas as pd
 from jaxtyping import Float
 
 from jaxcmr.fitting import Fit, FitProblem, JaxDE, Watcher, Workers, resolve_search
+from jaxcmr.fitting._checkpoint import TrialDigests
 from jaxcmr.fitting._problem import check_problem
 from jaxcmr.fitting._trials import pad_rows, to_rows
 from jaxcmr.optimize import in_double
@@ -28,6 +29,7 @@ __all__ = [
     "choose_lists",
     "losses_at",
     "name_lists",
+    "names_of",
     "refit",
     "simulate_subjects",
 ]
@@ -84,8 +86,8 @@ def simulate_subjects(
 ) -> tuple[FitProblem, list[SimulatedSubject]]:
     """Return the problem of simulated recall, and who is in it.
 
-    If the loss does not score stops, a simulated list ends after as many recalls as the subject
-    made: otherwise simulated lists would hold more, or less, than the data.
+    If the loss does not score stops, a simulated list is cut off after as many recalls as the
+    subject made: otherwise simulated lists would hold more than the data.
 
     Args:
         problem: whose model recalls its lists.
@@ -103,10 +105,9 @@ def simulate_subjects(
         features=problem.features,
         seed=seed,
         draws=ordered[["subject", *problem.free_names]],
+        n_recalls=problem.generator.count_given_recalls(chosen),
     )
     n_copies = int(truths["copy"].max())
-    if problem.loss_options.get("events", "all") != "all":
-        cut_off(simulated, np.tile(np.sum(studied["recalls"] > 0, axis=1), n_copies))
     ends = np.cumsum([len(rows) for _, rows in lists])
     subjects = [
         SimulatedSubject(subject, copy + 1, np.arange(end - len(rows), end) + copy * len(chosen))
@@ -114,13 +115,6 @@ def simulate_subjects(
         for (subject, rows), end in zip(lists, ends, strict=True)
     ]
     return with_data(problem, simulated), subjects
-
-
-def cut_off(simulated: dict[str, np.ndarray], n_recalls: np.ndarray) -> None:
-    """Remove the simulated recalls of each trial after the first `n_recalls`."""
-    for name in {"recalls", "rec_itemids"} & set(simulated):
-        outputs = np.arange(simulated[name].shape[1])
-        simulated[name] = np.where(outputs < n_recalls[:, None], simulated[name], 0)
 
 
 def with_data(problem: FitProblem, dataset: Mapping[str, np.ndarray]) -> FitProblem:
@@ -169,14 +163,14 @@ def refit(
         subjects: who is fitted.
         hyperparameters: of the search.
         how: checkpoint, workers and watchers.
-        name: beginning of the names of the fits. Of two recoveries with one checkpoint it is the
-            same only if truths, lists and seed are.
+        name: beginning of the names of the fits.
         starts: places to start further runs from, for each simulated subject.
     """
     places = [()] * len(subjects) if starts is None else starts
+    names = names_of(problem, subjects, name)
     fits = [
-        Fit(each.subject, each.rows, f"{name}copy {each.copy}", start)
-        for each, start in zip(subjects, places, strict=True)
+        Fit(each.subject, each.rows, of_fit, start)
+        for each, of_fit, start in zip(subjects, names, places, strict=True)
     ]
     records = JaxDE.of(problem, hyperparameters).make_runs(
         fits, checkpoint=how.checkpoint, workers=how.workers, watchers=how.watchers
@@ -191,6 +185,17 @@ def refit(
             **{n: [run["estimates"][n] for run in best] for n in problem.free_names},
         }
     )
+
+
+def names_of(
+    problem: FitProblem, subjects: Sequence[SimulatedSubject], beginning: str
+) -> list[str]:
+    """Return names of fits by which runs are kept, the same only if the simulated recall is.
+
+    So where truths have changed, as the fit that they come from has grown, other runs are made.
+    """
+    digests = TrialDigests(problem.dataset)
+    return [f"{beginning}copy {each.copy}, {digests.of(each.rows)}" for each in subjects]
 
 
 def steepest_of(run: Mapping[str, Any]) -> float:

@@ -12,6 +12,9 @@ GOOD, MODERATE = 0.9, 0.75
 """Correlations from which recovery is called good and moderate, as is usual of the reliability of
 a measure."""
 
+ROUNDING = 1e-9
+"""Shares that differ by less differ by rounding."""
+
 MANY = 0.25
 """Share of estimates on a bound that is mentioned."""
 
@@ -64,7 +67,9 @@ def describe_confusion(
         others = row.drop(name)
         words.append(f"Data of {name} are best fitted by {name} in {row[name]:.0%} of cases")
         if others.max() > 0:
-            words[-1] += f", most often mistaken for {others.idxmax()} ({others.max():.0%})"
+            most = [str(other) for other in others.index[others >= others.max() - ROUNDING]]
+            words[-1] += f", most often mistaken for {' or '.join(most)} ({others.max():.0%}"
+            words[-1] += " each)" if len(most) > 1 else ")"
         found = inversion.loc[name, name]
         if found == found:
             words[-1] += (

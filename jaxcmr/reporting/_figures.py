@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from jaxcmr.names import describe_missing
+
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure as Drawing
@@ -69,7 +71,7 @@ def drawing_style() -> Iterator[None]:
         import matplotlib
         from matplotlib import style
     except ImportError as error:
-        raise ImportError('A report needs matplotlib: pip install "jaxcmr[report]".') from error
+        raise ImportError(describe_missing("Reports", "matplotlib", "report")) from error
     with style.context("default"), matplotlib.rc_context(SETTINGS):
         yield
 

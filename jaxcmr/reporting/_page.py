@@ -10,6 +10,7 @@ from importlib.resources import files
 from typing import Any
 
 from jaxcmr._result_words import title
+from jaxcmr.names import describe_missing
 from jaxcmr.reporting._comparison_tables import criteria_table, differences_table
 from jaxcmr.reporting._data import data_table
 from jaxcmr.reporting._figures import Figure
@@ -71,7 +72,7 @@ def to_html(
     try:
         from jinja2 import Environment, StrictUndefined
     except ImportError as error:
-        raise ImportError('A report needs jinja2: pip install "jaxcmr[report]".') from error
+        raise ImportError(describe_missing("Reports", "jinja2", "report")) from error
     environment = Environment(
         autoescape=True,
         undefined=StrictUndefined,

@@ -13,6 +13,8 @@ import pandas as pd
 from jaxtyping import Float
 from scipy import stats
 
+from jaxcmr._result_words import count_of, name_subjects
+from jaxcmr._tables import to_html, to_text
 from jaxcmr.fitting import FitProblem, JaxDE
 from jaxcmr.fitting._fitter import words_of_id
 from jaxcmr.fitting._runs import Fit
@@ -27,6 +29,7 @@ from jaxcmr.uncertainty._inputs import Fits, in_threads, prepare
 __all__ = ["Bootstrap", "bootstrap"]
 
 KINDS = ("lists", "parametric")
+FEWEST = 2  # lists to draw from: each draw of a single one is the data themselves
 
 FROM_THE_ESTIMATES: Mapping[str, Any] = {"best_of": 0, "num_steps": 0, "pop_size": 1}
 """Hyperparameters of a run that is a polish of the place where it starts."""
@@ -37,7 +40,8 @@ class Bootstrap:
     """Estimates of many data sets that could have been observed.
 
     `draws` has one row per subject and draw: ``subject``, ``draw`` from 1, ``loss``, and an
-    estimate per parameter. `jc.simulate(draws=...)` takes it as it is.
+    estimate per parameter. `jc.simulate(draws=...)` takes it as it is. Lists are not drawn of
+    subjects with a single one: they have no draws, and their limits are NaN.
 
     `estimates` has one row per subject and parameter: ``subject``, ``parameter``, ``estimate``, and
     ``acceleration``, the constant a of BCa limits; NaN for estimates on a bound and for subjects
@@ -64,6 +68,9 @@ class Bootstrap:
         by_subject = dict(list(self.draws.groupby("subject", sort=False)))
         rows = []
         for subject, name, estimate, a in self.estimates.itertuples(index=False):
+            if subject not in by_subject:
+                rows.append((subject, name, estimate, *[float("nan")] * 6))
+                continue
             values = by_subject[subject][name].to_numpy()
             tails = np.array([(1 - level) / 2, (1 + level) / 2])
             lower, upper = np.quantile(values, tails)
@@ -80,18 +87,27 @@ class Bootstrap:
         """Return in words what was drawn, and for how many parameters limits are corrected."""
         n_draws = int(self.draws["draw"].max())
         how = {"lists": "resampled lists", "parametric": "lists simulated by the fitted model"}
+        n_drawn = self.draws["subject"].nunique()
         n_known = int(self.estimates["acceleration"].notna().sum())
-        return (
-            f"{n_draws} draws of {how[self.kind]} for {self.draws['subject'].nunique()} subjects; "
+        is_drawn = self.estimates["subject"].isin(self.draws["subject"])
+        missing = self.estimates.loc[~is_drawn, "subject"].unique().tolist()
+        words = (
+            f"{n_draws} draws of {how[self.kind]} for {count_of(n_drawn, 'subject')}; "
             f"limits can be corrected for bias and acceleration for {n_known} of "
             f"{len(self.estimates)} estimates."
         )
+        if missing:
+            words += (
+                f" For {name_subjects(missing)} limits are missing, as there are too few lists to "
+                'draw from; kind="parametric" needs one only.'
+            )
+        return words
 
     def __repr__(self) -> str:
-        return f"{self.verdict()}\n\n{self.limits().to_string(index=False)}"
+        return f"{self.verdict()}\n\n{to_text(self.limits())}"
 
     def _repr_html_(self) -> str:
-        return f"<p>{self.verdict()}</p>{self.limits().to_html(index=False)}"
+        return f"<p>{self.verdict()}</p>{to_html(self.limits())}"
 
 
 def bootstrap(
@@ -115,8 +131,10 @@ def bootstrap(
         problem: what was fitted; its loss is a negative log-likelihood.
         result: fits of `problem`.
         kind: "lists": the lists of a subject are drawn with replacement, as many as there are. It
-            takes lists to be independent, and nothing else. "parametric": the same lists are
-            recalled anew by the fitted model. It takes the model to be right.
+            takes lists to be independent, and nothing else. Limits are NaN for subjects with a
+            single list. "parametric": the same lists are
+            recalled anew by the fitted model. It takes the model to be right. If the loss does not
+            score stops, a simulated list is cut off after as many recalls as the subject made.
         n: number of draws.
         seed: of the random draws.
         subjects: whose fits; all by default.
@@ -126,7 +144,8 @@ def bootstrap(
         progress: show a progress bar.
 
     Raises:
-        ValueError: the loss is not a log-likelihood, or an argument is invalid.
+        ValueError: the loss is not a log-likelihood; no subject has two lists to draw from; or an
+            argument is invalid.
 
     >>> from jax.tree_util import Partial
     >>> from jaxcmr.typing import LossFnGenerator
@@ -158,7 +177,7 @@ def bootstrap(
     draws = pd.DataFrame(
         {
             "subject": [fit.subject for fit in drawn],
-            "draw": np.tile(np.arange(1, n + 1), len(fits.subjects)),
+            "draw": np.tile(np.arange(1, n + 1), len(drawn) // n),
             "loss": [run["loss"] for run in records],
             **{name: [run["estimates"][name] for run in records] for name in fits.names},
         }
@@ -167,9 +186,22 @@ def bootstrap(
 
 
 def draw_lists(problem: FitProblem, fits: Fits, n: int, seed: int) -> tuple[FitProblem, list[Fit]]:
-    """Return `n` fits per subject to as many of its lists, drawn with replacement."""
+    """Return `n` fits per subject to as many of its lists, drawn with replacement.
+
+    Subjects with a single list are left out.
+
+    Raises:
+        ValueError: no subject has more lists.
+    """
+    if max(map(len, fits.rows)) < FEWEST:
+        raise ValueError(
+            "No subject has two lists to draw from: each draw would be the data themselves. Take "
+            'kind="parametric".'
+        )
     drawn = []
     for subject, rows, x in zip(fits.subjects, fits.rows, fits.estimates, strict=True):
+        if len(rows) < FEWEST:
+            continue
         for draw in range(1, n + 1):
             random = np.random.default_rng([seed, *words_of_id(subject), draw])
             chosen = np.sort(random.choice(rows, len(rows)))
@@ -181,6 +213,9 @@ def simulate_lists(
     problem: FitProblem, fits: Fits, n: int, seed: int
 ) -> tuple[FitProblem, list[Fit]]:
     """Return a problem whose data are `n` simulated recalls of each fitted list, and their fits.
+
+    If the loss does not score stops, they are cut off after as many recalls as the subject made:
+    otherwise they would hold more than the data, and estimates of them would vary too little.
 
     Raises:
         ValueError: two fits are of the same trial, or the trials of a fit are of other subjects:
@@ -208,6 +243,7 @@ def simulate_lists(
         trial_mask=mask,
         n_copies=n,
         seed=seed,
+        n_recalls=problem.generator.count_given_recalls(np.arange(len(mask))),
     )
     of_simulated = FitProblem(
         simulated,

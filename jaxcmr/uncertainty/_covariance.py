@@ -13,6 +13,7 @@ import pandas as pd
 from jaxtyping import Bool, Float
 
 from jaxcmr._differences import KINK, evaluate, make_stencil, second_differences, steepest_side
+from jaxcmr._tables import to_html, to_text
 from jaxcmr.fitting import FitProblem
 from jaxcmr.optimize import in_double
 from jaxcmr.parameters import ParameterSpace
@@ -120,10 +121,10 @@ class Covariance:
         return f"{told}."
 
     def __repr__(self) -> str:
-        return f"{self.verdict()}\n\n{self.table.to_string(index=False)}"
+        return f"{self.verdict()}\n\n{to_text(self.table)}"
 
     def _repr_html_(self) -> str:
-        return f"<p>{self.verdict()}</p>{self.table.to_html(index=False)}"
+        return f"<p>{self.verdict()}</p>{to_html(self.table)}"
 
 
 def covariance(

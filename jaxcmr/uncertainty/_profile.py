@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
+from jaxcmr._tables import to_html, to_text
 from jaxcmr.fitting import FitProblem, Workers
 from jaxcmr.fitting._units import make_units
 from jaxcmr.results import FitResult
@@ -98,10 +99,10 @@ class Profiles:
         return text
 
     def __repr__(self) -> str:
-        return f"{self.verdict()}\n\n{self.intervals().to_string(index=False)}"
+        return f"{self.verdict()}\n\n{to_text(self.intervals())}"
 
     def _repr_html_(self) -> str:
-        return f"<p>{self.verdict()}</p>{self.intervals().to_html(index=False)}"
+        return f"<p>{self.verdict()}</p>{to_html(self.intervals())}"
 
 
 WORST_LAST = ("closed", "blocked", "at bound", "flat", "not found", "better fit")

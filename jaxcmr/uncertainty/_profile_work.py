@@ -13,7 +13,7 @@ from scipy import stats
 from jaxcmr.fitting import FitProblem
 from jaxcmr.fitting._checkpoint import TrialDigests, identity_of_problem
 from jaxcmr.fitting._units import Record
-from jaxcmr.fitting._verify import Verified, evaluate_near
+from jaxcmr.fitting._verify import Verified, verify_loss
 from jaxcmr.optimize import Polisher
 from jaxcmr.results import FitResult
 from jaxcmr.typing import Subject
@@ -100,11 +100,11 @@ class ProfileWork:
 
     def verify(self, number: int, record: Record) -> Verified:
         """Compute the loss at the estimates of a fit anew, and compare with that of a record."""
+        here, there = float(self.fits.at_estimates[number]), record["loss"]
+        if here == there:
+            return Verified(True, there, here, 0.0)
         x = dict(zip(self.fits.names, self.fits.estimates[number].tolist(), strict=True))
-        here, allowed = evaluate_near(self.problem, self.fits.rows[number], x, True)
-        there = record["loss"]
-        off = abs(here - there) / max(abs(there), 1.0)
-        return Verified(off <= allowed, there, here, off, [])
+        return verify_loss(self.problem, self.fits.rows[number], x, there, True)
 
 
 class Profiled(NamedTuple):

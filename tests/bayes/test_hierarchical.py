@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from scipy import optimize, stats
+from scipy.special import logsumexp
 from toy_likelihoods import Bernoullis, Normals, Saddles, Valleys, problem_of
 
 from jaxcmr.bayes import hierarchical_map
@@ -57,9 +58,63 @@ def test_subjects_that_do_not_differ_are_told(spread):
     found = hierarchical_map(problem, max_rounds=1000)
     assert found.converged and found.group["z_sd"][0] < 0.1
     assert found.group["z_mean"][0] == pytest.approx(0.5, abs=0.01)
-    assert "do not differ measurably in learning_rate" in found.verdict()
+    assert found.group["spread_gain"][0] == pytest.approx(0.0, abs=1e-6)
+    assert "do not show that subjects differ in learning_rate" in found.verdict()
     exact = stats.norm.logpdf(observed, 0.5, 1.0).sum()  # of a group without spread
     assert found.log_evidence.sum() == pytest.approx(exact, abs=0.05)
+
+
+def bernoullis(k, n, bounds):
+    data = {"subject": np.arange(1, len(k) + 1), "k": k, "n": np.full(len(k), n)}
+    return FitProblem(data, "cmr", Bernoullis, {"learning_rate": bounds})
+
+
+@pytest.mark.parametrize(("spread", "is_shown"), [(0.0, False), (0.01, True)])
+def test_whether_subjects_differ_does_not_depend_on_the_bounds(spread, is_shown):
+    """5000 tries at one probability, or at several near each other; wide bounds, and narrow ones.
+
+    The gain of the spread is the likelihood ratio of normal means, by SciPy, within the bounds'
+    curvature. All of these groups have an sd below 0.05 on the probit scale, on wide bounds.
+    """
+    rng = np.random.default_rng(4)
+    n = 5000.0
+    k = rng.binomial(int(n), 0.5 + spread * rng.standard_normal(20)).astype(float)
+    found = [hierarchical_map(bernoullis(k, n, bounds)) for bounds in ([0, 1], [0.25, 0.75])]
+    assert found[0].group["z_sd"][0] < 0.05
+    error = np.sqrt(k / n * (1 - k / n) / n)
+
+    def loss(theta):
+        return -stats.norm.logpdf(k / n, theta[0], np.hypot(theta[1], error)).sum()
+
+    best = optimize.minimize(loss, [0.5, 0.01], method="Nelder-Mead", tol=1e-9).fun
+    gain = (
+        optimize.minimize(lambda mean: loss([*mean, 0.0]), [0.5], method="Nelder-Mead").fun - best
+    )
+    for each in found:
+        assert each.group["spread_gain"][0] == pytest.approx(gain, rel=0.05, abs=0.05)
+        assert ("do not show that subjects differ" not in each.verdict()) == is_shown
+
+
+def test_the_gain_of_spread_is_a_likelihood_ratio():
+    """Normal means of unequal precision: as the marginal likelihood by SciPy, at sd 0 and best."""
+    weight = np.array([1.0, 2.0, 4.0, 8.0, 16.0, 32.0])
+    found = hierarchical_map(normals(weight), tolerance=1e-7, max_rounds=2000)
+
+    def loss(theta):
+        return -stats.norm.logpdf(OBSERVED, theta[0], np.sqrt(theta[1] ** 2 + 1 / weight)).sum()
+
+    best = optimize.minimize(loss, [0.0, 1.0], tol=1e-10).fun
+    equal = loss([np.average(OBSERVED, weights=weight), 0.0])
+    assert found.group["spread_gain"][0] == pytest.approx(equal - best, abs=1e-4)
+
+
+def test_a_parameter_that_the_data_do_not_touch_gains_nothing():
+    """Subjects without data, or whose Hessian says less than the prior does."""
+    none = hierarchical_map(problem_of(Normals, observed=[0.0, 5.0], weight=[0.0, 0.0]))
+    saddle = hierarchical_map(problem_of(Saddles, weight=[0.2, 0.2, 0.0]), max_rounds=3)
+    for found in (none, saddle):
+        assert found.group["spread_gain"][0] == pytest.approx(0.0, abs=1e-6)
+        assert "do not show" in found.verdict()
 
 
 def test_a_group_has_several_subjects():
@@ -98,6 +153,23 @@ def test_evidence_of_bernoullis_is_near_the_integral():
     )
     shrunken = found.estimates["learning_rate"].to_numpy()
     assert np.all(np.abs(shrunken - shrunken.mean()) < np.abs(k / 20 - shrunken.mean()))
+
+
+def test_the_sd_of_few_skewed_subjects_is_too_small():
+    """The figures of the page: 1.09 by EM, 1.31 at the maximum of the integral, by quadrature."""
+    k, n = np.array([8.0, 3, 10, 0, 5, 7]), np.array([10.0, 10, 10, 10, 12, 9])
+    found = hierarchical_map(problem_of(Bernoullis, k=k, n=n))
+    nodes, weights = np.polynomial.hermite_e.hermegauss(80)
+
+    def nll(group):
+        z = (group[0] + np.exp(group[1]) * nodes)[:, None]
+        terms = k * stats.norm.logcdf(z) + (n - k) * stats.norm.logcdf(-z)
+        return -logsumexp(terms, axis=0, b=weights[:, None]).sum()
+
+    mean, log_sd = optimize.minimize(nll, [0.0, 0.0], method="Nelder-Mead").x
+    sds = [found.group["z_sd"][0], np.exp(log_sd)]
+    np.testing.assert_allclose(sds, [1.09, 1.31], atol=0.005)
+    np.testing.assert_allclose([found.group["z_mean"][0], mean], [0.147, 0.160], atol=0.005)
 
 
 def test_a_mode_on_a_kink_is_found_and_told():

@@ -13,7 +13,8 @@ from jaxcmr.comparison import bayesian_model_selection
 @pytest.fixture
 def folders(tmp_path):
     """Two results of the same three subjects; the second is worse by 1, 2 and -0.5 nats."""
-    one = make_result(loss_label="NLL", n_events=[100, 120, 90])
+    counts = dict(n_events=[100, 120, 90], counted="scored recalls and stops")
+    one = make_result(loss_label="NLL", **counts)
     worse = [loss + gap for loss, gap in zip(one["fitness"], (1.0, 2.0, -0.5), strict=True)]
     two = {**one, "model": "other", "fitness": worse}
     for name, result in (("one", one), ("two", two)):
@@ -49,7 +50,10 @@ def test_files_are_written_where_asked(folders, tmp_path, capsys):
     call = ["compare", *folders, "--bms", "vba", "--exact", "--out", str(out)]
     assert main([*call, "--quiet"]) == 0 and capsys.readouterr().out == ""
     names = {"comparison.md", "comparison-numbers.json", "comparison.png", "weights.png"}
-    assert {file.name for file in out.iterdir()} == names | {"differences-2.png", "frequencies.png"}
+    assert {file.name for file in out.iterdir()} == names | {
+        "differences-two.png",
+        "frequencies.png",
+    }
     text = (out / "comparison.md").read_text(encoding="utf-8")
     assert "| model | k |" in text and "prior 'vba', exact" in text
     first = (out / "comparison.png").read_bytes()

@@ -71,6 +71,30 @@ def test_a_fresh_start_takes_a_new_folder(shell, data_file, tmp_path):
     assert seeds == [0, 0, 2]
 
 
+def test_a_fresh_start_goes_on_without_the_option(shell, data_file, tmp_path, watch, calls, capsys):
+    """With it, a repeated command would begin anew each time, and each part in a folder apart."""
+    out, taken = tmp_path / "out-2", tmp_path / "out"
+    taken.mkdir()
+    watch(interrupt, 2)
+    assert shell.fit(data_file, "--out", str(taken), "--fresh") == 130
+    assert f"same command with --out {out}, without --fresh, goes on" in capsys.readouterr().err
+    watch(lambda: None, 0)
+    assert shell.fit(data_file, "--out", str(out)) == 0
+    assert len(calls) == len(set(calls)) == 4
+    assert shell.fit(data_file, "--out", str(out), "--fresh", "--part", "1/2") == 2
+    assert "--fresh does not go with --part" in capsys.readouterr().err
+
+
+def test_a_refused_fit_leaves_the_configuration_alone(shell, data_file, tmp_path, capsys):
+    """It is that of the result beside it."""
+    out = ["--out", str(tmp_path / "out")]
+    assert shell.fit(data_file, "--pooled", "--subjects", "3,", *out) == 0
+    result, config = shell.read(tmp_path / "out")
+    assert shell.fit(data_file, "--pooled", "--subjects", "3,7", *out) == 2
+    assert "runs of a pooled fit, but of other trials" in capsys.readouterr().err
+    assert shell.read(tmp_path / "out") == (result, config)
+
+
 def test_a_configuration_of_another_version_blocks_no_fit(shell, data_file, tmp_path):
     """Its unknown settings are those of another fit: the fit takes the next folder."""
     out = tmp_path / "results" / "small-cmr-bowl"

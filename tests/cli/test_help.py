@@ -121,7 +121,7 @@ def test_zsh_has_a_script_too(script):
 def test_completion_without_its_library_says_what_to_install(monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "shtab", None)
     assert main(["completion", "bash"]) == 2
-    assert 'pip install "jaxcmr[completion]"' in capsys.readouterr().err
+    assert 'In your copy of jaxcmr: pip install ".[completion]"' in capsys.readouterr().err
 
 
 def test_help_and_completion_import_little():

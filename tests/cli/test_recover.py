@@ -225,3 +225,18 @@ def test_mistakes_in_options_are_told(study, capsys, arguments, message):
 def test_a_mistake_in_a_number_is_told(study, capsys):
     assert main(["recover", str(study / "fit"), "--copies", "0"]) == 2
     assert "n_copies must be a whole number, at least 1" in capsys.readouterr().err
+
+
+def test_a_recovery_goes_on_after_the_fit_has_changed(fits):
+    """As when more runs were added to it: its estimates, which are the truths, are others then."""
+    call = ["recover", str(fits / "one"), "--quiet"]
+    assert main(call) == 0
+    before = pd.read_csv(fits / "one" / "recovery.csv")["truth"]
+    path = fits / "one" / "result.json"
+    result = json.loads(path.read_text())
+    [rates] = [values for name, values in result["fits"].items() if name in result["free"]]
+    rates[:] = [0.9 * rate for rate in rates]
+    path.write_text(json.dumps(result))
+    assert main(call) == 0
+    after = pd.read_csv(fits / "one" / "recovery.csv")["truth"]
+    np.testing.assert_allclose(after, 0.9 * before)

@@ -66,6 +66,42 @@ def test_a_fit_that_has_stopped(ended, capsys, monkeypatch):
     assert "keeps the runs of a fit" in capsys.readouterr().err
 
 
+def test_starts_from_an_earlier_fit_that_has_changed(shell, data_file, tmp_path, capsys):
+    """Runs from its former estimates are not those that are wanted now."""
+    first, out = tmp_path / "first", tmp_path / "out"
+    start = ["--out", str(out), "--start-from", str(first / "result.json")]
+    assert shell.fit(data_file, "--out", str(first)) == 0
+    assert shell.fit(data_file, *start) == 0
+    result = json.loads((first / "result.json").read_text())
+    for values in (v for name, v in result["fits"].items() if name in result["free"]):
+        values[:] = [value + 1e-3 for value in values]
+    (first / "result.json").write_text(json.dumps(result))
+    old = set((out / "runs").iterdir())
+    assert shell.fit(data_file, *start) == 0
+    assert main(["status", str(out)]) == 0
+    [new] = {*(out / "runs").iterdir()} - old
+    new.write_bytes(new.read_bytes().splitlines(keepends=True)[0])  # killed before its first run
+    capsys.readouterr()
+    assert main(["status", str(out)]) == 1
+    assert "0 of 4 subjects and 4 of 8 runs" in capsys.readouterr().out
+
+
+def test_a_fit_that_has_not_begun(ended, capsys):
+    """It is not done, so that nothing that needs it goes on."""
+    for journal in (ended / "runs").iterdir():
+        journal.unlink()
+    assert main(["status", str(ended)]) == 1
+    assert "no fit has written runs yet" in capsys.readouterr().out
+
+
+def test_a_folder_that_came_through_windows(ended, capsys):
+    """Lines with its ends count as they are."""
+    [journal] = (ended / "runs").iterdir()
+    journal.write_bytes(journal.read_bytes().replace(b"\n", b"\r\n"))
+    assert main(["status", str(ended)]) == 0
+    assert "4 of 4 runs are done" in capsys.readouterr().out
+
+
 def test_a_folder_of_something_else(tmp_path, capsys):
     assert main(["status", str(tmp_path)]) == 2
     assert "no run.json" in capsys.readouterr().err

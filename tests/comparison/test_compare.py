@@ -30,6 +30,7 @@ def fit_of(*losses, k=1, **changes):
         "trials": [[[i, i + 1]] for i in range(n)],
         "n_trials": [1] * n,
         "n_events": [100] * n,
+        "counted": "scored recalls and stops",
         "converged": [True] * n,
         "agree_within": 0.05,
         "runs": runs,
@@ -132,6 +133,31 @@ def test_aicc_without_free_parameters_is_finite():
         warnings.simplefilter("error")
         table = information_criteria(fit_of(10.0, 20.0, k=0, n_events=[1, 50]))
     assert table["aicc"].tolist() == [20.0, 40.0, 60.0]
+
+
+def test_a_nan_stays_in_the_sum():
+    """A loss that is not known makes the sums unknown: catches a total of the other subjects."""
+    table = information_criteria(fit_of(10.0, np.nan, 30.0))
+    assert table[["loss", "aic", "aicc", "bic"]].iloc[-1].isna().all()
+    assert table["n_events"].iloc[-1] == 300 and table["k"].iloc[-1] == 3
+    with pytest.raises(ValueError, match="AICc is not finite"):
+        compare({"a": fit_of(10.0, np.nan), "b": fit_of(10.0, 20.0)})
+
+
+@pytest.mark.filterwarnings("ignore:AICc is infinite")
+@pytest.mark.parametrize("k", [0, 2])
+def test_a_subject_without_events_has_no_bic(k):
+    """Catches ln 0, by which the subject has a log evidence of plus infinity."""
+    result = fit_of(10.0, 0.0, k=k, n_events=[50, 0])
+    with pytest.warns(UserWarning, match="BIC is NaN for subject 2, for whom n is 0"):
+        table = information_criteria(result)
+    np.testing.assert_array_equal(table["bic"], [20.0 + k * np.log(50), np.nan, np.nan])
+    assert table["aic"].tolist() == [20.0 + 2 * k, 2 * k, 20.0 + 4 * k]
+    with (
+        pytest.warns(UserWarning, match="n is 0"),
+        pytest.raises(ValueError, match="BIC is not finite"),
+    ):
+        compare({"a": result, "b": result}, "bic")
 
 
 def test_parameters_with_equal_bounds_are_not_free():
@@ -426,7 +452,18 @@ def test_a_verdict_says_what_follows(three):
     assert words.startswith("By AIC, summed over 6 subjects, a is the best of 3 models.")
     assert "c is 54.0 above (9.00 per subject" in words and "worse for the average" in words
     assert "a for 4.5, b for 1.5, c for 0" in words
-    assert "scored recalls and stops" in repr(found) and "<table" in found._repr_html_()
+    assert "n counts scored recalls and stops;" in repr(found) and "<table" in found._repr_html_()
+
+
+def test_the_loss_names_what_n_counts():
+    """By the set likelihood, all recalls of a list are one event; an old result does not say."""
+    results = {name: fit_of(10.0, counted="recalled sets", n_trials=[20]) for name in "ab"}
+    assert "n counts recalled sets;" in compare(results).header()
+    assert "n counts trials;" in compare(results, "aic", n="trials").header()
+    assert "n counts what was given;" in compare(results, n=50).header()
+    for result in results.values():
+        del result["counted"]
+    assert "n counts scored events;" in compare(results).header()
 
 
 def test_paths_and_folders_at_the_door(three, tmp_path):

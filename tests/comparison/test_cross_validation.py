@@ -5,7 +5,7 @@ import copy
 import numpy as np
 import pandas as pd
 import pytest
-from known_likelihoods import bernoulli, normal, problem_of
+from known_likelihoods import as_column, bernoulli, normal, of_columns, problem_of
 from scipy import stats
 from simple_losses import BowlGenerator
 
@@ -81,6 +81,58 @@ def test_a_step_outside_the_bounds_is_missing_and_not_a_wrong_number():
     assert "missing, as a step ended outside" in found.verdict()
     with pytest.raises(ValueError, match="missing in one of the two"):
         paired_differences(found, found)
+
+
+@of_columns
+def around(rows, x):
+    """Return the NLL of a normal distribution with mean x[0] and spread 1."""
+    return ((as_column(rows["y"], x) - x) ** 2).sum(0) / 2
+
+
+@pytest.mark.parametrize("highest", [9, 5])  # of the mean, which is then inside, or on the bound
+def test_one_list_cannot_be_left_out(highest):
+    """Subject 7 has a single one. Its gradient is 0 at the estimate, so that the log-likelihood
+    would be that in sample, and the penalty 0. Of subject 1, 1 is scored by a mean of 2 + 1/3."""
+    y, bounds = np.array([1.0, 2.0, 3.0, 5.0]), {"mean": [0, highest]}
+    problem, result = problem_of(
+        around, {"y": y}, bounds, {"mean": [2.0, 5.0]}, subjects=[1, 1, 1, 7]
+    )
+    found = approximate_cross_validation(problem, result)
+    table = found.by_subject.set_index("subject")
+    assert table.loc[7, ["log_likelihood", "penalty", "tic"]].isna().all()
+    assert found.by_list["log_likelihood"].isna().tolist() == [False] * 3 + [True]
+    np.testing.assert_allclose(found.log_likelihood, -16 / 9, atol=1e-6)
+    np.testing.assert_allclose(table.loc[1, "tic"], 2 + 4 / 3, atol=1e-6)
+    assert "log-likelihood of 1 subject: -1.8 nats" in found.verdict()
+    assert "TIC of 1 subject: 3.3." in found.verdict()
+    assert "For subject 7 they are missing, as there are too few lists" in found.verdict()
+
+
+def test_totals_are_of_the_subjects_for_whom_they_are_known():
+    """TIC is known where a step ended outside the bounds; without any number there is no total."""
+    data, bounds = {"y": np.append(SUCCESSES, [1, 1, 0, 0])}, {"p": [0.0, 0.85]}
+    problem, result = problem_of(
+        bernoulli, data, bounds, {"p": [0.8, 0.5]}, subjects=[1] * 10 + [2] * 4
+    )
+    found = approximate_cross_validation(problem, result)
+    tic = 12.0080485 + 8 * np.log(2) + 2  # of four tries, two of which succeed: a penalty of 1
+    np.testing.assert_allclose(found.by_subject["tic"].sum(), tic, atol=1e-5)
+    assert "log-likelihood of 1 subject: " in found.verdict()
+    assert f"TIC of 2 subjects: {tic:.1f}." in found.verdict()
+    outside = approximate_cross_validation(problem, result, subjects=1)
+    assert np.isnan(outside.log_likelihood) and "log-likelihood of" not in outside.verdict()
+    assert "TIC of 1 subject: 12.0." in outside.verdict()
+    one = problem_of(around, {"y": np.array([0.5])}, {"mean": [0, 1]}, {"mean": 0.5})
+    none = approximate_cross_validation(*one)
+    assert np.isnan(none.log_likelihood)
+    assert none.verdict().startswith("Neither the held-out log-likelihood nor TIC is known")
+
+
+def test_no_more_lists_than_parameters_is_told():
+    """Two numbers, a mean and a spread: gradients of lists sum to 0, and leave a direction out."""
+    bounds, data = {"mean": [-5, 15], "sd": [0.05, 20]}, {"y": np.array([1.0, 3.0])}
+    found = approximate_cross_validation(*problem_of(normal, data, bounds, {"mean": 2, "sd": 1}))
+    assert "doubtful, as there are no more lists than parameters" in found.verdict()
 
 
 def test_an_approximation_away_from_the_minimum_is_told(eight_of_ten):
@@ -210,6 +262,35 @@ def test_paired_subjects_are_matched_by_id():
     found = paired_differences(first, CrossValidation(other, other, "list", {}))
     assert found.by_subject["subject"].tolist() == [1, 2]
     assert found.by_subject["difference"].tolist() == [3.0, 0.0]
+
+
+def test_a_nan_stays_in_the_sum_of_held_out_lists():
+    """Catches the sum of the other lists, which is told as that of all."""
+    lists = pd.DataFrame(
+        {"subject": [1, 2], "fold": 1, "trial": [0, 1], "n_events": 5, "converged": True}
+    ).assign(log_likelihood=[-10.0, np.nan])
+    found = CrossValidation(lists, lists, "list", {})
+    assert np.isnan(found.log_likelihood)
+    assert "nan nats, nan per scored" in found.verdict()
+    assert "It is NaN for 1 list (subject 2), and so is the sum." in found.verdict()
+
+
+def test_a_mean_difference_of_zero_has_no_winner():
+    """-1, 0 and 1 nats: each model is better for one of three subjects."""
+    lists = pd.DataFrame({"subject": [1, 2, 3], "fold": 1, "trial": [0, 1, 2], "n_events": 5})
+    pair = [
+        CrossValidation(each, each, "list", {})
+        for each in (
+            lists.assign(log_likelihood=[-11.0, -9.7, -9.0]),
+            lists.assign(log_likelihood=[-10.0, -9.7, -10.0]),
+        )
+    ]
+    words = paired_differences(*pair, ("CMR", "CRU")).verdict()
+    assert words.startswith(
+        "CMR and CRU predict held-out lists equally well on average: CMR better for 1 of 3 "
+        "subjects, CRU for 1; mean difference 0, 95 % interval -"
+    )
+    assert "do not decide between them" in words
 
 
 def test_one_subject_has_no_interval_in_words():

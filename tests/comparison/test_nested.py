@@ -80,6 +80,14 @@ def test_draws_are_counted_with_their_interval():
     np.testing.assert_allclose([row["p_low"], row["p_high"]], [low, high])
 
 
+def test_losses_that_are_not_finite_have_no_p():
+    """Catches a NaN that no draw reaches: p would be the smallest possible."""
+    for statistic, drawn in ((np.nan, [0.0, 1.0]), (3.0, [0.0, np.nan])):
+        found = by_draws(1, [1], np.array([statistic]), np.array([drawn]), [], {})
+        assert np.isnan(found.total["p"]) and np.isnan(found.table["p"][0])
+        assert "no p" in found.verdict() and "rejected" not in found.verdict()
+
+
 def test_the_sum_is_over_subjects_draw_by_draw():
     """Each subject reaches its own statistic in a draw, but the sum is never reached."""
     found = by_draws(1, [1, 2], np.array([3.0, 3.0]), np.array([[4.0, 0, 0], [0, 4.0, 0]]), [2], {})

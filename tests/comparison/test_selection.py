@@ -8,7 +8,7 @@ import pytest
 from scipy import integrate, stats
 from scipy.special import gammaln, logsumexp
 
-from jaxcmr.comparison import _exact, bayesian_model_selection
+from jaxcmr.comparison import _exact, akaike_weights, bayesian_model_selection
 from jaxcmr.comparison._dirichlet import exceedance, mixture_exceedance
 
 WEIGHTS = """
@@ -242,6 +242,17 @@ def test_invalid_input_is_told():
             bayesian_model_selection(**{"log_evidence": evidence, **changes})
 
 
+def test_a_column_of_subjects_is_not_a_model():
+    """Catches subject ids, or numbers of lists, that are the evidence of a model: the greatest."""
+    table = pd.DataFrame({"subject": [63, 64], "A": [-100.0, -120.0], "B": [-105.0, -118.0]})
+    for function in (bayesian_model_selection, akaike_weights):
+        with pytest.raises(ValueError, match=r"'subject' is not a model.*set_index\('subject'\)"):
+            function(table)
+        with pytest.raises(ValueError, match="'n_lists' is not a model"):
+            function(table.set_index("subject").assign(n_lists=28))
+        function(table.set_index("subject"))
+
+
 def test_names_are_compared_as_text():
     """Models 1, 2 and 3 of an array, or of columns of numbers, are those of the families."""
     evidence = np.array([[0.0, -1.0, -2.0], [0.0, -3.0, -1.0]])
@@ -269,3 +280,7 @@ def test_the_verdict_names_the_prior_and_the_risk():
     same = bayesian_model_selection(np.zeros((20, 2)))
     assert "cannot be ruled out" in same.verdict() and "<table" in same._repr_html_()
     assert same.table()["model"].tolist() == ["1", "2"]
+    assert "1, 2 are equally frequent, each with an expected frequency of 0.50" in same.verdict()
+    two = np.tile([[0.0, -9.0, -20.0], [-9.0, 0.0, -20.0]], (20, 1))  # each the best of 20
+    assert "): 1, 2 are equally frequent" in bayesian_model_selection(two).verdict()
+    assert "): 1 is the most frequent" in bayesian_model_selection(two[:-1]).verdict()

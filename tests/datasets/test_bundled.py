@@ -27,5 +27,5 @@ def test_an_unknown_name_gives_the_closest():
 
 def test_without_psifr_the_message_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "psifr", None)
-    with pytest.raises(ImportError, match=r'pip install "jaxcmr\[demo\]"'):
+    with pytest.raises(ImportError, match=r'In your copy of jaxcmr: pip install "\.\[demo\]"'):
         load_bundled("peers_notask")

@@ -100,6 +100,9 @@ def test_chance_leaves_out_events_that_are_not_scored(lists, held):
     result = FitResult(trials=[[[0, 9]]], n_events=[24])
     np.testing.assert_allclose(chance_of(problem, result), [-8 * np.log(7 * 6 * 5)])
     assert "stopping was not fitted" in predict(problem, result, 5, 0)
+    problem = FitProblem(lists, "cmr", "sequence_likelihood", bounds, fixed=held,
+                         loss_options={"events": "after_first"})  # fmt: skip
+    assert "the first recall was not fitted" in predict(problem, result, 5, 0)
 
 
 @pytest.mark.full

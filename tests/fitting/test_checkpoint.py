@@ -3,6 +3,7 @@
 import json
 import pickle
 import random
+import shutil
 import warnings
 from concurrent.futures import Executor, Future
 
@@ -11,7 +12,7 @@ import pytest
 from simple_losses import Bowl, BowlGenerator
 from stopped_fits import Generations, Stop, without_times
 
-from jaxcmr.fitting import CheckpointMismatch, Fit, FitInterrupted, _environment, _states
+from jaxcmr.fitting import CheckpointMismatch, Fit, FitInterrupted, _environment, _journal, _states
 from jaxcmr.fitting._parts import as_part, shares_of
 from jaxcmr.fitting._runs import Run
 from jaxcmr.fitting._verify import evaluate_near
@@ -162,7 +163,7 @@ def test_a_step_is_not_rounding(make):
 
 @pytest.mark.parametrize("factor", [1.0001, 2.0, np.nan])
 def test_a_changed_loss_is_noticed_in_every_file(make, everyone, tmp_path, factor):
-    """Not only in the one that was written last: a record of each is computed anew."""
+    """Not only in the one that was written last: records of each are computed anew."""
 
     class Changed(BowlGenerator):
         def __call__(self, *arguments):
@@ -175,6 +176,66 @@ def test_a_changed_loss_is_noticed_in_every_file(make, everyone, tmp_path, facto
         make(loss=Changed).fit_subjects(later, checkpoint=tmp_path)
     with pytest.raises(CheckpointMismatch, match="estimates of a run of subject 3"):
         make(loss=Changed).fit_subjects(everyone, checkpoint=tmp_path)
+
+
+class Small(BowlGenerator):
+    """Bowls whose lowest loss is small, as mean squared errors are."""
+
+    differentiable = False
+    factor = 1e-5
+
+    def __call__(self, *arguments):
+        bowl = super().__call__(*arguments)
+        return Bowl(bowl.n * self.factor, bowl.center)
+
+
+@pytest.mark.parametrize("change", [1.01, 3.0])
+def test_a_change_of_small_losses_is_noticed(make, everyone, tmp_path, change):
+    """By 1 per cent: it is not compared with 1."""
+
+    class Changed(Small):
+        factor = change * Small.factor
+
+    make(loss=Small).fit_subjects(everyone, checkpoint=tmp_path)
+    with pytest.raises(CheckpointMismatch, match="estimates of a run of subject 3"):
+        make(loss=Changed).fit_subjects(everyone, checkpoint=tmp_path)
+
+
+def test_a_loss_that_changes_for_one_subject_is_noticed(make, everyone, tmp_path):
+    """Such as an edit of what happens in lists of one length: a run of each fit is compared."""
+
+    class Changed(BowlGenerator):
+        def __call__(self, *arguments):
+            bowl = super().__call__(*arguments)
+            return Bowl(bowl.n * np.where(bowl.n == 1, 1.01, 1.0), bowl.center)
+
+    make(best_of=2).fit_subjects(everyone, checkpoint=tmp_path)
+    with pytest.raises(CheckpointMismatch, match="estimates of a run of subject 8"):
+        make(loss=Changed, best_of=2).fit_subjects(everyone, checkpoint=tmp_path)
+
+
+def test_equal_numbers_are_the_same_settings(make, everyone, tmp_path, calls):
+    """Whether they are written as whole numbers or not."""
+    make(absolute_tolerance=0.0, diff_w=[0.5, 1.0]).fit_subjects(everyone, checkpoint=tmp_path)
+    n_calls = len(calls)
+    make(absolute_tolerance=0, diff_w=[0.5, 1]).fit_subjects(everyone, checkpoint=tmp_path)
+    assert len(calls) == n_calls > 0
+
+
+def test_a_folder_that_is_deleted_meanwhile(make, everyone, tmp_path, monkeypatch):
+    """It is an error, with what is done: what is written to it would be lost without a word."""
+    monkeypatch.setattr(_journal, "SYNC_SECONDS", 0.0)
+
+    class Delete(Stop):
+        def update(self, report):
+            if report.n_done == 1:
+                shutil.rmtree(tmp_path / "fit", ignore_errors=True)
+
+    fitter = make(best_of=2)
+    with pytest.raises(FileNotFoundError, match="was deleted or moved") as failure:
+        fitter.fit_subjects(everyone, checkpoint=tmp_path / "fit", watchers=[Delete()])
+    assert len(failure.value.result["fitness"]) >= 1
+    assert not any("goes on from there" in note for note in failure.value.__notes__)
 
 
 def test_runs_of_another_manifest_are_refused(make, everyone, tmp_path):

@@ -98,19 +98,20 @@ def all_runs():
 
 
 class Stale(BowlGenerator):
-    """Bowls that are another function in the processes of a pool."""
+    """Bowls that are another function in the processes of a pool, for fits of one trial."""
 
     def __call__(self, *arguments):
         bowl = super().__call__(*arguments)
         is_here = multiprocessing.parent_process() is None
-        return bowl if is_here else Bowl(bowl.n * 1.001, bowl.center)
+        return bowl if is_here or bowl.n > 1 else Bowl(bowl.n * 1.001, bowl.center)
 
 
 def test_workers_that_compute_another_loss(make, everyone, spawned, tmp_path):
-    """Such as those that have imported a model before it was changed: their runs are not taken."""
+    """Such as those that have imported a model before it was changed: their runs are not taken,
+    though the change may concern one subject only."""
     with pytest.raises(RuntimeError, match=r"another loss than this process.* Start new workers"):
         make(loss=Stale).fit_subjects(everyone, workers=spawned, checkpoint=tmp_path)
-    assert runs_on_disk(tmp_path) == []
+    assert 8 not in dict(runs_on_disk(tmp_path))
 
 
 @pytest.mark.parametrize("again_in_workers", [True, False])

@@ -154,6 +154,13 @@ def test_letters_are_required(missing):
         ConfusableLikelihoodFnGenerator(make_factory(), data, DISTANCES)
 
 
+def test_a_given_number_of_recalls_is_that_of_the_letters_typed():
+    """Right or wrong: none of these letters is a recall of a study position."""
+    generator = make_generator([1, 2, 1], TYPED, events="recalls")
+    assert generator.count_given_recalls(np.arange(6)).tolist() == [0, 2, 3, 3, 1, 2]
+    assert make_generator([1, 2, 1], TYPED).count_given_recalls(np.arange(6)) is None
+
+
 def test_typing_after_the_end_is_an_error():
     """A 0 for an omission would be scored as the stop, and what follows as impossible."""
     with pytest.raises(ValueError, match=r"'rec_itemids' holds 2 in trial 1.*after a 0"):

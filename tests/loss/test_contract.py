@@ -213,6 +213,12 @@ def test_what_a_generator_declares(name, generator, data):
     }.get(name, n_recalls)[trials]
     expected[1] = 0
     assert generator.count_events(trials).tolist() == expected.tolist()
+    assert generator.counted == {
+        "sequence_likelihood": "scored recalls and stops",
+        "confusable_likelihood": "scored recalls and stops",
+        "set_likelihood": "recalled sets, one per list",
+        BY_EVENT: "scored recalls",
+    }.get(name, "scored events")
 
 
 def test_invalid_trials_and_parameters_are_an_error(name, generator, model):

@@ -176,6 +176,17 @@ def test_events_that_are_scored(model, events, parameters):
     np.testing.assert_allclose(loss, -expected.sum(), rtol=1e-4)
 
 
+@pytest.mark.parametrize("events", SCORED)
+def test_the_number_of_recalls_is_given_where_stops_are_not_scored(events):
+    """A recovery cuts simulated lists off there. With "after_first" the stop is scored."""
+    generator = MemorySearchLikelihoodFnGenerator("cmr", LISTS, events=events)
+    given = generator.count_given_recalls(np.array([0, 1, 2, 3, 4, -1]))
+    if events in ("all", "after_first"):
+        assert given is None
+    else:
+        assert given.tolist() == [2, 1, 0, 2, 3, 0]
+
+
 @pytest.mark.parametrize("events", ["all", pytest.param("recalls", marks=pytest.mark.full)])
 def test_a_full_row_may_be_followed_by_a_stop(events, parameters):
     """Two of three items in two columns: the stop is scored as in three."""

@@ -97,6 +97,15 @@ def test_a_repeated_recall_counts_once(parameters):
     np.testing.assert_allclose(once, expected, rtol=1e-4)
 
 
+def test_a_given_number_of_recalls_is_that_of_different_items():
+    """Repeats are left out, as a simulated recall has none."""
+    data = dataset([[2, 1, 2, 0], [0, 0, 0, 0], [2, 1, 3, 4]], [1, 2, 3, 4])
+    cut_off = MemorySearchSetLikelihoodFnGenerator("cmr", data, events="recalls")
+    assert cut_off.count_given_recalls(np.array([0, 1, 2, -1])).tolist() == [2, 0, 4, 0]
+    stopped = MemorySearchSetLikelihoodFnGenerator("cmr", data)
+    assert stopped.count_given_recalls(np.arange(3)) is None
+
+
 def test_a_sample_of_orders_estimates_the_probability(parameters):
     """Four items have 24 orders; estimates from 4, over 300 independent draws of them (one per
     trial), average to the exact probability within 4 standard errors, and do vary."""

@@ -53,6 +53,8 @@ def test_simulations_are_cut_off_at_the_observed_number_of_recalls(small_data, p
     data = {**small_data, "recalls": np.tile([1, 2, 0, 0, 0, 0], (20, 1))}
     loss = make_loss(data, range(20), parameters, factory=never_stop)
     np.testing.assert_allclose(simulated_curve(loss, NOTHING).sum(), 2, rtol=1e-6)
+    given = MemorySearchSpcMseFnGenerator(never_stop, data).count_given_recalls(np.array([0, -1]))
+    assert given.tolist() == [2, 0]
 
 
 def test_value_by_hand(parameters):

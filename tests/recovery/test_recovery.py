@@ -9,6 +9,7 @@ import jaxcmr as jc
 from jaxcmr.fitting import FitProblem, JaxDE
 from jaxcmr.recovery import power_curve, recover_models, recover_parameters
 from jaxcmr.recovery._parameters import compare_losses
+from jaxcmr.recovery._simulated import simulate_subjects
 from jaxcmr.recovery._truths import make_truths
 
 __all__ = ["bowl"]
@@ -121,13 +122,54 @@ def test_a_pooled_fit_is_recovered_as_one(small_data, parameters):
     assert found.n_lists == len(small_data["subject"]) and len(found.losses) == 3
 
 
-def test_recall_ends_where_the_subject_ended_if_stops_are_not_scored(small_data, parameters):
-    problem, result = fit(
-        small_data, parameters, loss="sequence_likelihood", loss_options={"events": "recalls"}
+@pytest.mark.parametrize("events", ["recalls", "recalls_after_first", "after_first"])
+def test_recall_is_cut_off_where_the_subject_ended_if_stops_are_not_scored(
+    small_data, parameters, events
+):
+    """A model that does not stop then recalls as much as the subject. With "after_first", stops
+    are scored, so that the model goes on until it stops: here to the end of each list."""
+    fixed = {**parameters, "stop_probability_scale": 0.0}
+    for name in FREE:
+        del fixed[name]
+    loss, options = "sequence_likelihood", {"events": events}
+    problem = FitProblem(small_data, "cmr", loss, FREE, fixed=fixed, loss_options=options)
+    lists = [(id_, np.flatnonzero(problem.subjects == id_)) for id_ in (20, 3)]
+    truths = pd.DataFrame(
+        {"subject": [20, 3] * 2, "copy": [1, 1, 2, 2], **dict.fromkeys(FREE, 0.5)}
     )
-    found = recover_parameters(problem, result)
-    n_recalls = np.sum(found.simulated["recalls"] > 0, axis=1)
-    assert (n_recalls <= np.sum(small_data["recalls"] > 0, axis=1)).all()
+    simulated, subjects = simulate_subjects(problem, lists, truths, 0)
+    n_recalls = np.sum(simulated.dataset["recalls"] > 0, axis=1)
+    expected = np.sum(small_data["recalls"] > 0, axis=1)
+    if events == "after_first":
+        expected = small_data["listLength"][:, 0]
+    for each, (_, rows) in zip(subjects, lists * 2, strict=True):
+        np.testing.assert_array_equal(n_recalls[each.rows], expected[rows])
+
+
+def test_simulated_typing_has_as_many_letters_as_were_typed():
+    """Letters that were not studied count, although they have no position in the list."""
+    typed = np.array([[4, 4, 2], [3, 0, 0], [4, 1, 0]])
+    data = {
+        "subject": np.ones((3, 1), int),
+        "listLength": np.full((3, 1), 3),
+        "pres_itemnos": np.tile([1, 2, 3], (3, 1)),
+        "recalls": np.array([[2, 0, 0], [3, 0, 0], [1, 0, 0]]),
+        "pres_itemids": np.tile([1, 2, 3], (3, 1)),
+        "rec_itemids": typed,
+    }
+    distances = np.abs(np.subtract.outer(np.arange(4.0), np.arange(4.0)))
+    problem = FitProblem(
+        data,
+        "confusable_cru",
+        "confusable_likelihood",
+        features=distances,
+        loss_options={"events": "recalls"},
+    )
+    middle = {name: min((low + high) / 2, 1.0) for name, (low, high) in problem.bounds.items()}
+    truth = {**middle, "stop_probability_scale": 0.0, "subject": 1, "copy": 1}
+    simulated, _ = simulate_subjects(problem, [(1, np.arange(3))], pd.DataFrame([truth]), 0)
+    n_letters = np.sum(simulated.dataset["rec_itemids"] > 0, axis=1)
+    assert n_letters.tolist() == [3, 1, 2]
 
 
 class LikelihoodBowls(BowlGenerator):
@@ -290,7 +332,28 @@ def test_the_front_door(small_data, parameters, bowl):
     problem = jc.front.problem_of(result, small_data)
     pd.testing.assert_frame_equal(found.table, recover_parameters(problem, result, n_lists=2).table)
     with pytest.raises(ValueError, match="models names 'cmr'"):
-        jc.recover(result, small_data, models={"cmr": result})
+        jc.recover(result, small_data, models={"cmr": {**result, "fitness": [0.0] * 4}})
+    with pytest.raises(ValueError, match="needs a result of another fit"):
+        jc.recover(result, small_data, models={"CMR": result})
+
+
+def test_a_result_among_the_models_has_its_name_there(small_data, tmp_path, monkeypatch):
+    """Read from a file, too. Otherwise it is named by its model."""
+    given = {"fitness": [1.0], "fits": {"b": [0.4], "subject": [3]}, "free": {"b": [0, 1]}}
+    result = jc.FitResult({**given, "fixed": {}, "model": "cmr"})
+    path = tmp_path / "result.json"
+    result.save(path)
+    other = jc.FitResult({**result, "fitness": [2.0]})
+    monkeypatch.setattr("jaxcmr.front._recover.problem_of", lambda result, data, **sources: result)
+    monkeypatch.setattr(
+        "jaxcmr.recovery.recover_models", lambda problems, results, *_, **__: results
+    )
+    for models, names in (
+        ({"CRU": other, "CMR": path}, ["CMR", "CRU"]),
+        ({"CRU": other}, ["cmr", "CRU"]),
+    ):
+        found = jc.recover(result, small_data, models=models)
+        assert list(found) == names and found[names[0]] == result
 
 
 @pytest.mark.slow

@@ -12,6 +12,7 @@ from jaxcmr.recovery import (
     inversion_matrix,
     wilson_interval,
 )
+from jaxcmr.recovery._parameters import compare_losses
 
 
 def recovery_of(truth, estimate, *, low=0.0, high=1.0, name="rate", missed=0, ends=None):
@@ -164,6 +165,13 @@ def test_wilson_intervals_are_those_of_scipy(k, n):
     assert (found[0, 0] == 0) == (k == 0) and (found[1, 0] == 1) == (k == n)  # not by rounding
 
 
+def test_a_loss_that_is_nan_is_a_missed_minimum():
+    """Catches a comparison with NaN that is False: "no estimate has a higher loss"."""
+    truths = pd.DataFrame({"subject": [1, 2, 3], "copy": 1})
+    losses = compare_losses(truths, np.array([[10.0, 9.0], [10.0, np.nan], [np.nan, 9.0]]))
+    assert losses["missed"].tolist() == [False, True, True]
+
+
 def test_a_model_recovery_by_hand():
     """Three subjects of a, of which models share one; sums decide for the group."""
     rows = [("a", 1, 10.0, 12.0), ("a", 2, 10.0, 10.0), ("a", 3, 30.0, 9.0), ("b", 1, 9.0, 8.0)]
@@ -179,6 +187,9 @@ def test_a_model_recovery_by_hand():
     np.testing.assert_allclose(found.confusion, [[0.5, 0.5], [0, 1]])
     np.testing.assert_allclose(found.inversion(), [[1, 1 / 3], [0, 2 / 3]])
     assert found.group_winners().tolist() == ["b", "b"]
+    holed = criteria.assign(aic=criteria["aic"].where(criteria.index != 5))  # of b, for a's third
+    unknown = ModelRecovery(counts, holed, "aic", 0).group_winners()
+    assert unknown.tolist() == ["not known", "b"]  # and not b, whose sum would lack a subject
     low, high = found.intervals()
     zero, one = (stats.binomtest(k, 1).proportion_ci(method="wilson") for k in (0, 1))
     # 1.5 of 3, z² = 3.841459: 0.5 ± 1.959964 sqrt(0.75 + 3.841459 / 4) / (3 + 3.841459)
@@ -186,6 +197,9 @@ def test_a_model_recovery_by_hand():
     np.testing.assert_allclose(high, [[0.874665] * 2, [zero.high, one.high]], atol=1e-6)
     assert "Data of a are best fitted by a in 50% of cases" in found.verdict()
     assert "mistaken for b (50%)" in found.verdict()
+    thirds = pd.DataFrame([[2.0, 1, 1], [0, 4, 0], [0, 0, 4]], list("abc"), list("abc"))
+    words = ModelRecovery(thirds, criteria, "aic", 0).verdict()
+    assert "a in 50% of cases, most often mistaken for b or c (25% each)" in words
     assert "0.67, given that all models were equally likely before" in found.verdict()
 
 

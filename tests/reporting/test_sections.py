@@ -1,5 +1,7 @@
 """Sections on uncertainty and recovery hold the numbers of the analyses that were handed in."""
 
+import dataclasses
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -246,7 +248,14 @@ def test_recoveries_by_number_of_lists(tmp_path):
 def models():
     counts = pd.DataFrame([[9.0, 1.0], [3.0, 7.0]], ["<a>", "b"], ["<a>", "b"])
     rows = [
-        {"simulated": one, "subject": 1, "copy": 1, "fitted": other, "aic": float(one != other)}
+        {
+            "simulated": one,
+            "subject": 1,
+            "copy": 1,
+            "fitted": other,
+            "aic": float(one != other),
+            "loss": 0.5 * (one != other) - 2.0,
+        }  # k = 2
         for one in counts.index
         for other in counts.index
     ]
@@ -267,6 +276,28 @@ def test_models_have_a_section_for_all_results(models, tmp_path):
     assert report(tmp_path / "r.html", make_result(), recovery=models).columns(
         "all-recovery-table-1"
     ) == (columns)
+
+
+def test_a_model_has_one_name_in_a_report(models, tmp_path):
+    """`jc.recover` names its first result "cmr", by its model; the report, by its own name.
+
+    Not where two results are of this model, or the recovered one had another number of parameters.
+    """
+    criteria = models.criteria.replace("<a>", "cmr")
+    counts = models.counts.rename(index={"<a>": "cmr"}, columns={"<a>": "cmr"})
+    recovered = dataclasses.replace(models, counts=counts, criteria=criteria)
+    mine = jc.FitResult({**make_result(), "model": "cmr"})
+    other_k = dataclasses.replace(recovered, criteria=criteria.assign(loss=0.0))
+    for given, others, name in (
+        (recovered, {}, "<CMR>"),
+        (recovered, {"more": mine}, "cmr"),
+        (other_k, {}, "cmr"),
+    ):
+        results = {"<CMR>": mine, "b": make_result(), **others}
+        page = report(tmp_path / "r.html", results, recovery={"models": given})
+        assert page.columns("all-recovery-table-1")["fitted"] == (name, "b", name, "b")
+        assert page.columns("all-recovery-table-2")["best by the sum"] == (name, "b")
+        assert f"with a share of: {name} 0.90, b 0.70." in words_of(page)
 
 
 def test_analyses_of_other_fits_are_told(planted, errors, profiles, tmp_path):

@@ -5,8 +5,10 @@ import pytest
 from known_likelihoods import normal, problem_of
 from scipy import stats
 
+from jaxcmr.fitting import FitProblem
 from jaxcmr.uncertainty import bootstrap
-from jaxcmr.uncertainty._bootstrap import acceleration, bca_limits
+from jaxcmr.uncertainty._bootstrap import acceleration, bca_limits, simulate_lists
+from jaxcmr.uncertainty._inputs import Fits
 
 Y = np.array([0.3, 1.9, 2.2, 2.4, 2.7, 3.1, 3.3, 9.6])
 BOUNDS = {"mean": [-5, 15], "sd": [0.05, 20]}
@@ -72,6 +74,54 @@ def test_limits_that_cannot_be_corrected_are_nan():
     tails = np.array([0.025, 0.975])
     assert np.isnan(bca_limits(np.array([1.0, 2.0]), 0.0, 0.0, tails)).all()
     assert np.isnan(bca_limits(np.array([1.0, 2.0]), 1.5, np.nan, tails)).all()
+
+
+def test_a_single_list_has_no_limits():
+    """Each of its draws would be the data, and the standard error 0. Others are drawn as ever."""
+    estimates = {"mean": [Y.mean(), 3.0], "sd": [Y.std(), 1.0]}
+    data, ids = {"y": np.append(Y, 3.0)}, [1] * 8 + [2]
+    found = bootstrap(*problem_of(normal, data, BOUNDS, estimates, subjects=ids), n=3)
+    assert found.draws["subject"].tolist() == [1] * 3 and found.draws["draw"].tolist() == [1, 2, 3]
+    limits = found.limits().set_index("subject")
+    assert limits.loc[2, "estimate"].tolist() == [3.0, 1.0]
+    assert limits.loc[2, ["mean", "error", "lower", "upper", "bca_lower"]].isna().all(axis=None)
+    assert limits.loc[1, "error"].gt(0).all()
+    assert "3 draws of resampled lists for 1 subject;" in found.verdict()
+    assert "For subject 2 limits are missing, as there are too few lists" in found.verdict()
+
+
+def test_no_lists_to_draw_from_is_an_error():
+    estimates = {"mean": [1.0, 3.0], "sd": [1.0, 1.0]}
+    pair = problem_of(normal, {"y": np.array([1.0, 3.0])}, BOUNDS, estimates, subjects=[1, 2])
+    with pytest.raises(ValueError, match="No subject has two lists to draw from"):
+        bootstrap(*pair, n=3)
+
+
+def test_simulated_lists_hold_as_many_events_as_the_data_if_stops_are_not_scored(
+    small_data, parameters
+):
+    """A model that does not stop is cut off where each trial ended, in every draw; if stops are
+    scored, it goes on to the end of each list."""
+    fixed = {**parameters, "stop_probability_scale": 0.0}
+    free = {"learning_rate": [0.0, 1.0]}
+    fixed.pop("learning_rate")
+    for events, expected in (
+        ("recalls", np.sum(small_data["recalls"] > 0, axis=1)),
+        ("after_first", small_data["listLength"][:, 0]),
+    ):
+        problem = FitProblem(
+            small_data, "cmr", "sequence_likelihood", free, fixed=fixed,
+            loss_options={"events": events},
+        )  # fmt: skip
+        rows = [np.flatnonzero(problem.subjects == subject) for subject in (3, 20)]
+        fits = Fits(
+            names=("learning_rate",), scales=("linear",), space=None, subjects=[3, 20], rows=rows,
+            losses=[], estimates=np.array([[0.3], [0.6]]), places=None, at_estimates=None,
+        )  # fmt: skip
+        simulated, drawn = simulate_lists(problem, fits, 2, 0)
+        n_recalls = np.sum(simulated.dataset["recalls"] > 0, axis=1)
+        for fit, of_fit in zip(drawn, np.repeat([0, 1], 2), strict=True):
+            np.testing.assert_array_equal(n_recalls[fit.rows], expected[rows[of_fit]])
 
 
 @pytest.mark.parametrize(

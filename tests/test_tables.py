@@ -1,0 +1,58 @@
+"""Tables of analyses are printed in rounded numbers."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import jaxcmr
+from jaxcmr._tables import format_number, to_html, to_text
+from jaxcmr.uncertainty import Bootstrap
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0.0, "0"),
+        (-2.220446e-16, "0"),
+        (4.9e-7, "0"),
+        (5.1e-7, "0.000001"),
+        (0.00282734, "0.002827"),
+        (-0.38227, "-0.3823"),
+        (1.0, "1.000"),
+        (99.996, "100.00"),
+        (12066.9341, "12066.93"),
+        (1e9, "1000000000.00"),
+        (np.nan, "nan"),
+        (np.inf, "inf"),
+    ],
+)
+def test_numbers_have_four_digits_in_fixed_point(value, text):
+    """Two to six of them are decimals, so that one column never needs an exponent."""
+    assert format_number(value) == text
+
+
+def test_whole_numbers_and_words_stay():
+    table = pd.DataFrame({"subject": [3, 12], "x": [0.5, np.nan], "status": ["upper", "<i>"]})
+    assert to_text(table).split("\n")[1].split() == ["3", "0.5000", "upper"]
+    assert to_text(table).split("\n")[2].split() == ["12", "NaN", "<i>"]
+    assert "<td>0.5000</td>" in to_html(table) and "&lt;i&gt;" in to_html(table)
+
+
+def test_a_bootstrap_prints_no_exponent():
+    """An estimate and draws on a bound of 0 are rounding errors away from it."""
+    draws = pd.DataFrame({"subject": 3, "draw": [1, 2], "loss": 1.0, "a": [0.5, 2.220446e-16]})
+    row = {"subject": 3, "parameter": "a", "estimate": 2.220446e-16, "acceleration": np.nan}
+    found = Bootstrap("lists", draws, pd.DataFrame([row]))
+    cells = repr(found).splitlines()[-1].split()
+    assert cells[:4] == ["3", "a", "0", "0.2500"]
+    assert "e-" not in "".join(cells[2:]) and "e-16" not in found._repr_html_()
+
+
+@pytest.mark.parametrize("room", ["bayes", "comparison", "recovery", "uncertainty"])
+def test_no_analysis_prints_a_table_that_is_not_rounded(room):
+    for file in (Path(jaxcmr.__file__).parent / room).glob("*.py"):
+        for call in re.findall(r"\.to_(?:string|html)\((.*)", file.read_text(encoding="utf-8")):
+            assert "float_format" in call, f"{file.name} prints a table in full digits"
