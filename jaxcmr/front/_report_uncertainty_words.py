@@ -215,7 +215,7 @@ def summarize_ends(found: Profiles) -> pd.DataFrame:
 def of_bootstrap(found: Bootstrap, result: FitResult) -> Section:
     """Return words and tables on a bootstrap."""
     limits = found.limits()
-    subjects = list(dict.fromkeys(found.estimates["subject"]))
+    subjects = list(dict.fromkeys(found.draws["subject"]))
     rows = []
     for name, of_one in limits.groupby("parameter", sort=False):
         rows.append(

@@ -177,6 +177,10 @@ def test_the_methods_say_of_which_subjects_an_analysis_is(planted):
     for section in make_uncertainty_sections(given, result, None, "r1"):
         assert "of 1 of 2 subjects (2) " in section.methods
         assert section.verdict.startswith("Made for 1 of 2 subjects (2). ")
+    both = covariance(problem, result).table[["subject", "parameter", "estimate"]]
+    few = Bootstrap("lists", draws, both.assign(acceleration=0.0))  # subject 1 has a single list
+    [section] = make_uncertainty_sections([few], result, None, "r1")
+    assert "the parameters of 1 of 2 subjects (2) were" in section.methods
     whole = make_uncertainty_sections([covariance(problem, result)], result, None, "r1")
     assert "of all 2 subjects are from" in whole[0].methods and "Made for" not in whole[0].verdict
 
