@@ -509,6 +509,10 @@ def add_report(commands: Commands) -> None:
         "checks that need none")  # fmt: skip
     add("--no-curvature", action="store_true", help="do not compute the loss around the estimates, "
         "for a faster report with fewer checks and without standard errors")  # fmt: skip
+    add("--criterion", choices=["aic", "aicc", "bic"], help="by which several results are "
+        "compared; default: aicc")  # fmt: skip
+    add("--reference", metavar="NAME", help="folder of the model that differences are taken from; "
+        "default: the best")  # fmt: skip
     add("--title", default="Report of fits", metavar="TEXT", help="heading of the report")
     add_simulation(report, 100)
     add_output(report, "the content of the JSON file")

@@ -177,7 +177,7 @@ def draw_into(figure: Figure, found: Found) -> None:
     """Draw the grid of parameters, the power curve, or the matrices of models."""
     from jaxcmr import plots
 
-    if isinstance(found, Recovery):
+    if isinstance(found, Recovery | PowerCurve):
         n = found.table["parameter"].nunique()
         n_columns = min(n, 4)
         n_rows = -(-n // n_columns)
@@ -185,10 +185,10 @@ def draw_into(figure: Figure, found: Found) -> None:
         panels = figure.subplots(n_rows, n_columns, squeeze=False).ravel()
         for spare in panels[n:]:
             spare.set_axis_off()
-        plots.plot_recovery(found, ax=panels[:n])
-    elif isinstance(found, PowerCurve):
-        figure.set_size_inches(6.5, 3.8)
-        plots.plot_power(found, ax=figure.subplots())
+        if isinstance(found, Recovery):
+            plots.plot_recovery(found, ax=panels[:n])
+        else:
+            plots.plot_power(found, ax=panels[:n])
     else:
         size = 2.6 + 0.7 * len(found.counts)
         figure.set_size_inches(2 * size, size)

@@ -9,7 +9,7 @@ from typing import Any
 from jaxcmr.cli._problem import file_of, find_problem
 from jaxcmr.cli._recovery_files import Found, read_recoveries
 from jaxcmr.files import write_text
-from jaxcmr.front import write_report
+from jaxcmr.front import compare, write_report
 from jaxcmr.front._report import check_path, name_results
 from jaxcmr.front._report_sections import sort_analyses
 from jaxcmr.results import FitResult
@@ -23,7 +23,8 @@ def report_folders(options: argparse.Namespace) -> int:
     Recoveries beside a result are sections of the report.
 
     Raises:
-        ValueError: a path is not a result, or the data are missing or not those that were fitted.
+        ValueError: a path is not a result, the data are missing or not those that were fitted, or a
+            comparison is asked for that cannot be made.
     """
     results = name_results(options.results)
     out = options.out or file_of(options.results[0]).with_name("report.html")
@@ -32,6 +33,9 @@ def report_folders(options: argparse.Namespace) -> int:
         name: read_recoveries(file_of(path), name, results)
         for path, name in zip(options.results, results, strict=True)
     }
+    compared = None
+    if options.criterion is not None or options.reference is not None:
+        compared = compare(results, options.criterion or "aicc", options.reference)
     problems = {}
     if not options.no_data:
         for path, (name, result) in zip(options.results, results.items(), strict=True):
@@ -41,6 +45,7 @@ def report_folders(options: argparse.Namespace) -> int:
         problems,
         out,
         sort_analyses(list(results), None, recoveries),
+        comparison=compared,
         n_copies=options.copies,
         seed=options.seed,
         curvature=not options.no_curvature,

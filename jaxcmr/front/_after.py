@@ -31,6 +31,7 @@ from jaxcmr.typing import Draws, Features, Loss, Model, RecallDataset, Sweep, Tr
 if TYPE_CHECKING:
     import pandas as pd
 
+    from jaxcmr.comparison import Comparison
     from jaxcmr.front._report_sections import Analyses, GivenRecovery, GivenUncertainty
 
 __all__ = ["diagnose", "problem_of", "report", "simulate", "trials_to_simulate", "write_report"]
@@ -266,6 +267,7 @@ def report(
     distances: Pairs = None,
     uncertainty: GivenUncertainty = None,
     recovery: GivenRecovery = None,
+    comparison: Comparison | None = None,
     n_copies: int = 100,
     seed: int = 0,
     curvature: bool = True,
@@ -292,6 +294,8 @@ def report(
             name. Standard errors are computed without it.
         recovery: what `recover` has returned, in the same way. A recovery of models stands apart:
             ``{"cmr": recovery, "models": recovery_of_models}``.
+        comparison: what `compare` has returned for the same results by the same names, with a
+            criterion or reference of your own; by default ``compare(results)``.
         n_copies: simulated recalls of each trial, for the curves and the checks.
         seed: of the simulation.
         curvature: compute the loss around the estimates, for the checks and for standard errors;
@@ -337,6 +341,7 @@ def report(
         problems,
         path,
         analyses,
+        comparison=comparison,
         n_copies=n_copies,
         seed=seed,
         curvature=curvature,
@@ -350,6 +355,7 @@ def write_report(
     path: PathLike,
     analyses: Analyses | None = None,
     *,
+    comparison: Comparison | None = None,
     n_copies: int = 100,
     seed: int = 0,
     curvature: bool = True,
@@ -368,6 +374,10 @@ def write_report(
 
     check_not_forked()
     keep_compiled()
+    if len(results) > 1 or comparison is not None:
+        compared = compare_for_report(results, comparison)
+    else:
+        compared = None
     analyses = analyses or Analyses()
     chapters = []
     for number, (name, result) in enumerate(results.items(), 1):
@@ -382,7 +392,6 @@ def write_report(
         chapters.append(
             make_chapter(name, result, prefix, problem, checks, n_copies, seed, sections)
         )
-    compared = compare_for_report(results) if len(results) > 1 else None
     models = make_model_sections(analyses.models, results)
     write_text(path, to_html(chapters, title, compared, models))
     return Path(path)

@@ -102,7 +102,8 @@ GUIDES: Mapping[str, Guide] = {
     ),
     "parameters": Guide(
         "The estimates of each free parameter between its bounds: a dot per subject, hollow on a "
-        "bound; the bar covers the middle half, the line is the median.",
+        "bound; the bar covers the middle half, the line is the median. A log scale spreads the "
+        "decades that have ticks; smaller values, down to 0, are squeezed to the left end.",
         "Estimates are inside the bounds, and gather around the median.",
         "Many hollow dots at one end: the bound decides these estimates, or the mechanism is off. "
         "Dots over the whole range: the data may not determine the parameter.",

@@ -51,7 +51,8 @@ GUIDES: Mapping[str, Guide] = {
         "Interpret such parameters together, or hold one of them at a value.",
     ),
     "power": Guide(
-        "How well each parameter is recovered, by the number of lists per subject.",
+        "How well each parameter is recovered, by the number of lists per subject: one panel per "
+        "parameter, with the others in gray.",
         "Lines are high at the number of lists that you have, and flat from there on.",
         "A line that still rises: more lists would help. A low and flat one: they would not.",
         "Plan the number of lists by the parameters that your question is about.",
@@ -205,17 +206,19 @@ def describe_simulation(found: Recovery, question: str, who: str) -> str:
 
 def plan_figures(found: Recovered) -> Iterator[Planned]:
     """Yield the figures of a recovery."""
+    n = found.table["parameter"].nunique()
+    shape = -(-n // N_COLUMNS), min(N_COLUMNS, n)
     if isinstance(found, PowerCurve):
         curve = found
 
-        def draw_power(ax: Any) -> pd.DataFrame:
-            plots.plot_power(curve, ax=ax)
+        def draw_power(axes: Any) -> pd.DataFrame:
+            plots.plot_power(curve, ax=panels_of(axes, n))
             return plots.power_table(curve).reset_index()
 
-        yield "power", "Recovery by number of lists", draw_power, (7.0, 3.8), (1, 1)
+        size = 2.5 * shape[1], 2.1 * shape[0] + 0.3
+        yield "power", "Recovery by number of lists", draw_power, size, shape
         return
-    recovery, n = found, found.table["parameter"].nunique()
-    shape = -(-n // N_COLUMNS), min(N_COLUMNS, n)
+    recovery = found
 
     def draw_grid(axes: Any) -> pd.DataFrame:
         plots.plot_recovery(recovery, ax=panels_of(axes, n))

@@ -33,11 +33,11 @@ N_COLUMNS = 4
 
 GUIDES: Mapping[str, Guide] = {
     "spectrum": Guide(
-        "For each subject (a column), how strongly the loss curves along each direction in the "
-        "space of the parameters; at the right, the standard error that follows.",
-        "All dashes are above the dashed line: every combination of parameters is determined.",
-        "Dashes below the line, or crosses: the subject's lists leave a combination open, with a "
-        "standard error of half the searched range or more.",
+        "For each subject (a column), the standard error along each direction in the space of the "
+        "parameters, as a share of the searched range. Subjects without standard errors have none.",
+        "All dashes are below the dashed line: every combination of parameters is determined.",
+        "Dashes above the line: the subject's lists leave a combination open, with a standard "
+        "error of half the searched range or more. Crosses at the top: the loss does not curve.",
         "See in the table of open directions which parameters make up for one another. Hold one of "
         "them at a value and fit again, or report the combination.",
     ),
@@ -46,13 +46,14 @@ GUIDES: Mapping[str, Guide] = {
         "from its estimate and all others are fitted anew. The interval is shaded.",
         "Each curve crosses the dashed line on both sides.",
         "A curve that stays below the line up to a bound: the interval is open there. Hollow "
-        "points: another parameter sits on a bound.",
+        "points: another parameter, which is not on a bound at the estimates, has reached one.",
         "Do not report the bound as a limit. If a lower loss was found than that of the fit, fit "
         "again from there.",
     ),
     "intervals": Guide(
-        "The estimate (dot) and interval (bar) of each subject, in order of the estimates. An "
-        "arrow is an open end.",
+        "The estimate (dot) and interval (bar) of each subject with profiles, in order of the "
+        "estimates. A cap is a confidence limit, a square one that holds only within the bounds of "
+        "another parameter, an arrow an open end.",
         "Bars are short next to the spread of the dots: subjects differ by more than their "
         "uncertainty.",
         "Bars overlap nearly all others: differences between these subjects tell little.",
@@ -137,11 +138,11 @@ def make_section(
     """Return the section on an analysis."""
     figures = draw_planned(plan_figures(found), prefix, GUIDES)
     if isinstance(found, Covariance):
-        section = of_covariance(found, problem)
+        section = of_covariance(found, result, problem)
     elif isinstance(found, Profiles):
         section = of_profiles(found, result)
     else:
-        section = of_bootstrap(found)
+        section = of_bootstrap(found, result)
     return replace(section, figures=figures)
 
 
@@ -165,9 +166,18 @@ def plan_figures(found: Uncertainty) -> Iterator[Planned]:
             plots.plot_profiles(profiles, subject, names, ax=panels_of(axes, len(names)))
 
         def draw_intervals(axes: Any) -> None:
-            for i, (panel, name) in enumerate(zip(panels_of(axes, len(names)), names, strict=True)):
+            handles: dict[str, Any] = {}
+            panels = panels_of(axes, len(names))
+            for i, (panel, name) in enumerate(zip(panels, names, strict=True)):
                 plots.plot_intervals(profiles, name, ax=panel)
                 panel.set(xlabel=name, ylabel="" if i % N_COLUMNS else "subject")
+                if panel.get_legend():  # one for all panels
+                    panel.get_legend().remove()
+                found, labels = panel.get_legend_handles_labels()
+                handles.update(zip(labels, found, strict=True))
+            panels[0].figure.legend(
+                handles.values(), handles, loc="outside upper left", ncols=3, frameon=False
+            )
 
         size = 2.5 * shape[1], 2.2 * shape[0]
         yield "profiles", f"Profiles of subject {subject}", draw_profiles, size, shape

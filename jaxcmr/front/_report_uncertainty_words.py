@@ -10,6 +10,12 @@ import pandas as pd
 
 from jaxcmr._result_words import count_of
 from jaxcmr.fitting import FitProblem
+from jaxcmr.front._report_uncertainty_methods import (
+    describe_ends,
+    describe_errors,
+    describe_subjects,
+    with_subjects,
+)
 from jaxcmr.recovery._intervals import Z_95
 from jaxcmr.recovery._truths import from_places
 from jaxcmr.reporting import Numbers, Section, cite
@@ -31,7 +37,7 @@ TITLES: Mapping[type, str] = {
 }
 
 
-def of_covariance(found: Covariance, problem: FitProblem | None) -> Section:
+def of_covariance(found: Covariance, result: FitResult, problem: FitProblem | None) -> Section:
     """Return words and tables on standard errors."""
     source, how, takes = {
         "hessian": (
@@ -51,7 +57,7 @@ def of_covariance(found: Covariance, problem: FitProblem | None) -> Section:
     return Section(
         "uncertainty",
         TITLES[Covariance],
-        found.verdict(),
+        with_subjects(found.verdict(), found.subjects, result),
         f"How far a subject's estimate would vary over new lists, if {takes} and the loss is "
         "nearly quadratic. An open direction is a combination of parameters that these lists do "
         "not determine.",
@@ -67,8 +73,9 @@ def of_covariance(found: Covariance, problem: FitProblem | None) -> Section:
             *([Numbers(caption, shown, True)] if len(shown) else []),
             Numbers("Standard errors of each subject.", with_ends(found, problem), True),
         ],
-        methods=f"Standard errors are from {how} at the estimates, by differences in double "
-        f"precision on the scale of the search. {found.verdict()}",
+        methods=f"Standard errors of {describe_subjects(found.subjects, result)} are from {how} at "
+        f"the estimates, by differences in double precision on the scale of the search. "
+        f"{describe_errors(found)}",
     )
 
 
@@ -123,6 +130,7 @@ def with_ends(found: Covariance, problem: FitProblem | None) -> pd.DataFrame:
 def of_profiles(found: Profiles, result: FitResult) -> Section:
     """Return words and tables on profiles."""
     level = f"{100 * found.level:g} %"
+    subjects = list(dict.fromkeys(found.table["subject"]))
     statuses = [status for status in STATUSES if (found.table["status"] == status).any()]
     meanings = pd.DataFrame(
         {"status": statuses, "meaning": [STATUSES[status] for status in statuses]}
@@ -130,7 +138,7 @@ def of_profiles(found: Profiles, result: FitResult) -> Section:
     return Section(
         "uncertainty",
         TITLES[Profiles],
-        found.verdict(),
+        with_subjects(found.verdict(), subjects, result),
         "A closed end is a confidence limit, without the assumption that the loss is quadratic. A "
         "blocked one holds within the bounds of the other parameters: report them with it.",
         "An open end is not a limit, and a bound is not one either. An interval says nothing on "
@@ -142,10 +150,10 @@ def of_profiles(found: Profiles, result: FitResult) -> Section:
             Numbers("What a side of a profile ends with.", meanings),
             Numbers(f"{level} intervals of each subject.", found.intervals(), True),
         ],
-        methods=f"{level} confidence intervals are profiles of the likelihood"
-        f"{cite(['venzon-moolgavkar-1988'])}: a limit is where the loss has risen by "
-        f"{found.threshold:.2f} nats after all other parameters were fitted anew. "
-        f"{found.verdict()}",
+        methods=f"{level} confidence intervals of {describe_subjects(subjects, result)} are "
+        f"profiles of the likelihood{cite(['venzon-moolgavkar-1988'])}: a limit is where the loss "
+        f"has risen by {found.threshold:.2f} nats after all other parameters were fitted anew. "
+        f"{describe_ends(found)}",
     )  # fmt: skip
 
 
@@ -180,6 +188,8 @@ def drops_of(found: Profiles, result: FitResult) -> list[float]:
 def summarize_ends(found: Profiles) -> pd.DataFrame:
     """Return one row per parameter: how many intervals are closed, and ends by status.
 
+    Of the intervals with two limits, those are closed that no other parameter has blocked.
+
     >>> table = pd.DataFrame({"subject": 1, "parameter": "b", "side": ["lower", "upper"],
     ...                       "status": ["closed", "flat"], "estimate": 0.5, "limit": [0.4, None]})
     >>> found = Profiles(table, pd.DataFrame(), 0.95, 1.92, None)
@@ -193,17 +203,19 @@ def summarize_ends(found: Profiles) -> pd.DataFrame:
     for name in dict.fromkeys(found.table["parameter"]):
         is_one = wide["parameter"] == name
         row: dict[str, Any] = {"parameter": name, "intervals": int(is_one.sum())}
-        row["closed"] = int((has_limits & is_one).sum())
+        row["two limits"] = int((has_limits & is_one).sum())
+        row["closed"] = int(((ends == "closed").all(axis=1) & is_one).sum())
         for status in list(STATUSES)[1:]:
             row[status] = int((ends[is_one] == status).any(axis=1).sum())
         widths = (wide["upper"] - wide["lower"])[is_one & has_limits]
-        rows.append({**row, "median width of closed ones": float(widths.median())})
+        rows.append({**row, "median width with two limits": float(widths.median())})
     return pd.DataFrame(rows)
 
 
-def of_bootstrap(found: Bootstrap) -> Section:
+def of_bootstrap(found: Bootstrap, result: FitResult) -> Section:
     """Return words and tables on a bootstrap."""
     limits = found.limits()
+    subjects = list(dict.fromkeys(found.draws["subject"]))
     rows = []
     for name, of_one in limits.groupby("parameter", sort=False):
         rows.append(
@@ -222,7 +234,7 @@ def of_bootstrap(found: Bootstrap) -> Section:
     return Section(
         "uncertainty",
         TITLES[Bootstrap],
-        found.verdict(),
+        with_subjects(found.verdict(), subjects, result),
         f"How far estimates vary over data sets that could have been observed, if {takes}: also "
         "where they pile up on a bound, and how they vary together.",
         "Draws are fitted from the estimates and stay in their valley: a search that missed the "
@@ -232,8 +244,8 @@ def of_bootstrap(found: Bootstrap) -> Section:
                     pd.DataFrame(rows)),
             Numbers("95 % limits of each subject.", limits, True),
         ],
-        methods=f"In a bootstrap, the parameters were fitted anew to "
-        f"{int(found.draws['draw'].max())} sets of each subject's lists, {lists}; limits are "
+        methods=f"In a bootstrap, the parameters of {describe_subjects(subjects, result)} were "
+        f"fitted anew to {int(found.draws['draw'].max())} sets of lists each, {lists}. Limits are "
         f"percentiles, corrected for bias and acceleration where these are known"
         f"{cite(['efron-1987'])}.",
     )  # fmt: skip

@@ -21,6 +21,7 @@ __all__ = [
     "add_legend",
     "as_panels",
     "make_axes",
+    "make_grid",
     "make_panels",
     "number_wholly",
     "open_up",
@@ -59,6 +60,14 @@ def make_panels(n_rows: int, n_columns: int, width: float, height: float) -> np.
         squeeze=False,
     )
     return np.asarray(panels)
+
+
+def make_grid(n: int, width: float, height: float) -> np.ndarray:
+    """Return the axes of a new figure, four to a row; those left over are removed."""
+    panels = make_panels(-(-n // 4), min(n, 4), width, height).reshape(-1)
+    for spare in panels[n:]:
+        spare.remove()
+    return panels[:n]
 
 
 def as_panels(ax: Sequence[Axes] | np.ndarray | None, n: int) -> np.ndarray:

@@ -41,8 +41,8 @@ def comparison_table(comparison: Comparison) -> pd.DataFrame:
 def plot_comparison(comparison: Comparison, *, ax: Axes | None = None) -> Axes:
     """Draw the mean difference of each model from the reference, with its interval, best on top.
 
-    Dots are means over subjects, bars 95 % bootstrap intervals. The number at the right is of the
-    subjects for whom the model is best.
+    Dots are means over subjects, bars 95 % bootstrap intervals. At the right are their numbers, as
+    the interval of a model may be shorter than its dot, and the subjects for whom it is best.
 
     Args:
         comparison: of `jaxcmr.comparison.compare`.
@@ -61,23 +61,16 @@ def plot_comparison(comparison: Comparison, *, ax: Axes | None = None) -> Axes:
         'AICc above CMR, mean per subject'
     """
     table = comparison_table(comparison)
-    ax = make_axes(ax, 5.0, 1.0 + 0.38 * len(table))
+    ax = make_axes(ax, 6.0, 1.0 + 0.38 * len(table))
     ax.axvline(0, color=GRAY, linewidth=0.8, zorder=0)
     for row, (_, mean, low, high, wins) in enumerate(table.itertuples(index=False)):
         is_reference = table["model"][row] == comparison.reference
         color = DATA if is_reference else COLORS[0]
         ax.hlines(row, low, high, color=color, linewidth=1.6)
         ax.plot(mean, row, "D" if is_reference else "o", color=color, markersize=6, clip_on=False)
-        ax.annotate(
-            f"{wins:g}",
-            (1.02, row),
-            xycoords=("axes fraction", "data"),
-            va="center",
-            fontsize=8,
-            annotation_clip=False,
-        )
-    ax.annotate("best for", (1.02, -0.75), xycoords=("axes fraction", "data"), va="center",
-                fontsize=8, color=GRAY, annotation_clip=False)  # fmt: skip
+        interval = "" if is_reference or not low <= high else f", {low:.1f} to {high:.1f}"
+        annotate_row(ax, row, f"{wins:g}", f"{mean:.1f}{interval}", "black")
+    annotate_row(ax, -0.75, "best for", "mean, 95 % interval", GRAY)
     ax.set(
         yticks=range(len(table)),
         ylim=(len(table) - 0.4, -0.6),
@@ -86,3 +79,19 @@ def plot_comparison(comparison: Comparison, *, ax: Axes | None = None) -> Axes:
     ax.set_yticklabels(table["model"])
     open_up(ax)
     return ax
+
+
+def annotate_row(ax: Axes, row: float, wins: str, numbers: str, color: str) -> None:
+    """Write the number of wins, and mean and interval, at the right of a row."""
+    for x, text in ((8, wins), (52, numbers)):
+        ax.annotate(
+            text,
+            (1.0, row),
+            (x, 0),
+            xycoords=("axes fraction", "data"),
+            textcoords="offset points",
+            va="center",
+            fontsize=8,
+            color=color,
+            annotation_clip=False,
+        )

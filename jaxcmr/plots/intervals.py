@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 __all__ = ["intervals_table", "plot_intervals"]
 
-ENDS = ("closed", "blocked")
+LIMITS = ("closed", "blocked")
+"""Statuses of an end that is a confidence limit."""
 
 
 def intervals_table(profiles: Profiles, parameter: str) -> pd.DataFrame:
@@ -27,8 +28,9 @@ def intervals_table(profiles: Profiles, parameter: str) -> pd.DataFrame:
         parameter: its name.
 
     Returns:
-        Columns ``subject``; ``estimate``; ``lower`` and ``upper``, where the profile ended; and
-        ``lower_is_limit`` and ``upper_is_limit``, False where the interval is open there.
+        Columns ``subject``; ``estimate``; ``lower`` and ``upper``, where the profile ended;
+        ``lower_is_limit`` and ``upper_is_limit``, False where the interval is open there; and
+        ``lower_status`` and ``upper_status``, keys of `jaxcmr.uncertainty.STATUSES`.
 
     Raises:
         ValueError: there is no profile of the parameter.
@@ -39,7 +41,7 @@ def intervals_table(profiles: Profiles, parameter: str) -> pd.DataFrame:
         ...                       "estimate": 0.5, "status": ["closed", "flat"], "end": [0.4, 1.0]})
         >>> found = Profiles(table, pd.DataFrame(), 0.95, 1.92, None)
         >>> intervals_table(found, "b").values.tolist()
-        [[1, 0.5, 0.4, 1.0, True, False]]
+        [[1, 0.5, 0.4, 1.0, True, False, 'closed', 'flat']]
     """
     table = profiles.table
     if parameter not in set(table["parameter"]):
@@ -53,8 +55,10 @@ def intervals_table(profiles: Profiles, parameter: str) -> pd.DataFrame:
             "estimate": lower["estimate"],
             "lower": lower["end"],
             "upper": upper["end"],
-            "lower_is_limit": lower["status"].isin(ENDS),
-            "upper_is_limit": upper["status"].isin(ENDS),
+            "lower_is_limit": lower["status"].isin(LIMITS),
+            "upper_is_limit": upper["status"].isin(LIMITS),
+            "lower_status": lower["status"],
+            "upper_status": upper["status"],
         }
     )
     return wide.sort_values("estimate", kind="stable").reset_index()
@@ -63,8 +67,9 @@ def intervals_table(profiles: Profiles, parameter: str) -> pd.DataFrame:
 def plot_intervals(profiles: Profiles, parameter: str, *, ax: Axes | None = None) -> Axes:
     """Draw a parameter's estimate and interval for each subject, in order of the estimates.
 
-    A bar ends in a cap where there is a limit. It ends in an arrow where the interval is open: the
-    loss has not risen enough up to there, mostly a bound.
+    A bar ends in a cap where there is a limit; in a square where the limit holds only within the
+    bounds of another parameter, which has reached one on the way ("blocked"); and in an arrow where
+    the interval is open: the loss has not risen enough up to there, mostly a bound.
 
     Args:
         profiles: from `jaxcmr.uncertainty.profile_likelihood`.
@@ -89,14 +94,14 @@ def plot_intervals(profiles: Profiles, parameter: str, *, ax: Axes | None = None
     rows = np.arange(n)
     ax.hlines(rows, table["lower"], table["upper"], color=COLORS[0], linewidth=1.2, zorder=1)
     for side, arrow in (("lower", "<"), ("upper", ">")):
-        is_limit = table[f"{side}_is_limit"].to_numpy()
-        ends = table[side].to_numpy()
-        ax.scatter(ends[is_limit], rows[is_limit], marker="|", s=40, color=COLORS[0])
-        ax.scatter(
-            ends[~is_limit], rows[~is_limit], marker=arrow, s=22, facecolor="white",
-            edgecolor=COLORS[0], clip_on=False, zorder=2,
-        )  # fmt: skip
+        draw_ends(ax, table[side].to_numpy(), table[f"{side}_status"].to_numpy(), arrow)
     ax.scatter(table["estimate"], rows, s=22, color=COLORS[0], zorder=3)
+    handles = dict(zip(*ax.get_legend_handles_labels()[::-1], strict=True))
+    if list(handles) != ["limit"]:
+        ax.legend(
+            handles.values(), handles, frameon=False, fontsize=8, loc="lower left", ncols=2,
+            bbox_to_anchor=(0, 1), borderaxespad=0.2, columnspacing=1.2, handletextpad=0.3,
+        )  # fmt: skip
     ax.set(
         yticks=rows,
         ylim=(n - 0.4, -0.6),
@@ -107,3 +112,22 @@ def plot_intervals(profiles: Profiles, parameter: str, *, ax: Axes | None = None
     ax.tick_params(axis="y", length=0, colors=GRAY)
     open_up(ax)
     return ax
+
+
+def draw_ends(ax: Axes, ends: np.ndarray, statuses: np.ndarray, arrow: str) -> None:
+    """Draw the ends of the bars on one side, row by row: caps, squares and arrows."""
+    rows = np.arange(len(ends))
+    kinds = (
+        ("limit", statuses == "closed", "|", 40),
+        ("limit, another parameter on a bound", statuses == "blocked", "s", 16),
+        ("open end", ~np.isin(statuses, LIMITS), arrow, 22),
+    )
+    for label, chosen, marker, size in kinds:
+        look: dict[str, Any] = (
+            {"color": COLORS[0]} if marker == "|" else {"fc": "white", "ec": COLORS[0]}
+        )
+        if chosen.any():
+            ax.scatter(
+                ends[chosen], rows[chosen], marker=marker, s=size, linewidth=1.2, zorder=2,
+                clip_on=marker == "|", label=label, **look,
+            )  # fmt: skip

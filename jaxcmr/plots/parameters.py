@@ -65,7 +65,9 @@ def parameters_table(result: Mapping[str, Any]) -> pd.DataFrame:
 def plot_parameters(result: Mapping[str, Any], *, ax: Axes | None = None) -> Axes:
     """Draw the estimates of each free parameter over subjects, between their bounds.
 
-    Each parameter has a row, which spans its bounds; they are written at its ends. A dot is a
+    Each parameter has a row, which spans its bounds; they are written at its ends. A logarithmic
+    scale has ticks at the decades that it spreads: the last four below the upper bound ("half-log":
+    two). Smaller values, down to a bound of 0, are squeezed to the left end. A dot is a
     subject's estimate, hollow if it lies on a bound. The bar covers the middle half of the
     subjects. The line across it is the median, whose value is above.
 
@@ -125,6 +127,9 @@ def draw_row(ax: Axes, row: int, estimates: pd.DataFrame) -> None:
             zorder=3,
             clip_on=False,
         )
+    for text, x in zip(*decade_ticks(estimates), strict=True):
+        ax.vlines(x, row - 0.06, row + 0.06, color=GRAY, linewidth=0.8, zorder=0)
+        ax.annotate(text, (x, row + 0.24), ha="center", va="top", fontsize=6, color=GRAY)
     if len(places) > 1:
         ax.barh(row, high - low, 0.34, left=low, color="#D9D9D9", zorder=1)
         ax.vlines([low, high], row - 0.17, row + 0.17, color=DATA, linewidth=0.8, zorder=4)
@@ -146,6 +151,15 @@ def draw_row(ax: Axes, row: int, estimates: pd.DataFrame) -> None:
             color=DATA if is_value else GRAY,
             fontweight="bold" if is_value else "normal",
         )
+
+
+def decade_ticks(estimates: pd.DataFrame) -> tuple[list[str], list[float]]:
+    """Return labels and places of the decades that a parameter's scale spreads; none if linear."""
+    name, low, high, scale = estimates[["parameter", "low", "high", "scale"]].iloc[0]
+    decades = high * 10.0 ** -np.arange(1, DECADES[scale] + 1)
+    values = decades[decades > low]
+    places = [find_places({name: v}, {name: [low, high]}, {name: scale})[name] for v in values]
+    return [f"{value:g}" for value in values], places
 
 
 def quartile_places(estimates: pd.DataFrame) -> list[float]:

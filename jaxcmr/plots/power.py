@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
 
 from jaxcmr.names import describe_unknown
-from jaxcmr.plots._axes import COLORS, GRAY, MARKERS, STYLES, add_legend, make_axes, open_up
+from jaxcmr.plots._axes import COLORS, GRAY, as_panels, make_grid, open_up
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -54,13 +57,20 @@ def power_table(curve: PowerCurve, statistic: str = "r") -> pd.DataFrame:
     return table.pivot(index="n_lists", columns="parameter", values=statistic)[order]
 
 
-def plot_power(curve: PowerCurve, statistic: str = "r", *, ax: Axes | None = None) -> Axes:
+def plot_power(
+    curve: PowerCurve,
+    statistic: str = "r",
+    *,
+    ax: Sequence[Axes] | np.ndarray | None = None,
+) -> np.ndarray:
     """Draw how well each parameter is recovered by the number of lists per subject.
+
+    Each parameter has a panel; the gray lines in it are the other parameters.
 
     Args:
         curve: of `jaxcmr.recovery.power_curve`.
         statistic: as for `power_table`.
-        ax: axes to draw into; by default those of a new figure.
+        ax: axes, one per parameter; by default those of a new figure.
 
     Returns:
         The axes.
@@ -73,25 +83,33 @@ def plot_power(curve: PowerCurve, statistic: str = "r", *, ax: Axes | None = Non
         ...     "truth": [2, 6], "estimate": [3, 8], "at_bound": ["", "upper"],
         ...     "truth_place": [0.25, 0.75], "estimate_place": [0.375, 1.0]})
         >>> found = Recovery(table, pd.DataFrame(), 28, "fitted", 0)
-        >>> plot_power(PowerCurve({28: found}), ax=Figure().subplots()).get_ylabel()
-        'correlation of truth and estimate'
+        >>> plot_power(PowerCurve({28: found}), ax=[Figure().subplots()])[0].get_title()
+        'rate'
     """
     table = power_table(curve, statistic)
-    ax = make_axes(ax, 6.5, 3.8)
-    for i, name in enumerate(table.columns):
-        look: dict[str, Any] = {
-            "color": COLORS[i % len(COLORS)],
-            "marker": MARKERS[i % len(MARKERS)],
-        }
-        style = STYLES[(i // len(COLORS)) % len(STYLES)]
-        ax.plot(table.index, table[name], linestyle=style, markersize=4.5, label=name, **look)
-    if statistic in ("r", "rho"):
-        ax.axhline(1, color=GRAY, linewidth=0.8, zorder=0)
-    if statistic == "coverage":
-        ax.axhline(0.95, color=GRAY, linewidth=0.8, zorder=0)
-    ax.set(xscale="log", xticks=table.index, xlabel="lists per subject", ylabel=LABELS[statistic])
-    ax.set_xticklabels([str(n) for n in table.index])
-    ax.minorticks_off()
-    add_legend(ax)
-    open_up(ax)
-    return ax
+    n = len(table.columns)
+    panels = make_grid(n, 2.5, 2.2) if ax is None else as_panels(ax, n)
+    finite = table.to_numpy()[np.isfinite(table.to_numpy())]
+    low, high = (finite.min(), finite.max()) if len(finite) else (0.0, 1.0)
+    goal = {"r": 1.0, "rho": 1.0, "coverage": 0.95}.get(statistic)
+    if goal is not None:
+        high = max(high, goal)
+    for panel, name in zip(panels, table.columns, strict=True):
+        panel.plot(table.index, table.drop(columns=name), color="#D0D0D0", linewidth=0.8, zorder=1)
+        panel.plot(table.index, table[name], marker="o", color=COLORS[0], markersize=4.5, zorder=2)
+        if goal is not None:
+            panel.axhline(goal, color=GRAY, linewidth=0.8, linestyle="--", zorder=0)
+        margin = 0.06 * (high - low) or 0.5
+        panel.set_title(name, fontsize=9)
+        panel.set(
+            xscale="log",
+            xticks=table.index,
+            xticklabels=[str(number) for number in table.index],
+            ylim=(low - margin, high + margin),
+        )
+        panel.minorticks_off()
+        open_up(panel)
+        panel.set_xlabel("lists per subject", fontsize=8)
+    for panel in panels[:: 4 if ax is None else n]:
+        panel.set_ylabel(LABELS[statistic], fontsize=8)
+    return panels

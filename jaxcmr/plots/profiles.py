@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from jaxcmr.plots._axes import COLORS, DATA, GRAY, as_panels, make_panels, open_up
+from jaxcmr.plots._axes import COLORS, DATA, GRAY, as_panels, make_grid, open_up
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,7 +35,8 @@ def profiles_table(
 
     Returns:
         Columns ``parameter``; ``value``; ``rise`` of the loss, in nats; ``at_bound``, the other
-        parameters that are on a bound there; and ``is_limit``.
+        parameters that are on a bound there; ``reached``, those of them that are not on a bound at
+        the estimates; and ``is_limit``.
 
     Raises:
         ValueError: there is no profile of the subject or of a parameter.
@@ -63,6 +64,7 @@ def profiles_table(
         )
     chosen = path[(path["subject"] == subject) & path["parameter"].isin(wanted)]
     points = chosen[["parameter", "value", "rise", "at_bound"]].reset_index(drop=True)
+    points["reached"] = name_reached(path[path["subject"] == subject], points["at_bound"])
     limits = table[table["subject"] == subject].groupby("parameter")["limit"].agg(list)
     points["is_limit"] = [
         bool(np.any(np.isclose(value, limits[name], rtol=1e-9, atol=0.0)))
@@ -70,6 +72,15 @@ def profiles_table(
     ]
     order = points["parameter"].map({name: i for i, name in enumerate(wanted)})
     return points.loc[order.sort_values(kind="stable").index].reset_index(drop=True)
+
+
+def name_reached(path: pd.DataFrame, at_bound: pd.Series) -> list[str]:
+    """Return parameters on a bound, without those that are on one at a subject's estimates."""
+    at_estimates = path.loc[path["side"] == "estimate", "at_bound"]
+    known = {name for names in at_estimates for name in names.split(", ")}
+    return [
+        ", ".join(name for name in names.split(", ") if name not in known) for names in at_bound
+    ]
 
 
 def plot_profiles(
@@ -82,9 +93,9 @@ def plot_profiles(
     """Draw the profiles of the parameters of a subject, one panel each.
 
     The dashed line is the threshold; where a profile crosses it is a confidence limit, shaded in
-    between. A marker is a point that was computed, hollow where another parameter sits on a bound:
-    the profile would rise less with wider bounds. Between markers the root of the rise is
-    interpolated.
+    between. A marker is a point that was computed, hollow where another parameter has reached a
+    bound on the way: the profile would rise less with wider bounds. Parameters that are on a bound
+    at the estimates do not count. Between markers the root of the rise is interpolated.
 
     Args:
         profiles: from `jaxcmr.uncertainty.profile_likelihood`.
@@ -109,7 +120,7 @@ def plot_profiles(
     """
     table = profiles_table(profiles, subject, parameters)
     names = list(dict.fromkeys(table["parameter"]))
-    panels = as_panels(ax, len(names)) if ax is not None else grid_of(len(names))
+    panels = as_panels(ax, len(names)) if ax is not None else make_grid(len(names), 2.6, 2.2)
     for panel, name in zip(panels, names, strict=True):
         draw_profile(panel, table[table["parameter"] == name], profiles.threshold)
         panel.set_xlabel(name)
@@ -118,20 +129,12 @@ def plot_profiles(
     return panels
 
 
-def grid_of(n: int) -> np.ndarray:
-    """Return the axes of a new figure, four to a row; those left over are removed."""
-    panels = make_panels(-(-n // 4), min(n, 4), 2.6, 2.2).reshape(-1)
-    for spare in panels[n:]:
-        spare.remove()
-    return panels[:n]
-
-
 def draw_profile(ax: Axes, points: pd.DataFrame, threshold: float) -> None:
     """Draw the profile of a parameter."""
     top = ABOVE * threshold
     shown = points[np.isfinite(points["rise"])]
     value, rise = shown["value"].to_numpy(), shown["rise"].to_numpy()
-    is_free = (shown["at_bound"] == "").to_numpy()
+    is_free = (shown["reached"] == "").to_numpy()
     ax.axhline(threshold, color=GRAY, linewidth=0.9, linestyle="--", zorder=1)
     inside = value[rise <= threshold * (1 + 1e-4)]
     if len(inside):

@@ -80,7 +80,7 @@ def plot_shrinkage(
         )
     if median is not None:
         ax.axhline(median, color="black", linestyle="--", linewidth=1)
-    ax.set(title=parameter, xlim=(-0.3, 1.3), xticks=[0, 1])
+    ax.set(title=parameter, ylabel="estimate", xlim=(-0.3, 1.3), xticks=[0, 1])
     ax.set_xticklabels(["fit", "shrunken"])
     open_up(ax)
     return ax

@@ -69,11 +69,11 @@ def plot_weights(comparison: Comparison, *, ax: Axes | None = None) -> Axes:
     ax = make_axes(ax, 5.6, 2.8)
     models = list(table.columns[1:])
     colors = COLORS if len(models) <= len(COLORS) else shade(len(models))
-    x, base = np.arange(1, len(table) + 1), np.zeros(len(table))
+    edges, base = np.arange(len(table) + 1) + 0.5, np.zeros(len(table))
     for model, color in zip(models, colors, strict=False):
-        values = table[model].to_numpy()
-        ax.bar(x, values, width=1.0, bottom=base, color=color, label=model, linewidth=0)
-        base = base + values
+        top = base + table[model].to_numpy()
+        ax.stairs(top, edges, baseline=base, fill=True, color=color, label=model)
+        base = top
     ax.set(
         xlim=(0.5, len(table) + 0.5),
         ylim=(0, 1),

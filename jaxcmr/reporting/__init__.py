@@ -3,9 +3,9 @@
 `to_html` writes the page from chapters. Figures, checks, sections on uncertainty and recovery, and
 the words on models are handed in with each `Chapter`: `jaxcmr.report` does that.
 
-Files: `_works` (references), `_tables` and `_data` (numbers), `_figures` (SVG), `_methods` (texts),
-`_repeat` (code and versions), `_page` (HTML), and beside them the template, the style and the
-script of the page.
+Files: `_works` (references), `_tables` and `_data` (numbers), `_figures` (SVG), `_methods` and
+`_search_words` (texts), `_repeat` (code and versions), `_page` (HTML), and beside them the
+template, the style and the script of the page.
 """
 
 from jaxcmr.reporting._data import DataFacts, describe_data

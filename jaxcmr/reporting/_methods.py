@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -13,7 +13,8 @@ from jaxcmr._result_words import count_of, describe_bounds
 from jaxcmr.parameters import Parameter
 from jaxcmr.reporting._data import DataFacts, describe_lengths
 from jaxcmr.reporting._figures import Figure
-from jaxcmr.reporting._repeat import settings_of, version_of
+from jaxcmr.reporting._repeat import version_of
+from jaxcmr.reporting._search_words import describe_search
 from jaxcmr.reporting._tables import format_number
 from jaxcmr.reporting._works import WORKS, cite
 from jaxcmr.results import FitResult
@@ -28,9 +29,6 @@ __all__ = [
     "references",
     "to_report",
 ]
-
-STRATEGIES = {"shade": ["tanabe-fukunaga-2014"], "lshade": ["tanabe-fukunaga-2014"]}
-"""Works on strategies of differential evolution that are younger than the algorithm."""
 
 
 class About(NamedTuple):
@@ -94,11 +92,16 @@ class Chapter:
 
 @dataclass(frozen=True)
 class Compared:
-    """How the results of a report compare: a verdict, warnings, a table and figures."""
+    """How the results of a report compare: a verdict, warnings, a table and figures.
+
+    `label` is the criterion in words; `reference` is the model from which differences are taken.
+    """
 
     verdict: str
     table: pd.DataFrame
     caption: str
+    label: str
+    reference: str
     warnings: Sequence[str] = ()
     figures: Sequence[Figure] = ()
 
@@ -114,7 +117,10 @@ def methods(chapter: Chapter) -> str:
         describe_evidence(result),
         *(section.methods for section in chapter.sections),
     ]
-    return " ".join(each for each in sentences if each)
+    text = " ".join(each for each in sentences if each)
+    for name in [*result["free"], *result["fixed"], *(result.get("loss_options") or {})]:
+        text = re.sub(rf"\b{re.escape(name)}\b", name.replace("_", " "), text)
+    return text
 
 
 def describe_fit(chapter: Chapter) -> str:
@@ -162,41 +168,6 @@ def describe_loss(chapter: Chapter) -> str:
     return f"Parameters were estimated by minimizing {words}{f' with {given}' if given else ''}."
 
 
-def describe_search(result: FitResult) -> str:
-    """Return how the search was made, from the hyperparameters."""
-    given = result.get("hyperparameters") or {}
-    if not given.get("strategy"):
-        return ""
-    works = ["storn-price-1997", *STRATEGIES.get(given["strategy"], [])]
-    runs = sorted({n_runs for _, n_runs in result.agreement()}) or [given.get("best_of", 1)]
-    many = f"{runs[0]}" if len(runs) == 1 else f"{runs[0]} to {runs[-1]}"
-    text = (
-        f"Each fit was the best of {many} independent runs"
-        if runs[-1] > 1
-        else "Each fit was a single run"
-    )
-    text += (
-        f" of differential evolution{cite(works)}: strategy {given['strategy']}, "
-        f"{given['pop_size']} population members per free parameter, at most "
-        f"{given['num_steps']} generations"
-    )
-    if given["strategy"] not in STRATEGIES:
-        factors = f"F = {given['diff_w']}, CR = {given['cross_over_rate']}"
-        text += f", {factors}"
-    text += f", scale of the search {given['scale']!r}." if "scale" in given else "."
-    polishes = Counter(
-        run["polish"] for of_fit in result.get("runs") or [] for run in of_fit if run["polish"]
-    )
-    if polishes.get("gradient"):
-        is_own = settings_of(result).get("fitter") != "scipy"
-        source = cite(["bertsekas-1982"]) if is_own else " (L-BFGS-B of SciPy)"
-        text += (
-            " Runs ended with a quasi-Newton search that followed the gradient inside the bounds"
-            f"{source}."
-        )
-    return f"{text} The seed was {given['seed']}." if "seed" in given else text
-
-
 def describe_evidence(result: FitResult) -> str:
     """Return for how many fits runs agree, and which estimates are on bounds."""
     counts = result.agreement()
@@ -209,7 +180,10 @@ def describe_evidence(result: FitResult) -> str:
         f"For {n_agree} of {count_of(len(counts), 'fit')}, two or more runs ended within {near} of "
         "the lowest loss. "
     )
-    return told + describe_bounds(result)
+    on_bounds = describe_bounds(result).replace(
+        "Estimates on a bound:", "Estimates were on a bound for so many fits:"
+    )
+    return told + on_bounds
 
 
 def references(text: str, version: str | None) -> list[str]:

@@ -11,18 +11,18 @@ from typing import Any
 
 from jaxcmr._result_words import title
 from jaxcmr.names import describe_missing
+from jaxcmr.reporting._comparison_tables import criteria_table, differences_table
 from jaxcmr.reporting._data import data_table
 from jaxcmr.reporting._figures import Figure
 from jaxcmr.reporting._methods import Chapter, Compared, Section, methods, references, to_report
+from jaxcmr.reporting._parameter_tables import bounds_table, estimates_table
 from jaxcmr.reporting._repeat import code, version_of, versions
 from jaxcmr.reporting._tables import (
     Table,
     checks_summary,
     checks_table,
-    criteria_table,
     fits_overview,
     frame_table,
-    parameter_table,
     runs_summary,
     search_table,
     subject_table,
@@ -125,7 +125,8 @@ def contents(number: int, chapter: Chapter) -> dict[str, Any]:
         "figures": with_numbers(chapter.figures),
         "sections": section_contents(f"r{number}", chapter.sections),
         "subjects": subject_table(result, chapter.model.parameters, failed),
-        "parameters": parameter_table(result, chapter.model.parameters),
+        "parameters": bounds_table(result, chapter.model.parameters),
+        "estimates": estimates_table(result) if result["free"] else None,
         "search": search_table(result),
         "runs": runs_summary(result),
         "to_report": to_report(chapter),
@@ -140,6 +141,7 @@ def comparison_contents(compared: Compared) -> dict[str, Any]:
         "verdict": compared.verdict,
         "warnings": list(compared.warnings),
         "table": criteria_table(compared.table, compared.caption),
+        "differences": differences_table(compared.table, compared.label, compared.reference),
         "figures": with_numbers(compared.figures),
     }
 

@@ -20,11 +20,9 @@ __all__ = [
     "Table",
     "checks_summary",
     "checks_table",
-    "criteria_table",
     "fits_overview",
     "format_number",
     "frame_table",
-    "parameter_table",
     "runs_summary",
     "search_table",
     "subject_table",
@@ -116,55 +114,6 @@ def estimate_cell(value: float, end: str | None) -> Cell:
     return Cell.of(float(value), ARROWS[end], f"on its {end} bound")
 
 
-def parameter_table(result: FitResult, parameters: Sequence[Parameter]) -> Table:
-    """Return one row per parameter: symbol, meaning, bounds, and its distribution over fits."""
-    declared, on_bounds = {each.name: each for each in parameters}, result.at_bound()
-    rows = []
-    for name, (low, high) in result["free"].items():
-        values = np.asarray(result["fits"][name], float)
-        ends = [bounds.get(name) for bounds in on_bounds]
-        *words, meaning = words_on(name, declared.get(name))
-        rows.append(
-            [
-                *words,
-                Cell(format_number(low), repr(float(low))),
-                Cell(format_number(high), repr(float(high))),
-                *(Cell.of(each) for each in describe(values)),
-                *(Cell.of(ends.count(end)) for end in ("lower", "upper")),
-                meaning,
-            ]
-        )
-    for name, value in result["fixed"].items():
-        *words, meaning = words_on(name, declared.get(name))
-        fixed, blank = Cell.of(float(value), "fixed", "not estimated"), Cell("", "")
-        rows.append([*words, blank, blank, fixed, *[blank] * 6, meaning])
-    columns = ["parameter", "symbol", "low", "high", "mean", "SD", "median", "min", "max"]
-    columns += ["at lower", "at upper", "meaning"]
-    tips = {
-        "SD": "over fits, with n − 1",
-        "at lower": "fits with the estimate on the lower bound",
-        "at upper": "fits with the estimate on the upper bound",
-        "low": "lower bound of the search",
-        "high": "upper bound of the search",
-    }
-    return Table("Parameters with bounds, and their estimates over fits.", columns, rows, tips)
-
-
-def words_on(name: str, declared: Parameter | None) -> list[Cell]:
-    """Return the cells of a parameter's name, symbol and meaning."""
-    symbol, meaning = ("", "") if declared is None else (declared.symbol, declared.meaning)
-    return [Cell.of(name), Cell.of(symbol), Cell.of(meaning)]
-
-
-def describe(values: np.ndarray) -> list[float | None]:
-    """Return mean, standard deviation, median, minimum and maximum; None where undefined."""
-    if not len(values):
-        return [None] * 5
-    spread = float(values.std(ddof=1)) if len(values) > 1 else None
-    ends = [float(np.median(values)), float(values.min()), float(values.max())]
-    return [float(values.mean()), spread, *ends]
-
-
 def search_table(result: FitResult) -> Table:
     """Return the hyperparameters of the search, one per row; bounds are among the parameters."""
     given = result.get("hyperparameters", {})
@@ -226,17 +175,6 @@ def frame_table(frame: pd.DataFrame, caption: str) -> Table:
     columns = [str(name) for name in frame.columns]
     rows = [[Cell.of(plain(value)) for value in row] for row in frame.itertuples(index=False)]
     return Table(caption, columns, rows)
-
-
-def criteria_table(frame: pd.DataFrame, caption: str) -> Table:
-    """Return a table of compared models with two decimals: differences of large sums matter."""
-
-    def cell(value: object) -> Cell:
-        plainly = Cell.of(plain(value))
-        return plainly._replace(text=f"{value:.2f}") if isinstance(value, float) else plainly
-
-    rows = [[cell(value) for value in row] for row in frame.itertuples(index=False)]
-    return Table(caption, [str(name) for name in frame.columns], rows)
 
 
 def fits_overview(results: Mapping[str, FitResult]) -> Table:

@@ -48,6 +48,23 @@ def test_json_and_quiet(folder, tmp_path, capsys):
     assert main([*call, "--quiet"]) == 0 and capsys.readouterr().out == ""
 
 
+def test_the_comparison_is_by_the_named_reference(folder, tmp_path, capsys):
+    """A reference that is not one of the results is told, and so is one of a single result."""
+    other = tmp_path / "other"
+    other.mkdir()
+    changes = {"model": "other", "fitness": [9.1, 9.3, 6.5], "n_events": [100, 120, 90]}
+    make_result(n_events=[100, 120, 90]).save(folder / "result.json")
+    make_result(**changes).save(other / "result.json")
+    call = ["report", str(folder), str(other), "--no-data", "--quiet"]
+    assert main([*call, "--reference", "other", "--criterion", "bic"]) == 0
+    page = Page((folder / "report.html").read_text(encoding="utf-8"))
+    assert page.tables["compared-differences"][0][2] == "mean BIC per subject"
+    assert page.columns("compared-differences")["model"] == ("study",)
+    assert main([*call, "--reference", "othr"]) == 2
+    assert "Did you mean 'other'" in capsys.readouterr().err
+    assert main(["report", str(folder), "--no-data", "--reference", "study"]) == 2
+
+
 def test_data_that_are_not_named_are_an_error(folder, capsys):
     assert main(["report", str(folder)]) == 2
     assert "--data DATA" in capsys.readouterr().err

@@ -44,6 +44,9 @@ def test_a_dot_per_model_the_best_on_top(found):
     np.testing.assert_allclose([dot.get_xdata()[0] for dot in dots], table["mean_difference"])
     assert [label.get_text() for label in ax.get_yticklabels()] == ["a", "b", "c"]
     assert ax.yaxis_inverted()
+    low, high = table.loc[2, ["low", "high"]]
+    texts = [text.get_text() for text in ax.texts]
+    assert f"20.0, {low:.1f} to {high:.1f}" in texts and texts.count("2") == 1
 
 
 def test_a_bar_per_subject_in_order(found):
@@ -69,8 +72,9 @@ def test_weights_are_stacked_to_one(found):
     e = np.exp([0.0, -4.0, -10.0])
     np.testing.assert_allclose(table[["a", "b", "c"]].iloc[0].tolist(), e / e.sum())
     ax = plot_weights(found, ax=Figure().subplots())
-    tops = [bar.get_y() + bar.get_height() for bar in ax.patches[-3:]]
-    np.testing.assert_allclose(tops, 1)
+    assert len(ax.patches) == 3  # one shape per model, without seams between subjects
+    np.testing.assert_allclose(ax.patches[0].get_data().values, table["a"])
+    np.testing.assert_allclose(ax.patches[-1].get_data().values, 1)
 
 
 def test_frequencies_with_their_exceedance(found):

@@ -84,12 +84,17 @@ def test_confusion_and_inversion_side_by_side():
     assert left.get_xlabel() == "fits best" and left.get_ylabel() == "simulated"
 
 
-def test_a_line_per_parameter_over_numbers_of_lists(found):
+def test_a_panel_per_parameter_over_numbers_of_lists(found):
     curve = PowerCurve({7: found, 28: found})
     table = power_table(curve, "rmse")
     assert table.index.tolist() == [7, 28] and table.columns.tolist() == ["a", "b"]
-    ax = plot_power(curve, "rmse", ax=Figure().subplots())
-    np.testing.assert_allclose(ax.lines[0].get_ydata(), table["a"])
+    panels = plot_power(curve, "rmse", ax=Figure().subplots(1, 2))
+    assert [panel.get_title() for panel in panels] == ["a", "b"]
+    other, own = panels[1].lines  # behind that of b is the line of a
+    np.testing.assert_allclose(own.get_ydata(), table["b"])
+    np.testing.assert_allclose(other.get_ydata(), table["a"])
+    ax = panels[0]
+    assert ax.get_ylabel() == "RMSE, as a share of the range"
     assert ax.get_xlabel() == "lists per subject"
     assert [label.get_text() for label in ax.get_xticklabels()] == ["7", "28"]
     with pytest.raises(ValueError, match="Unknown statistic 'coverage'"):

@@ -51,6 +51,15 @@ def log_place(value):
     return np.log10(1 + value / 100 * (1e4 - 1)) / 4
 
 
+def test_a_logarithmic_scale_has_ticks_at_its_decades(result):
+    """Four below the upper bound of 100; what is smaller is at the left of the last one."""
+    ax = plot_parameters(result, ax=Figure().subplots())
+    ticks = {text.get_text(): text.xy[0] for text in ax.texts if text.get_fontsize() == 6}
+    assert list(ticks) == ["10", "1", "0.1", "0.01"]
+    np.testing.assert_allclose(list(ticks.values()), [log_place(float(each)) for each in ticks])
+    assert 0.05 < ticks["0.01"] < 0.1
+
+
 def test_the_place_of_an_estimate_is_on_the_scale_of_its_parameter(result):
     """Fixed parameters have no place. A bound counts where the result says so."""
     table = parameters_table(result)

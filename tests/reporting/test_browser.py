@@ -14,6 +14,7 @@ import pytest
 from matplotlib.figure import Figure as Drawing
 from report_pages import HOSTILE, make_result
 
+import jaxcmr as jc
 from jaxcmr.reporting import About, Chapter, Figure, Guide, drawing_style, to_html, to_svg
 
 CHROMIUM = os.environ.get("JAXCMR_CHROMIUM") or shutil.which("chromium")
@@ -155,3 +156,17 @@ def test_paper_shows_every_row(page):
     assert "nonevisible" not in page.locator(".scroll, pre").evaluate_all(limits)
     page.emulate_media(media="print")
     assert set(page.locator(".scroll, pre").evaluate_all(limits)) == {"nonevisible"}
+
+
+def test_tables_of_models_and_parameters_are_shown_whole(browser, tmp_path):
+    """On a screen of 1300 pixels no column of them is behind a scroll bar."""
+    one = make_result(loss_label="NLL", n_events=[100, 120, 90])
+    two = {**one, "fitness": [1179.12, 1209.33, 1006.54]}
+    path = jc.report({"one": one, "CMR without primacy": two}, tmp_path / "report.html")
+    page = browser.new_page(viewport={"width": 1300, "height": 800})
+    page.goto(path.as_uri())
+    for table in ("compared", "compared-differences", "r1-bounds", "r1-estimates"):
+        scroll = page.locator(f".scroll:has(> #{table})")
+        hidden = scroll.evaluate("all => all.scrollWidth - all.clientWidth")
+        assert hidden == 0, table
+    page.close()

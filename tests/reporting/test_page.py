@@ -38,13 +38,16 @@ def test_every_number_of_the_fits_is_that_of_the_result(page, small_fit):
 def test_parameters_are_described_over_fits():
     """Hand-worked: 0.25, 1 and 0.123456789, of which one is on the upper bound."""
     columns = page_of(make_result()).columns("r1-estimates")
-    assert columns["parameter"] == ("learning_rate", "item_support", "primacy_decay")
+    assert columns["parameter"] == ("learning_rate", "item_support")
     assert float(columns["mean"][0]) == pytest.approx(1.373456789 / 3, abs=1e-15)
     assert float(columns["median"][0]) == 0.25
     assert float(columns["SD"][0]) == pytest.approx(0.473786, abs=1e-6)
     assert float(columns["SD"][1]) == 0.0
     assert (columns["at lower"][0], columns["at upper"][0]) == ("0", "1")
-    assert float(columns["mean"][2]) == 0.5 and columns["low"][2] == ""
+    bounds = page_of(make_result()).columns("r1-bounds")
+    assert bounds["parameter"] == ("learning_rate", "item_support", "primacy_decay")
+    assert float(bounds["fixed at"][2]) == 0.5 and bounds["low"][2] == ""
+    assert "fixed at" not in page_of(make_result(fixed={})).columns("r1-bounds")
 
 
 def test_an_estimate_on_a_bound_is_marked():
@@ -220,10 +223,28 @@ def test_results_of_the_same_trials_are_compared(tmp_path):
     page, found = Page(path.read_text(encoding="utf-8")), jc.compare({"one": one, "<two>": two})
     columns = page.columns("compared")
     assert columns["model"] == ("one", "<two>")
-    assert [float(each) for each in columns["aicc"]] == found.table["aicc"].tolist()
-    assert [row[-8] for row in page.shown["compared"][1:]] == ["0.00", "2.33"]
+    assert [float(each) for each in columns["AICc"]] == found.table["aicc"].tolist()
+    assert page.columns("compared")["best for"] == ("3.0", "0.0")
+    assert [row[-2] for row in page.shown["compared"][1:]] == ["3", "0"]
+    low, high = found.table.loc[1, ["low", "high"]]
+    [row] = page.shown["compared-differences"][1:]
+    assert row[:4] == ["<two>", "7.00", "2.33", f"{low:.2f} to {high:.2f}"]
     assert found.verdict() in page.texts and found.warnings[0] in page.texts
     assert page.columns("compared-numbers-2")["subject"]
+    both = {"one": one, "<two>": two}
+    named = jc.compare(both, "bic", reference="<two>")
+    page = Page(jc.report(both, path, comparison=named).read_text(encoding="utf-8"))
+    assert page.tables["compared-differences"][0][2] == "mean BIC per subject"
+    assert page.columns("compared-differences")["model"] == ("one",)
+    assert "BIC above <two>" in page.texts and named.header() in page.texts
+    for results, given, message in (
+        ({"one": one, "two": two}, named, "of other fits"),
+        ({**both, "one": {**one, "fitness": [7.1, 8.3, 6.1]}}, named, "of other fits"),
+        (one, named, "of other fits"),
+        (both, "bic", "takes what jc.compare returns; got str"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            jc.report(results, path, comparison=given)
     other = {**two, "loss_label": "MSE"}
     path = jc.report({"one": one, "two": other}, tmp_path / "report.html")
     assert "compared" not in Page(path.read_text(encoding="utf-8")).tables

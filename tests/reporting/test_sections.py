@@ -12,10 +12,11 @@ from simple_losses import BowlGenerator
 import jaxcmr as jc
 from jaxcmr.fitting import FitProblem
 from jaxcmr.front._report_uncertainty import make_uncertainty_sections
+from jaxcmr.front._report_uncertainty_words import summarize_ends
 from jaxcmr.recovery import ModelRecovery, PowerCurve, Recovery
 from jaxcmr.reporting import About, Chapter, Section, to_html
-from jaxcmr.reporting._methods import to_report
-from jaxcmr.uncertainty import Bootstrap, covariance, profile_likelihood
+from jaxcmr.reporting._methods import methods, to_report
+from jaxcmr.uncertainty import Bootstrap, Profiles, covariance, profile_likelihood
 
 CURVED = 100 * np.array([[1.0, 0.5], [0.5, 1.0]])
 
@@ -89,7 +90,9 @@ def test_standard_errors_are_computed_from_the_data(planted, errors):
     for name, sign in (("lower", -1), ("upper", 1)):
         expected = [0.5 + sign * 1.959964 * error, 0.4 + sign * 1.959964 * error]
         np.testing.assert_allclose([float(each) for each in ends[name]], expected, atol=1e-4)
-    assert words_of(page).count(errors.verdict()) == 2  # in its section, and in the methods
+    assert words_of(page).count(errors.verdict()) == 1
+    assert "Standard errors of the subject are from the inverse of the Hessian" in words_of(page)
+    assert "They are known for 1 of 1 subject." in words_of(page)
     assert "How well each parameter is known: Uncertainty: standard errors." in words_of(page)
 
 
@@ -134,12 +137,63 @@ def test_profiles_are_counted_by_their_ends(planted, profiles, tmp_path):
     _, result = planted
     page = report(tmp_path / "r.html", result, uncertainty=profiles)
     columns = page.columns("r1-uncertainty-table-1")
-    assert columns["intervals"] == columns["closed"] == ("1", "1")
+    assert columns["intervals"] == columns["two limits"] == columns["closed"] == ("1", "1")
     assert columns["flat"] == columns["better fit"] == ("0", "0")
-    widths = [float(each) for each in columns["median width of closed ones"]]
+    widths = [float(each) for each in columns["median width with two limits"]]
     assert widths == pytest.approx([2 * 1.959964 * np.sqrt(4 / 300)] * 2, rel=1e-3)
     text = words_of(page)
     assert "(Venzon & Moolgavkar, 1988)" in text and "Applied Statistics, 37(1)" in text
+
+
+def test_closed_intervals_are_as_many_as_in_the_verdict():
+    """A blocked interval has two limits, but is not counted as closed."""
+    status = ["closed", "closed", "closed", "blocked", "closed", "flat"]
+    table = pd.DataFrame(
+        {
+            "subject": np.repeat([1, 2, 3], 2),
+            "parameter": "b",
+            "side": ["lower", "upper"] * 3,
+            "status": status,
+            "estimate": 0.5,
+            "limit": [0.4, 0.6, 0.3, 0.7, 0.4, np.nan],
+        }
+    )
+    found = Profiles(table, pd.DataFrame(), 0.95, 1.92, None)
+    [row] = summarize_ends(found).to_dict("records")
+    assert "1 of 3 are closed" in found.verdict()
+    assert (row["intervals"], row["two limits"], row["closed"], row["blocked"]) == (3, 2, 1, 1)
+    assert row["median width with two limits"] == pytest.approx(0.3)
+
+
+def test_the_methods_say_of_which_subjects_an_analysis_is(planted):
+    """An analysis of one of two subjects does not read as one of both."""
+    problem, result = problem_with(CURVED, center=(0.5, 0.4), n_subjects=2)
+    result = jc.FitResult({**result, "fixed": {}})
+    draws = pd.DataFrame({"subject": 2, "draw": [1, 2], "loss": 3.0, "a": [0.4, 0.6], "b": 0.4})
+    errors = covariance(problem, result, subjects=2)
+    estimates = errors.table[["subject", "parameter", "estimate"]].assign(acceleration=0.0)
+    profiles = profile_likelihood(problem, result, subjects=2)
+    given = [errors, profiles, Bootstrap("lists", draws, estimates)]
+    for section in make_uncertainty_sections(given, result, None, "r1"):
+        assert "of 1 of 2 subjects (2) " in section.methods
+        assert section.verdict.startswith("Made for 1 of 2 subjects (2). ")
+    both = covariance(problem, result).table[["subject", "parameter", "estimate"]]
+    few = Bootstrap("lists", draws, both.assign(acceleration=0.0))  # subject 1 has a single list
+    [section] = make_uncertainty_sections([few], result, None, "r1")
+    assert "the parameters of 1 of 2 subjects (2) were" in section.methods
+    whole = make_uncertainty_sections([covariance(problem, result)], result, None, "r1")
+    assert "of all 2 subjects are from" in whole[0].methods and "Made for" not in whole[0].verdict
+
+
+def test_methods_have_neither_fragments_nor_names_of_code(planted):
+    """Semicolons and underscores of verdicts are not in a paragraph to paste."""
+    problem, result = problem_with(np.diag([2.0, 300.0]), center=(0.5, 1.0), n_subjects=2)
+    result = jc.FitResult({**result, "fixed": {"item_support": 0.0}})
+    sections = make_uncertainty_sections([], result, problem, "r1")
+    text = methods(Chapter("one", result, About("a"), About("b"), sections=sections))
+    assert "; " not in text and "_" not in text and "Fixed were item support = 0." in text
+    assert "For 2 subjects an estimate or more lies on a bound, and has no standard error." in text
+    assert "For 2 subjects the lists leave open a combination of parameters or more." in text
 
 
 def test_several_analyses_have_sections_of_their_own(planted, errors, profiles, tmp_path):

@@ -11,6 +11,7 @@ import jaxcmr as jc
 from jaxcmr.front._report import LOSS_WORDS, about_loss, about_model
 from jaxcmr.loss import LOSSES
 from jaxcmr.models import CATALOGUE
+from jaxcmr.parameters import DECADES
 from jaxcmr.reporting import WORKS, Chapter, cite, describe_data
 from jaxcmr.reporting._methods import methods, references, to_report
 from jaxcmr.reporting._repeat import code
@@ -60,12 +61,48 @@ def test_methods_have_the_numbers_of_the_result():
         "2 parameters with these bounds were free: learning rate γ (0 to 1), item support δ (0 to "
         "100). Fixed were primacy decay φ_d = 0.5.",
         "the best of 2 independent runs of differential evolution (Storn & Price, 1997)",
-        "at most 50 generations, F = 0.85, CR = 0.9",
+        "The strategy was best1bin, with 8 population members per free parameter, at most 50 "
+        "generations, F = 0.85 and CR = 0.9.",
         "The seed was 5.",
         "For 2 of 3 fits, two or more runs ended within 0.05 nats of the lowest loss.",
-        "Estimates on a bound: learning_rate for 1 (upper).",
+        "Estimates were on a bound for so many fits: learning rate for 1 (upper).",
     ):
         assert words in text
+
+
+def result_from_earlier_fits(origins, **changes):
+    """Return a result whose runs have these origins."""
+    result = make_result(**changes)
+    for of_fit in result["runs"]:
+        of_fit[:] = [
+            {**of_fit[i % 2], "run": i, "origin": origin} for i, origin in enumerate(origins)
+        ]
+    return result
+
+
+def test_runs_from_an_earlier_fit_are_not_called_independent():
+    """They are told apart, with the name of the earlier fit where it is recorded."""
+    text = methods(chapter_of(result_from_earlier_fits(["random"] * 3 + ["start_from[0]"])))
+    assert "the best of 3 independent runs of differential evolution (Storn" in text
+    assert "and of one more that started from the estimates of an earlier fit." in text
+    run = {"config": {"start_from": ["fits/no primacy/result.json", "small.json"]}}
+    started = [f"start_from[{i}]" for i in range(2)]
+    text = methods(chapter_of(result_from_earlier_fits(["random", *started], run=run)))
+    assert "the best of one run of differential evolution" in text
+    assert (
+        "of 2 more that started from the estimates of 2 earlier fits (no primacy, small)." in text
+    )
+    text = methods(chapter_of(result_from_earlier_fits(started[:1])))
+    assert "a single run of differential evolution (Storn & Price, 1997), which started" in text
+
+
+def test_the_scale_of_the_search_is_a_sentence():
+    """Of every scale that a search may have."""
+    for scale in (*DECADES, "auto", "alternate", {"item_support": "log"}):
+        given = {**make_result()["hyperparameters"], "scale": scale}
+        text = methods(chapter_of(make_result(hyperparameters=given)))
+        assert ("set by parameter: item" if isinstance(scale, dict) else "searched on") in text
+        assert f"{scale!r}" not in text
 
 
 def test_methods_of_runs_without_a_polish_do_not_claim_one():
