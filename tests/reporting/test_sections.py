@@ -303,7 +303,7 @@ def test_a_model_has_one_name_in_a_report(models, tmp_path):
         page = report(tmp_path / "r.html", results, recovery={"models": given})
         assert page.columns("all-recovery-table-1")["fitted"] == (name, "b", name, "b")
         assert page.columns("all-recovery-table-2")["best by the sum"] == (name, "b")
-        assert f"with a share of: {name} 0.90, b 0.70." in words_of(page)
+        assert f"with a share of: {name} 0.90 (95 % interval" in words_of(page)
 
 
 def test_analyses_of_other_fits_are_told(planted, errors, profiles, tmp_path):
