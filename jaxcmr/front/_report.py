@@ -310,8 +310,13 @@ def check_path(path: str | os.PathLike[str]) -> None:
     """Check that a report gets a name of its own, so that it does not replace a result.
 
     Raises:
-        ValueError: the path does not end in .html or .htm.
+        ValueError: the path does not end in .html or .htm, or is no path.
     """
+    if not isinstance(path, str | os.PathLike):
+        raise ValueError(
+            f"The second argument, path, is the file to write, such as 'report.html'; got "
+            f"{type(path).__name__}."
+        )
     if Path(path).suffix.lower() not in (".html", ".htm"):
         raise ValueError(f"A report is a file that ends in .html; got {os.fspath(path)!r}.")
 

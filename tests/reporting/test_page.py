@@ -148,6 +148,8 @@ def test_a_report_does_not_replace_a_result(tmp_path):
     make_result().save(path)
     with pytest.raises(ValueError, match=r"ends in \.html"):
         jc.report(path, path)
+    with pytest.raises(ValueError, match=r"second argument, path, .* got FitResult"):
+        jc.report(path, make_result())
     assert jc.FitResult.load(path) == make_result()
 
 
