@@ -381,7 +381,9 @@ def gain_of_spread(group: Group, found: Posteriors) -> Float[np.ndarray, " n_par
     t2 = (group.sd * np.linspace(0, 1, 101)[:, None, None]) ** 2  # spreads, subjects, parameters
     w = 1 / (1 + a * t2)  # positive, as t <= sd
     curvature = np.maximum(np.sum(a * w, axis=1, keepdims=True), 1e-9 / group.sd**2)
-    c = np.clip(np.sum(b * w, axis=1, keepdims=True) / curvature, -group.sd, group.sd)
+    modes = np.where(a > 0, b, 0.0) / np.where(a > 0, a, 1.0)  # of likelihoods
+    most = np.maximum(np.abs(modes).max(axis=0), group.sd)  # no better c is farther out
+    c = np.clip(np.sum(b * w, axis=1, keepdims=True) / curvature, -most, most)
     evidence = np.sum(np.log(w) / 2 + w * (b**2 * t2 / 2 + b * c - a * c**2 / 2), axis=1)
     gain: np.ndarray = evidence.max(axis=0) - evidence[0]
     return gain

@@ -89,8 +89,9 @@ def settings_of(file: Path, options: argparse.Namespace) -> dict[str, Any]:
     names = [*(OF_MODELS if options.models else OF_PARAMETERS), "lists", "seed", "search"]
     settings = {name: getattr(options, name) for name in names}
     if options.models:
-        of_name = name_results([file, *(file_of(path) for path in options.models)])
-        settings["models"] = list(of_name)
+        files = [file, *(file_of(path) for path in options.models)]
+        of_name = zip(name_results(files), files, strict=True)
+        settings["models"] = {name: each.resolve().as_posix() for name, each in of_name}
     return settings
 
 

@@ -99,7 +99,8 @@ def to_words(value: Any) -> str:
     """Return a setting in words."""
     if value is None or value is False:
         return "not given"
-    return ",".join(map(str, value)) if isinstance(value, list) else str(value)
+    many = list(value.values()) if isinstance(value, dict) else value
+    return ",".join(map(str, many)) if isinstance(many, list) else str(value)
 
 
 def to_table(found: Found) -> pd.DataFrame:

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 __all__ = ["Checkpoint", "CheckpointMismatch"]
 
 MANIFEST, RUNS = "run.json", "runs"
-FORMAT = 1
+FORMAT = 2
 """Version of the files in the folder."""
 
 ABOUT = ("record", "by", "at")

@@ -82,8 +82,11 @@ def status_of(folder: str | os.PathLike[str]) -> Status:
     wanted = max(headers, key=lambda header: header.get("began", 0.0), default={})
     n_fits, n_runs = wanted.get("n_fits", 0), wanted.get("n_runs", 0)
     if wanted.get("subjects") is not None:  # not those of an earlier call
-        subjects, starts = set(wanted["subjects"]), set(wanted["starts"])
-        entries = [e for e in entries if e["subject"] in subjects and e["start"] in starts]
+        subjects = set(wanted["subjects"])
+        entries = [entry for entry in entries if entry["subject"] in subjects]
+    if wanted.get("starts") is not None:
+        starts = set(wanted["starts"])
+        entries = [entry for entry in entries if entry["start"] in starts]
     runs: dict[Any, set[Any]] = defaultdict(set)  # by fit
     for entry in entries:
         runs[entry["subject"], entry["fit"]].add((entry["number"], entry["start"]))

@@ -37,7 +37,8 @@ GUIDES: Mapping[str, Guide] = {
         "parameters, as a share of the searched range. Subjects without standard errors have none.",
         "All dashes are below the dashed line: every combination of parameters is determined.",
         "Dashes above the line: the subject's lists leave a combination open, with a standard "
-        "error of half the searched range or more. Crosses at the top: the loss does not curve.",
+        "error of half the searched range or more. Crosses at the top: the loss hardly curves, or "
+        "not at all.",
         "See in the table of open directions which parameters make up for one another. Hold one of "
         "them at a value and fit again, or report the combination.",
     ),

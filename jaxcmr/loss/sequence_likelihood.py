@@ -108,7 +108,7 @@ class ReplayedLikelihood(eqx.Module):
         def nll_of_block(trials: Int[Array, " width"]) -> Float[Array, "width candidates"]:
             # "no trial" is computed as the first one, then replaced by 0
             nats = self.replay.nll(parameters, jnp.where(trials >= 0, trials, trials[0]))
-            # one value for all candidates if the model reads none of the free parameters
+            # one value for all candidates if no parameter is free
             nats = jnp.broadcast_to(nats, (len(trials), columns.shape[1]))
             return jnp.where(trials[:, None] >= 0, nats, 0.0)
 

@@ -93,7 +93,7 @@ def plot_power(
     low, high = (finite.min(), finite.max()) if len(finite) else (0.0, 1.0)
     goal = {"r": 1.0, "rho": 1.0, "coverage": 0.95}.get(statistic)
     if goal is not None:
-        high = max(high, goal)
+        low, high = min(low, goal), max(high, goal)
     for panel, name in zip(panels, table.columns, strict=True):
         panel.plot(table.index, table.drop(columns=name), color="#D0D0D0", linewidth=0.8, zorder=1)
         panel.plot(table.index, table[name], marker="o", color=COLORS[0], markersize=4.5, zorder=2)
@@ -110,6 +110,7 @@ def plot_power(
         panel.minorticks_off()
         open_up(panel)
         panel.set_xlabel("lists per subject", fontsize=8)
-    for panel in panels[:: 4 if ax is None else n]:
-        panel.set_ylabel(LABELS[statistic], fontsize=8)
+        place = panel.get_subplotspec()
+        if place is None or place.is_first_col():
+            panel.set_ylabel(LABELS[statistic], fontsize=8)
     return panels

@@ -56,8 +56,9 @@ def plot_spectrum(covariance: Covariance, *, ax: Axes | None = None) -> Axes:
 
     Each column is a subject, the one with the largest error first; each dash is a direction, an
     eigenvector of the Hessian. Above the dashed line a direction is open: its standard error is
-    more than half the searched range. Directions along which the loss does not curve upwards are
-    crosses at the top. Columns of subjects without standard errors hold crosses or nothing.
+    more than half the searched range. Directions along which the loss does not curve upwards, or
+    hardly (an error of 50 ranges or more), are crosses at the top. Columns of subjects without
+    standard errors hold crosses or nothing.
 
     Args:
         covariance: from `jaxcmr.uncertainty.covariance`, by the Hessian or the sandwich.

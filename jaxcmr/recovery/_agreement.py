@@ -55,8 +55,8 @@ def interval_of_r(
 
     Each end is the wider one of two. By Fisher's z, ``artanh(r)`` is normal with variance
     ``1 / (n - 3)``: too short if r rests on few subjects far from the others, or on a bound. The
-    percentiles of a bootstrap over subjects see these, and are too short for few subjects. With
-    n < 4 nothing is known.
+    percentiles of a bootstrap over subjects see these, as a draw whose truths or estimates are all
+    the same counts as r = 0; they are too short for few subjects. With n < 4 nothing is known.
     """
     n = len(truth)
     if np.isnan(r) or n < 4:
@@ -64,14 +64,14 @@ def interval_of_r(
     with np.errstate(divide="ignore"):
         z = np.arctanh(np.clip(r, -1.0, 1.0))
     half = Z_95 / np.sqrt(n - 3)
-    low, high = np.nanquantile(draw_correlations(truth, estimate), [0.025, 0.975])
+    low, high = np.quantile(draw_correlations(truth, estimate), [0.025, 0.975])
     return float(min(low, np.tanh(z - half))), float(max(high, np.tanh(z + half)))
 
 
 def draw_correlations(
     x: Float[np.ndarray, " n"], y: Float[np.ndarray, " n"]
 ) -> Float[np.ndarray, " draws"]:
-    """Return the correlations of bootstrap draws, always the same; NaN where one is constant."""
+    """Return the correlations of bootstrap draws, always the same; 0 where one is constant."""
     n = len(x)
     x, y = x - x.mean(), y - y.mean()
     counts = np.random.default_rng(0).multinomial(n, np.full(n, 1 / n), N_DRAWS)
@@ -79,7 +79,7 @@ def draw_correlations(
     variance = (counts @ x**2 / n - mean_x**2) * (counts @ y**2 / n - mean_y**2)
     covariance = counts @ (x * y) / n - mean_x * mean_y
     is_known = variance > 1e-12 * np.var(x) * np.var(y)
-    return np.where(is_known, covariance / np.sqrt(np.where(is_known, variance, 1.0)), np.nan)
+    return np.where(is_known, covariance / np.sqrt(np.where(is_known, variance, 1.0)), 0.0)
 
 
 def correlate(one: Any, other: Any) -> float:

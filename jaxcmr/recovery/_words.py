@@ -40,7 +40,7 @@ def describe_recovery(
     """Return in words which parameters can be interpreted, from the table of `Recovery.summary`."""
     words = [f"{count_of(n, 'simulated subject')} with {count_of(n_lists, 'list')} each."]
     r, low, high = summary["r"], summary["r_low"].round(2), summary["r_high"].round(2)  # as shown
-    is_good = (low >= GOOD) & (n >= FEW)
+    is_good = is_recovered_well(summary)
     groups = (
         (f"Recovered well (95 % interval of r from {GOOD:g} up)", is_good),
         (f"Recovered moderately (95 % interval of r from {MODERATE:g} up)",
@@ -82,6 +82,11 @@ def describe_recovery(
     return " ".join(words)
 
 
+def is_recovered_well(summary: pd.DataFrame) -> pd.Series:
+    """Return for each row of a summary whether the parameter can be called well recovered."""
+    return (summary["r_low"].round(2) >= GOOD) & (summary["n"] >= FEW)
+
+
 def show_r(row: Any) -> str:
     """Return r of a row of a summary and its interval, after a space; nothing if r is NaN."""
     return f" {row.r:.2f} ({row.r_low:.2f} to {row.r_high:.2f})" if row.r == row.r else ""
@@ -113,21 +118,23 @@ def describe_curve(table: pd.DataFrame, n_fitted: int | None, parameters: str) -
 
 
 def describe_enough(rows: pd.DataFrame, at: int) -> str:
-    """Return in words from which number of lists on r is good, or else with which it is highest.
+    """Return in words from which number of lists on a parameter is recovered well.
+
+    If with none, with which r is highest.
 
     Args:
         rows: of one parameter, by number of lists.
         at: the number of lists whose r was just said.
     """
     r, numbers = rows["r"].to_numpy(float), rows["n_lists"].to_numpy(int)
-    is_good, best = r >= GOOD, int(np.nanargmax(r))
+    is_good, best = is_recovered_well(rows).to_numpy(), int(np.nanargmax(r))
     enough = numbers[np.logical_and.accumulate(is_good[::-1])[::-1]]
     if len(enough):
-        return f"; it reaches {GOOD:g} with {enough[0]}"
+        return f"; recovered well with {enough[0]} or more"
     if numbers[best] == at:
         return ", the highest" if len(numbers) > 1 else ""
     highest = f"; the highest is {r[best]:.2f}, with {numbers[best]}"
-    return f"{highest}, but below {GOOD:g} with more" if is_good.any() else highest
+    return f"{highest}, but not well with more" if is_good.any() else highest
 
 
 def describe_confusion(

@@ -95,9 +95,15 @@ def test_whether_subjects_differ_does_not_depend_on_the_bounds(spread, is_shown)
         assert ("do not show that subjects differ" not in each.verdict()) == is_shown
 
 
-def test_the_gain_of_spread_is_a_likelihood_ratio():
-    """Normal means of unequal precision: as the marginal likelihood by SciPy, at sd 0 and best."""
-    weight = np.array([1.0, 2.0, 4.0, 8.0, 16.0, 32.0])
+@pytest.mark.parametrize(
+    "weight", [[1.0, 2.0, 4.0, 8.0, 16.0, 32.0], [1.5, 1.5, 50.0, 1.5, 1.5, 1.5]]
+)
+def test_the_gain_of_spread_is_a_likelihood_ratio(weight):
+    """Normal means of unequal precision: as the marginal likelihood by SciPy, at sd 0 and best.
+
+    The common value may be far from the group's mean, at a subject that is known much better.
+    """
+    weight = np.array(weight)
     found = hierarchical_map(normals(weight), tolerance=1e-7, max_rounds=2000)
 
     def loss(theta):
@@ -105,7 +111,8 @@ def test_the_gain_of_spread_is_a_likelihood_ratio():
 
     best = optimize.minimize(loss, [0.0, 1.0], tol=1e-10).fun
     equal = loss([np.average(OBSERVED, weights=weight), 0.0])
-    assert found.group["spread_gain"][0] == pytest.approx(equal - best, abs=1e-4)
+    # modes are found to some 1e-5, and the gain rises with their distance at a slope of about 10
+    assert found.group["spread_gain"][0] == pytest.approx(equal - best, abs=5e-4)
 
 
 def test_a_parameter_that_the_data_do_not_touch_gains_nothing():

@@ -170,6 +170,9 @@ def test_a_recovery_of_models_with_other_settings_is_not_replaced(fits, capsys):
     assert models_of(fits, "-n", "2", "--quiet") == 0
     assert models_of(fits, "-n", "3", "--quiet") == 2
     assert "recovery-models.json is of a recovery with n 2 (now: 3)" in capsys.readouterr().err
+    other = shutil.copytree(fits / "two", fits / "elsewhere" / "two")  # a fit of the same name
+    assert main(["recover", str(fits / "one"), "--models", str(other), "-n", "2", "--quiet"]) == 2
+    assert "elsewhere/two" in capsys.readouterr().err
     assert models_of(fits, "-n", "3", "--quiet", "--force") == 0
 
 

@@ -182,23 +182,27 @@ def test_truths_that_are_estimates_make_r_optimistic(way, is_told):
 
 def test_a_power_curve_says_how_many_lists_are_enough():
     """And first what r is with the lists that were fitted, not only the best of all numbers."""
-    truth = [0.1, 0.4, 0.6, 0.9]
-    poor, good = recovery_of(truth, [0.6, 0.1, 0.9, 0.4]), recovery_of(truth, truth)
-    r = poor.summary()["r"][0]
+    truth, wrong, near_truth = (
+        np.tile(each, 10)
+        for each in ([0.1, 0.4, 0.6, 0.9], [0.6, 0.1, 0.9, 0.4], [0.1, 0.6, 0.4, 0.9])
+    )
+    poor, good = recovery_of(truth, wrong), recovery_of(truth, truth)
+    [row] = poor.summary().itertuples()
+    is_poor = f"{row.r:.2f} ({row.r_low:.2f} to {row.r_high:.2f})"
     curve = PowerCurve({7: poor, 28: good}, 7)
     assert curve.table["n_lists"].tolist() == [7, 28]
-    assert f"rate: r with 7 lists (yours) is {r:.2f} (-1.00 to 1.00); it reaches 0.9 with 28." in (
+    assert f"r with 7 lists (yours) is {is_poor}; recovered well with 28 or more." in (
         curve.verdict()
     )
-    assert f"is {r:.2f} (-1.00 to 1.00). True" in PowerCurve({7: poor}).verdict()
-    moderate = recovery_of(truth, [0.1, 0.6, 0.4, 0.9])  # r 0.88
-    assert "1.00), the highest." in PowerCurve({7: poor, 14: moderate}, 14).verdict()
+    assert f"is {is_poor}. True" in PowerCurve({7: poor}).verdict()
+    moderate = recovery_of(truth, near_truth)  # r 0.88
+    assert ", the highest." in PowerCurve({7: poor, 14: moderate}, 14).verdict()
     assert "; the highest is 0.88, with 7." in PowerCurve({7: moderate, 14: poor}, 14).verdict()
     curve = PowerCurve({7: poor, 14: good, 28: poor}, 28)  # a chance of one simulation
-    assert f"r with 28 lists (yours) is {r:.2f}" in curve.verdict()
-    assert "the highest is 1.00, with 14, but below 0.9 with more." in curve.verdict()
-    assert "0.9 with 14." in PowerCurve({7: poor, 14: good, 28: good}).verdict()
-    assert "0.9 with 28." in PowerCurve({7: good, 14: poor, 28: good}).verdict()
+    assert f"r with 28 lists (yours) is {is_poor}" in curve.verdict()
+    assert "the highest is 1.00, with 14, but not well with more." in curve.verdict()
+    assert "well with 14 or" in PowerCurve({7: poor, 14: good, 28: good}).verdict()
+    assert "well with 28 or" in PowerCurve({7: good, 14: poor, 28: good}).verdict()
     curve = PowerCurve({7: poor, 14: good}, 10)
     assert "Yours, 10, was not simulated. rate: r with 14 lists is 1.00" in curve.verdict()
 
@@ -300,3 +304,23 @@ def test_models_of_equal_sums_win_together():
     )
     counts = pd.DataFrame([[1.0, 1.0], [1.0, 1.0]], ["a", "b"], ["a", "b"])
     assert ModelRecovery(counts, criteria, "aic", 0).group_winners().tolist() == ["a = b", "a"]
+
+
+def test_few_subjects_make_no_curve_good():
+    """Four that agree perfectly are not enough to call a parameter well recovered."""
+    few = recovery_of([0.1, 0.4, 0.6, 0.9], [0.1, 0.4, 0.6, 0.9])
+    assert "recovered well" not in PowerCurve({7: few, 14: few}, 7).verdict()
+
+
+def test_one_subject_far_from_the_others_makes_no_recovery_good():
+    """Of 40, 39 truths are on the bound: r is 0.99 and says nothing of these.
+
+    A bootstrap draws the one not at all in (39/40)^40 = 36 % of the draws.
+    """
+    truth = np.zeros(40)
+    truth[-1] = 1.0
+    estimate = np.clip(truth + np.random.default_rng(1).normal(0, 0.05, 40), 0, 1)
+    found = recovery_of(truth, estimate)
+    [row] = found.summary().itertuples()
+    assert row.r > 0.95 and row.r_low == 0
+    assert "Not decided" in found.verdict()
