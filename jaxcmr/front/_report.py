@@ -310,7 +310,7 @@ def check_path(path: str | os.PathLike[str]) -> None:
     """Check that a report gets a name of its own, so that it does not replace a result.
 
     Raises:
-        ValueError: the path does not end in .html or .htm, or is no path.
+        ValueError: the path does not end in .html or .htm, or is not a path.
     """
     if not isinstance(path, str | os.PathLike):
         raise ValueError(
