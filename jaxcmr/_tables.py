@@ -4,27 +4,37 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pandas as pd
 
 __all__ = ["format_number", "to_html", "to_text"]
 
 
 def format_number(value: float) -> str:
-    """Return a number with four digits, of which two to six are decimals.
+    """Return a number of four digits or fewer as it is, and others rounded to four digits.
 
-    Estimates of 0.001 and losses of thousands of nats stand in the same tables. What is rounding is
-    0, such as an estimate of 2e-16 on a bound of 0; a p-value may be smaller than six decimals.
+    Of rounded numbers, two to six digits are decimals: estimates of 0.001 and losses of thousands
+    of nats stand in the same tables. So 0.25 is a quarter, and 0.2500 was rounded. What differs
+    from a whole number by rounding alone is that number, such as an estimate of 2e-16 on a bound
+    of 0. A p-value may be smaller than six decimals.
 
     >>> [format_number(each) for each in (0.0028273, 0.38227, 12066.934, 2.2e-16, 3.1e-8)]
     ['0.002827', '0.3823', '12066.93', '0', '3.1e-08']
+    >>> [format_number(each) for each in (0.05, 0.0500002, 1 - 2e-16, 100.0)]
+    ['0.05', '0.05000', '1', '100']
     """
     if not math.isfinite(value):
         return str(value)
-    if abs(value) < 1e-14:
-        return "0"
+    if abs(value) >= 1e15:
+        return f"{value:.4g}"
+    if abs(value - round(value)) < 1e-14:
+        return str(round(value))
     if abs(value) < 1e-5:
         return f"{value:.2g}"
-    return f"{value:.{min(max(3 - math.floor(math.log10(abs(value))), 2), 6)}f}"
+    if float(f"{value:.4g}") == value:
+        return np.format_float_positional(value, trim="-")
+    exponent = int(f"{value:.3e}".split("e")[1])  # of the rounded number: 0 for 0.99999
+    return f"{value:.{min(max(3 - exponent, 2), 6)}f}"
 
 
 def to_text(table: pd.DataFrame) -> str:

@@ -123,6 +123,7 @@ MAY_IMPORT = {
     },
     "reporting": {
         "_result_words",
+        "_tables",
         "_version",
         "names",
         "parameters",

@@ -18,27 +18,37 @@ from jaxcmr.uncertainty import Bootstrap
         (0.0, "0"),
         (-2.220446e-16, "0"),
         (3.14e-8, "3.1e-08"),
-        (0.0000123, "0.000012"),
+        (0.0000123, "0.0000123"),
+        (0.00001234567, "0.000012"),
         (0.00282734, "0.002827"),
         (-0.38227, "-0.3823"),
-        (1.0, "1.000"),
+        (0.05, "0.05"),
+        (0.05 + 1e-9, "0.05000"),
+        (-0.5, "-0.5"),
+        (1.0, "1"),
+        (1 - 2.220446e-16, "1"),
+        (1 - 1e-9, "1.000"),
+        (9.99996, "10.00"),
         (99.996, "100.00"),
+        (12067.0, "12067"),
         (12066.9341, "12066.93"),
-        (1e9, "1000000000.00"),
+        (1e9, "1000000000"),
+        (1e300, "1e+300"),
         (np.nan, "nan"),
         (np.inf, "inf"),
     ],
 )
 def test_numbers_have_four_digits_in_fixed_point(value, text):
-    """Two to six of them are decimals; a p-value may be smaller, and is not 0 then."""
+    """Of rounded ones, two to six are decimals; a p-value may be smaller, and is not 0 then. What
+    needs no rounding has no trailing zeros: bounds as they were set, counts beside a NaN."""
     assert format_number(value) == text
 
 
 def test_whole_numbers_and_words_stay():
     table = pd.DataFrame({"subject": [3, 12], "x": [0.5, np.nan], "status": ["upper", "<i>"]})
-    assert to_text(table).split("\n")[1].split() == ["3", "0.5000", "upper"]
+    assert to_text(table).split("\n")[1].split() == ["3", "0.5", "upper"]
     assert to_text(table).split("\n")[2].split() == ["12", "NaN", "<i>"]
-    assert "<td>0.5000</td>" in to_html(table) and "&lt;i&gt;" in to_html(table)
+    assert "<td>0.5</td>" in to_html(table) and "&lt;i&gt;" in to_html(table)
 
 
 def test_a_bootstrap_prints_no_exponent():

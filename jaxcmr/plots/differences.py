@@ -142,8 +142,8 @@ def plot_paired_differences(paired: PairedDifferences, *, ax: Axes | None = None
     first, second = paired.names
     ax = draw_bars(paired_differences_table(paired), above=first, below=second, ax=ax)
     how = "approximate " if paired.is_approximate else ""
-    lines = (f"{how}held-out log-likelihood (nats):", f"{first} above {second}")
-    ax.set_ylabel("\n".join(textwrap.fill(line, LINE) for line in lines))
+    label = textwrap.fill(f"{first} above {second}", LINE)
+    ax.set_ylabel(f"{how}held-out log-likelihood (nats):\n{label}")
     return ax
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from jaxcmr.parameters import Parameter
-from jaxcmr.reporting._tables import Cell, Table, format_number
+from jaxcmr.reporting._tables import Cell, Table
 from jaxcmr.results import FitResult
 
 __all__ = ["bounds_table", "estimates_table"]
@@ -21,7 +21,7 @@ def bounds_table(result: FitResult, parameters: Sequence[Parameter]) -> Table:
         one = declared.get(name)
         symbol, meaning = ("", "") if one is None else (one.symbol, one.meaning)
         if name in result["free"]:
-            ends = [Cell(format_number(end), repr(float(end))) for end in result["free"][name]]
+            ends = [Cell.of(float(end)) for end in result["free"][name]]
             values = [*ends, blank]
         else:
             values = [blank, blank, Cell.of(float(result["fixed"][name]))]

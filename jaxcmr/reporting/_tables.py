@@ -12,7 +12,8 @@ import numpy as np
 import pandas as pd
 
 from jaxcmr._result_words import format_loss
-from jaxcmr.parameters import ABOVE_0, BELOW_1, Parameter
+from jaxcmr._tables import format_number
+from jaxcmr.parameters import Parameter
 from jaxcmr.results import FitResult
 
 __all__ = [
@@ -43,7 +44,7 @@ class Cell(NamedTuple):
 
     @classmethod
     def of(cls, value: object, mark: str = "", tip: str = "") -> Cell:
-        """Return a cell of a number, rounded to four digits, or of a text; None is empty.
+        """Return a cell of a number, as `format_number` writes it, or of a text; None is empty.
 
         >>> Cell.of(0.123456)
         Cell(text='0.1235', value='0.123456', mark='', tip='')
@@ -231,12 +232,3 @@ def is_number(text: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def format_number(value: float) -> str:
-    """Return a number with four significant digits; 0 and 1 for the numbers next to them.
-
-    >>> format_number(2.220446049250313e-16), format_number(0.54321)
-    ('0', '0.5432')
-    """
-    return {ABOVE_0: "0", BELOW_1: "1"}.get(value, f"{value:.4g}")
