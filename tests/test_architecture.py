@@ -227,15 +227,15 @@ SURFACE = {
     "recalls_per_list repeats serial_position_curve stop_probability to_ratio",
     "recovery": "ModelRecovery PowerCurve Recovery inversion_matrix power_curve recover_models "
     "recover_parameters wilson_interval",
-    "plots": "comparison_table confusion_table differences_table fit_table frequencies_table "
-    "intervals_table mean_over_subjects optimism_table parameters_table plot_comparison "
-    "plot_confusion plot_differences plot_fit plot_fit_by_subject plot_intervals "
-    "plot_measure plot_model_frequencies plot_optimism plot_parameters plot_power plot_profiles "
+    "plots": "comparison_table confusion_table differences_table fit_table "
+    "frequencies_table intervals_table mean_over_subjects optimism_table paired_differences_table "
+    "parameters_table plot_comparison plot_confusion plot_differences plot_fit "
+    "plot_fit_by_subject plot_intervals plot_measure plot_model_frequencies "
+    "plot_optimism plot_paired_differences plot_parameters plot_power plot_profiles "
     "plot_recalls_per_list plot_recovery plot_recovery_correlations "
     "plot_restart_estimates plot_restarts plot_shrinkage plot_spectrum plot_sweep "
-    "plot_weights power_table profiles_table recovery_correlations_table "
-    "recovery_table restarts_table shrinkage_table spectrum_table sweep_table "
-    "weights_table",
+    "plot_weights power_table profiles_table recovery_correlations_table recovery_table "
+    "restarts_table shrinkage_table spectrum_table sweep_table weights_table",
     "optimize": "Box LaneReport OptimizeResults POPULATIONS PolishResult Polisher STRATEGIES "
     "State check_not_forked differential_evolution evolve_lanes in_double "
     "program_fingerprint works_in_double",

@@ -6,7 +6,12 @@ neither shows nor saves, and changes no style of yours.
 
 from jaxcmr.plots.comparison import comparison_table, plot_comparison
 from jaxcmr.plots.confusion import confusion_table, plot_confusion
-from jaxcmr.plots.differences import differences_table, plot_differences
+from jaxcmr.plots.differences import (
+    differences_table,
+    paired_differences_table,
+    plot_differences,
+    plot_paired_differences,
+)
 from jaxcmr.plots.fit import fit_table, plot_fit
 from jaxcmr.plots.fit_by_subject import plot_fit_by_subject
 from jaxcmr.plots.intervals import intervals_table, plot_intervals
@@ -37,6 +42,7 @@ __all__ = [
     "intervals_table",
     "mean_over_subjects",
     "optimism_table",
+    "paired_differences_table",
     "parameters_table",
     "plot_comparison",
     "plot_confusion",
@@ -47,6 +53,7 @@ __all__ = [
     "plot_measure",
     "plot_model_frequencies",
     "plot_optimism",
+    "plot_paired_differences",
     "plot_parameters",
     "plot_power",
     "plot_profiles",

@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
 from jaxcmr.plots._axes import COLORS, GRAY, make_axes, number_wholly, open_up
 from jaxcmr.plots.comparison import LABELS
 
 if TYPE_CHECKING:
-    import pandas as pd
     from matplotlib.axes import Axes
 
-    from jaxcmr.comparison import Comparison
+    from jaxcmr.comparison import Comparison, PairedDifferences
 
-__all__ = ["differences_table", "plot_differences"]
+__all__ = [
+    "differences_table",
+    "paired_differences_table",
+    "plot_differences",
+    "plot_paired_differences",
+]
+
+LINE, LEGEND_LINE = 42, 56
+"""Characters that fit beside axes of the usual size, and in the legend above them."""
 
 
 def differences_table(
@@ -45,10 +54,27 @@ def differences_table(
     """
     if model == (comparison.reference if reference is None else reference):
         raise ValueError(f"{model!r} is the reference: name another model to compare it with.")
-    table = comparison.differences(model, reference).sort_values(kind="stable").reset_index()
-    table["subject"] = table["subject"].infer_objects()
-    table.insert(0, "rank", np.arange(1, len(table) + 1))
-    return table
+    return rank_subjects(comparison.differences(model, reference).reset_index())
+
+
+def paired_differences_table(paired: PairedDifferences) -> pd.DataFrame:
+    """Return one row per subject, those first whose lists the second model predicts better.
+
+    Args:
+        paired: of `jaxcmr.comparison.paired_differences`.
+
+    Returns:
+        Columns ``rank``, from 1; ``subject``; and ``difference`` of the held-out log-likelihood in
+        nats, the first model minus the second: positive where the first predicts better.
+
+    Examples:
+        >>> from jaxcmr.comparison import PairedDifferences
+        >>> by_subject = pd.DataFrame({"subject": [1, 2], "difference": [3.0, -1.0]})
+        >>> found = PairedDifferences(("CMR", "CRU"), by_subject, 1.0, -1.0, 3.0, {}, False)
+        >>> paired_differences_table(found).values.tolist()
+        [[1.0, 2.0, -1.0], [2.0, 1.0, 3.0]]
+    """
+    return rank_subjects(paired.by_subject[["subject", "difference"]])
 
 
 def plot_differences(
@@ -83,24 +109,75 @@ def plot_differences(
         >>> plot_differences(found, "other", ax=Figure().subplots()).get_ylabel()
         'AICc of other above CMR'
     """
-    table = differences_table(comparison, model, reference)
     against = comparison.reference if reference is None else reference
-    ax = make_axes(ax, 5.6, 3.2)
-    values = table["difference"].to_numpy()
-    colors = np.where(values > 0, COLORS[0], COLORS[1])
-    ax.bar(table["rank"], values, width=0.85, color=colors)
-    ax.axhline(0, color=GRAY, linewidth=0.8)
-    mean = values.mean()
-    ax.axhline(mean, color="black", linewidth=1, linestyle="--", label=f"mean {mean:.2f}")
-    for sign, better, color in ((1, against, COLORS[0]), (-1, model, COLORS[1])):
-        n = int((sign * values > 0).sum())
-        ax.bar(0, 0, color=color, label=f"{better} better: {n}")
-    ax.set(
-        xlabel="subject, in order of the difference",
-        ylabel=f"{LABELS[comparison.criterion]} of {model} above {against}",
-        xlim=(0.2, len(table) + 0.8),
+    ax = draw_bars(
+        differences_table(comparison, model, reference), above=against, below=model, ax=ax
     )
+    label = f"{LABELS[comparison.criterion]} of {model} above {against}"
+    ax.set_ylabel(textwrap.fill(label, LINE))
+    return ax
+
+
+def plot_paired_differences(paired: PairedDifferences, *, ax: Axes | None = None) -> Axes:
+    """Draw by how much one model predicts held-out lists better, a bar per subject, in order.
+
+    Bars above 0 are subjects whose lists the first model predicts better. The dashed line is the
+    mean.
+
+    Args:
+        paired: of `jaxcmr.comparison.paired_differences`.
+        ax: axes to draw into; by default those of a new figure.
+
+    Returns:
+        The axes.
+
+    Examples:
+        >>> from jaxcmr.comparison import PairedDifferences
+        >>> from matplotlib.figure import Figure
+        >>> by_subject = pd.DataFrame({"subject": [1, 2], "difference": [3.0, -1.0]})
+        >>> found = PairedDifferences(("CMR", "CRU"), by_subject, 1.0, -1.0, 3.0, {}, False)
+        >>> plot_paired_differences(found, ax=Figure().subplots()).get_ylabel().splitlines()
+        ['held-out log-likelihood (nats):', 'CMR above CRU']
+    """
+    first, second = paired.names
+    ax = draw_bars(paired_differences_table(paired), above=first, below=second, ax=ax)
+    how = "approximate " if paired.is_approximate else ""
+    lines = (f"{how}held-out log-likelihood (nats):", f"{first} above {second}")
+    ax.set_ylabel("\n".join(textwrap.fill(line, LINE) for line in lines))
+    return ax
+
+
+def rank_subjects(differences: pd.DataFrame) -> pd.DataFrame:
+    """Return ``rank``, ``subject`` and ``difference``, the lowest difference first."""
+    table = differences.sort_values("difference", kind="stable", ignore_index=True)
+    table["subject"] = table["subject"].infer_objects()
+    table.insert(0, "rank", np.arange(1, len(table) + 1))
+    return table
+
+
+def draw_bars(table: pd.DataFrame, above: str, below: str, ax: Axes | None) -> Axes:
+    """Draw differences in order, with their mean, and a legend above the axes.
+
+    Args:
+        table: of `rank_subjects`.
+        above: the model that is better where the difference is positive.
+        below: the model that is better where it is negative.
+        ax: axes to draw into; by default those of a new figure.
+    """
+    ax = make_axes(ax, 5.6, 3.6)
+    values = table["difference"].to_numpy()
+    mean = round(float(values.mean()), 2) + 0.0  # not "-0.00"
+    ax.bar(table["rank"], values, width=0.85, color=np.where(values > 0, COLORS[0], COLORS[1]))
+    ax.axhline(0, color=GRAY, linewidth=0.8)
+    ax.axhline(values.mean(), color="black", linewidth=1, linestyle="--", label=f"mean {mean:.2f}")
+    for name, is_better, color in (
+        (above, values > 0, COLORS[0]),
+        (below, values < 0, COLORS[1]),
+    ):
+        words = textwrap.fill(f"{name} better: {np.sum(is_better)}", LEGEND_LINE)
+        ax.bar(0, 0, color=color, label=words)  # left of the axes: for the legend alone
+    ax.set(xlabel="subject, in order of the difference", xlim=(0.5, len(table) + 0.5))
     number_wholly(ax)
-    ax.legend(frameon=False, fontsize=8, loc="upper left")
+    ax.legend(frameon=False, fontsize=8, loc="lower left", bbox_to_anchor=(0, 1), borderaxespad=0.2)
     open_up(ax)
     return ax

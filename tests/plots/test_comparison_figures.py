@@ -1,17 +1,25 @@
 """Figures of a comparison: their tables by hand, and that they show them."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from jaxcmr.comparison import bayesian_model_selection, compare
+from jaxcmr.comparison import (
+    CrossValidation,
+    bayesian_model_selection,
+    compare,
+    paired_differences,
+)
 from jaxcmr.plots import (
     comparison_table,
     differences_table,
     frequencies_table,
+    paired_differences_table,
     plot_comparison,
     plot_differences,
     plot_model_frequencies,
+    plot_paired_differences,
     plot_weights,
     weights_table,
 )
@@ -63,6 +71,51 @@ def test_a_bar_per_subject_in_order(found):
         plot_differences(found, "a")
     with pytest.raises(ValueError, match="Unknown model"):
         plot_differences(found, "d")
+
+
+def paired(*differences, names=("CMR", "CRU")):
+    """Two cross-validations of one list per subject, and by how much the first predicts better."""
+    lists = pd.DataFrame({"subject": [f"s{i}" for i in range(len(differences))], "fold": 1})
+    lists = lists.assign(trial=range(len(lists)), n_events=5, log_likelihood=-10.0)
+    first = lists.assign(log_likelihood=-10.0 + np.array(differences))
+    return paired_differences(
+        CrossValidation(first, lists, "list", {}), CrossValidation(lists, lists, "list", {}), names
+    )
+
+
+def test_held_out_lists_have_a_bar_per_subject_in_order():
+    """Higher is better here: bars above 0 count for the first model. An equal subject, with a bar
+    of 0, counts for neither."""
+    found = paired(3.0, -1.0, 0.0, 4.0)
+    table = paired_differences_table(found)
+    assert table["rank"].tolist() == [1, 2, 3, 4]
+    assert table["subject"].tolist() == ["s1", "s2", "s0", "s3"]
+    np.testing.assert_allclose(table["difference"], [-1, 0, 3, 4])
+    ax = Figure().subplots()
+    assert plot_paired_differences(found, ax=ax) is ax
+    np.testing.assert_allclose([bar.get_height() for bar in ax.patches[:4]], [-1, 0, 3, 4])
+    labels = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert labels == ["mean 1.50", "CMR better: 2", "CRU better: 1"]
+    np.testing.assert_allclose(ax.lines[-1].get_ydata(), 1.5)
+    above, below = (ax.patches[i].get_facecolor() for i in (3, 0))
+    drawn = [patch.get_facecolor() for patch in ax.get_legend().get_patches()]
+    assert drawn == [above, below]
+    assert ax.get_ylabel() == "held-out log-likelihood (nats):\nCMR above CRU"
+
+
+LONG = "CMR without primacy and with a stopping rule that depends on the time since the last recall"
+
+
+@pytest.mark.parametrize("names", [("CMR", "CRU"), (LONG, "CRU")])
+@pytest.mark.parametrize("differences", [(3.0, 9.0), (-3.0, -9.0), (-5.0, 0.0, 6.0, 7.0)])
+def test_the_legend_covers_no_bar(differences, names):
+    figure = Figure(figsize=(5.6, 3.6), layout="constrained")
+    ax = plot_paired_differences(paired(*differences, names=names), ax=figure.subplots())
+    figure.draw_without_rendering()
+    legend, axes = ax.get_legend().get_window_extent(), ax.get_window_extent()
+    assert legend.y0 >= axes.y1
+    assert figure.bbox.x0 <= legend.x0 and legend.x1 <= figure.bbox.x1
+    assert legend.y1 <= figure.bbox.y1
 
 
 def test_weights_are_stacked_to_one(found):
