@@ -229,10 +229,10 @@ SURFACE = {
     "recovery": "ModelRecovery PowerCurve Recovery inversion_matrix power_curve recover_models "
     "recover_parameters wilson_interval",
     "plots": "comparison_table confusion_table differences_table fit_table "
-    "frequencies_table intervals_table mean_over_subjects paired_differences_table "
+    "frequencies_table intervals_table mean_over_subjects optimism_table paired_differences_table "
     "parameters_table plot_comparison plot_confusion plot_differences plot_fit "
     "plot_fit_by_subject plot_intervals plot_measure plot_model_frequencies "
-    "plot_paired_differences plot_parameters plot_power plot_profiles "
+    "plot_optimism plot_paired_differences plot_parameters plot_power plot_profiles "
     "plot_recalls_per_list plot_recovery plot_recovery_correlations "
     "plot_restart_estimates plot_restarts plot_shrinkage plot_spectrum plot_sweep "
     "plot_weights power_table profiles_table recovery_correlations_table recovery_table "
@@ -246,8 +246,8 @@ SURFACE = {
     "parameters": "ABOVE_0 BELOW_1 DECADES Parameter ParameterSpace as_candidates bind "
     "check_given check_limits check_names count_axes declared_by function_of merge "
     "names_of reads to_double",
-    "reporting": "About Chapter Compared DataFacts Figure Guide Numbers Section WORKS cite "
-    "describe_data drawing_style to_html to_svg",
+    "reporting": "About Chapter DataFacts Figure Guide Numbers Section Table WORKS cite "
+    "criteria_table describe_data differences_table drawing_style to_html to_svg",
     "results": "FitInterrupted FitResult POOLED SCHEMA",
     "uncertainty": "Bootstrap Covariance Profiles STATUSES bootstrap covariance profile_likelihood",
 }

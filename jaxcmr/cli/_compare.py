@@ -29,13 +29,9 @@ def compare_folders(options: argparse.Namespace) -> int:
         ImportError: figures are asked for, and matplotlib is not installed.
         ValueError: a path is not a result, or the results cannot be compared.
     """
-    if options.exact and not options.bms:
-        raise ValueError("--exact is of --bms: give both.")
+    check_exact(options)
     found = compare(options.results, options.criterion, options.reference, n=options.count)
-    selection = None
-    if options.bms:
-        method = "exact" if options.exact else "variational"
-        selection = bayesian_model_selection(found.log_evidence(), options.bms, method)
+    selection = select_models(found, options)
     record = to_json(to_record(found, selection))
     if options.out is not None:
         options.out.mkdir(parents=True, exist_ok=True)
@@ -49,6 +45,20 @@ def compare_folders(options: argparse.Namespace) -> int:
         if options.out is not None:
             print(f"\nTable, numbers and figures are in {options.out}.")
     return 0
+
+
+def check_exact(options: argparse.Namespace) -> None:
+    """Raise a ValueError if --exact is given without --bms."""
+    if options.exact and not options.bms:
+        raise ValueError("--exact is of --bms: give both.")
+
+
+def select_models(found: Comparison, options: argparse.Namespace) -> ModelSelection | None:
+    """Return how frequent each model is among subjects, if --bms asks for it."""
+    if not options.bms:
+        return None
+    method = "exact" if options.exact else "variational"
+    return bayesian_model_selection(found.log_evidence(), options.bms, method)
 
 
 def to_record(found: Comparison, selection: ModelSelection | None) -> dict[str, Any]:

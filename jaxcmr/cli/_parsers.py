@@ -429,11 +429,7 @@ def add_compare(commands: Commands) -> None:
         "default: the best")  # fmt: skip
     add("--count", default="events", choices=["events", "trials"], help="what n counts in AICc and "
         "BIC: scored recalls and stops (default), or trials")  # fmt: skip
-    add("--bms", nargs="?", const="spm", choices=["spm", "vba"], metavar="PRIOR", help="also show "
-        "how frequent each model is among subjects (Bayesian model selection), with the prior of "
-        "spm (default) or vba")  # fmt: skip
-    add("--exact", action="store_true", help="with --bms: the exact posterior, for up to five "
-        "models, in place of the variational one")  # fmt: skip
+    add_selection(compare)
     add("--out", type=Path, metavar="DIR", help="write comparison.md, comparison-numbers.json and "
         "figures (.png) into this folder")  # fmt: skip
     add_output(compare, "all numbers")
@@ -484,6 +480,16 @@ def add_recover(commands: Commands) -> None:
     add_output(recover, "the numbers of the JSON file")
 
 
+def add_selection(command: argparse.ArgumentParser) -> None:
+    """Add options on how frequent each model is among subjects."""
+    add = command.add_argument
+    add("--bms", nargs="?", const="spm", choices=["spm", "vba"], metavar="PRIOR", help="also show "
+        "how frequent each model is among subjects (Bayesian model selection), with the prior of "
+        "spm (default) or vba")  # fmt: skip
+    add("--exact", action="store_true", help="with --bms: the exact posterior, for up to five "
+        "models, in place of the variational one")  # fmt: skip
+
+
 def add_report(commands: Commands) -> None:
     """Add ``jaxcmr report``."""
     report = add_command(
@@ -513,6 +519,7 @@ def add_report(commands: Commands) -> None:
         "compared; default: aicc")  # fmt: skip
     add("--reference", metavar="NAME", help="folder of the model that differences are taken from; "
         "default: the best")  # fmt: skip
+    add_selection(report)
     add("--title", default="Report of fits", metavar="TEXT", help="heading of the report")
     add_simulation(report, 100)
     add_output(report, "the content of the JSON file")

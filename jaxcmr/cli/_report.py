@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Mapping
 from typing import Any
 
+from jaxcmr.cli._compare import check_exact, select_models
 from jaxcmr.cli._problem import file_of, find_problem
 from jaxcmr.cli._recovery_files import Found, read_recoveries
+from jaxcmr.comparison import Comparison, ModelSelection
 from jaxcmr.files import write_text
 from jaxcmr.front import compare, write_report
 from jaxcmr.front._report import check_path, name_results
@@ -33,9 +36,7 @@ def report_folders(options: argparse.Namespace) -> int:
         name: read_recoveries(file_of(path), name, results)
         for path, name in zip(options.results, results, strict=True)
     }
-    compared = None
-    if options.criterion is not None or options.reference is not None:
-        compared = compare(results, options.criterion or "aicc", options.reference)
+    compared = compare_results(results, options)
     problems = {}
     if not options.no_data:
         for path, (name, result) in zip(options.results, results.items(), strict=True):
@@ -44,8 +45,7 @@ def report_folders(options: argparse.Namespace) -> int:
         results,
         problems,
         out,
-        sort_analyses(list(results), None, recoveries),
-        comparison=compared,
+        sort_analyses(list(results), comparison=compared, recovery=recoveries),
         n_copies=options.copies,
         seed=options.seed,
         curvature=not options.no_curvature,
@@ -59,6 +59,22 @@ def report_folders(options: argparse.Namespace) -> int:
     elif not options.quiet:
         print(f"The report is in {out}, its numbers in {numbers}.")
     return 0
+
+
+def compare_results(
+    results: Mapping[str, FitResult], options: argparse.Namespace
+) -> list[Comparison | ModelSelection]:
+    """Return the comparison that is asked for, and the frequencies of the models.
+
+    Raises:
+        ValueError: the results cannot be compared.
+    """
+    if options.criterion is None and options.reference is None and options.bms is None:
+        check_exact(options)
+        return []
+    compared = compare(results, options.criterion or "aicc", options.reference)
+    selection = select_models(compared, options)
+    return [compared] if selection is None else [compared, selection]
 
 
 def to_record(name: str, result: FitResult) -> dict[str, Any]:

@@ -53,6 +53,8 @@ class ModelSelection:
       there are families. None where an exact computation would take too much memory.
     - ``fixed_effects``: probability of each model if all subjects had the same one.
     - ``prior``: its name, or "numbers"; ``prior_counts``: of each model. ``method``.
+    - ``log_evidence``: by subject (rows) and model (columns), from which all this follows;
+      ``families``: the models of each family, None without families.
     - ``log_evidence_unequal``, ``log_evidence_equal``: of the data with frequencies that may
       differ, and that are equal; ``bor`` follows from them. By "variational", the first is a lower
       bound, so that ``bor`` is never too small.
@@ -69,9 +71,15 @@ class ModelSelection:
     prior: str
     prior_counts: pd.Series
     method: str
+    log_evidence: pd.DataFrame
+    families: Mapping[str, Sequence[str]] | None
     log_evidence_unequal: float
     log_evidence_equal: float
-    n_subjects: int
+
+    @property
+    def n_subjects(self) -> int:
+        """Return the number of subjects."""
+        return len(self.log_evidence)
 
     def table(self) -> pd.DataFrame:
         """Return one row per model or family, the most frequent first."""
@@ -176,9 +184,12 @@ def bayesian_model_selection(
         prior=name,
         prior_counts=pd.Series(counts, models),
         method=method,
+        log_evidence=table,
+        families={str(name): [str(each) for each in families[name]] for name in families}
+        if families
+        else None,
         log_evidence_unequal=unequal,
         log_evidence_equal=equal,
-        n_subjects=len(evidence),
     )
 
 

@@ -31,8 +31,7 @@ from jaxcmr.typing import Draws, Features, Loss, Model, RecallDataset, Sweep, Tr
 if TYPE_CHECKING:
     import pandas as pd
 
-    from jaxcmr.comparison import Comparison
-    from jaxcmr.front._report_sections import Analyses, GivenRecovery, GivenUncertainty
+    from jaxcmr.front._report_sections import Analyses, Given
 
 __all__ = ["diagnose", "problem_of", "report", "simulate", "trials_to_simulate", "write_report"]
 
@@ -265,9 +264,10 @@ def report(
     features: Features | PathLike = None,
     similarities: Pairs = None,
     distances: Pairs = None,
-    uncertainty: GivenUncertainty = None,
-    recovery: GivenRecovery = None,
-    comparison: Comparison | None = None,
+    uncertainty: Given = None,
+    comparison: Given = None,
+    bayes: Given = None,
+    recovery: Given = None,
     n_copies: int = 100,
     seed: int = 0,
     curvature: bool = True,
@@ -277,8 +277,8 @@ def report(
 
     It holds a verdict, a methods paragraph with references, counts of the data, figures with how
     to read them, tables of the fits, parameters and search, what to report in a paper, and code
-    that repeats the fit. With the data it has standard errors, and with `uncertainty` and
-    `recovery` sections on these. Several results of the same trials are compared as by `compare`.
+    that repeats the fit. With the data it has standard errors, and a section on each analysis that
+    is handed in. Several results of the same trials are compared as by `compare`.
     The same results and data give the same file, byte for byte.
 
     Args:
@@ -292,10 +292,13 @@ def report(
         uncertainty: what `jaxcmr.uncertainty` has computed for the result: a `Covariance`,
             `Profiles` or `Bootstrap`, or a list of these; for several results a dict of these by
             name. Standard errors are computed without it.
-        recovery: what `recover` has returned, in the same way. A recovery of models stands apart:
-            ``{"cmr": recovery, "models": recovery_of_models}``.
-        comparison: what `compare` has returned for the same results by the same names, with a
-            criterion or reference of your own; by default ``compare(results)``.
+        comparison: what `jaxcmr.comparison` has computed. A `Comparison` (by default that of
+            ``compare(results)``), `ModelSelection` or `LikelihoodRatioTest` is of all results, by
+            the names that they have in the report. A `CrossValidation` is of one: ``{"CMR":
+            predictions, "all": [compared, selection]}``.
+        bayes: what `jaxcmr.bayes.hierarchical_map` has returned, by result.
+        recovery: what `recover` has returned, by result. A recovery of models is of all of them:
+            ``{"CMR": recovery, "models": recovery_of_models}``.
         n_copies: simulated recalls of each trial, for the curves and the checks.
         seed: of the simulation.
         curvature: compute the loss around the estimates, for the checks and for standard errors;
@@ -322,7 +325,9 @@ def report(
 
     check_path(path)
     named = name_results(results)
-    analyses = sort_analyses(list(named), uncertainty, recovery)
+    analyses = sort_analyses(
+        list(named), uncertainty=uncertainty, comparison=comparison, bayes=bayes, recovery=recovery
+    )
     if isinstance(data, FitProblem):
         if len(named) > 1:
             raise ValueError("A FitProblem is of one result: hand in the data for several.")
@@ -341,7 +346,6 @@ def report(
         problems,
         path,
         analyses,
-        comparison=comparison,
         n_copies=n_copies,
         seed=seed,
         curvature=curvature,
@@ -355,7 +359,6 @@ def write_report(
     path: PathLike,
     analyses: Analyses | None = None,
     *,
-    comparison: Comparison | None = None,
     n_copies: int = 100,
     seed: int = 0,
     curvature: bool = True,
@@ -365,33 +368,21 @@ def write_report(
 
     The other arguments are those of `report`, with `analyses` by result.
     """
-    from jaxcmr.front._compare import compare_for_report
     from jaxcmr.front._report import make_chapter
-    from jaxcmr.front._report_recovery import make_model_sections, make_recovery_sections
-    from jaxcmr.front._report_sections import Analyses
-    from jaxcmr.front._report_uncertainty import make_uncertainty_sections
+    from jaxcmr.front._report_sections import Analyses, make_sections, make_sections_of_all
     from jaxcmr.reporting import to_html
 
     check_not_forked()
     keep_compiled()
-    if len(results) > 1 or comparison is not None:
-        compared = compare_for_report(results, comparison)
-    else:
-        compared = None
     analyses = analyses or Analyses()
+    of_all = make_sections_of_all(analyses, results)
     chapters = []
     for number, (name, result) in enumerate(results.items(), 1):
         problem, prefix = problems.get(name), f"r{number}"
         checks = diagnose(result, problem, curvature=curvature, n_copies=n_copies, seed=seed)
-        known, recovered = analyses.uncertainty.get(name, []), analyses.recovery.get(name, [])
-        around = problem if curvature else None
-        sections = [
-            *make_uncertainty_sections(known, result, around, prefix),
-            *make_recovery_sections(recovered, result, prefix),
-        ]
+        sections = make_sections(analyses, name, result, problem if curvature else None, prefix)
         chapters.append(
             make_chapter(name, result, prefix, problem, checks, n_copies, seed, sections)
         )
-    models = make_model_sections(analyses.models, results)
-    write_text(path, to_html(chapters, title, compared, models))
+    write_text(path, to_html(chapters, title, of_all))
     return Path(path)

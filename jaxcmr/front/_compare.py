@@ -1,41 +1,16 @@
-"""`compare` at the front door, and the comparison in a report of several results."""
+"""`compare` at the front door."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from jaxcmr.front._sources import Reported
-from jaxcmr.results import FitResult
 
 if TYPE_CHECKING:
     from jaxcmr.comparison import Comparison
-    from jaxcmr.reporting import Compared
 
-__all__ = ["compare", "compare_for_report"]
-
-GUIDES: Mapping[str, tuple[str, str, str, str]] = {
-    "comparison": (
-        "For each model, by how much its criterion is above that of {reference}: mean per "
-        "subject (dot) and 95 % bootstrap interval over subjects (line). At the right, the number "
-        "of subjects for whom it is best, and the numbers of dot and line.",
-        "Intervals away from 0: the model is worse than {reference} for the average subject, or "
-        "better if its interval is below 0.",
-        "An interval that includes 0: these subjects do not decide between the two models.",
-        "Report the interval and the number of subjects, not the sum alone. Intervals hold for a "
-        "reference that was named before the fits were seen, comparison=jc.compare(results, "
-        "reference=...); from the best model of the same data, they are descriptions.",
-    ),
-    "weights": (
-        "The weights of the models for each subject, stacked to 1; subjects are in order of their "
-        "best model.",
-        "Most columns have one color: most subjects are decided.",
-        "Several blocks of colors: subjects may differ in their model. Mixed columns: their data "
-        "do not decide.",
-        "If there are several blocks, ask how frequent each model is (jaxcmr compare --bms).",
-    ),
-}
-"""How to read the figures of a comparison: what is shown, looks good, looks bad, what to do."""
+__all__ = ["compare"]
 
 
 def compare(
@@ -76,78 +51,3 @@ def compare(
     from jaxcmr.front._report import name_results
 
     return comparison.compare(name_results(results), criterion, reference, n=n, nested=nested)
-
-
-def check_compares(found: Comparison, results: Mapping[str, FitResult]) -> None:
-    """Check that a comparison is of the fits of results, by their names.
-
-    Raises:
-        ValueError: it is not a comparison, or models, subjects or losses differ.
-    """
-    from jaxcmr.comparison import Comparison
-
-    if not isinstance(found, Comparison):
-        raise ValueError(f"comparison takes what jc.compare returns; got {type(found).__name__}.")
-    fitted = {
-        (name, subject): loss
-        for name, result in results.items()
-        for subject, loss in zip(result["fits"]["subject"], result["fitness"], strict=True)
-    }
-    compared = found.by_subject.set_index(["model", "subject"])["loss"].to_dict()
-    if set(compared) != set(fitted) or any(
-        abs(compared[key] - loss) > 1e-9 * abs(loss) for key, loss in fitted.items()
-    ):
-        raise ValueError(
-            "The comparison is of other fits than the results of the report: compare the same "
-            "results by the same names, comparison=jc.compare(results, ...)."
-        )
-
-
-def compare_for_report(
-    results: Mapping[str, FitResult], found: Comparison | None = None
-) -> Compared | None:
-    """Return the comparison of several results for a report; None if they cannot be compared.
-
-    The page says itself which differences there are in data, trials, losses and subjects.
-
-    Args:
-        results: by name.
-        found: their comparison, if it has been made; by default by AICc, from the best model.
-
-    Raises:
-        ValueError: `found` is of other fits.
-    """
-    from jaxcmr import comparison, plots
-    from jaxcmr.comparison._criteria import CRITERIA
-    from jaxcmr.reporting import Compared, Figure, Guide, drawing_style, to_svg
-
-    if found is None:
-        try:
-            found = comparison.compare(results)
-        except ValueError:
-            return None
-    check_compares(found, results)
-    label, reference = CRITERIA[found.criterion], found.reference
-    drawn = (
-        ("comparison", f"{label} above {reference}", (7.2, 1.0 + 0.4 * len(results))),
-        ("weights", "Weights of the models by subject", (7.2, 3.0)),
-    )
-    figures = []
-    with drawing_style():
-        from matplotlib.figure import Figure as Drawing
-
-        for name, title, size in drawn:
-            drawing = Drawing(figsize=size, layout="constrained")
-            ax = drawing.subplots()
-            if name == "comparison":
-                plots.plot_comparison(found, ax=ax)
-                table = plots.comparison_table(found)
-            else:
-                plots.plot_weights(found, ax=ax)
-                table = plots.weights_table(found)
-            svg = to_svg(drawing, f"compared-{name}", title)
-            guide = Guide(*(text.replace("{reference}", reference) for text in GUIDES[name]))
-            figures.append(Figure(title, svg, guide, table))
-    return Compared(
-        found.verdict(), found.table, found.header(), label, reference, found.warnings, figures
-    )

@@ -1,72 +1,90 @@
-"""Which analyses belong to which result of a report."""
+"""The analyses in a report: which result each is of, and the sections that are made of them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple, TypeAlias
 
-from jaxcmr.front._report_recovery import Recovered
-from jaxcmr.front._report_uncertainty import Uncertainty
+from jaxcmr.bayes import HierarchicalMAP
+from jaxcmr.comparison import (
+    ApproximateCrossValidation,
+    Comparison,
+    CrossValidation,
+    LikelihoodRatioTest,
+    ModelSelection,
+    compare,
+)
+from jaxcmr.fitting import FitProblem
+from jaxcmr.front._report_comparison import make_comparison_section, make_test_section
+from jaxcmr.front._report_group import make_group_section
+from jaxcmr.front._report_prediction import (
+    Validation,
+    make_prediction_section,
+    make_predictions_section,
+)
+from jaxcmr.front._report_recovery import Recovered, make_model_sections, make_recovery_sections
+from jaxcmr.front._report_selection import known_evidence, make_selection_section
+from jaxcmr.front._report_uncertainty import Uncertainty, make_uncertainty_sections
 from jaxcmr.names import describe_unknown
 from jaxcmr.recovery import ModelRecovery, PowerCurve, Recovery
+from jaxcmr.reporting import Section
+from jaxcmr.results import FitResult
 from jaxcmr.uncertainty import Bootstrap, Covariance, Profiles
 
-__all__ = ["Analyses", "GivenRecovery", "GivenUncertainty", "sort_analyses"]
+__all__ = ["Analyses", "Given", "make_sections", "make_sections_of_all", "sort_analyses"]
 
-AnyRecovery: TypeAlias = Recovered | ModelRecovery
-GivenUncertainty: TypeAlias = (
-    Uncertainty | Sequence[Uncertainty] | Mapping[str, Uncertainty | Sequence[Uncertainty]] | None
-)
-GivenRecovery: TypeAlias = (
-    AnyRecovery | Sequence[AnyRecovery] | Mapping[str, AnyRecovery | Sequence[AnyRecovery]] | None
+OfResult: TypeAlias = Uncertainty | Validation | HierarchicalMAP | Recovered
+OfAll: TypeAlias = Comparison | ModelSelection | LikelihoodRatioTest | ModelRecovery
+Analysis: TypeAlias = OfResult | OfAll
+Given: TypeAlias = (
+    Analysis | Sequence[Analysis] | Mapping[str, Analysis | Sequence[Analysis]] | None
 )
 
 KINDS: Mapping[str, tuple[type, ...]] = {
     "uncertainty": (Covariance, Profiles, Bootstrap),
+    "comparison": (
+        Comparison,
+        ModelSelection,
+        CrossValidation,
+        ApproximateCrossValidation,
+        LikelihoodRatioTest,
+    ),
+    "bayes": (HierarchicalMAP,),
     "recovery": (Recovery, PowerCurve, ModelRecovery),
 }
-"""What each argument of a report takes."""
+"""What each argument of a report takes: analyses of the room of its name."""
 
 
 class Analyses(NamedTuple):
     """Analyses by the name of the result that they are of, and those of all results together."""
 
-    uncertainty: Mapping[str, list[Uncertainty]] = {}
-    recovery: Mapping[str, list[Recovered]] = {}
-    models: Sequence[ModelRecovery] = ()
+    of_results: Mapping[str, list[OfResult]] = {}
+    of_all: Sequence[OfAll] = ()
 
 
-def sort_analyses(
-    names: Sequence[str], uncertainty: GivenUncertainty, recovery: GivenRecovery
-) -> Analyses:
+def sort_analyses(names: Sequence[str], **given: Given) -> Analyses:
     """Return analyses by result.
 
     Args:
         names: of the results.
-        uncertainty: one analysis or several of a single result, or a dict of these by result.
-        recovery: the same. A recovery of models is of all results: its key may be another word.
+        **given: by argument of a report: one analysis or several of a single result, or a dict of
+            these by result. Analyses of all results together may have another word as their key.
 
     Raises:
         ValueError: an analysis is of another kind, or it is not said which result it is of.
     """
-    of_fits: dict[str, list[Uncertainty]] = {}
-    for key, found in listed("uncertainty", uncertainty):
-        assert isinstance(found, Covariance | Profiles | Bootstrap)
-        of_fits.setdefault(name_of("uncertainty", key, names), []).append(found)
-    recovered: dict[str, list[Recovered]] = {}
-    models: list[ModelRecovery] = []
-    for key, found in listed("recovery", recovery):
-        if isinstance(found, ModelRecovery):
-            models.append(found)
-            continue
-        assert isinstance(found, Recovery | PowerCurve)
-        recovered.setdefault(name_of("recovery", key, names), []).append(found)
-    return Analyses(of_fits, recovered, models)
+    of_results: dict[str, list[OfResult]] = {}
+    of_all: list[OfAll] = []
+    for what, value in given.items():
+        for key, found in listed(what, value):
+            if isinstance(found, OfAll):
+                of_all.append(found)
+            else:
+                of_results.setdefault(name_of(what, key, names), []).append(found)
+    return Analyses(of_results, of_all)
 
 
-def listed(
-    what: str, given: GivenUncertainty | GivenRecovery
-) -> list[tuple[str | None, Uncertainty | AnyRecovery]]:
+def listed(what: str, given: Given) -> list[tuple[str | None, Analysis]]:
     """Return analyses with their keys, None without one.
 
     Raises:
@@ -75,7 +93,7 @@ def listed(
     if given is None:
         return []
     by_key = given if isinstance(given, Mapping) else {None: given}
-    pairs: list[tuple[str | None, Uncertainty | AnyRecovery]] = []
+    pairs: list[tuple[str | None, Analysis]] = []
     for key, value in by_key.items():
         for found in value if isinstance(value, list | tuple) else [value]:
             if not isinstance(found, KINDS[what]):
@@ -102,3 +120,99 @@ def name_of(what: str, key: str | None, names: Sequence[str]) -> str:
     if key not in names:
         raise ValueError(describe_unknown("result", key, names))
     return key
+
+
+def make_sections(
+    analyses: Analyses, name: str, result: FitResult, problem: FitProblem | None, prefix: str
+) -> list[Section]:
+    """Return the sections of a result's chapter.
+
+    Args:
+        analyses: of all results.
+        name: of the result.
+        result: the result of a fit.
+        problem: what was fitted, from which standard errors are computed; None leaves them out.
+        prefix: of identifiers in figures, unlike that of any other result.
+
+    Raises:
+        ValueError: an analysis is of other fits.
+    """
+    own = analyses.of_results.get(name, [])
+    errors = [each for each in own if isinstance(each, Uncertainty)]
+    groups = [each for each in own if isinstance(each, HierarchicalMAP)]
+    predictions = [each for each in own if isinstance(each, Validation)]
+    recovered = [each for each in own if isinstance(each, Recovered)]
+    return [
+        *make_uncertainty_sections(errors, result, problem, prefix),
+        *(make_group_section(each, result, f"{prefix}-g{i}") for i, each in enumerate(groups, 1)),
+        *(
+            make_prediction_section(each, result, f"{prefix}-p{i}")
+            for i, each in enumerate(predictions, 1)
+        ),
+        *make_recovery_sections(recovered, result, prefix),
+    ]
+
+
+def make_sections_of_all(analyses: Analyses, results: Mapping[str, FitResult]) -> list[Section]:
+    """Return the sections on all results together.
+
+    Without a comparison among the analyses, several results are compared by AICc, if they can be:
+    the page says itself which differences there are in data, trials, losses and subjects.
+
+    Args:
+        analyses: of all results.
+        results: by name.
+
+    Raises:
+        ValueError: an analysis is of other fits.
+    """
+    comparisons = [each for each in analyses.of_all if isinstance(each, Comparison)]
+    if not comparisons and len(results) > 1:
+        try:
+            comparisons = [compare(results)]
+        except ValueError:
+            comparisons = []
+    selections = [each for each in analyses.of_all if isinstance(each, ModelSelection)]
+    tests = [each for each in analyses.of_all if isinstance(each, LikelihoodRatioTest)]
+    models = [each for each in analyses.of_all if isinstance(each, ModelRecovery)]
+    validated = by_folds(analyses)
+    known = known_evidence(results, comparisons, last_groups(analyses), validated)
+    reference = comparisons[0].reference if comparisons else None
+    return [
+        *(
+            make_comparison_section(each, results, f"all-c{i}")
+            for i, each in enumerate(comparisons)
+        ),
+        *(
+            make_selection_section(each, results, known, f"all-s{i}")
+            for i, each in enumerate(selections)
+        ),
+        *(
+            make_predictions_section(each, reference, f"all-p{i}")
+            for i, each in enumerate(validated)
+            if len(each) > 1
+        ),
+        *(make_test_section(each, results) for each in tests),
+        *make_model_sections(models, results),
+    ]
+
+
+def by_folds(analyses: Analyses) -> list[dict[str, Validation]]:
+    """Return cross-validations by the name of their result, those of equal folds together."""
+    together: dict[str, dict[str, Validation]] = {}
+    for name, own in analyses.of_results.items():
+        for each in own:
+            if isinstance(each, Validation):
+                folds = each.folds if isinstance(each, CrossValidation) else "approximate"
+                together.setdefault(str(folds), {})[name] = each
+    return list(together.values())
+
+
+def last_groups(analyses: Analyses) -> dict[str, HierarchicalMAP]:
+    """Return the last hierarchical fit of each result that has one, by its name."""
+    return {
+        name: each
+        for name, own in analyses.of_results.items()
+        for each in own
+        if isinstance(each, HierarchicalMAP)
+    }

@@ -17,6 +17,7 @@ from jaxcmr.plots.fit_by_subject import plot_fit_by_subject
 from jaxcmr.plots.intervals import intervals_table, plot_intervals
 from jaxcmr.plots.measure import mean_over_subjects, plot_measure
 from jaxcmr.plots.model_frequencies import frequencies_table, plot_model_frequencies
+from jaxcmr.plots.optimism import optimism_table, plot_optimism
 from jaxcmr.plots.parameters import parameters_table, plot_parameters
 from jaxcmr.plots.power import plot_power, power_table
 from jaxcmr.plots.profiles import plot_profiles, profiles_table
@@ -40,6 +41,7 @@ __all__ = [
     "frequencies_table",
     "intervals_table",
     "mean_over_subjects",
+    "optimism_table",
     "paired_differences_table",
     "parameters_table",
     "plot_comparison",
@@ -50,6 +52,7 @@ __all__ = [
     "plot_intervals",
     "plot_measure",
     "plot_model_frequencies",
+    "plot_optimism",
     "plot_paired_differences",
     "plot_parameters",
     "plot_power",

@@ -15,14 +15,13 @@ from jaxcmr.reporting._data import DataFacts, describe_lengths
 from jaxcmr.reporting._figures import Figure
 from jaxcmr.reporting._repeat import version_of
 from jaxcmr.reporting._search_words import describe_search
-from jaxcmr.reporting._tables import format_number
+from jaxcmr.reporting._tables import Table, format_number
 from jaxcmr.reporting._works import WORKS, cite
 from jaxcmr.results import FitResult
 
 __all__ = [
     "About",
     "Chapter",
-    "Compared",
     "Numbers",
     "Section",
     "methods",
@@ -49,11 +48,12 @@ class Numbers(NamedTuple):
 
 @dataclass(frozen=True)
 class Section:
-    """An analysis of a fit, "uncertainty" or "recovery" (`kind`), in words, tables and figures.
+    """An analysis of a fit, or of several together, in words, tables and figures.
 
-    `verdict` is what was found; `may` and `may_not` are what may be concluded from it and what not.
-    `methods` are sentences for the methods section. An analysis that could not be made has its
-    reason as the verdict, and `is_made` False.
+    `kind` is a word that stands in its address in the page, such as "recovery". `verdict` is what
+    was found; `may` and `may_not` are what may be concluded from it and what not. `methods` are
+    sentences for the methods section. An analysis that could not be made has its reason as the
+    verdict, and `is_made` False.
     """
 
     kind: str
@@ -62,7 +62,7 @@ class Section:
     may: str = ""
     may_not: str = ""
     warnings: Sequence[str] = ()
-    numbers: Sequence[Numbers] = ()
+    numbers: Sequence[Numbers | Table] = ()
     figures: Sequence[Figure] = ()
     methods: str = ""
     is_made: bool = True
@@ -74,7 +74,7 @@ class Chapter:
 
     `grade` is "good", "caution" or "bad", or "unknown" without checks; `verdict` is its reason in
     one line. `checks` is a table of `jaxcmr.diagnose`, `meanings` the statistic of each check in
-    words. `sections` are analyses of its uncertainty and recovery.
+    words. `sections` are analyses of it.
     """
 
     name: str
@@ -88,22 +88,6 @@ class Chapter:
     verdict: str = ""
     meanings: Mapping[str, str] = field(default_factory=dict)
     sections: Sequence[Section] = ()
-
-
-@dataclass(frozen=True)
-class Compared:
-    """How the results of a report compare: a verdict, warnings, a table and figures.
-
-    `label` is the criterion in words; `reference` is the model from which differences are taken.
-    """
-
-    verdict: str
-    table: pd.DataFrame
-    caption: str
-    label: str
-    reference: str
-    warnings: Sequence[str] = ()
-    figures: Sequence[Figure] = ()
 
 
 def methods(chapter: Chapter) -> str:

@@ -11,10 +11,9 @@ from typing import Any
 
 from jaxcmr._result_words import title
 from jaxcmr.names import describe_missing
-from jaxcmr.reporting._comparison_tables import criteria_table, differences_table
 from jaxcmr.reporting._data import data_table
 from jaxcmr.reporting._figures import Figure
-from jaxcmr.reporting._methods import Chapter, Compared, Section, methods, references, to_report
+from jaxcmr.reporting._methods import Chapter, Section, methods, references, to_report
 from jaxcmr.reporting._parameter_tables import bounds_table, estimates_table
 from jaxcmr.reporting._repeat import code, version_of, versions
 from jaxcmr.reporting._tables import (
@@ -42,7 +41,6 @@ GRADES = {
 def to_html(
     chapters: Sequence[Chapter],
     heading: str = "Report of fits",
-    compared: Compared | None = None,
     sections: Sequence[Section] = (),
 ) -> str:
     """Return a report as one HTML page, the same text for the same chapters.
@@ -52,8 +50,7 @@ def to_html(
     Args:
         chapters: one per result.
         heading: of the page.
-        compared: how the results compare, where they can be compared.
-        sections: analyses of all results together, such as a recovery of models.
+        sections: analyses of all results together, such as their comparison.
 
     Raises:
         ImportError: jinja2 is not installed.
@@ -89,7 +86,6 @@ def to_html(
             chapters=[contents(number, chapter) for number, chapter in enumerate(chapters, 1)],
             overview=fits_overview({each.name: each.result for each in chapters}),
             warnings=warn_of_differences(chapters),
-            compared=None if compared is None else comparison_contents(compared),
             sections=section_contents("all", sections, version_of(chapters[0].result)),
         )
         + "\n"
@@ -135,17 +131,6 @@ def contents(number: int, chapter: Chapter) -> dict[str, Any]:
     }
 
 
-def comparison_contents(compared: Compared) -> dict[str, Any]:
-    """Return all that the page shows of a comparison, by name."""
-    return {
-        "verdict": compared.verdict,
-        "warnings": list(compared.warnings),
-        "table": criteria_table(compared.table, compared.caption),
-        "differences": differences_table(compared.table, compared.label, compared.reference),
-        "figures": with_numbers(compared.figures),
-    }
-
-
 def section_contents(
     prefix: str, sections: Sequence[Section], version: str | None = None
 ) -> list[dict[str, Any]]:
@@ -176,7 +161,10 @@ def section_contents(
                 },
                 "warnings": list(each.warnings),
                 "tables": [
-                    (frame_table(one.table, one.caption), one.is_long) for one in each.numbers
+                    (one, False)
+                    if isinstance(one, Table)
+                    else (frame_table(one.table, one.caption), one.is_long)
+                    for one in each.numbers
                 ],
                 "figures": with_numbers(each.figures),
                 "methods": each.methods,

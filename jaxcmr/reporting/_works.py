@@ -24,6 +24,12 @@ class Work(NamedTuple):
 
 
 WORKS: Mapping[str, Work] = {
+    "akaike-1974": Work(
+        "Akaike, 1974",
+        "Akaike, H. (1974). A new look at the statistical model identification. IEEE Transactions"
+        " on Automatic Control, 19(6), 716–723.",
+        "10.1109/TAC.1974.1100705",
+    ),
     "bertsekas-1982": Work(
         "Bertsekas, 1982",
         "Bertsekas, D. P. (1982). Projected Newton methods for optimization problems with simple "
@@ -41,6 +47,12 @@ WORKS: Mapping[str, Work] = {
         "Efron, B. (1987). Better bootstrap confidence intervals. Journal of the American "
         "Statistical Association, 82(397), 171–185.",
         "10.1080/01621459.1987.10478410",
+    ),
+    "gershman-2016": Work(
+        "Gershman, 2016",
+        "Gershman, S. J. (2016). Empirical priors for reinforcement learning models. Journal of "
+        "Mathematical Psychology, 71, 1–6.",
+        "10.1016/j.jmp.2016.01.006",
     ),
     "gunn-polyn-2025": Work(
         "Gunn & Polyn, 2025",
@@ -65,6 +77,24 @@ WORKS: Mapping[str, Work] = {
         "Howard, M. W., & Kahana, M. J. (2002). A distributed representation of temporal context. "
         "Journal of Mathematical Psychology, 46(3), 269–299.",
         "10.1006/jmps.2001.1388",
+    ),
+    "hurvich-tsai-1989": Work(
+        "Hurvich & Tsai, 1989",
+        "Hurvich, C. M., & Tsai, C.-L. (1989). Regression and time series model selection in "
+        "small samples. Biometrika, 76(2), 297–307.",
+        "10.1093/biomet/76.2.297",
+    ),
+    "huys-2011": Work(
+        "Huys et al., 2011",
+        "Huys, Q. J. M., Cools, R., Gölzer, M., Friedel, E., Heinz, A., Dolan, R. J., & Dayan, P."
+        " (2011). Disentangling the roles of approach, activation and valence in instrumental and"
+        " Pavlovian responding. PLoS Computational Biology, 7(4), e1002028.",
+        "10.1371/journal.pcbi.1002028",
+    ),
+    "jaeckel-1972": Work(
+        "Jaeckel, 1972",
+        "Jaeckel, L. A. (1972). The infinitesimal jackknife (Memorandum MM 72-1215-11). Bell "
+        "Laboratories.",
     ),
     "kragel-2015": Work(
         "Kragel et al., 2015",
@@ -91,11 +121,36 @@ WORKS: Mapping[str, Work] = {
         "model of organizational processes in free recall. Psychological Review, 116(1), 129–156.",
         "10.1037/a0014420",
     ),
+    "rigoux-2014": Work(
+        "Rigoux et al., 2014",
+        "Rigoux, L., Stephan, K. E., Friston, K. J., & Daunizeau, J. (2014). Bayesian model "
+        "selection for group studies – Revisited. NeuroImage, 84, 971–985.",
+        "10.1016/j.neuroimage.2013.08.065",
+    ),
+    "schwarz-1978": Work(
+        "Schwarz, 1978",
+        "Schwarz, G. (1978). Estimating the dimension of a model. The Annals of Statistics, 6(2),"
+        " 461–464.",
+        "10.1214/aos/1176344136",
+    ),
+    "self-liang-1987": Work(
+        "Self & Liang, 1987",
+        "Self, S. G., & Liang, K.-Y. (1987). Asymptotic properties of maximum likelihood "
+        "estimators and likelihood ratio tests under nonstandard conditions. Journal of the "
+        "American Statistical Association, 82(398), 605–610.",
+        "10.1080/01621459.1987.10478472",
+    ),
     "shepard-1987": Work(
         "Shepard, 1987",
         "Shepard, R. N. (1987). Toward a universal law of generalization for psychological "
         "science. Science, 237(4820), 1317–1323.",
         "10.1126/science.3629243",
+    ),
+    "stephan-2009": Work(
+        "Stephan et al., 2009",
+        "Stephan, K. E., Penny, W. D., Daunizeau, J., Moran, R. J., & Friston, K. J. (2009). "
+        "Bayesian model selection for group studies. NeuroImage, 46(4), 1004–1017.",
+        "10.1016/j.neuroimage.2009.03.025",
     ),
     "storn-price-1997": Work(
         "Storn & Price, 1997",
@@ -116,6 +171,13 @@ WORKS: Mapping[str, Work] = {
         "linear population size reduction. 2014 IEEE Congress on Evolutionary Computation, "
         "1658–1665.",
         "10.1109/CEC.2014.6900380",
+    ),
+    "varadhan-roland-2008": Work(
+        "Varadhan & Roland, 2008",
+        "Varadhan, R., & Roland, C. (2008). Simple and globally convergent methods for "
+        "accelerating the convergence of any EM algorithm. Scandinavian Journal of Statistics, "
+        "35(2), 335–353.",
+        "10.1111/j.1467-9469.2007.00585.x",
     ),
     "venzon-moolgavkar-1988": Work(
         "Venzon & Moolgavkar, 1988",

@@ -1,0 +1,146 @@
+"""The section of a report on a hierarchical fit: the group, and subjects drawn toward it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from jaxcmr import plots
+from jaxcmr._result_words import count_of
+from jaxcmr.bayes import HierarchicalMAP
+from jaxcmr.front._report import Planned, draw_planned
+from jaxcmr.front._report_uncertainty import N_COLUMNS, panels_of
+from jaxcmr.front._report_uncertainty_methods import describe_subjects, with_subjects
+from jaxcmr.front._report_uncertainty_words import CLOSE
+from jaxcmr.reporting import Guide, Numbers, Section, cite
+from jaxcmr.results import FitResult
+
+__all__ = ["make_group_section"]
+
+WORKS = ("huys-2011", "gershman-2016")
+
+GUIDES: Mapping[str, Guide] = {
+    "shrinkage": Guide(
+        "For each parameter and subject, the estimate of the fit (hollow dot) and the one that is "
+        "drawn toward the group (full dot), joined by a line. Dashed: the median of the group.",
+        "Lines are nearly level: the subject's own lists determine the parameter.",
+        "All full dots lie close to the dashed line: the lists hardly say how subjects differ. "
+        "Lines from a bound far into the range: such estimates were not determined.",
+        "Report the median and spread of the group. Do not correlate shrunken estimates with "
+        "something else.",
+    ),
+}
+"""How to read the figure."""
+
+
+def make_group_section(found: HierarchicalMAP, result: FitResult, prefix: str) -> Section:
+    """Return the section on a hierarchical fit that started from a result.
+
+    Args:
+        found: of `jaxcmr.bayes.hierarchical_map`.
+        result: the result of a fit of each subject.
+        prefix: of identifiers in figures, unlike that of any other section.
+
+    Raises:
+        ValueError: it is of other subjects, parameters or estimates.
+    """
+    check_is_of(found, result)
+    subjects = list(found.subjects)
+    return Section(
+        "group",
+        "Shrunken estimates, given the group",
+        with_subjects(found.verdict(), subjects, result),
+        "How a parameter is distributed over subjects like these, if it is normally distributed on "
+        "the probit scale; and the best guess for each subject, given its lists and the group. "
+        "spread_gain is the log evidence (nats) that would be lost if all subjects had one value: "
+        "2 or more shows that they differ.",
+        "A spread_gain below 2 does not show that subjects are equal. Shrunken estimates are drawn "
+        "toward each other: do not test them, or correlate them with something else, as if they "
+        "were data. The standard deviation of the group tends to be too small, and depends on the "
+        "bounds, as all of this does: report them.",
+        warn_of_better(found, result),
+        [
+            Numbers("The group: mean and standard deviation on the probit scale; median, and low "
+                    "to high, between which 68 % of the group lie, in the units of the parameter.",
+                    found.group),
+            Numbers("Each subject. positive: the Hessian is positive definite, so that there is a "
+                    "log evidence. at_rest: the gradient is zero.", found.table(), True),
+        ],
+        draw_planned(plan_figures(found), prefix, GUIDES),
+        describe(found, result),
+    )  # fmt: skip
+
+
+def check_is_of(found: HierarchicalMAP, result: FitResult) -> None:
+    """Check that a hierarchical fit has the subjects, parameters and starts of a result.
+
+    Raises:
+        ValueError: it has others.
+    """
+    subjects, names = result["fits"]["subject"], list(result["free"])
+    is_of = set(found.names) == set(names) and set(found.subjects) <= set(subjects)
+    if is_of and found.before is not None:
+        places = [subjects.index(subject) for subject in found.subjects]
+        fitted = np.array([result["fits"][name] for name in names])[:, places].T
+        before = found.before[names].to_numpy()
+        is_of = bool(np.allclose(before, fitted, rtol=1e-6, atol=1e-12))
+    if not is_of:
+        raise ValueError(
+            "The hierarchical fit is of other subjects, parameters or estimates than the result: "
+            "start it from the result of the report, hierarchical_map(problem, result)."
+        )
+
+
+def warn_of_better(found: HierarchicalMAP, result: FitResult) -> list[str]:
+    """Return a warning if shrunken estimates have a lower loss than those of the fit."""
+    losses = dict(zip(result["fits"]["subject"], result["fitness"], strict=True))
+    drops = np.array([losses[subject] for subject in found.subjects]) + found.log_likelihood
+    lower = drops[drops > result.get("agree_within", CLOSE)]
+    if not len(lower):
+        return []
+    return [
+        f"For {count_of(len(lower), 'subject')} the loss at the shrunken estimates is lower than "
+        f"that of the fit, by up to {lower.max():.2f} nats: the fit has missed its minimum, or "
+        "this is a hierarchical fit of other lists. Fit again with more runs."
+    ]
+
+
+def plan_figures(found: HierarchicalMAP) -> Iterator[Planned]:
+    """Yield the figure of estimates before and after shrinkage, if the first are known."""
+    if found.before is None:
+        return
+    before, names = found.before, list(found.names)
+    medians = found.group.set_index("parameter")["median"]
+
+    def draw(axes: Any) -> pd.DataFrame:
+        for ax, name in zip(panels_of(axes, len(names)), names, strict=True):
+            plots.plot_shrinkage(before, found.estimates, name, median=medians[name], ax=ax)
+            ax.set_ylabel("")
+        tables = [plots.shrinkage_table(before, found.estimates, name).assign(parameter=name)
+                  for name in names]  # fmt: skip
+        return pd.concat(tables, ignore_index=True)
+
+    shape = -(-len(names) // N_COLUMNS), min(N_COLUMNS, len(names))
+    size = 2.5 * shape[1], 2.5 * shape[0]
+    yield "shrinkage", "Estimates before and after shrinkage", draw, size, shape
+
+
+def describe(found: HierarchicalMAP, result: FitResult) -> str:
+    """Return how the group was estimated, and its parameters, for the methods."""
+    told = ", ".join(
+        f"{row['parameter'].replace('_', ' ')} {row['median']:.3g} ({row['low']:.3g} to "
+        f"{row['high']:.3g})"
+        for row in found.group.to_dict("records")
+    )
+    ended = "" if found.converged else ", which had not converged"
+    return (
+        f"A hierarchical fit of {describe_subjects(list(found.subjects), result)} took each "
+        "parameter, as a share of the range between its bounds, to be normally distributed over "
+        "subjects on the probit scale. Means and standard deviations were chosen by EM with "
+        f"Laplace's approximation{cite(WORKS)}, accelerated by squared extrapolation"
+        f"{cite(['varadhan-roland-2008'])}, in {len(found.rounds)} rounds{ended}. Medians of the "
+        f"group, with the range of its middle 68 %, were: {told}."
+    )

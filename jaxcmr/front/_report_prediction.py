@@ -1,0 +1,303 @@
+"""The sections of a report on cross-validation: of each model, and of models compared by it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, TypeAlias
+
+import numpy as np
+import pandas as pd
+
+from jaxcmr import plots
+from jaxcmr._result_words import count_of
+from jaxcmr.comparison import (
+    ApproximateCrossValidation,
+    CrossValidation,
+    PairedDifferences,
+    paired_differences,
+)
+from jaxcmr.fitting._trials import to_rows
+from jaxcmr.front._report import Planned, draw_planned
+from jaxcmr.front._report_uncertainty import panels_of
+from jaxcmr.front._report_uncertainty_methods import describe_subjects, with_subjects
+from jaxcmr.reporting import Guide, Numbers, Section, cite
+from jaxcmr.results import FitResult
+
+__all__ = ["Validation", "make_prediction_section", "make_predictions_section"]
+
+Validation: TypeAlias = CrossValidation | ApproximateCrossValidation
+
+GUIDES: Mapping[str, Guide] = {
+    "optimism": Guide(
+        "For each subject, in order, by how much the lists are described better by parameters "
+        "that were fitted to all of them than by parameters that were fitted to other lists.",
+        "Bars about as high as the number of free parameters (gray line), or lower: AIC supposes "
+        "that much.",
+        "Bars far above the gray line: parameters were fitted to what is peculiar to a list. A "
+        "criterion such as AICc then flatters the model.",
+        "Compare models by their held-out log-likelihood. Fix parameters that the lists do not "
+        "determine, or collect more lists.",
+    ),
+    "paired": Guide(
+        "For each subject, in order, by how much the reference predicts held-out lists better "
+        "than another model, in nats. The dashed line is the mean.",
+        "Nearly all bars are on one side of 0: one model predicts better for nearly all subjects.",
+        "Bars on both sides: subjects differ, or their lists do not decide.",
+        "Report the mean with its interval and the number of subjects on each side.",
+    ),
+}
+"""How to read each figure."""
+
+# One model
+
+
+def make_prediction_section(found: Validation, result: FitResult, prefix: str) -> Section:
+    """Return the section on the cross-validation of a result's model.
+
+    Args:
+        found: predictions of the lists that were fitted.
+        result: the result of a fit.
+        prefix: of identifiers in figures, unlike that of any other section.
+
+    Raises:
+        ValueError: it is of other data, lists, losses or parameters.
+    """
+    check_is_of(found, result)
+    subjects = list(dict.fromkeys(found.by_list["subject"]))
+    details = [Numbers("Each subject, in nats.", plots.optimism_table(found, result), True)]
+    if isinstance(found, ApproximateCrossValidation):
+        details = [
+            Numbers("Each subject, in nats. penalty: about the number of parameters if the model "
+                    "is right. tic: Takeuchi's criterion.", found.by_subject, True)
+        ]  # fmt: skip
+    else:
+        details.append(
+            Numbers("Each fold: lists fitted (n_train) and held out (n_test), and the estimates.",
+                    found.by_fold, True)
+        )  # fmt: skip
+    whole = "by an approximation" if found.is_approximate else "by cross-validation"
+    return Section(
+        "prediction",
+        f"Prediction of held-out lists, {whole}",
+        with_subjects(found.verdict(), subjects, result),
+        "How well the model predicts further lists of these subjects, if it is fitted to so many. "
+        "Compare it with that of another model, of the same folds.",
+        "The number alone says little. A model that predicts better than another is not thereby "
+        "right. " + CAVEATS[found.is_approximate],
+        numbers=[Numbers("Sums over subjects, in nats.", summarize(found, result)), *details],
+        figures=draw_planned(plan_figures(found, result), prefix, GUIDES),
+        methods=describe(found, result),
+    )
+
+
+CAVEATS = {
+    True: "These are approximations, too optimistic where one list moves the estimates far: "
+    "decide between models by cross-validation itself.",
+    False: "If the fits to folds start from the fits to all lists, as start_from does, they may "
+    "miss a lower loss, which makes predictions look better than they are, by little.",
+}
+"""What to keep in mind of an approximation, and of refitting."""
+
+
+def check_is_of(found: Validation, result: FitResult) -> None:
+    """Check that predictions are of the lists, the loss and the parameters of a result.
+
+    Raises:
+        ValueError: they are not.
+    """
+    about = {name: result.get(name) for name in ("data", "loss", "loss_options")}
+    other = [name for name, value in found.about.items() if value != about.get(name)]
+    fitted = {
+        subject: set(to_rows(ranges).tolist())
+        for subject, ranges in zip(
+            result["fits"]["subject"], result.get("trials") or [], strict=False
+        )
+    }
+    for subject, of_one in found.by_list.groupby("subject", sort=False):
+        if set(of_one["trial"]) != fitted.get(subject):
+            other.append("lists")
+            break
+    if isinstance(found, CrossValidation):
+        known = ["subject", "fold", "n_train", "n_test", "train_loss", "log_likelihood"]
+        names = set(found.by_fold.columns) - {*known, "converged"}
+        other += ["parameters"] * (names != set(result["free"]))
+    else:
+        losses = dict(zip(result["fits"]["subject"], result["fitness"], strict=True))
+        fits = [-losses.get(subject, np.nan) for subject in found.by_subject["subject"]]
+        if not np.allclose(found.by_subject["in_sample"], fits, rtol=1e-9):
+            other.append("fits")
+    if other:
+        raise ValueError(
+            f"The cross-validation is of other {' and '.join(other)} than the result: make it "
+            "for the result of the report, cross_validate(problem, start_from=result)."
+        )
+
+
+def summarize(found: Validation, result: FitResult) -> pd.DataFrame:
+    """Return sums over the subjects for whom predictions are known, in one row."""
+    table = plots.optimism_table(found, result)
+    known = table[np.isfinite(table["held_out"])]
+    row: dict[str, Any] = {"subjects": len(known), "lists": int(known["n_lists"].sum())}
+    lists = found.by_list[found.by_list["subject"].isin(known["subject"])]
+    row |= {name: float(known[name].sum()) for name in ("in_sample", "held_out", "optimism")}
+    n_events = int(lists["n_events"].sum())
+    if n_events > 0:
+        row["held_out_per_event"] = row["held_out"] / n_events
+    row["mean_optimism"] = float(known["optimism"].mean())
+    return pd.DataFrame([row])
+
+
+def plan_figures(found: Validation, result: FitResult) -> Iterator[Planned]:
+    """Yield the figure of predictions by one model, if there are any."""
+
+    def draw(ax: Any) -> pd.DataFrame:
+        plots.plot_optimism(found, result, ax=ax)
+        return plots.optimism_table(found, result)
+
+    if np.isfinite(found.by_list["log_likelihood"]).any():
+        yield "optimism", "Lists fitted and held out", draw, (6.4, 3.2), (1, 1)
+
+
+def describe(found: Validation, result: FitResult) -> str:
+    """Return how lists were predicted, and how well, as sentences for the methods."""
+    row = summarize(found, result).iloc[0]
+    subjects = list(dict.fromkeys(found.by_list["subject"]))
+    whose = describe_subjects(subjects, result)
+    if isinstance(found, ApproximateCrossValidation):
+        how = (
+            f"Predictions of held-out lists of {whose} were approximated by one Newton step per "
+            f"list from the fit to all lists{cite(['jaeckel-1972'])}."
+        )
+    else:
+        n = found.by_fold.groupby("subject", sort=False).size()
+        each = f"{n.min()}" if n.min() == n.max() else f"{n.min()} to {n.max()}"
+        folds = {"list": "one list at a time"}.get(str(found.folds), f"one {found.folds} at a time")
+        if isinstance(found.folds, int):
+            folds = f"one list in {found.folds}"
+        how = (
+            f"In cross-validation, the lists of {whose} were held out in {each} folds each "
+            f"({folds}), and predicted by the parameters that were fitted to the subject's other "
+            "lists."
+        )
+    return (
+        f"{how} The held-out log-likelihood was {row['held_out']:.1f} nats for "
+        f"{count_of(int(row['subjects']), 'subject')} with {count_of(int(row['lists']), 'list')}, "
+        f"beside {row['in_sample']:.1f} in sample."
+    )
+
+
+# Several models
+
+
+def make_predictions_section(
+    found: Mapping[str, Validation], reference: str | None, prefix: str
+) -> Section:
+    """Return the section on how well models predict the same held-out lists.
+
+    Args:
+        found: predictions by the name of the model, all of one kind.
+        reference: the model with which others are compared; by default that with the highest
+            held-out log-likelihood.
+        prefix: of identifiers in figures, unlike that of any other section.
+    """
+    sums = {name: each.log_likelihood for name, each in found.items()}
+    best = max(sums, key=lambda name: np.nan_to_num(sums[name], nan=-np.inf))
+    against = best if reference is None or reference not in found else reference
+    title = "Predictions of held-out lists compared"
+    try:
+        pairs = {
+            name: paired_differences(found[against], each, (against, name))
+            for name, each in found.items()
+            if name != against
+        }
+    except ValueError as error:  # other lists or folds, or predictions that are missing
+        why = f"Predictions were not compared. {error}"
+        return Section("predictions", title, why, is_made=False)
+    named = "" if against == reference else (
+        f" {against} was chosen as the reference because it predicts these lists best: intervals "
+        "and p-values hold only for a reference that was named in advance."
+    )  # fmt: skip
+    return Section(
+        "predictions",
+        title,
+        " ".join(pair.verdict() for pair in pairs.values()),
+        "Which model predicts further lists of subjects like these better, fitted to so many "
+        "lists, if the interval does not include 0.",
+        "That the better model is the true one. An interval that includes 0 is not evidence that "
+        "two models predict equally well." + named,
+        numbers=[
+            Numbers(f"Held-out log-likelihood, and that of {against} less that of the model, per "
+                    "subject, with 95 % bootstrap intervals and paired tests over subjects.",
+                    compare_table(pairs, sums, against)),
+            Numbers("Each subject, in nats.", subject_table(pairs), True),
+        ],
+        figures=draw_planned(plan_pairs(pairs), prefix, GUIDES),
+        methods=describe_pairs(pairs, sums, against),
+    )  # fmt: skip
+
+
+def compare_table(
+    pairs: Mapping[str, PairedDifferences], sums: Mapping[str, float], against: str
+) -> pd.DataFrame:
+    """Return one row per model, the reference first: held-out log-likelihood and differences."""
+    rows: list[dict[str, Any]] = [{"model": against, "held_out": sums[against]}]
+    for name, pair in pairs.items():
+        difference = pair.by_subject["difference"]
+        rows.append(
+            {
+                "model": name,
+                "held_out": sums[name],
+                "mean_difference": pair.mean,
+                "low": pair.low,
+                "high": pair.high,
+                f"{against} better for": int((difference > 0).sum()),
+                "worse for": int((difference < 0).sum()),
+                "p_t": pair.tests["p_t"],
+                "p_wilcoxon": pair.tests["p_wilcoxon"],
+            }
+        )
+    return pd.DataFrame(rows).astype(object)
+
+
+def subject_table(pairs: Mapping[str, PairedDifferences]) -> pd.DataFrame:
+    """Return one row per subject: the held-out log-likelihood of each model."""
+    tables = [
+        pair.by_subject.drop(columns="difference").set_index("subject") for pair in pairs.values()
+    ]
+    table = pd.concat(tables, axis=1)
+    return table.loc[:, ~table.columns.duplicated()].reset_index()
+
+
+def plan_pairs(pairs: Mapping[str, PairedDifferences]) -> Iterator[Planned]:
+    """Yield the figure of paired differences, one panel per model."""
+
+    def draw(axes: Any) -> pd.DataFrame:
+        tables = []
+        for ax, (name, pair) in zip(panels_of(axes, len(pairs)), pairs.items(), strict=True):
+            plots.plot_paired_differences(pair, ax=ax)
+            tables.append(plots.paired_differences_table(pair).assign(model=name))
+        return pd.concat(tables, ignore_index=True)
+
+    shape = -(-len(pairs) // 2), min(2, len(pairs))
+    size = 5.0 * shape[1] + (1.0 if len(pairs) == 1 else 0.0), 3.2 * shape[0]
+    yield "paired", "Held-out log-likelihood, by subject", draw, size, shape
+
+
+def describe_pairs(
+    pairs: Mapping[str, PairedDifferences], sums: Mapping[str, float], against: str
+) -> str:
+    """Return how predictions were compared, and their differences, for the methods."""
+    pair = next(iter(pairs.values()))
+    how = "an approximation of the held-out" if pair.is_approximate else "the held-out"
+    totals = ", ".join(f"{name} {sums[name]:.1f}" for name in [against, *pairs])
+    told = ", ".join(
+        f"{name} {each.mean:.2f}" + (f" ({each.low:.2f} to {each.high:.2f})"
+                                     if each.low <= each.high else "")
+        for name, each in pairs.items()
+    )  # fmt: skip
+    n = len(pair.by_subject)
+    return (
+        f"Models were compared by {how} log-likelihood of {count_of(n, 'subject')} (nats: "
+        f"{totals}). By so much more per subject did {against} predict held-out lists than other "
+        f"models, on average and with 95 % bootstrap intervals over subjects: {told}."
+    )
