@@ -281,15 +281,6 @@ def draw_statistics(
 ) -> tuple[Float[np.ndarray, "fits draws"], list[Subject]]:
     """Return likelihood ratios of simulated lists, and for whom such fits miss the observed one."""
     simulated, of_small = simulate_lists(small.problem, small.fits, n, seed)
-    problem = FitProblem(
-        simulated.dataset,
-        big.problem.model,
-        big.problem.loss,
-        big.problem.bounds,
-        fixed=big.problem.fixed,
-        features=big.problem.features,
-        loss_options=big.problem.loss_options,
-    )
     settings = {**FROM_THE_ESTIMATES} if search is None else resolve_search(search, True)
     settings["progress_bar"] = progress
 
@@ -305,7 +296,7 @@ def draw_statistics(
             of_small, best_small, np.repeat(big.fits.estimates, n, axis=0), strict=True
         )
     ]
-    best_big = make(problem, of_big, "big")
+    best_big = make(big.problem.with_data(simulated.dataset), of_big, "big")
     drawn = np.array(
         [2 * (one["loss"] - two["loss"]) for one, two in zip(best_small, best_big, strict=True)]
     ).reshape(-1, n)

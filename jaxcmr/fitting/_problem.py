@@ -320,6 +320,26 @@ class FitProblem:
             "features": fingerprint(of_features) if is_array else None,
         }
 
+    def with_data(self, dataset: RecallDataset) -> FitProblem:
+        """Return the same problem with other data, such as simulated recall.
+
+        >>> data = {"subject": [1], "listLength": [3], "pres_itemnos": [[1, 2, 3]],
+        ...         "recalls": [[3, 1, 0]]}
+        >>> problem = FitProblem(data, "cmr", "sequence_likelihood")
+        >>> other = problem.with_data({**data, "recalls": [[1, 2, 3]]})
+        >>> other.bounds == problem.bounds, other.fingerprint == problem.fingerprint
+        (True, False)
+        """
+        return FitProblem(
+            dataset,
+            self.model,
+            self.loss,
+            self.bounds,
+            fixed=self.fixed,
+            features=self.features,
+            loss_options=self.loss_options,
+        )
+
     @classmethod
     def from_result(
         cls,

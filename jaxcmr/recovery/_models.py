@@ -31,7 +31,6 @@ from jaxcmr.recovery._simulated import (
     name_lists,
     refit,
     simulate_subjects,
-    with_data,
 )
 from jaxcmr.recovery._truths import make_truths
 from jaxcmr.recovery._words import describe_confusion
@@ -251,7 +250,7 @@ def recover_models(
                 what = f"{fitted} fitted to data of {name} ({next(pair)} of {n_pairs})"
                 with bar.step(what, len(subjects)):
                     fits[fitted] = refit(
-                        with_data(problems[fitted], simulated.dataset),
+                        problems[fitted].with_data(simulated.dataset),
                         subjects,
                         choose_hyperparameters(problems[fitted], results[fitted], search),
                         Execution(folder_of(checkpoint, fitted), workers, [bar, *watchers]),
@@ -259,7 +258,7 @@ def recover_models(
                         starts_of(problems, fitted, [(s, fits[s]) for s in nested[fitted]]),
                     )
             for fitted in results:
-                target = with_data(problems[fitted], simulated.dataset)
+                target = problems[fitted].with_data(simulated.dataset)
                 table = criteria_of(target, subjects, fits[fitted])
                 tables.append(table.assign(simulated=name, fitted=fitted))
     criteria = pd.concat(tables, ignore_index=True)

@@ -114,20 +114,7 @@ def simulate_subjects(
         for copy in range(n_copies)
         for (subject, rows), end in zip(lists, ends, strict=True)
     ]
-    return with_data(problem, simulated), subjects
-
-
-def with_data(problem: FitProblem, dataset: Mapping[str, np.ndarray]) -> FitProblem:
-    """Return the same problem with other data."""
-    return FitProblem(
-        dataset,
-        problem.model,
-        problem.loss,
-        problem.bounds,
-        fixed=problem.fixed,
-        features=problem.features,
-        loss_options=problem.loss_options,
-    )
+    return problem.with_data(simulated), subjects
 
 
 def choose_hyperparameters(

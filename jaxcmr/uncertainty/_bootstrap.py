@@ -245,22 +245,13 @@ def simulate_lists(
         seed=seed,
         n_recalls=problem.generator.count_given_recalls(np.arange(len(mask))),
     )
-    of_simulated = FitProblem(
-        simulated,
-        problem.model,
-        problem.loss,
-        problem.bounds,
-        fixed=problem.fixed,
-        features=problem.features,
-        loss_options=problem.loss_options,
-    )
     place_of = np.cumsum(mask) - 1  # of a row among those simulated
     drawn = [
         Fit(subject, place_of[rows] + (draw - 1) * mask.sum(), f"draw {draw}", [x])
         for subject, rows, x in zip(fits.subjects, fits.rows, fits.estimates, strict=True)
         for draw in range(1, n + 1)
     ]
-    return of_simulated, drawn
+    return problem.with_data(simulated), drawn
 
 
 def to_estimates(problem: FitProblem, fits: Fits) -> pd.DataFrame:

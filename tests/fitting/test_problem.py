@@ -79,6 +79,16 @@ def test_the_fingerprint_tells_data_apart(small_data, problem):
     assert make_problem({**small_data, "recalls": recalls}).fingerprint != problem.fingerprint
 
 
+def test_the_same_problem_of_other_data_keeps_all_else(small_data):
+    """Simulated recall is scored as the data were: by the same options, features and values."""
+    features, options = np.eye(5), {"events": "recalls"}
+    given = make_problem(small_data, loss_options=options, features=features)
+    recalls = np.where(np.arange(20)[:, None] == 0, 0, small_data["recalls"])
+    other = given.with_data({**small_data, "recalls": recalls})
+    assert other.fingerprint != given.fingerprint and not other.dataset["recalls"][0].any()
+    assert other.with_data(small_data).fingerprint == given.fingerprint
+
+
 def test_problems_with_models_of_ones_own_are_told_apart(small_data):
     """Though neither has a name."""
     one, other = (
