@@ -79,6 +79,7 @@ def test_the_fingerprint_tells_data_apart(small_data, problem):
     assert make_problem({**small_data, "recalls": recalls}).fingerprint != problem.fingerprint
 
 
+@pytest.mark.filterwarnings("ignore:This model does not read features")
 def test_the_same_problem_of_other_data_keeps_all_else(small_data):
     """Simulated recall is scored as the data were: by the same options, features and values."""
     features, options = np.eye(5), {"events": "recalls"}
