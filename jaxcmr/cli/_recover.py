@@ -13,7 +13,7 @@ from jaxcmr.cli._recovery_files import NAMES, Found, check_replaceable, write_re
 from jaxcmr.files import replace_file
 from jaxcmr.front import recover_problem
 from jaxcmr.front._report import name_results
-from jaxcmr.recovery import ModelRecovery, PowerCurve, Recovery, recover_models
+from jaxcmr.recovery import ModelRecovery, Recovery, recover_models
 from jaxcmr.results import FitResult
 
 if TYPE_CHECKING:
@@ -177,20 +177,14 @@ def draw(path: Path, found: Found) -> bool:
 def draw_into(figure: Figure, found: Found) -> None:
     """Draw the grid of parameters, the power curve, or the matrices of models."""
     from jaxcmr import plots
+    from jaxcmr.plots._axes import make_grid, make_panels
 
-    if isinstance(found, Recovery | PowerCurve):
-        n = found.table["parameter"].nunique()
-        n_columns = min(n, 4)
-        n_rows = -(-n // n_columns)
-        figure.set_size_inches(2.7 * n_columns, 2.7 * n_rows)
-        panels = figure.subplots(n_rows, n_columns, squeeze=False).ravel()
-        for spare in panels[n:]:
-            spare.set_axis_off()
-        if isinstance(found, Recovery):
-            plots.plot_recovery(found, ax=panels[:n])
-        else:
-            plots.plot_power(found, ax=panels[:n])
-    else:
+    if isinstance(found, ModelRecovery):
         size = 2.6 + 0.7 * len(found.counts)
-        figure.set_size_inches(2 * size, size)
-        plots.plot_confusion(found, ax=figure.subplots(1, 2))
+        plots.plot_confusion(found, ax=make_panels(1, 2, size, size, figure)[0])
+        return
+    panels = make_grid(found.table["parameter"].nunique(), 2.7, 2.7, figure)
+    if isinstance(found, Recovery):
+        plots.plot_recovery(found, ax=panels)
+    else:
+        plots.plot_power(found, ax=panels)

@@ -11,6 +11,7 @@ from jaxcmr.names import describe_missing
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 __all__ = [
     "COLORS",
@@ -46,25 +47,29 @@ def make_axes(ax: Axes | None, width: float = 4.5, height: float = 3.2) -> Axes:
     return make_panels(1, 1, width, height)[0, 0]
 
 
-def make_panels(n_rows: int, n_columns: int, width: float, height: float) -> np.ndarray:
-    """Return the axes of a new figure, (rows, columns); `width` and `height` are a panel's."""
-    try:
-        import matplotlib.pyplot as plt
-    except ImportError as error:
-        raise ImportError(describe_missing("Figures", "matplotlib", "plots")) from error
-    _, panels = plt.subplots(
-        n_rows,
-        n_columns,
-        figsize=(width * n_columns, height * n_rows),
-        layout="constrained",
-        squeeze=False,
-    )
-    return np.asarray(panels)
+def make_panels(
+    n_rows: int, n_columns: int, width: float, height: float, figure: Figure | None = None
+) -> np.ndarray:
+    """Return axes (rows, columns) of a panel's `width` and `height`, in inches.
+
+    They are of a new figure, or of a `figure` that is made as large as they need.
+
+    Raises:
+        ImportError: matplotlib is not installed.
+    """
+    if figure is None:
+        try:
+            import matplotlib.pyplot as plt
+        except ImportError as error:
+            raise ImportError(describe_missing("Figures", "matplotlib", "plots")) from error
+        figure = plt.figure(layout="constrained")
+    figure.set_size_inches(width * n_columns, height * n_rows)
+    return np.asarray(figure.subplots(n_rows, n_columns, squeeze=False))
 
 
-def make_grid(n: int, width: float, height: float) -> np.ndarray:
-    """Return the axes of a new figure, four to a row; those left over are removed."""
-    panels = make_panels(-(-n // 4), min(n, 4), width, height).reshape(-1)
+def make_grid(n: int, width: float, height: float, figure: Figure | None = None) -> np.ndarray:
+    """Return `n` axes, four to a row, as `make_panels` does; those left over are removed."""
+    panels = make_panels(-(-n // 4), min(n, 4), width, height, figure).reshape(-1)
     for spare in panels[n:]:
         spare.remove()
     return panels[:n]

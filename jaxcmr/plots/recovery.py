@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from jaxcmr.plots._axes import COLORS, GRAY, as_panels, make_panels, open_up
+from jaxcmr.plots._axes import COLORS, GRAY, as_panels, make_grid, open_up
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from jaxcmr.recovery import Recovery
 
 __all__ = ["plot_recovery", "recovery_table"]
-
-N_COLUMNS = 4
 
 
 def recovery_table(recovery: Recovery) -> pd.DataFrame:
@@ -74,14 +72,8 @@ def plot_recovery(
     """
     points, summary = recovery_table(recovery), recovery.summary()
     names = list(summary["parameter"])
-    if ax is None:
-        n_rows = -(-len(names) // N_COLUMNS)
-        panels = make_panels(n_rows, min(N_COLUMNS, len(names)), 2.7, 2.7).ravel()
-        for spare in panels[len(names) :]:
-            spare.set_axis_off()
-        panels = panels[: len(names)]
-    else:
-        panels = as_panels(ax, len(names))
+    n = len(names)
+    panels = make_grid(n, 2.7, 2.7) if ax is None else as_panels(ax, n)
     for panel, row in zip(panels, summary.itertuples(index=False), strict=True):
         of_one = points[points["parameter"] == row.parameter]
         panel.plot([0, 1], [0, 1], color=GRAY, linewidth=0.8, zorder=0)
