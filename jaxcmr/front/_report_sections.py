@@ -176,7 +176,8 @@ def make_sections_of_all(analyses: Analyses, results: Mapping[str, FitResult]) -
     tests = [each for each in analyses.of_all if isinstance(each, LikelihoodRatioTest)]
     models = [each for each in analyses.of_all if isinstance(each, ModelRecovery)]
     validated = by_folds(analyses)
-    known = known_evidence(results, comparisons, last_groups(analyses), validated)
+    groups = last_groups(analyses)
+    known = known_evidence(results, comparisons, groups, validated) if selections else []
     reference = comparisons[0].reference if comparisons else None
     return [
         *(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -62,17 +63,7 @@ def known_evidence(
         groups: hierarchical fits by result.
         validated: cross-validations by result, those of equal folds together.
     """
-    known = []
-    for kind in CRITERIA:
-        for n in ("events", "trials"):
-            columns, counted = {}, ""
-            for name, result in results.items():
-                try:
-                    table = information_criteria(result, n).iloc[:-1].set_index("subject")
-                except ValueError:  # not a likelihood, or the result does not say how many n are
-                    continue
-                columns[name], counted = -table[kind] / 2, name_count(result, n)
-            known.append(of_criterion(kind, counted, pd.DataFrame(columns)))
+    known = [by_criterion(results, kind, n) for kind in CRITERIA for n in ("events", "trials")]
     known += [of_criterion(each.criterion, each.counted, each.log_evidence())
               for each in comparisons]  # fmt: skip
     of_groups = {name: of_group(each) for name, each in groups.items()}
@@ -95,6 +86,20 @@ def known_evidence(
             )
         )
     return known
+
+
+def by_criterion(results: Mapping[str, FitResult], kind: str, n: str) -> Evidence:
+    """Return minus half of a criterion of the results that have it."""
+    columns, counted = {}, ""
+    for name, result in results.items():
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # few observations: the comparison has told
+                table = information_criteria(result, n).iloc[:-1].set_index("subject")
+        except ValueError:  # not a likelihood, or the result does not say how many n are
+            continue
+        columns[name], counted = -table[kind] / 2, name_count(result, n)
+    return of_criterion(kind, counted, pd.DataFrame(columns))
 
 
 def of_group(found: HierarchicalMAP) -> pd.Series:

@@ -58,8 +58,8 @@ def test_the_comparison_is_by_the_named_reference(folder, tmp_path, capsys):
     call = ["report", str(folder), str(other), "--no-data", "--quiet"]
     assert main([*call, "--reference", "other", "--criterion", "bic"]) == 0
     page = Page((folder / "report.html").read_text(encoding="utf-8"))
-    assert page.tables["compared-differences"][0][2] == "mean BIC per subject"
-    assert page.columns("compared-differences")["model"] == ("study",)
+    assert page.tables["all-comparison-table-2"][0][2] == "mean BIC per subject"
+    assert page.columns("all-comparison-table-2")["model"] == ("study",)
     assert main([*call, "--reference", "othr"]) == 2
     assert "Did you mean 'other'" in capsys.readouterr().err
     assert main(["report", str(folder), "--no-data", "--reference", "study"]) == 2

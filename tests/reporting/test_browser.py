@@ -165,7 +165,7 @@ def test_tables_of_models_and_parameters_are_shown_whole(browser, tmp_path):
     path = jc.report({"one": one, "CMR without primacy": two}, tmp_path / "report.html")
     page = browser.new_page(viewport={"width": 1300, "height": 800})
     page.goto(path.as_uri())
-    for table in ("compared", "compared-differences", "r1-bounds", "r1-estimates"):
+    for table in ("all-comparison-table-1", "all-comparison-table-2", "r1-bounds", "r1-estimates"):
         scroll = page.locator(f".scroll:has(> #{table})")
         hidden = scroll.evaluate("all => all.scrollWidth - all.clientWidth")
         assert hidden == 0, table

@@ -223,30 +223,30 @@ def test_results_of_the_same_trials_are_compared(tmp_path):
     two = {**one, "model": "other", "fitness": [9.1, 9.3, 6.5]}
     path = jc.report({"one": one, "<two>": two}, tmp_path / "report.html")
     page, found = Page(path.read_text(encoding="utf-8")), jc.compare({"one": one, "<two>": two})
-    columns = page.columns("compared")
+    columns = page.columns("all-comparison-table-1")
     assert columns["model"] == ("one", "<two>")
     assert [float(each) for each in columns["AICc"]] == found.table["aicc"].tolist()
-    assert page.columns("compared")["best for"] == ("3.0", "0.0")
-    assert [row[-2] for row in page.shown["compared"][1:]] == ["3", "0"]
+    assert page.columns("all-comparison-table-1")["best for"] == ("3.0", "0.0")
+    assert [row[-2] for row in page.shown["all-comparison-table-1"][1:]] == ["3", "0"]
     low, high = found.table.loc[1, ["low", "high"]]
-    [row] = page.shown["compared-differences"][1:]
+    [row] = page.shown["all-comparison-table-2"][1:]
     assert row[:4] == ["<two>", "7.00", "2.33", f"{low:.2f} to {high:.2f}"]
     assert found.verdict() in page.texts and found.warnings[0] in page.texts
-    assert page.columns("compared-numbers-2")["subject"]
+    assert page.columns("all-comparison-numbers-2")["subject"]
     both = {"one": one, "<two>": two}
     named = jc.compare(both, "bic", reference="<two>")
     page = Page(jc.report(both, path, comparison=named).read_text(encoding="utf-8"))
-    assert page.tables["compared-differences"][0][2] == "mean BIC per subject"
-    assert page.columns("compared-differences")["model"] == ("one",)
+    assert page.tables["all-comparison-table-2"][0][2] == "mean BIC per subject"
+    assert page.columns("all-comparison-table-2")["model"] == ("one",)
     assert "BIC above <two>" in page.texts and named.header() in page.texts
     for results, given, message in (
         ({"one": one, "two": two}, named, "of other fits"),
         ({**both, "one": {**one, "fitness": [7.1, 8.3, 6.1]}}, named, "of other fits"),
         (one, named, "of other fits"),
-        (both, "bic", "takes what jc.compare returns; got str"),
+        (both, "bic", "comparison takes Comparison, .* of jaxcmr.comparison; got str"),
     ):
         with pytest.raises(ValueError, match=message):
             jc.report(results, path, comparison=given)
     other = {**two, "loss_label": "MSE"}
     path = jc.report({"one": one, "two": other}, tmp_path / "report.html")
-    assert "compared" not in Page(path.read_text(encoding="utf-8")).tables
+    assert "all-comparison-table-1" not in Page(path.read_text(encoding="utf-8")).tables
