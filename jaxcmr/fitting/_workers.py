@@ -100,6 +100,8 @@ UNKNOWN = AtOnce(1 << 20, 1)
 class Client(Protocol):
     """A Dask client: ``dask.distributed.Client``."""
 
+    status: str
+
     def get_executor(self, **options: Any) -> Executor:
         """Return an executor that submits tasks to the client's cluster."""
 
@@ -132,7 +134,8 @@ def search_in_workers(
 
     Raises:
         RuntimeError: the workers are lost, or compute another loss than this process.
-        ValueError: `workers` is something else or would fork, or the problem cannot be pickled.
+        ValueError: `workers` is something else, would fork or has been shut down, or the problem
+            cannot be pickled.
     """
 
     def divide(n_workers: int) -> list[list[int]]:
@@ -177,7 +180,8 @@ def ask_workers(
 
     Raises:
         RuntimeError: the workers are lost.
-        ValueError: `workers` is something else or would fork, or `thing` cannot be pickled.
+        ValueError: `workers` is something else, would fork or has been shut down, or `thing` cannot
+            be pickled.
     """
     lost = errors_of_lost(workers)
     x64 = jax.config.jax_enable_x64  # type: ignore[attr-defined]
@@ -186,7 +190,12 @@ def ask_workers(
         executor, recipe, at_once, n_workers = open_workers(workers, to_recipe(thing))
         call = Call(x64, at_once, os.getpid(), time.time_ns())
         for block in divide(n_workers):
-            future = executor.submit(make_in_worker, make, recipe, as_task(block), call)
+            try:
+                future = executor.submit(make_in_worker, make, recipe, as_task(block), call)
+            except RuntimeError as error:
+                if "shutdown" not in str(error):
+                    raise
+                raise ValueError(message_shut_down(workers)) from error
             futures[future] = block
         waiting = set(futures)
         while waiting:
@@ -237,6 +246,15 @@ def message_other_loss(environment: Mapping[str, Any], what: str) -> str:
     )
 
 
+def message_shut_down(workers: Workers) -> str:
+    """Return the message for workers that take no more work."""
+    return (
+        f"workers is a {type(workers).__name__} that has been shut down. It must be open until the "
+        "call has returned: call inside its `with` block, or make new workers. With a checkpoint, "
+        "finished runs are not made again."
+    )
+
+
 def has_failed(future: Future[Any]) -> bool:
     """Return whether a future that has ended has no result."""
     return future.cancelled() or future.exception() is not None
@@ -268,6 +286,8 @@ def open_workers(workers: Workers, recipe: bytes) -> tuple[Executor, Any, AtOnce
     if isinstance(workers, Executor):
         return workers, recipe, AtOnce(1, 1), FEWEST_WORKERS
     if isinstance(workers, Client):
+        if workers.status in ("closing", "closed"):
+            raise ValueError(message_shut_down(workers))
         known = workers.scheduler_info(n_workers=-1)["workers"].values()
         slots: Counter[str] = Counter()
         processes: Counter[str] = Counter()

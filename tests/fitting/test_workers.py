@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -177,6 +178,17 @@ def test_processes_that_would_fork_are_refused(make, everyone):
         assert pool._processes == {}
 
 
+@pytest.mark.parametrize(
+    "make_pool", [ThreadPoolExecutor, partial(ProcessPoolExecutor, mp_context=SPAWN)]
+)
+def test_workers_that_have_been_shut_down(make, everyone, make_pool):
+    """As after their `with` block, where Python speaks of futures."""
+    with make_pool(1) as workers:
+        pass
+    with pytest.raises(ValueError, match=r"a \w+PoolExecutor that has been shut down"):
+        make().fit_subjects(everyone, workers=workers)
+
+
 SCRIPT = f"""
 import multiprocessing, sys, time
 from concurrent.futures import ProcessPoolExecutor
@@ -287,6 +299,14 @@ def test_large_data_are_no_reason_for_a_warning(make, small_data, everyone, dask
     assert len(result["fitness"]) == 4
 
 
+def test_a_dask_client_that_has_been_closed(make, everyone, dask_client):
+    """Its cluster may still be there; Dask speaks of a loop."""
+    with type(dask_client)(dask_client.scheduler.address) as client:
+        pass
+    with pytest.raises(ValueError, match="a Client that has been shut down"):
+        make().fit_subjects(everyone, workers=client)
+
+
 def test_a_killed_dask_worker(make, everyone, dask_client, tmp_path):
     """Its block is made again elsewhere: the result has the same bits, each run is there once."""
     fitter = make(loss=SlowBowls, best_of=2)
@@ -367,6 +387,8 @@ def test_a_scheduler_that_dies(make, everyone, tmp_path):
 
 class ThreeDaskWorkers:
     """A client of two workers with four threads each on one machine, and one on another."""
+
+    status = "running"
 
     def scheduler_info(self, **options):
         hosts = [("lab", 4), ("lab", 4), ("desk", 1)]
