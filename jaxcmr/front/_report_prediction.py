@@ -256,7 +256,7 @@ def compare_table(
                 "p_wilcoxon": pair.tests["p_wilcoxon"],
             }
         )
-    return pd.DataFrame(rows).astype(object)
+    return pd.DataFrame(rows, dtype=object)  # counts stay whole numbers
 
 
 def subject_table(pairs: Mapping[str, PairedDifferences]) -> pd.DataFrame:

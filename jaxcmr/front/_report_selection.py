@@ -69,7 +69,7 @@ def known_evidence(
     of_groups = {name: of_group(each) for name, each in groups.items()}
     known.append(
         Evidence(
-            "the log evidence given the group, by Laplace's approximation",
+            "the log evidence given the group (by Laplace's approximation)",
             "The means and standard deviations of the group were fitted to the same recalls: with "
             "few subjects this flatters the model with more parameters.",
             pd.DataFrame(of_groups),

@@ -1,0 +1,353 @@
+"""Sections on several models, predictions and the group hold the numbers of their analyses."""
+
+import dataclasses
+
+import numpy as np
+import pandas as pd
+import pytest
+from report_pages import Page, make_result
+from scipy.stats import norm
+from toy_likelihoods import Normals, problem_of
+
+import jaxcmr as jc
+from jaxcmr.bayes import hierarchical_map
+from jaxcmr.comparison import (
+    ApproximateCrossValidation,
+    CrossValidation,
+    LikelihoodRatioTest,
+    bayesian_model_selection,
+    log_evidence,
+)
+from jaxcmr.front._report_group import make_group_section
+from jaxcmr.reporting import About, Chapter, to_html
+
+SUBJECTS = (3, 10, 7)
+TRIALS = [[[0, 2]], [[2, 4]], [[4, 6]]]
+"""Two lists of each subject."""
+
+
+def likelihood(**changes):
+    """Return a result of three subjects with two lists each, by a likelihood."""
+    about = {
+        "data": {"fingerprint": "sha256:1", "n_trials": 6},
+        "loss_options": {},
+        "trials": TRIALS,
+    }
+    return make_result(loss_label="NLL", n_events=[100, 120, 90], **{**about, **changes})
+
+
+@pytest.fixture
+def results():
+    """One model, and another one with a parameter less."""
+    one = likelihood()
+    free = {"learning_rate": [0.0, 1.0]}
+    return {"<one>": one, "two": likelihood(fitness=[9.1, 9.3, 6.5], free=free)}
+
+
+def validation_of(result, scores, kind=CrossValidation):
+    """Return predictions of the lists of a result, two folds per subject."""
+    lists = pd.DataFrame(
+        {
+            "subject": np.repeat(SUBJECTS, 2),
+            "fold": [1, 2] * 3,
+            "trial": range(6),
+            "n_events": 5,
+            "log_likelihood": scores,
+        }
+    )
+    about = {name: result[name] for name in ("data", "loss", "loss_options")}
+    if kind is ApproximateCrossValidation:
+        table = pd.DataFrame(
+            {
+                "subject": SUBJECTS,
+                "in_sample": [-loss for loss in result["fitness"]],
+                "log_likelihood": lists.groupby("subject", sort=False)["log_likelihood"].sum(),
+                "n_parameters": 2,
+                "penalty": 1.0,
+                "tic": 9.0,
+                "n_outside": 0,
+                "above_minimum": 0.0,
+            }
+        )
+        return ApproximateCrossValidation(lists, table, about)
+    folds = lists[["subject", "fold", "log_likelihood"]].assign(
+        n_train=1, n_test=1, train_loss=3.0, converged=True
+    )
+    return CrossValidation(lists, folds.assign(**dict.fromkeys(result["free"], 0.5)), "list", about)
+
+
+def report(path, *arguments, **options):
+    return Page(jc.report(*arguments[:1], path, *arguments[1:], **options).read_text("utf-8"))
+
+
+def words_of(page):
+    return " ".join(" ".join(page.texts).split())
+
+
+def numbers(column):
+    return [float(each) for each in column]
+
+
+def test_a_comparison_has_methods_to_paste(results, tmp_path):
+    """Hand-worked: AICc = 2 L + 2 k + 2 k (k + 1) / (n - k - 1), with k of 2 and 1."""
+    corrections = [12 / (n - 3) - 4 / (n - 2) for n in (100, 120, 90)]
+    losses = [2 * (7.1 - 9.1), 2 * (8.3 - 9.3), 2 * (6.0 - 6.5)]
+    mean = np.mean([loss + 2 + more for loss, more in zip(losses, corrections, strict=True)])
+    found = jc.compare(results, reference="two")
+    text = words_of(report(tmp_path / "r.html", results, comparison=found))
+    assert "2 models were compared by AICc (Hurvich & Tsai, 1989) of each of 3 subjects" in text
+    assert f"were: <one> {mean:.2f} (" in text
+    assert "Biometrika, 76(2), 297–307" in text
+
+
+def test_frequencies_of_models_are_shown_with_what_they_are_from(results, tmp_path):
+    evidence = log_evidence(results, "bic")
+    found = bayesian_model_selection(evidence, "vba")
+    page = report(tmp_path / "r.html", results, comparison=found)
+    columns, table = page.columns("all-selection-table-1"), found.table()
+    assert columns["model"] == tuple(table["model"])
+    for name in ("alpha", "expected_frequency", "sd", "protected_exceedance"):
+        assert numbers(columns[name]) == table[name].tolist()
+    shares = page.columns("all-selection-table-2")
+    assert shares["subject"] == ("3", "10", "7")
+    assert numbers(shares["<one>"]) == found.responsibilities["<one>"].tolist()
+    text = words_of(page)
+    assert found.verdict() in text and "(Rigoux et al., 2014; Stephan et al., 2009)" in text
+    assert "from minus half of BIC (n: scored events) of 3 subjects, by variational" in text
+    assert "with a prior count of 1 in all." in text and "NeuroImage, 84, 971" in text
+    best = table.iloc[0]
+    assert (
+        f"were: {best['model']} {best['expected_frequency']:.2f} (SD {best['sd']:.2f}; "
+        f"{best['protected_exceedance']:.3f}), "
+    ) in text
+    assert "2 models were compared" in text  # as without it
+
+
+def test_the_log_evidence_is_named(results, tmp_path):
+    """It decides what the frequencies are of; a table that the report does not know is said."""
+    validated = {
+        name: validation_of(result, [-4.0, -5.0, -4.5, -4.0, -3.0, -4.0 - len(result["free"])])
+        for name, result in results.items()
+    }
+    held_out = pd.DataFrame(
+        {name: each.by_subject.set_index("subject")["log_likelihood"]
+         for name, each in validated.items()}
+    )  # fmt: skip
+    for evidence, words, caveat in (
+        (log_evidence(results, "aic"), "from minus half of AIC of 3 subjects", "does not appr"),
+        (log_evidence(results, "bic", "trials"), "half of BIC (n: trials)", "approximates"),
+        (held_out, "from the held-out log-likelihood of cross-val", "predict best."),
+        (held_out + 1.0, "from log evidence (say which) of", "cannot tell which"),
+    ):
+        given = {**validated, "all": bayesian_model_selection(evidence)}
+        text = words_of(report(tmp_path / "r.html", results, comparison=given))
+        assert words in text and caveat in text
+
+
+def test_families_are_named_with_their_models(results, tmp_path):
+    results = {**results, "three": results["two"]}
+    families = {"small": ["two", "three"], "big": ["<one>"]}
+    found = bayesian_model_selection(log_evidence(results), 2.0, "exact", families)
+    page = report(tmp_path / "r.html", results, comparison=[found])
+    columns = page.columns("all-selection-table-1")
+    assert dict(zip(columns["family"], columns["models"], strict=True)) == {
+        "small": "two, three",
+        "big": "<one>",
+    }
+    text = words_of(page)
+    assert "families (small: two, three; big: <one>)." in text
+    assert "from the exact posterior, with prior counts of 2, 2, 2." in text
+
+
+def test_frequencies_among_other_models_or_subjects_are_refused(results, tmp_path):
+    evidence = log_evidence(results)
+    for table, message in (
+        (evidence.to_numpy(), r"among \['1', '2'\], the results are"),
+        (evidence.rename(columns={"two": "three"}), "name the columns"),
+        (evidence.rename(index={7: 8}), "of subject 8, whom the result '<one>' has not"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            jc.report(results, tmp_path / "r.html", comparison=bayesian_model_selection(table))
+    some = bayesian_model_selection(evidence.iloc[:2])
+    text = words_of(report(tmp_path / "r.html", results, comparison=some))
+    assert "Made for 2 of 3 subjects." in text
+    assert not (tmp_path / "other.html").exists()
+
+
+def test_predictions_of_a_model_are_summed(results, tmp_path):
+    """Hand-worked: of 7.1, 8.3 and 6.0 nats in sample, 9.0, 8.5 and 7.0 are held out."""
+    result = results["<one>"]
+    found = validation_of(result, [-4.0, -5.0, -4.5, -4.0, -3.0, -4.0])
+    page = report(tmp_path / "r.html", result, comparison=found)
+    columns = page.columns("r1-prediction-table-1")
+    assert columns["subjects"] == ("3",) and columns["lists"] == ("6",)
+    for name, value in (("in_sample", -21.4), ("held_out", -24.5), ("optimism", 3.1)):
+        assert numbers(columns[name]) == pytest.approx([value])
+    assert numbers(columns["held_out_per_event"]) == pytest.approx([-24.5 / 30])
+    bars = page.columns("r1-prediction-numbers-1")
+    assert bars["subject"] == ("10", "7", "3")  # 0.2, 1.0 and 1.9 nats
+    assert numbers(bars["optimism"]) == pytest.approx([0.2, 1.0, 1.9])
+    assert len(page.columns("r1-prediction-table-3")["fold"]) == 6
+    text = words_of(page)
+    assert found.verdict() in text
+    assert "held out in 2 folds each (one list at a time)" in text
+    assert "The held-out log-likelihood was -24.5 nats for 3 subjects with 6 lists" in text
+
+
+def test_an_approximation_is_called_one(results, tmp_path):
+    """What is missing for a subject does not enter the sums."""
+    result = results["<one>"]
+    scores = [-4.0, -5.0, -4.5, -4.0, np.nan, -4.0]
+    found = validation_of(result, scores, ApproximateCrossValidation)
+    page = report(tmp_path / "r.html", result, comparison={result["model"] + " by "
+                  + result["loss"]: found})  # fmt: skip
+    columns = page.columns("r1-prediction-table-1")
+    assert columns["subjects"] == ("2",) and numbers(columns["held_out"]) == [-17.5]
+    assert numbers(columns["in_sample"]) == pytest.approx([-15.4])
+    text = words_of(page)
+    assert "by an approximation" in text and "Bell Laboratories" in text
+
+
+def test_models_are_compared_by_their_predictions(results, tmp_path):
+    """Hand-worked: <one> predicts 1, 1 and -2 nats better, 0 on average."""
+    ones = validation_of(results["<one>"], [-4.0, -5.0, -4.5, -4.0, -3.0, -4.0])
+    twos = validation_of(results["two"], [-5.0, -5.0, -4.5, -5.0, -2.0, -3.0])
+    given = {"<one>": ones, "two": twos}
+    given["all"] = jc.compare(results, reference="<one>")
+    page = report(tmp_path / "r.html", results, comparison=given)
+    columns = page.columns("all-predictions-table-1")
+    assert columns["model"] == ("<one>", "two")
+    assert numbers(columns["held_out"]) == [-24.5, -24.5]
+    assert float(columns["mean_difference"][1]) == pytest.approx(0.0)
+    assert columns["<one> better for"][1] == "2" and columns["worse for"][1] == "1"
+    bars = page.columns("all-predictions-numbers-1")
+    assert numbers(bars["difference"]) == [-2.0, 1.0, 1.0] and bars["subject"] == ("7", "3", "10")
+    text = words_of(page)
+    assert "(nats: <one> -24.5, two -24.5)" in text and "was chosen as the reference" not in text
+    assert page.columns("r1-prediction-table-1") and page.columns("r2-prediction-table-1")
+    del given["all"]  # without a comparison, by the best of these data
+    best = {**results, "two": likelihood(fitness=[7.0, 7.0, 6.0], free=results["two"]["free"])}
+    text = words_of(report(tmp_path / "r.html", best, comparison=given))
+    assert "By so much more per subject did two predict held-out lists" in text
+
+
+def test_predictions_of_other_folds_are_not_compared(results, tmp_path):
+    """Beside each other they would look as if they were of the same lists."""
+    ones = validation_of(results["<one>"], [-4.0] * 6)
+    twos = validation_of(results["two"], [-5.0] * 6)
+    other = dataclasses.replace(twos, by_list=twos.by_list.assign(fold=[2, 1] * 3))
+    page = report(tmp_path / "r.html", results, comparison={"<one>": ones, "two": other})
+    assert "Predictions were not compared. The two are of other lists or folds" in words_of(page)
+    sessions = dataclasses.replace(twos, folds="session")
+    page = report(tmp_path / "r.html", results, comparison={"<one>": ones, "two": sessions})
+    assert "all-predictions-table-1" not in page.tables
+    assert "r2-prediction-table-1" in page.tables
+
+
+def test_predictions_of_other_fits_are_refused(results, tmp_path):
+    result = results["<one>"]
+    found = validation_of(result, [-4.0] * 6)
+    rough = validation_of(result, [-4.0] * 6, ApproximateCrossValidation)
+    for other, given, message in (
+        (likelihood(data={"fingerprint": "sha256:2", "n_trials": 6}), found, "of other data than"),
+        (likelihood(trials=[[[0, 2]], [[2, 5]], [[5, 6]]]), found, "of other lists than"),
+        (results["two"], found, "of other parameters than"),
+        (likelihood(loss_options={"events": "recalls"}), found, "of other loss_options than"),
+        (likelihood(fitness=[7.1, 8.3, 6.1]), rough, "of other fits than"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            jc.report(other, tmp_path / "r.html", comparison=given)
+    assert not (tmp_path / "r.html").exists()
+
+
+def test_a_test_of_nested_models_finds_its_results(results, tmp_path):
+    """Twice the differences of the losses are 4, 2 and 1, with one parameter more."""
+    table = pd.DataFrame(
+        {"subject": SUBJECTS, "statistic": [4.0, 2.0, 1.0], "p": [0.05, 0.2, 0.3]}
+    ).assign(p_low=0.01, p_high=0.4)
+    total = {"statistic": 7.0, "p": 0.04, "p_low": 0.01, "p_high": 0.1}
+    draws = pd.DataFrame({"subject": 3, "draw": [1, 2, 3], "statistic": 1.0})
+    found = LikelihoodRatioTest("bootstrap", 1, table, total, draws, ("Look out.",))
+    page = report(tmp_path / "r.html", {**results, "more": results["two"]}, comparison=found)
+    columns = page.columns("all-test-table-1")
+    assert numbers(columns["statistic"]) == [7.0] and numbers(columns["p"]) == [0.04]
+    text = words_of(page)
+    assert "Test of two in <one>" in text and "Look out." in text
+    assert "a parametric bootstrap of 3 simulated data sets per subject: twice the" in text
+    for other in (
+        dataclasses.replace(found, df=2),
+        dataclasses.replace(found, table=table.assign(statistic=[4.0, 2.0, 1.1])),
+    ):
+        with pytest.raises(ValueError, match="test is of other fits"):
+            jc.report(results, tmp_path / "r.html", comparison=other)
+
+
+OBSERVED = np.array([0.3, -0.5, 1.4, 0.8, -0.2, 0.9])
+
+
+@pytest.fixture(scope="module")
+def group():
+    """A hierarchical fit of six normal means, and the fits that it started from."""
+    problem = problem_of(Normals, observed=OBSERVED, weight=np.full(6, 4.0))
+    result = jc.FitResult(
+        fits={"learning_rate": norm.cdf(OBSERVED).tolist(), "subject": [1, 2, 3, 4, 5, 6]},
+        fitness=[4 / 2 * float(np.log(2 * np.pi))] * 6,
+        free={"learning_rate": [0.0, 1.0]},
+        fixed=dict(problem.fixed),
+        trials=[[[i, i + 1]] for i in range(6)],
+        data={"fingerprint": problem.data_fingerprint, "n_trials": 6},
+        loss_label="NLL",
+    )
+    return hierarchical_map(problem, result), result
+
+
+def page_of(section, result):
+    return Page(to_html([Chapter("a", result, About("a"), About("b"), sections=[section])]))
+
+
+def test_a_group_is_shown_with_its_subjects(group):
+    """Six normal means of four observations each: the closed form of the group's median."""
+    found, result = group
+    page = page_of(make_group_section(found, result, "r1-g1"), result)
+    columns = page.columns("r1-group-table-1")
+    assert numbers(columns["median"]) == pytest.approx([norm.cdf(OBSERVED.mean())], abs=1e-3)
+    shrunken = page.columns("r1-group-numbers-1")
+    assert numbers(shrunken["before"]) == result["fits"]["learning_rate"]
+    assert numbers(shrunken["after"]) == found.estimates["learning_rate"].tolist()
+    assert len(page.columns("r1-group-table-2")["subject"]) == 6
+    text = words_of(page)
+    assert found.verdict() in text
+    assert "(Gershman, 2016; Huys et al., 2011)" in text and "(Varadhan & Roland, 2008)" in text
+    row = found.group.iloc[0]
+    words = f"learning rate {row['median']:.3g} ({row['low']:.3g} to {row['high']:.3g})."
+    assert words in text
+    assert ("p", "class", "warning") not in page.attributes
+
+
+def test_a_group_of_other_fits_is_refused_and_a_lower_loss_is_told(group):
+    found, result = group
+    moved = jc.FitResult({**result, "fits": {**result["fits"], "learning_rate": [0.5] * 6}})
+    with pytest.raises(ValueError, match="of other subjects, parameters or estimates"):
+        make_group_section(found, moved, "r1-g1")
+    renamed = jc.FitResult({**result, "free": {"item_support": [0, 1]}})
+    with pytest.raises(ValueError, match="of other subjects, parameters or estimates"):
+        make_group_section(found, renamed, "r1-g1")
+    higher = jc.FitResult({**result, "fitness": [loss + 3.0 for loss in result["fitness"]]})
+    [warning] = make_group_section(found, higher, "r1-g1").warnings
+    assert "For 6 subjects the loss at the shrunken estimates is lower" in warning
+    alone = dataclasses.replace(found, before=None)
+    assert not make_group_section(alone, result, "r1-g1").figures
+
+
+def test_a_report_takes_the_group_of_each_result(group, tmp_path):
+    found, result = group
+    page = report(tmp_path / "r.html", {"a": result, "b": result}, bayes={"b": found})
+    assert "r2-group-table-1" in page.tables and "r1-group-table-1" not in page.tables
+    evidence = pd.DataFrame(
+        {"a": found.log_evidence, "b": found.log_evidence}, index=list(found.subjects)
+    )
+    both = {"bayes": {"a": found, "b": found}, "comparison": bayesian_model_selection(evidence)}
+    text = words_of(report(tmp_path / "r.html", {"a": result, "b": result}, **both))
+    assert "from the log evidence given the group (by Laplace's approximation) of 6" in text
+    with pytest.raises(ValueError, match="bayes takes HierarchicalMAP"):
+        jc.report(result, tmp_path / "r.html", bayes="group")
