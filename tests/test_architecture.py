@@ -77,6 +77,7 @@ MAY_IMPORT = {
         "uncertainty",
     },
     "plots": {
+        "_tables",
         "analyses",
         "comparison",
         "datasets",

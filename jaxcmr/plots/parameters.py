@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from jaxcmr._tables import format_number
 from jaxcmr.names import table_of
 from jaxcmr.parameters import DECADES, ParameterSpace, declared_by
 from jaxcmr.plots._axes import COLORS, DATA, GRAY, make_axes, open_up
@@ -135,8 +136,7 @@ def draw_row(ax: Axes, row: int, estimates: pd.DataFrame) -> None:
         ax.vlines([low, high], row - 0.17, row + 0.17, color=DATA, linewidth=0.8, zorder=4)
         ax.vlines(middle, row - 0.3, row + 0.3, color=DATA, linewidth=2, zorder=4)
     value = f"{estimates['estimate'].median():.3g}"
-    ends = [f"{estimates[end].iloc[0]:.3g}" for end in ("low", "high")]
-    ends = [{"2.22e-16": "0"}.get(end, end) for end in ends]
+    ends = [format_number(float(estimates[end].iloc[0])) for end in ("low", "high")]
     texts = zip((0, middle, 1), (ends[0], value, ends[1]), strict=True)
     for x, text in texts:
         is_value = text is value
