@@ -17,6 +17,11 @@ def criteria_table(frame: pd.DataFrame, caption: str) -> Table:
     Args:
         frame: the table of a comparison.
         caption: how to read it.
+
+    >>> frame = pd.DataFrame({"model": ["CMR"], "k": [9], "loss": 250.0, "aic": 518.0,
+    ...     "aicc": 519.123, "bic": 540.0, "wins": 2.0, "mean_weight": 1.0})
+    >>> [cell.text for cell in criteria_table(frame, "Sums.").rows[0]]
+    ['CMR', '9', '250.00', '518.00', '519.12', '540.00', '2', '1.00']
     """
     rows = [
         [
@@ -40,6 +45,12 @@ def differences_table(frame: pd.DataFrame, label: str, reference: str) -> Table:
         frame: the table of a comparison.
         label: the criterion in words, such as "AICc".
         reference: model from which differences are taken.
+
+    >>> frame = pd.DataFrame({"model": ["CMR", "CRU"], "difference": [0, 8.5],
+    ...     "mean_difference": [0, 4.25], "low": [0, 1], "high": [0, 9],
+    ...     "mean_loss_difference": [0, 3], "loss_low": [0, 2], "loss_high": [0, 4]})
+    >>> [cell.text for cell in differences_table(frame, "AICc", "CMR").rows[0]]
+    ['CRU', '8.50', '4.25', '1.00 to 9.00', '3.00', '2.00 to 4.00']
     """
     rows = [
         [
