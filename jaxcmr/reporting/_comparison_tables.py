@@ -17,6 +17,11 @@ def criteria_table(frame: pd.DataFrame, caption: str) -> Table:
     Args:
         frame: the table of a comparison.
         caption: how to read it.
+
+    >>> row = {"model": "CMR", "k": 11, "loss": 700.0, "aic": 1422.0, "aicc": 1422.8, "bic": 1460.0}
+    >>> table = criteria_table(pd.DataFrame([{**row, "wins": 1.0, "mean_weight": 1.0}]), "")
+    >>> [cell.text for cell in table.rows[0]]
+    ['CMR', '11', '700.00', '1422.00', '1422.80', '1460.00', '1', '1.00']
     """
     rows = [
         [
@@ -40,6 +45,14 @@ def differences_table(frame: pd.DataFrame, label: str, reference: str) -> Table:
         frame: the table of a comparison.
         label: the criterion in words, such as "AICc".
         reference: model from which differences are taken.
+
+    >>> from jaxcmr.comparison import compare
+    >>> cmr = dict(fitness=[10.0, 9.0], fits={"a": [0.5, 0.4], "subject": [1, 2]},
+    ...            free={"a": [0, 1]}, n_events=[50, 40], loss_label="NLL")
+    >>> found = compare({"CMR": cmr, "other": {**cmr, "fitness": [13.0, 14.0]}})
+    >>> table = differences_table(found.table, "AICc", "CMR")
+    >>> [cell.text for cell in table.rows[0][:4]]
+    ['other', '16.00', '8.00', '6.00 to 10.00']
     """
     rows = [
         [
