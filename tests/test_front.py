@@ -303,6 +303,28 @@ def test_lists_are_cut_in_other_data_draws_and_on_demand(small_data):
             jc.simulate(result, small_data, n_recalls=wrong)
 
 
+def test_letters_are_cut_after_as_many_as_were_typed(parameters):
+    """Right or wrong: of the third list no letter is right, and ``recalls`` is empty."""
+    typed = np.array([[1, 2, 0], [1, 3, 2], [3, 0, 0]])
+    data = {
+        "subject": np.ones((3, 1), int),
+        "listLength": np.full((3, 1), 3),
+        "pres_itemnos": np.tile([1, 2, 3], (3, 1)),
+        "recalls": np.array([[1, 2, 0], [1, 2, 0], [0, 0, 0]]),
+        "pres_itemids": np.tile([1, 2, 1], (3, 1)),
+        "rec_itemids": typed,
+    }
+    known = {**parameters, **NO_STOPPING, "item_sensitivity_max": 1.5}
+    fixed = {name: known.get(name, 0.7) for name in jc.usual_bounds("confusable_cru")}
+    del fixed["encoding_drift_rate"]
+    letters = {"features": np.array([[0, 1, 2.0], [1, 0, 0], [2, 0, 0]])}
+    options = {"loss": "confusable_likelihood", "loss_options": {"events": "recalls"}}
+    result = fit(data, "confusable_cru", fixed=fixed, **options, **letters)
+    for n_recalls, expected in ((None, [2, 3, 1]), ("model", [3, 3, 3])):
+        simulated = jc.simulate(result, data, n_copies=5, n_recalls=n_recalls, **letters)
+        assert (simulated["rec_itemids"] > 0).sum(1).tolist() == expected * 5
+
+
 def test_losses_that_a_result_cannot_name_are_asked_for(small_data):
     """If they take the number of recalls as given; those that score stops are not needed."""
     fixed = {"learning_rate": 0.5, **NO_STOPPING}
