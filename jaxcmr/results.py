@@ -67,6 +67,7 @@ SAME = (
     "model",
     "loss",
     "loss_options",
+    "stops_scored",
     "features",
     "free",
     "fixed",
@@ -87,7 +88,8 @@ class FitResult(dict[str, Any]):
     - ``runs``: for each fit a list of its runs; see `runs_table`.
     - ``trials``: for each fit the rows of the data set, as ranges ``[first, behind the last]``;
       ``n_trials``, ``n_events``: how many, and how many scored events they hold; ``counted``: in
-      words what an event is, such as "scored recalls and stops".
+      words what an event is, such as "scored recalls and stops"; ``stops_scored``: False if the
+      loss takes the number of recalls as given, so that the fit does not predict it.
     - ``model``, ``loss``, ``loss_options``, ``features``, ``data``, ``precision``, ``pooled``: what
       was fitted, by name or fingerprint. None stands for an object without a name.
     - ``hyperparameters``: complete, defaults filled in. ``fit_time``: seconds, compilation

@@ -42,6 +42,17 @@ class BowlGenerator(LossFnGenerator):
         return Bowl(np.array(len(trials), float), self.first_recalls[trials].mean() / 10)
 
 
+class GivenBowlGenerator(BowlGenerator):
+    """The same, but it takes the number of recalls as given."""
+
+    def __init__(self, model_factory, dataset, features):
+        super().__init__(model_factory, dataset, features)
+        self.n_given = (np.asarray(dataset["recalls"]) > 0).sum(1)
+
+    def count_given_recalls(self, trial_indices):
+        return np.where(trial_indices >= 0, self.n_given[trial_indices], 0)
+
+
 @pytest.fixture(scope="module")
 def bowl():
     """Give this loss a name in a file of tests, so that results and shells can name it: "bowl"."""

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 import pytest
-from simple_losses import BowlGenerator, bowl
+from simple_losses import BowlGenerator, GivenBowlGenerator, bowl
 
 import jaxcmr as jc
 from jaxcmr import bayes, front
@@ -21,6 +21,7 @@ from jaxcmr.cli._settings import TABLES, VALUES
 from jaxcmr.datasets import save_data
 from jaxcmr.fitting import DEFAULTS, SEARCHES, resolve_search
 from jaxcmr.parameters import Parameter
+from jaxcmr.simulation import simulate_dataset
 from jaxcmr.typing import MemorySearchFactory
 
 __all__ = ["bowl"]
@@ -257,6 +258,97 @@ def test_draws_and_sweeps_of_the_fitted_trials(bowl, small_data):
     assert simulated["subject"].ravel().tolist() == ([3] * 9 + [8]) * 4
     n_recalled = (simulated["recalls"] > 0).sum(1).tolist()
     assert n_recalled == ([0] * 9 + [6] + [6] * 9 + [0]) * 2
+
+
+NO_STOPPING = {"stop_probability_scale": 0.0, "stop_probability_growth": 0.0}
+
+
+def n_recalled(data):
+    """Return the number of recalls of each list."""
+    return (np.asarray(data["recalls"]) > 0).sum(1).tolist()
+
+
+@pytest.mark.parametrize(
+    ("loss", "options", "pooled"),
+    [
+        ("sequence_likelihood", {"events": "recalls"}, False),
+        ("set_likelihood", {"events": "recalls", "n_orders": 2}, False),
+        ("spc_mse", {"n_simulations": 1}, True),
+    ],
+)
+def test_lists_are_cut_where_the_loss_takes_their_length_as_given(
+    small_data, loss, options, pooled
+):
+    """The model was fitted without stopping and would recall all six items of every list."""
+    one = {name: 0.5 for name in jc.usual_bounds("cmr") if name != "learning_rate"} | NO_STOPPING
+    result = fit(small_data, loss=loss, loss_options=options, fixed=one, pooled=pooled)
+    assert result["stops_scored"] is False
+    expected = n_recalled(small_data)
+    assert max(expected) > 2 and min(expected) < 6
+    simulated = jc.simulate(result, small_data, n_copies=2, vary={"learning_rate": [0.1, 0.9]})
+    assert n_recalled(simulated) == expected * 4
+    assert set(n_recalled(jc.simulate(result, small_data, n_recalls="model"))) == {6}
+
+
+def test_lists_are_cut_in_other_data_draws_and_on_demand(small_data):
+    """By the data handed in, or by numbers that are given."""
+    one = {name: 0.5 for name in jc.usual_bounds("cmr") if name != "learning_rate"} | NO_STOPPING
+    result = fit(small_data, loss_options={"events": "recalls"}, fixed=one,
+                 loss="sequence_likelihood")  # fmt: skip
+    turned = {name: rows[::-1] for name, rows in small_data.items()}
+    draws = pd.DataFrame({"subject": [3, 7, 8, 20], "learning_rate": 0.3})
+    assert n_recalled(jc.simulate(result, turned, draws=draws)) == n_recalled(turned)
+    some = jc.simulate(result, small_data, where="subject == 7", n_recalls=np.arange(20) % 7)
+    assert n_recalled(some) == [2, 3, 4, 5]  # rows 9 to 12
+    empty = {**small_data, "recalls": np.zeros((20, 6), int)}
+    with pytest.raises(ValueError, match="have no recalls"):
+        jc.simulate(result, empty)
+    assert set(n_recalled(jc.simulate(result, empty, n_recalls="model"))) == {6}
+    for wrong in ("data", [1.5] * 20, np.full(20, -1)):
+        with pytest.raises(ValueError, match="whole numbers from 0, one per trial"):
+            jc.simulate(result, small_data, n_recalls=wrong)
+
+
+def test_letters_are_cut_after_as_many_as_were_typed(parameters):
+    """Right or wrong: of the third list no letter is right, and ``recalls`` is empty."""
+    typed = np.array([[1, 2, 0], [1, 3, 2], [3, 0, 0]])
+    data = {
+        "subject": np.ones((3, 1), int),
+        "listLength": np.full((3, 1), 3),
+        "pres_itemnos": np.tile([1, 2, 3], (3, 1)),
+        "recalls": np.array([[1, 2, 0], [1, 2, 0], [0, 0, 0]]),
+        "pres_itemids": np.tile([1, 2, 1], (3, 1)),
+        "rec_itemids": typed,
+    }
+    known = {**parameters, **NO_STOPPING, "item_sensitivity_max": 1.5}
+    fixed = {name: known.get(name, 0.7) for name in jc.usual_bounds("confusable_cru")}
+    del fixed["encoding_drift_rate"]
+    letters = {"features": np.array([[0, 1, 2.0], [1, 0, 0], [2, 0, 0]])}
+    options = {"loss": "confusable_likelihood", "loss_options": {"events": "recalls"}}
+    result = fit(data, "confusable_cru", fixed=fixed, **options, **letters)
+    for n_recalls, expected in ((None, [2, 3, 1]), ("model", [3, 3, 3])):
+        simulated = jc.simulate(result, data, n_copies=5, n_recalls=n_recalls, **letters)
+        assert (simulated["rec_itemids"] > 0).sum(1).tolist() == expected * 5
+
+
+def test_losses_that_a_result_cannot_name_are_asked_for(small_data):
+    """If they take the number of recalls as given; those that score stops are not needed."""
+    fixed = {"learning_rate": 0.5, **NO_STOPPING}
+    own = fit(small_data, loss=GivenBowlGenerator, fixed=fixed)
+    for unnamed, hint in (
+        (own, "loss without a name"),
+        ({**own, "loss": "summary_mse", "loss_options": {"summary": {"function": "mine"}}},
+         "loss=functools.partial"),
+    ):  # fmt: skip
+        with pytest.raises(ValueError, match=f"{hint}.*n_recalls="):
+            jc.simulate(unnamed, small_data)
+    simulated = jc.simulate(own, small_data, loss=GivenBowlGenerator)
+    assert n_recalled(simulated) == n_recalled(small_data)
+    stops = fit(small_data, loss=BowlGenerator, fixed={"learning_rate": 0.5})
+    assert stops["stops_scored"] is True
+    simulated = jc.simulate(stops, small_data, seed=4)
+    expected = simulate_dataset("cmr", small_data, stops, seed=4)
+    np.testing.assert_array_equal(simulated["recalls"], expected["recalls"])
 
 
 def test_trials_that_are_simulated_by_default(bowl, small_data):

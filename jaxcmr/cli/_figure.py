@@ -13,16 +13,15 @@ import numpy as np
 from jaxcmr._result_words import count_of
 from jaxcmr.datasets import select_trials
 from jaxcmr.fitting import FitProblem, RunReport
-from jaxcmr.names import find_named
+from jaxcmr.front import CUT_OFF, simulate_problem
 from jaxcmr.plots import plot_fit
 from jaxcmr.results import FitResult
-from jaxcmr.simulation import simulate_dataset
 from jaxcmr.typing import RecallDataset, TrialMask
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["FigureWarmUp", "make_fit_figure", "save_fit_figure"]
+__all__ = ["FigureWarmUp", "make_fit_figure", "note_cut", "save_fit_figure"]
 
 N_COPIES = 20  # simulated recalls of each trial in the figure
 FEW = 10_000  # simulated recalls that take little time next to compiling their program
@@ -42,18 +41,12 @@ def save_fit_figure(
     Raises:
         ImportError: matplotlib is not installed.
     """
-    data = problem.dataset
-    simulated = simulate_dataset(
-        find_named("model", problem.model),
-        data,
-        result,
-        features=problem.features,
-        trial_mask=trial_mask,
-        n_copies=N_COPIES,
-        seed=result["hyperparameters"]["seed"],
-    )
-    name = str(result["model"] or "model")
-    make_fit_figure(select_trials(data, trial_mask), simulated, name).savefig(path, dpi=150)
+    seed = result["hyperparameters"]["seed"]
+    simulated = simulate_problem(problem, result, trial_mask, n_copies=N_COPIES, seed=seed)
+    data = select_trials(problem.dataset, trial_mask)
+    figure = make_fit_figure(data, simulated, str(result["model"] or "model"))
+    note_cut(figure, problem)
+    figure.savefig(path, dpi=150)
 
 
 def make_fit_figure(data: RecallDataset, simulated: RecallDataset, name: str) -> Figure:
@@ -80,6 +73,12 @@ def make_fit_figure(data: RecallDataset, simulated: RecallDataset, name: str) ->
         fontsize=10,
     )
     return figure
+
+
+def note_cut(figure: Figure, problem: FitProblem) -> None:
+    """Write below a figure that its simulated lists are cut off, if the loss has them so."""
+    if problem.count_given_recalls() is not None:
+        figure.supxlabel(CUT_OFF, fontsize=8)
 
 
 class FigureWarmUp:

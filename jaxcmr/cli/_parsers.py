@@ -364,6 +364,9 @@ def add_simulate(commands: Commands) -> None:
     add_simulation(simulate, None)
     add_sweep(simulate, "each combination")
     add = simulate.add_argument
+    add("--model-stops", action="store_true", help="let the model decide when to stop. By default "
+        "lists are cut off after as many recalls as the subject made, if the loss of the fit takes "
+        "their number from the data")  # fmt: skip
     add("--draws", type=Path, metavar="FILE.csv", help="parameter values in place of the "
         "estimates, such as draws from a posterior: a column per parameter and the column subject; "
         "copy k has draw k of each subject")  # fmt: skip

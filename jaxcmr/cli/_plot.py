@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from jaxcmr import analyses, plots
-from jaxcmr.cli._figure import make_fit_figure
+from jaxcmr.cli._figure import make_fit_figure, note_cut
 from jaxcmr.cli._json import numbers_beside, to_columns, to_json
 from jaxcmr.cli._problem import beside, file_of, find_problem
 from jaxcmr.cli._simulate import as_sweep, choose_trials
 from jaxcmr.datasets import select_trials
 from jaxcmr.files import replace_file, write_text
+from jaxcmr.front import simulate_problem
 from jaxcmr.names import describe_missing
 from jaxcmr.results import FitResult
-from jaxcmr.simulation import simulate_dataset
 from jaxcmr.typing import RecallDataset
 
 if TYPE_CHECKING:
@@ -89,23 +89,20 @@ def draw_figures(
     data = select_trials(problem.dataset, mask)
 
     def simulate(vary: dict[str, list[float]] | None = None) -> RecallDataset:
-        return simulate_dataset(
-            problem.model,
-            problem.dataset,
-            result,
-            features=problem.features,
-            trial_mask=mask,
-            n_copies=options.copies,
-            seed=options.seed,
-            vary=vary,
+        return simulate_problem(
+            problem, result, mask, n_copies=options.copies, seed=options.seed, vary=vary
         )
 
+    drawn = []
     if chosen := [name for name in names if name in OF_DATA]:
         simulated = {str(result["model"]): simulate()}
-        yield from ((name, OF_DATA[name](data, simulated)) for name in chosen)
+        drawn += [(name, OF_DATA[name](data, simulated)) for name in chosen]
     for parameter, values in as_sweep(options.vary).items():
         swept = simulate({parameter: values})
-        yield f"sweep_{parameter}", draw_sweep(data, swept, parameter, options.measure)
+        drawn.append((f"sweep_{parameter}", draw_sweep(data, swept, parameter, options.measure)))
+    for name, (figure, tables) in drawn:
+        note_cut(figure, problem)
+        yield name, (figure, tables)
 
 
 def select_subject(result: FitResult, wanted: str | None) -> FitResult:

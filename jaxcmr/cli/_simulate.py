@@ -17,9 +17,8 @@ from jaxcmr.cli._problem import beside, file_of, find_problem
 from jaxcmr.datasets import generate_trial_mask, select_trials
 from jaxcmr.files import write_text
 from jaxcmr.fitting import FitProblem
-from jaxcmr.front import trials_to_simulate
+from jaxcmr.front import CUT_OFF, simulate_problem, trials_to_simulate
 from jaxcmr.results import FitResult
-from jaxcmr.simulation import simulate_dataset
 from jaxcmr.typing import RecallDataset, TrialMask
 
 __all__ = ["as_sweep", "choose_trials", "simulate_results"]
@@ -62,16 +61,15 @@ def simulate_to_file(file: Path, out: Path, options: argparse.Namespace) -> dict
     if draws is not None and options.copies is not None:
         raise ValueError("--draws give one copy each: leave out --copies.")
     vary = as_sweep(options.vary)
-    simulated = simulate_dataset(
-        problem.model,
-        problem.dataset,
+    simulated = simulate_problem(
+        problem,
         result,
-        features=problem.features,
-        trial_mask=mask,
+        mask,
         n_copies=options.copies if options.copies is not None else 1,
         seed=options.seed,
         draws=draws,
         vary=vary or None,
+        model_stops=options.model_stops,
     )
     write_data(simulated, out)
     counts = count_recalls(select_trials(problem.dataset, mask), simulated, list(vary))
@@ -85,6 +83,7 @@ def simulate_to_file(file: Path, out: Path, options: argparse.Namespace) -> dict
             "seed": options.seed,
             "vary": vary,
             "draws": None if options.draws is None else str(options.draws),
+            "cut_off": not options.model_stops and problem.count_given_recalls() is not None,
         },
         **counts,
     }
@@ -175,6 +174,8 @@ def describe(record: dict[str, Any]) -> str:
         f"{count_of(record['subjects'], 'subject')}, {record['simulated_lists']} simulated lists; "
         f"{means['model']:.2f} items per list (data: {means['data']:.2f})"
     ]
+    if record["settings"]["cut_off"]:
+        lines.append(f"  {CUT_OFF} (--model-stops: let the model decide.)")
     for point in record["sweep"]:
         values = ", ".join(f"{k} {v:g}" for k, v in point.items() if k != "recalls_per_list")
         lines.append(f"  {values}: {point['recalls_per_list']:.2f} items per list")

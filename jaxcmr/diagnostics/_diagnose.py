@@ -37,7 +37,7 @@ def diagnose(
     problem: FitProblem | None = None,
     *,
     chance: Sequence[float] | np.ndarray | str = "no chance level was given",
-    predicted: Mapping[str, PredictedCounts] | str = "no simulated recall was given",
+    predicted: Mapping[str, PredictedCounts | str] | str = "no simulated recall was given",
     curvature: bool = True,
     thresholds: Mapping[str, float] | None = None,
 ) -> pd.DataFrame:
@@ -47,7 +47,8 @@ def diagnose(
         result: the result of a fit.
         problem: what was fitted, for the checks that compute the loss.
         chance: log-likelihood of each fit's events by chance, in nats; or why it is not known.
-        predicted: counts by check (``"first_recall"`` and others); or why they are missing.
+        predicted: by check (``"first_recall"`` and others) its counts, or why they are missing; or
+            why all are missing.
         curvature: whether to compute the loss around the estimates.
         thresholds: by check, in place of those in `CHECKS`.
 
@@ -78,11 +79,12 @@ def diagnose(
                                             limits["better_than_chance"]))  # fmt: skip
     rows += compare_with_group(result, limits["like_the_group"])
     for name in PREDICTED:
-        if isinstance(predicted, str) or name not in predicted:
-            reason = predicted if isinstance(predicted, str) else "it was not simulated"
-            rows += [not_available(subject, name, limits[name], reason) for subject in subjects]
+        reason = "it was not simulated"
+        found = predicted if isinstance(predicted, str) else predicted.get(name, reason)
+        if isinstance(found, str):
+            rows += [not_available(subject, name, limits[name], found) for subject in subjects]
         else:
-            rows += check_prediction(name, subjects, predicted[name], limits[name])
+            rows += check_prediction(name, subjects, found, limits[name])
     return to_table(rows, subjects)
 
 

@@ -281,6 +281,14 @@ class FitProblem:
         events = self.generator.count_events(rows)
         return len(rows), None if events is None else int(np.sum(events))
 
+    def count_given_recalls(self) -> np.ndarray | None:
+        """Return the number of recalls of each trial of the data, if the loss takes it as given.
+
+        None if the loss scores where recall stops. Recall that is simulated to be compared with the
+        data is cut off at this number: the model was not fitted to predict it.
+        """
+        return self.generator.count_given_recalls(np.arange(len(self.subjects)))
+
     @cached_property
     def data_fingerprint(self) -> str:
         """Return the fingerprint of the whole data set."""
@@ -381,19 +389,10 @@ class FitProblem:
                 f"fingerprint {found[:15]}..., in place of {wanted['n_trials']} with "
                 f"{wanted['fingerprint'][:15]}..."
             )
-        model, loss = model or result["model"], loss or result["loss"]
-        for kind, thing in (("model", model), ("loss", loss)):
-            if thing is None:
-                raise ValueError(
-                    f"The result is of a {kind} without a name: hand it in with {kind}=..."
-                )
-        options = result["loss_options"] if isinstance(loss, str) else {}
-        for name, value in options.items():
-            if isinstance(value, dict) and FUNCTION in value:
-                raise ValueError(
-                    f"The option {name!r} of the loss was a function, {value[FUNCTION]}, which a "
-                    "result cannot hold: hand in the loss with it, loss=functools.partial(...)."
-                )
+        model = model or result["model"]
+        if model is None:
+            raise ValueError("The result is of a model without a name: hand it in with model=...")
+        loss, options = loss_of_result(result, loss)
         problem = cls(
             dataset,
             model,
@@ -409,6 +408,27 @@ class FitProblem:
                 + ("." if features is not None else ": hand them in with features=...")
             )
         return problem
+
+
+def loss_of_result(
+    result: Mapping[str, Any], loss: Loss | None = None
+) -> tuple[Loss, Mapping[str, Any]]:
+    """Return the loss of a result with its options, or a loss that is handed in.
+
+    Raises:
+        ValueError: the result could not name the loss, or one of its options was a function.
+    """
+    found = loss or result["loss"]
+    if found is None:
+        raise ValueError("The result is of a loss without a name: hand it in with loss=...")
+    options = result["loss_options"] if isinstance(found, str) else {}
+    for name, value in options.items():
+        if isinstance(value, dict) and FUNCTION in value:
+            raise ValueError(
+                f"The option {name!r} of the loss was a function, {value[FUNCTION]}, which a "
+                "result cannot hold: hand in the loss with it, loss=functools.partial(...)."
+            )
+    return found, options
 
 
 def check_fixed(model: Model, fixed: Parameters, declared: Sequence[Parameter] | None) -> None:

@@ -139,6 +139,7 @@ def to_result(
         n_trials=[n_trials for n_trials, _ in counts],
         n_events=[n_events for _, n_events in counts],
         counted=problem.generator.counted,
+        stops_scored=problem.count_given_recalls() is None,
         nit=[run["generations"] for run in best],
         nfev=[sum(run["evaluations"] for run in of_fit) for of_fit in runs],
         converged=[run["stopped"] == "tolerance" or run["at_rest"] for run in best],

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+from jaxtyping import Int
+from numpy.typing import ArrayLike
 
 from jaxcmr._cache import keep_compiled
 from jaxcmr.datasets import fingerprint, generate_trial_mask, load
 from jaxcmr.files import write_text
 from jaxcmr.fitting import FitProblem
 from jaxcmr.fitting._trials import to_mask
+from jaxcmr.front._simulate import count_given_by_result
 from jaxcmr.front._sources import (
     Data,
     Pairs,
@@ -45,12 +48,18 @@ def simulate(
     similarities: Pairs = None,
     distances: Pairs = None,
     model: Model | None = None,
+    loss: Loss | None = None,
     n_copies: int = 1,
     seed: int = 0,
     draws: Draws | None = None,
     vary: Sweep | None = None,
+    n_recalls: Literal["model"] | ArrayLike | None = None,
 ) -> dict[str, np.ndarray]:
     """Return recalls that a fitted model makes of the lists of a data set.
+
+    If the loss of the fit takes the number of recalls as given, as ``events="recalls"`` and the
+    losses by curves do, each list is cut off after as many recalls as `data` has in it: stopping
+    was not fitted.
 
     Args:
         result: the result of a fit, or a path to one.
@@ -59,12 +68,17 @@ def simulate(
             all trials of the fitted subjects.
         features: as for `fit`, for models that need them; so are `similarities` and `distances`.
         model: the model, where the result could not name it.
+        loss: the loss with its options, where the result could not name it. Only losses that take
+            the number of recalls as given are needed.
         n_copies: simulated recalls of each trial.
         seed: of the random draws.
         draws: a table of parameter values, such as draws from a posterior, with a column per
             parameter and the column ``subject``. Copy k has draw k of each subject.
         vary: values of parameters away from the fitted ones, by name. All trials are simulated at
             each value, with the same random numbers; of several parameters at each combination.
+        n_recalls: "model" lets the model decide when to stop, also where the loss takes the number
+            of recalls as given. Or (trials,) numbers, one for each trial of `data`: at how many
+            recalls each list is cut off, by any loss.
 
     Returns:
         A data set like `data`, each subject simulated with its own parameters. A field ``copy``
@@ -72,7 +86,8 @@ def simulate(
         `jaxcmr.simulation.simulate_dataset`.
 
     Raises:
-        ValueError: a subject was not fitted, the model has no name, or as `fit`.
+        ValueError: a subject was not fitted, the model or loss has no name, `data` has no recalls
+            where the loss takes their number as given, or as `fit`.
 
     >>> import jaxcmr as jc
     >>> data = {"subject": [7, 7], "listLength": [3, 3], "pres_itemnos": [[1, 2, 3]] * 2,
@@ -95,17 +110,45 @@ def simulate(
             f"No trials to simulate: the fits are of subjects {result['fits']['subject'][:5]}, the "
             f"data of {np.unique(dataset['subject'])[:5].tolist()}; the condition is {where!r}."
         )
+    aligned = load_aligned(dataset, features, similarities, distances)
+    if n_recalls is None:
+        n_recalls = count_given_by_result(result, dataset, aligned, model, loss)
+        if n_recalls is not None and not np.any(n_recalls[trial_mask]):
+            raise ValueError(
+                "The loss of the fit takes the number of recalls as given, but the trials to "
+                'simulate have no recalls. Let the model decide when to stop, n_recalls="model", '
+                "or give a number for each trial."
+            )
     return simulate_dataset(
         find_named("model", model),
         dataset,
         result,
-        features=load_aligned(dataset, features, similarities, distances),
+        features=aligned,
         trial_mask=trial_mask,
         n_copies=n_copies,
         seed=seed,
         draws=draws,
         vary=vary,
+        n_recalls=check_n_recalls(n_recalls),
     )
+
+
+def check_n_recalls(
+    n_recalls: Literal["model"] | ArrayLike | None,
+) -> Int[np.ndarray, "..."] | None:
+    """Return numbers of recalls at which lists are cut off; None if the model decides.
+
+    Raises:
+        ValueError: they are neither "model" nor whole numbers from 0.
+    """
+    if n_recalls is None or (isinstance(n_recalls, str) and n_recalls == "model"):
+        return None
+    numbers = np.asarray(n_recalls)
+    if numbers.dtype.kind not in "iu" or np.any(numbers < 0):
+        raise ValueError(
+            f'n_recalls is "model", or whole numbers from 0, one per trial; got {n_recalls!r:.80}.'
+        )
+    return numbers
 
 
 def trials_to_simulate(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, Union
 
@@ -15,6 +16,7 @@ from jaxcmr.datasets import select_trials
 from jaxcmr.diagnostics import CHECKS, is_trustworthy, verdict
 from jaxcmr.fitting import FitProblem
 from jaxcmr.fitting._trials import to_mask
+from jaxcmr.front._simulate import simulate_problem
 from jaxcmr.front._sources import as_result
 from jaxcmr.models import CATALOGUE
 from jaxcmr.reporting import (
@@ -28,7 +30,6 @@ from jaxcmr.reporting import (
     to_svg,
 )
 from jaxcmr.results import FitResult
-from jaxcmr.simulation import simulate_dataset
 from jaxcmr.typing import RecallDataset
 
 if TYPE_CHECKING:
@@ -121,6 +122,29 @@ GUIDES: Mapping[str, Guide] = {
 }
 """How to read each figure."""
 
+GUIDES_WHERE_CUT: Mapping[str, Guide] = {
+    **GUIDES,
+    "fit": replace(
+        GUIDES["fit"],
+        shows="Three curves of the data (dots: means over subjects, bars: 95 % intervals) and of "
+        "recalls that the fitted model made of the same lists (line: mean over the same subjects). "
+        "The loss takes the number of recalls from the data: each list of the model is cut off "
+        "after as many recalls as the subject made in it.",
+    ),
+    "recalls": Guide(
+        "The share of lists in which so many items were recalled, in the data (dots) and by the "
+        "model (line). The model does not predict these numbers: the loss takes them from the "
+        "data, and the model's lists are cut off there.",
+        "The line runs through the dots. It then does so by construction, and says nothing about "
+        "the model.",
+        "The line has more short lists than the data: the model's own stopping rule ended recall "
+        "before the number that was observed.",
+        "Do not report this figure as a prediction. To ask when subjects stop, fit a loss that "
+        "scores stops, such as the sequence likelihood of all events.",
+    ),
+}
+"""How to read them if the loss takes the number of recalls as given."""
+
 
 def make_chapter(
     name: str,
@@ -148,20 +172,14 @@ def make_chapter(
         ValueError: the result does not say which trials of the data were fitted.
     """
     data = simulated = facts = None
+    is_cut = False
     if problem is not None:
         mask = fitted_trials(result, problem)
         facts, data = describe_data(problem.dataset, mask), select_trials(problem.dataset, mask)
-        simulated = simulate_dataset(
-            problem.model,
-            problem.dataset,
-            result,
-            features=problem.features,
-            trial_mask=mask,
-            n_copies=n_copies,
-            seed=seed,
-        )
+        simulated = simulate_problem(problem, result, mask, n_copies=n_copies, seed=seed)
+        is_cut = problem.count_given_recalls() is not None
     grade, reason = grade_of(checks)
-    figures = draw_figures(result, prefix, data, simulated, checks)
+    figures = draw_figures(result, prefix, data, simulated, checks, is_cut)
     about = about_model(result), about_loss(result)
     meanings = {
         check: f"{one.statistic}: {one.passes} the threshold" for check, one in CHECKS.items()
@@ -207,6 +225,7 @@ def draw_figures(
     data: RecallDataset | None = None,
     simulated: RecallDataset | None = None,
     checks: pd.DataFrame | None = None,
+    is_cut: bool = False,
 ) -> list[Figure]:
     """Return the figures of a result, those of the curves first.
 
@@ -216,8 +235,10 @@ def draw_figures(
         data: the fitted trials.
         simulated: recalls that the fitted model made of them.
         checks: a table of `jaxcmr.diagnose`, whose worst subjects are drawn one by one.
+        is_cut: whether the loss takes the number of recalls as given, where lists are cut off.
     """
-    return draw_planned(plan_figures(result, data, simulated, checks), prefix, GUIDES)
+    guides = GUIDES_WHERE_CUT if is_cut else GUIDES
+    return draw_planned(plan_figures(result, data, simulated, checks), prefix, guides)
 
 
 Planned: TypeAlias = tuple[

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -173,7 +174,7 @@ def make_test_section(found: LikelihoodRatioTest, results: Mapping[str, FitResul
     return Section(
         "test",
         f"Test of {small} in {big}",
-        found.verdict(),
+        replace(found, warnings=()).verdict(),
         f"A small p says that {big} fits the lists better than {small} could explain if it were "
         "right.",
         f"A large p is not evidence that {small} is right. A small one does not show that {big} is "

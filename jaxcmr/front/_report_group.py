@@ -15,6 +15,8 @@ from jaxcmr.front._report import Planned, draw_planned
 from jaxcmr.front._report_uncertainty import N_COLUMNS, panels_of
 from jaxcmr.front._report_uncertainty_methods import describe_subjects, with_subjects
 from jaxcmr.front._report_uncertainty_words import CLOSE
+from jaxcmr.parameters import DECADES
+from jaxcmr.plots.parameters import declared_scales
 from jaxcmr.reporting import Guide, Numbers, Section, cite
 from jaxcmr.results import FitResult
 
@@ -69,7 +71,7 @@ def make_group_section(found: HierarchicalMAP, result: FitResult, prefix: str) -
             Numbers("Each subject. positive: the Hessian is positive definite, so that there is a "
                     "log evidence. at_rest: the gradient is zero.", found.table(), True),
         ],
-        draw_planned(plan_figures(found), prefix, GUIDES),
+        draw_planned(plan_figures(found, result), prefix, GUIDES),
         describe(found, result),
     )  # fmt: skip
 
@@ -108,16 +110,22 @@ def warn_of_better(found: HierarchicalMAP, result: FitResult) -> list[str]:
     ]
 
 
-def plan_figures(found: HierarchicalMAP) -> Iterator[Planned]:
+def plan_figures(found: HierarchicalMAP, result: FitResult) -> Iterator[Planned]:
     """Yield the figure of estimates before and after shrinkage, if the first are known."""
     if found.before is None:
         return
     before, names = found.before, list(found.names)
+    scales = declared_scales(result)
     medians = found.group.set_index("parameter")["median"]
 
     def draw(axes: Any) -> pd.DataFrame:
         for ax, name in zip(panels_of(axes, len(names)), names, strict=True):
-            plots.plot_shrinkage(before, found.estimates, name, median=medians[name], ax=ax)
+            log_from = None
+            if scales[name] != "linear":
+                log_from = max(result["free"][name]) * 10.0 ** -DECADES[scales[name]]
+            plots.plot_shrinkage(
+                before, found.estimates, name, median=medians[name], log_from=log_from, ax=ax
+            )
             ax.set_ylabel("")
         tables = [plots.shrinkage_table(before, found.estimates, name).assign(parameter=name)
                   for name in names]  # fmt: skip

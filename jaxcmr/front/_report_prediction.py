@@ -84,7 +84,13 @@ def make_prediction_section(found: Validation, result: FitResult, prefix: str) -
         "Compare it with that of another model, of the same folds.",
         "The number alone says little. A model that predicts better than another is not thereby "
         "right. " + CAVEATS[found.is_approximate],
-        numbers=[Numbers("Sums over subjects, in nats.", summarize(found, result)), *details],
+        numbers=[
+            Numbers(
+                "Sums over subjects, in nats. optimism: in sample less held out.",
+                summarize(found, result),
+            ),
+            *details,
+        ],
         figures=draw_planned(plan_figures(found, result), prefix, GUIDES),
         methods=describe(found, result),
     )
@@ -298,6 +304,6 @@ def describe_pairs(
     n = len(pair.by_subject)
     return (
         f"Models were compared by {how} log-likelihood of {count_of(n, 'subject')} (nats: "
-        f"{totals}). By so much more per subject did {against} predict held-out lists than other "
-        f"models, on average and with 95 % bootstrap intervals over subjects: {told}."
+        f"{totals}). That of {against} less that of other models, per subject and with 95 % "
+        f"bootstrap intervals over subjects, was on average: {told}."
     )

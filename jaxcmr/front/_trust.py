@@ -12,9 +12,9 @@ from jaxcmr.analyses._measure import Measure, add_up, n_positions_of
 from jaxcmr.diagnostics import PredictedCounts, chance_log_likelihood
 from jaxcmr.fitting import FitProblem
 from jaxcmr.fitting._trials import to_rows
+from jaxcmr.front._simulate import simulate_problem
 from jaxcmr.loss import MemorySearchLikelihoodFnGenerator
 from jaxcmr.results import FitResult
-from jaxcmr.simulation import simulate_dataset
 from jaxcmr.typing import RecallDataset
 
 __all__ = ["MEASURES", "chance_of", "predict"]
@@ -26,6 +26,10 @@ MEASURES: Mapping[str, Measure[...]] = {
     "recalls_per_list": recalls_per_list,
 }
 """Measures that simulated recall is compared by, by the name of the check."""
+
+NOT_PREDICTED = (
+    "the loss takes the number of recalls from the data, so that the fit does not predict it"
+)
 
 
 def chance_of(problem: FitProblem, result: FitResult) -> Float[np.ndarray, " fits"] | str:
@@ -49,27 +53,22 @@ def chance_of(problem: FitProblem, result: FitResult) -> Float[np.ndarray, " fit
 
 def predict(
     problem: FitProblem, result: FitResult, n_copies: int, seed: int
-) -> dict[str, PredictedCounts] | str:
-    """Return counts of the data and of recall simulated by each fit, or why they are missing."""
+) -> dict[str, PredictedCounts | str] | str:
+    """Return counts of the data and of recall simulated by each fit, or why they are missing.
+
+    If the loss takes the number of recalls as given, simulated lists are cut off there, and the
+    number itself is not compared: it would agree whichever the parameters are.
+    """
     if result.get("trials") is None:
         return "the result does not say which trials were fitted"
-    if (events := problem.loss_options.get("events", "all")) != "all":
-        what = "the first recall" if events == "after_first" else "stopping"
-        return f"the loss does not score all events, so that {what} was not fitted"
+    if problem.loss_options.get("events") in ("after_first", "recalls_after_first"):
+        return "the loss does not score all events, so that the first recall was not fitted"
     fits = np.full(len(problem.subjects), -1)
     for fit, ranges in enumerate(result["trials"]):
         fits[to_rows(ranges)] = fit
     if not np.any(fits >= 0):
         return "no trials were fitted"
-    simulated = simulate_dataset(
-        problem.model,
-        problem.dataset,
-        result,
-        features=problem.features,
-        trial_mask=fits >= 0,
-        n_copies=n_copies,
-        seed=seed,
-    )
+    simulated = simulate_problem(problem, result, fits >= 0, n_copies=n_copies, seed=seed)
     n_fits = len(result["trials"])
     groups = np.tile(fits[fits >= 0], n_copies)
     groups = groups + np.repeat(np.arange(n_copies), np.sum(fits >= 0)) * n_fits
@@ -77,7 +76,9 @@ def predict(
         name: count(measure, problem.dataset, fits, simulated, groups, n_copies, n_fits)
         for name, measure in MEASURES.items()
     }
-    return {**counts, "recalls_per_list": number_recalled(counts["recalls_per_list"])}
+    is_given = problem.count_given_recalls() is not None
+    of_number = NOT_PREDICTED if is_given else number_recalled(counts["recalls_per_list"])
+    return {**counts, "recalls_per_list": of_number}
 
 
 def count(

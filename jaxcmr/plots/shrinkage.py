@@ -46,6 +46,7 @@ def plot_shrinkage(
     parameter: str,
     *,
     median: float | None = None,
+    log_from: float | None = None,
     ax: Axes | None = None,
 ) -> Axes:
     """Draw each subject's estimate of a parameter before and after shrinkage, joined by a line.
@@ -55,6 +56,8 @@ def plot_shrinkage(
         after: estimates drawn toward the group.
         parameter: a parameter of both.
         median: of the group; a dashed line.
+        log_from: from this value on the axis is logarithmic, and linear below, down to 0; by
+            default it is linear.
         ax: axes to draw into; by default those of a new figure.
 
     Returns:
@@ -76,10 +79,20 @@ def plot_shrinkage(
     for place, column, face in ((0, "before", "white"), (1, "after", COLORS[0])):
         values = table[column]
         ax.scatter(
-            [place] * len(values), values, s=14, facecolor=face, edgecolor=COLORS[0], zorder=2
+            [place] * len(values),
+            values,
+            s=14,
+            facecolor=face,
+            edgecolor=COLORS[0],
+            zorder=3,
+            clip_on=False,
         )
     if median is not None:
         ax.axhline(median, color="black", linestyle="--", linewidth=1)
+    if log_from is not None:
+        ax.set_yscale("symlog", linthresh=log_from)
+        ax.set_ylim(min(0.0, table["before"].min(), table["after"].min()), None)
+        ax.yaxis.set_major_formatter("{x:g}")
     ax.set(title=parameter, ylabel="estimate", xlim=(-0.3, 1.3), xticks=[0, 1])
     ax.set_xticklabels(["fit", "shrunken"])
     open_up(ax)

@@ -18,10 +18,10 @@ def criteria_table(frame: pd.DataFrame, caption: str) -> Table:
         frame: the table of a comparison.
         caption: how to read it.
 
-    >>> frame = pd.DataFrame({"model": ["CMR"], "k": [9], "loss": 250.0, "aic": 518.0,
-    ...     "aicc": 519.123, "bic": 540.0, "wins": 2.0, "mean_weight": 1.0})
-    >>> [cell.text for cell in criteria_table(frame, "Sums.").rows[0]]
-    ['CMR', '9', '250.00', '518.00', '519.12', '540.00', '2', '1.00']
+    >>> row = {"model": "CMR", "k": 11, "loss": 700.0, "aic": 1422.0, "aicc": 1422.8, "bic": 1460.0}
+    >>> table = criteria_table(pd.DataFrame([{**row, "wins": 1.0, "mean_weight": 1.0}]), "")
+    >>> [cell.text for cell in table.rows[0]]
+    ['CMR', '11', '700.00', '1422.00', '1422.80', '1460.00', '1', '1.00']
     """
     rows = [
         [
@@ -46,11 +46,13 @@ def differences_table(frame: pd.DataFrame, label: str, reference: str) -> Table:
         label: the criterion in words, such as "AICc".
         reference: model from which differences are taken.
 
-    >>> frame = pd.DataFrame({"model": ["CMR", "CRU"], "difference": [0, 8.5],
-    ...     "mean_difference": [0, 4.25], "low": [0, 1], "high": [0, 9],
-    ...     "mean_loss_difference": [0, 3], "loss_low": [0, 2], "loss_high": [0, 4]})
-    >>> [cell.text for cell in differences_table(frame, "AICc", "CMR").rows[0]]
-    ['CRU', '8.50', '4.25', '1.00 to 9.00', '3.00', '2.00 to 4.00']
+    >>> from jaxcmr.comparison import compare
+    >>> cmr = dict(fitness=[10.0, 9.0], fits={"a": [0.5, 0.4], "subject": [1, 2]},
+    ...            free={"a": [0, 1]}, n_events=[50, 40], loss_label="NLL")
+    >>> found = compare({"CMR": cmr, "other": {**cmr, "fitness": [13.0, 14.0]}})
+    >>> table = differences_table(found.table, "AICc", "CMR")
+    >>> [cell.text for cell in table.rows[0][:4]]
+    ['other', '16.00', '8.00', '6.00 to 10.00']
     """
     rows = [
         [

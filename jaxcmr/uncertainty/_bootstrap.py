@@ -243,7 +243,7 @@ def simulate_lists(
         trial_mask=mask,
         n_copies=n,
         seed=seed,
-        n_recalls=problem.generator.count_given_recalls(np.arange(len(mask))),
+        n_recalls=problem.count_given_recalls(),
     )
     place_of = np.cumsum(mask) - 1  # of a row among those simulated
     drawn = [

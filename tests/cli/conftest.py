@@ -7,7 +7,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from simple_losses import LOSSES, BowlGenerator, bowl
+from simple_losses import LOSSES, BowlGenerator, GivenBowlGenerator, bowl
 from stopped_fits import calls
 
 from jaxcmr.cli import main
@@ -93,3 +93,13 @@ def study_once(small_data, tmp_path_factory):
 def study(bowl, study_once, tmp_path):
     """A copy of this folder of its own for a test."""
     return shutil.copytree(study_once, tmp_path / "study")
+
+
+@pytest.fixture
+def given(shell, data_file, tmp_path, monkeypatch):
+    """The result of a fit without stopping, by a loss that takes the number of recalls as given."""
+    monkeypatch.setitem(LOSSES, "bowl", GivenBowlGenerator)
+    fixed = ["stop_probability_scale=0", "stop_probability_growth=0"]
+    options = [word for each in fixed for word in ("--fixed", each)]
+    assert shell.fit(data_file, *options, "--quiet", "--out", str(tmp_path / "given")) == 0
+    return tmp_path / "given"

@@ -48,6 +48,21 @@ def test_figures_have_their_numbers_beside_them(study, capsys):
         )
 
 
+def test_lists_are_cut_where_the_loss_takes_their_length_as_given(given, small_data):
+    """The model, which never stops, has the distribution of the data, in a sweep too."""
+    call = ["plot", str(given), "--figure", "recalls_per_list", "--figure", "sweep"]
+    sweep = ["--vary", "learning_rate=0.2,0.8", "--measure", "serial_position_curve"]
+    assert main([*call, *sweep, "--copies", "2", "--quiet"]) == 0
+    means = numbers(given, "recalls_per_list", "means").pivot(
+        index="bin", columns="source", values="mean"
+    )
+    assert means["cmr"].tolist() == pytest.approx(means["data"].tolist())
+    assert means.loc[6, "data"] < 1
+    data = numbers(given, "sweep_learning_rate", "data")["mean"].sum()
+    swept = numbers(given, "sweep_learning_rate", "model").groupby("learning_rate")["mean"].sum()
+    assert swept.tolist() == pytest.approx([data, data])
+
+
 def test_the_same_call_writes_the_same_file(study):
     """In each format; a vector figure holds no date."""
     call = ["plot", str(study / "fit"), "--figure", "restarts", "--quiet"]

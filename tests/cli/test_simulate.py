@@ -34,6 +34,17 @@ def test_the_file_holds_what_the_function_returns(study, capsys):
     assert "13 lists of 2 subjects, 26 simulated lists" in capsys.readouterr().out
 
 
+def test_lists_are_cut_where_the_loss_takes_their_length_as_given(given, small_data, capsys):
+    """As many recalls as in the data; with --model-stops, all six items of every list."""
+    assert main(["simulate", str(given)]) == 0
+    assert "cut off" in capsys.readouterr().out
+    simulated = jc.load(given / "simulated.h5")
+    np.testing.assert_array_equal(counts_of(simulated), counts_of(small_data))
+    assert main(["simulate", str(given), "--model-stops", "--json"]) == 0
+    record = json.loads(capsys.readouterr().out)
+    assert record["recalls_per_list"]["model"] == 6 and record["settings"]["cut_off"] is False
+
+
 def test_a_sweep_has_a_mean_at_each_value(study):
     """Where recall stops at once, nothing is recalled. Trials are those of --where."""
     vary = ["--vary", "stop_probability_scale=0,1", "--where", "subject != 3"]

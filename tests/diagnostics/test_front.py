@@ -99,10 +99,25 @@ def test_chance_leaves_out_events_that_are_not_scored(lists, held):
                          loss_options={"events": "recalls"})  # fmt: skip
     result = FitResult(trials=[[[0, 9]]], n_events=[24])
     np.testing.assert_allclose(chance_of(problem, result), [-8 * np.log(7 * 6 * 5)])
-    assert "stopping was not fitted" in predict(problem, result, 5, 0)
     problem = FitProblem(lists, "cmr", "sequence_likelihood", bounds, fixed=held,
                          loss_options={"events": "after_first"})  # fmt: skip
     assert "the first recall was not fitted" in predict(problem, result, 5, 0)
+
+
+def test_a_number_of_recalls_that_was_given_is_not_evidence(lists, held):
+    """Simulated lists are cut off there, so that curves are compared at the same number. That the
+    number agrees says nothing: the check is not available."""
+    never_stop = {**held, "stop_probability_scale": 0.0, "stop_probability_growth": 0.0}
+    result = fit(lists, fixed=never_stop, subjects=[3, 8], loss_options={"events": "recalls"})
+    curve = predict(problem_of(result, lists), result, n_copies=5, seed=0)["serial_position_curve"]
+    observed = [(lists["recalls"][rows] > 0).sum() for rows in (slice(9), slice(13, 15))]
+    assert curve.made.sum(-1).tolist() == observed
+    assert curve.simulated_made.sum(-1).tolist() == [observed] * 5
+    table = jc.diagnose(result, lists, n_copies=5, curvature=False)
+    number = rows_of(table, "recalls_per_list")
+    assert number["passed"].isna().all()
+    assert number["comment"].str.contains("takes the number of recalls from the data").all()
+    assert rows_of(table, "serial_position_curve")["passed"].notna().all()
 
 
 @pytest.mark.full

@@ -11,6 +11,7 @@ import pytest
 from report_pages import HOSTILE, Page, make_result
 
 import jaxcmr as jc
+from jaxcmr.front._report import make_chapter
 from jaxcmr.reporting import About, Chapter, to_html
 
 
@@ -76,6 +77,23 @@ def test_the_curves_in_the_report_are_those_of_the_measures(page, small_fit, sma
         for one in (3, 7)
     ]
     np.testing.assert_allclose(shown, np.mean(curves, axis=0), atol=1e-6)
+
+
+def test_lists_are_cut_where_the_loss_takes_their_length_as_given(small_data):
+    """Curves of data and model are then of equally many recalls, and the figure of recalls per list
+    says that it is not a prediction. The model never stops by itself."""
+    fixed = {name: 0.5 for name in jc.usual_bounds("cmr") if name != "learning_rate"}
+    fixed |= {"stop_probability_scale": 0.0, "stop_probability_growth": 0.0}
+    search = {"num_steps": 2, "pop_size": 2, "best_of": 1, "polish": False}
+    result = jc.fit(small_data, loss_options={"events": "recalls"}, fixed=fixed, search=search,
+                    progress=False)  # fmt: skip
+    chapter = make_chapter("one", result, "r1", jc.FitProblem.from_result(result, small_data),
+                           None, n_copies=2, seed=0)  # fmt: skip
+    fit, recalls, *_ = chapter.figures
+    curves = fit.table[fit.table["measure"] == "serial position"]
+    assert curves["model"].sum() == pytest.approx(curves["data"].sum())
+    assert curves["data"].sum() < 6
+    assert "cut off" in fit.guide.shows and "not predict" in recalls.guide.shows
 
 
 def test_names_stay_text():
