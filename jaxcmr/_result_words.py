@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
+from jaxcmr._tables import format_number
+
 if TYPE_CHECKING:
     from jaxcmr.results import FitResult
 
@@ -122,7 +124,9 @@ def format_cells(result: FitResult) -> dict[str, list[str]]:
     for name, values in fits.items():
         if name != "subject":
             pairs = zip(values, at_bound, strict=True)
-            cells[name] = [f"{value:.4g}{MARKS[ends.get(name)]}" for value, ends in pairs]
+            cells[name] = [
+                f"{format_number(value)}{MARKS[ends.get(name)]}" for value, ends in pairs
+            ]
     if result.get("runs"):
         cells["agree"] = [f"{agree}/{n_runs}" for agree, n_runs in result.agreement()]
     if result.get("converged"):

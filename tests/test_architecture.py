@@ -22,7 +22,7 @@ MAY_IMPORT = {
     "math": set(),
     "parameters": {"names", "optimize", "typing"},
     "results": {"_result_words", "files"},
-    "_result_words": {"results"},
+    "_result_words": {"_tables", "results"},
     "datasets": {"files", "names", "typing"},
     "_scan": {"typing"},
     "_values": {"parameters", "typing"},
