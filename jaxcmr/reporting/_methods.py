@@ -10,12 +10,13 @@ from typing import NamedTuple
 import pandas as pd
 
 from jaxcmr._result_words import count_of, describe_bounds
+from jaxcmr._tables import format_number
 from jaxcmr.parameters import Parameter
 from jaxcmr.reporting._data import DataFacts, describe_lengths
 from jaxcmr.reporting._figures import Figure
 from jaxcmr.reporting._repeat import version_of
 from jaxcmr.reporting._search_words import describe_search
-from jaxcmr.reporting._tables import Table, format_number
+from jaxcmr.reporting._tables import Table
 from jaxcmr.reporting._works import WORKS, cite
 from jaxcmr.results import FitResult
 
@@ -138,7 +139,7 @@ def describe_parameters(result: FitResult, declared: Sequence[Parameter]) -> str
         f"{count_of(n, 'parameter')} with these bounds {'was' if n == 1 else 'were'} free: {free}."
     )
     fixed = ", ".join(
-        f"{name.replace('_', ' ')}{symbols.get(name, '')} = {value:.4g}"
+        f"{name.replace('_', ' ')}{symbols.get(name, '')} = {format_number(value)}"
         for name, value in result["fixed"].items()
     )
     return f"{told} Fixed were {fixed}." if fixed else told

@@ -22,7 +22,6 @@ __all__ = [
     "checks_summary",
     "checks_table",
     "fits_overview",
-    "format_number",
     "frame_table",
     "runs_summary",
     "search_table",
