@@ -9,16 +9,18 @@ import pandas as pd
 
 __all__ = ["format_number", "to_html", "to_text"]
 
+ABOVE_0 = 2.0**-52
+"""The number next to 0 on which estimates stop, as in `jaxcmr.parameters`."""
+
 
 def format_number(value: float) -> str:
     """Return a number of four digits or fewer as it is, and others rounded to four digits.
 
     Of rounded numbers, two to six digits are decimals: estimates of 0.001 and losses of thousands
-    of nats stand in the same tables. So 0.25 is a quarter, and 0.2500 was rounded. What differs
-    from a whole number by rounding alone is that number, such as an estimate of 2e-16 on a bound
-    of 0. A p-value may be smaller than six decimals.
+    of nats stand in the same tables. So 0.25 is a quarter, and 0.2500 was rounded. The numbers next
+    to 0 and 1, on which estimates stop, are 0 and 1. A p-value may be smaller than six decimals.
 
-    >>> [format_number(each) for each in (0.0028273, 0.38227, 12066.934, 2.2e-16, 3.1e-8)]
+    >>> [format_number(each) for each in (0.0028273, 0.38227, 12066.934, 2.0**-52, 3.1e-8)]
     ['0.002827', '0.3823', '12066.93', '0', '3.1e-08']
     >>> [format_number(each) for each in (0.05, 0.0500002, 1 - 2e-16, 100.0)]
     ['0.05', '0.05000', '1', '100']
@@ -27,8 +29,10 @@ def format_number(value: float) -> str:
         return str(value)
     if abs(value) >= 1e15:
         return f"{value:.4g}"
-    if abs(value - round(value)) < 1e-14:
-        return str(round(value))
+    nearest = round(value)
+    is_at_0 = value == 0 or math.isclose(abs(value), ABOVE_0, rel_tol=1e-6)
+    if abs(value - nearest) < 1e-14 and (nearest or is_at_0):
+        return str(nearest)
     if abs(value) < 1e-5:
         return f"{value:.2g}"
     if float(f"{value:.4g}") == value:
@@ -40,7 +44,7 @@ def format_number(value: float) -> str:
 def to_text(table: pd.DataFrame) -> str:
     """Return a table as text.
 
-    >>> print(to_text(pd.DataFrame({"subject": [3, 8], "estimate": [0.382273, 2.2e-16]})))
+    >>> print(to_text(pd.DataFrame({"subject": [3, 8], "estimate": [0.382273, 2.0**-52]})))
      subject estimate
            3   0.3823
            8        0

@@ -67,7 +67,6 @@ SAME = (
     "model",
     "loss",
     "loss_options",
-    "stops_scored",
     "features",
     "free",
     "fixed",

@@ -15,9 +15,10 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import NamedTuple
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -29,7 +30,7 @@ from jaxcmr._tables import to_html, to_text
 from jaxcmr.bayes._log_density import LogDensity, check_likelihood, density_of_rows
 from jaxcmr.bayes._posterior import Posteriors, find_posteriors, measure_at
 from jaxcmr.fitting import FitProblem, make_subject_trial_masks
-from jaxcmr.fitting._trials import to_rows
+from jaxcmr.fitting._trials import to_ranges, to_rows
 from jaxcmr.fitting._watchers import make_bar
 from jaxcmr.optimize import works_in_double
 from jaxcmr.results import POOLED, FitResult
@@ -97,6 +98,8 @@ class HierarchicalMAP:
     change of a group's mean or sd that EM then makes; ``left_out``, subjects whose Hessian was not
     positive definite; ``kept``, False for an extrapolation that was worse and was taken back."""
     converged: bool
+    fitted: Mapping[str, Any] = field(default_factory=dict)
+    """What was fitted, by the keys of a result; ``trials``: of each subject."""
 
     @property
     def is_monotone(self) -> bool:
@@ -286,6 +289,7 @@ def hierarchical_map(
             at_rest=found.at_rest,
             rounds=pd.DataFrame(rounds),
             converged=change < tolerance,
+            fitted={**problem.identify(), "trials": [to_ranges(own) for own in rows.values()]},
         )
 
 

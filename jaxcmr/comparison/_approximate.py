@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import jax
@@ -44,6 +44,7 @@ class ApproximateCrossValidation:
       ``tic``, Takeuchi's criterion, ``-2 in_sample + 2 penalty``; ``n_outside``, how many steps
       ended outside the bounds; and ``above_minimum``, by how much the loss is
       above the minimum that its gradient and curvature predict.
+    - ``about``, ``fitted``: as in `CrossValidation`.
 
     Numbers are NaN for subjects whose Hessian is not positive definite, or who have one list only:
     its gradient is 0 at the minimum, so that the held-out log-likelihood would be the one in sample
@@ -54,6 +55,7 @@ class ApproximateCrossValidation:
     by_list: pd.DataFrame
     by_subject: pd.DataFrame
     about: Mapping[str, Any]
+    fitted: Mapping[str, Any] = field(default_factory=dict)
     is_approximate: bool = True
 
     @property
@@ -187,7 +189,10 @@ def approximate_cross_validation(
         ignore_index=True,
     )
     return ApproximateCrossValidation(
-        by_list, to_table(fits, result_losses(fits, result), steps, known), about_of(problem)
+        by_list,
+        to_table(fits, result_losses(fits, result), steps, known),
+        about_of(problem),
+        problem.identify(),
     )
 
 

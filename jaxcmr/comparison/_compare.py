@@ -42,8 +42,9 @@ class Comparison:
 
     - ``criterion``: by which they are ranked, lower is better. ``reference``: the model from which
       differences are taken: ``criterion - criterion of the reference``, positive where a model is
-      worse. Intervals and tests hold for a reference that was named before the data were seen.
-      ``counted``: what n counts, in words.
+      worse. Intervals and tests hold for a reference that was named before the data were seen;
+      ``is_named``: whether it was named at all, or is the best of these data. ``counted``: what n
+      counts, in words.
     - ``known_to``: how closely the criterion of a subject is known: twice ``agree_within`` of the
       results. Subjects whose criteria differ by no more are tied.
     - ``table``: one row per model, the best first: ``loss``, ``aic``, ``aicc`` and ``bic``, summed
@@ -68,6 +69,7 @@ class Comparison:
     tests: pd.DataFrame
     warnings: tuple[str, ...]
     known_to: float
+    is_named: bool
 
     def criteria(self, kind: str | None = None) -> pd.DataFrame:
         """Return a criterion by subject (rows) and model (columns, the best first).
@@ -187,6 +189,7 @@ def compare(
     by_model = {name: information_criteria(result, n) for name, result in named.items()}
     sums = {name: float(table[criterion].iloc[-1]) for name, table in by_model.items()}
     order = sorted(named, key=lambda name: sums[name])
+    is_named = reference is not None
     reference = order[0] if reference is None else reference
     each = {name: by_model[name].iloc[:-1].set_index("subject") for name in order}
     criteria = pd.DataFrame({name: each[name][criterion] for name in order})
@@ -253,6 +256,7 @@ def compare(
         ),
         warnings=tuple(warnings),
         known_to=known_to,
+        is_named=is_named,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import jax
@@ -48,13 +48,15 @@ class CrossValidation:
     - ``by_fold``: one row per subject and fold: ``subject``, ``fold``, ``n_train`` and ``n_test``
       (lists), ``train_loss``, ``log_likelihood``, ``converged``, and an estimate per parameter.
     - ``folds``: how lists were divided: "list", a number, or the name of a field.
-    - ``about``: what must be equal in two models that are compared: data and loss.
+    - ``about``: what must be equal in two models that are compared: data and loss; ``fitted``:
+      what was fitted, by the keys of a result.
     """
 
     by_list: pd.DataFrame
     by_fold: pd.DataFrame
     folds: str | int
     about: Mapping[str, Any]
+    fitted: Mapping[str, Any] = field(default_factory=dict)
     is_approximate: bool = False
 
     @property
@@ -391,7 +393,7 @@ def to_cross_validation(
             for part, run, of_part in zip(parts, best, scores, strict=True)
         ]
     )
-    return CrossValidation(by_list, by_fold, folds, about_of(problem))
+    return CrossValidation(by_list, by_fold, folds, about_of(problem), problem.identify())
 
 
 def about_of(problem: FitProblem) -> dict[str, Any]:

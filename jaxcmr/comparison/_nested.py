@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +43,8 @@ class LikelihoodRatioTest:
       otherwise None.
     - ``df``: how many parameters the special case lacks.
     - ``warnings``: what makes the test doubtful, one sentence each.
+    - ``fitted``: what was fitted, by the keys of a result: of the special case, and of the bigger
+      model.
     """
 
     method: str
@@ -51,6 +53,7 @@ class LikelihoodRatioTest:
     total: Mapping[str, float]
     draws: pd.DataFrame | None
     warnings: tuple[str, ...]
+    fitted: tuple[Mapping[str, Any], Mapping[str, Any]] = ({}, {})
 
     def verdict(self) -> str:
         """Return in words whether the bigger model is needed, and for how many subjects."""
@@ -167,6 +170,7 @@ def likelihood_ratio_test(
         raise ValueError("The first argument holds two problems: (of the small model, of the big).")
     of_small, of_big = prepare_both(problems, small, big, subjects, neutral)
     df = count_free({"free": problems[1].bounds}) - count_free({"free": problems[0].bounds})
+    fitted = problems[0].identify(), problems[1].identify()
     statistics = 2 * (of_small.losses - of_big.losses)
     check_order(of_small.fits.subjects, statistics)
     if method != "bootstrap":
@@ -176,12 +180,14 @@ def likelihood_ratio_test(
                 f'{method!r} does not hold: {" ".join(doubts)} Take method="bootstrap", or '
                 "anyway=True."
             )
-        return by_distribution(method, df, of_small.fits.subjects, statistics, tuple(doubts))
+        found = by_distribution(method, df, of_small.fits.subjects, statistics, tuple(doubts))
+        return replace(found, fitted=fitted)
     drawn, missed = draw_statistics(
         of_small, of_big, n, seed, search, checkpoint, workers, progress
     )
     on_bound = find_on_bound(of_small, of_small.fits.places)
-    return by_draws(df, of_small.fits.subjects, statistics, drawn, missed, on_bound)
+    found = by_draws(df, of_small.fits.subjects, statistics, drawn, missed, on_bound)
+    return replace(found, fitted=fitted)
 
 
 def prepare_both(

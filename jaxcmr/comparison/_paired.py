@@ -58,15 +58,15 @@ class PairedDifferences:
         )
         if abs(self.mean) <= ROUNDING:
             words = f"{how}{first} and {second} predict held-out lists equally well."
-            if np.any(np.abs(difference) > ROUNDING):
-                ahead = [int((sign * difference > ROUNDING).sum()) for sign in (1, -1)]
+            if difference.any():
+                ahead = [int((sign * difference > 0).sum()) for sign in (1, -1)]
                 words = (
                     f"{how}{first} and {second} predict held-out lists equally well on average: "
                     f"{first} better for {ahead[0]} of {count_of(n, 'subject')}, {second} for "
                     f"{ahead[1]}; mean difference 0{interval}"
                 )
         few = f" With fewer than {FEW} subjects, such intervals are too short."
-        return words + (few if 1 < n < FEW else "")
+        return words + (few if 1 < n < FEW and interval in words else "")
 
     def __repr__(self) -> str:
         return f"{to_text(self.by_subject)}\n\n{self.verdict()}"
@@ -119,6 +119,7 @@ def paired_differences(
             "two: leave these subjects out of both."
         )
     difference = values[0] - values[1]
+    difference[np.abs(difference) <= ROUNDING] = 0.0
     low, high = bootstrap_interval(difference)
     return PairedDifferences(
         names=(labels[0], labels[1]),

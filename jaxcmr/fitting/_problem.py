@@ -328,6 +328,20 @@ class FitProblem:
             "features": fingerprint(of_features) if is_array else None,
         }
 
+    def identify(self) -> dict[str, Any]:
+        """Return what a result must agree in to be of this problem, by its keys.
+
+        >>> data = {"subject": [1], "listLength": [3], "pres_itemnos": [[1, 2, 3]],
+        ...         "recalls": [[3, 1, 0]]}
+        >>> problem = FitProblem(data, "cmr", "sequence_likelihood")
+        >>> problem.identify()["model"], problem.identify()["free"]["learning_rate"]
+        ('cmr', [2.220446049250313e-16, 0.9999999999999998])
+        """
+        described = self.describe()
+        keys = ("data", "features", "model", "loss", "loss_options")
+        free = {name: [float(end) for end in ends] for name, ends in self.bounds.items()}
+        return {key: described[key] for key in keys} | {"free": free, "fixed": dict(self.fixed)}
+
     def with_data(self, dataset: RecallDataset) -> FitProblem:
         """Return the same problem with other data, such as simulated recall.
 
@@ -418,10 +432,10 @@ def loss_of_result(
     Raises:
         ValueError: the result could not name the loss, or one of its options was a function.
     """
-    found = loss or result["loss"]
+    found = loss or result.get("loss")
     if found is None:
         raise ValueError("The result is of a loss without a name: hand it in with loss=...")
-    options = result["loss_options"] if isinstance(found, str) else {}
+    options = result.get("loss_options") or {} if isinstance(found, str) else {}
     for name, value in options.items():
         if isinstance(value, dict) and FUNCTION in value:
             raise ValueError(

@@ -41,6 +41,7 @@ __all__ = [
     "Planned",
     "check_path",
     "draw_planned",
+    "find_differences",
     "make_chapter",
     "name_results",
 ]
@@ -324,6 +325,35 @@ def choose_subjects(data: RecallDataset, checks: pd.DataFrame | None) -> list[An
     ranked = present if checks is None else dict.fromkeys(checks["subject"].tolist())
     return [subject for subject in ranked if subject in present][:MOST_PANELS] or [*present][
         :MOST_PANELS
+    ]
+
+
+OF_FIT: Mapping[str, str] = {
+    "data": "data",
+    "features": "features",
+    "model": "model",
+    "loss": "loss",
+    "loss_options": "options of the loss",
+    "free": "free parameters or bounds",
+    "fixed": "fixed parameters",
+}
+"""What an analysis and the result that it is of must have alike, in words."""
+
+
+def find_differences(fitted: Mapping[str, Any], result: FitResult) -> list[str]:
+    """Return in words what was fitted otherwise in an analysis than in a result.
+
+    Args:
+        fitted: as `FitProblem.identify` returns it.
+        result: the result of a fit. What it or `fitted` lacks is not compared.
+
+    >>> find_differences({"model": "cru", "loss": "set_likelihood"}, FitResult(model="cmr"))
+    ['model']
+    """
+    return [
+        words
+        for key, words in OF_FIT.items()
+        if key in fitted and key in result and fitted[key] != result[key]
     ]
 
 

@@ -13,9 +13,9 @@ from jaxcmr import plots
 from jaxcmr._result_words import count_of
 from jaxcmr.comparison import Comparison, LikelihoodRatioTest
 from jaxcmr.comparison._criteria import CRITERIA, count_free
-from jaxcmr.front._report import Planned, draw_planned
+from jaxcmr.front._report import Planned, draw_planned, find_differences
 from jaxcmr.reporting import Guide, Numbers, Section, cite, criteria_table, differences_table
-from jaxcmr.results import FitResult
+from jaxcmr.results import POOLED, FitResult
 
 __all__ = ["make_comparison_section", "make_test_section"]
 
@@ -68,6 +68,12 @@ def make_comparison_section(
     """
     check_compares(found, results)
     label = CRITERIA[found.criterion]
+    caveat = "Intervals and p-values hold if the reference was named before the fits were seen."
+    if not found.is_named:
+        caveat = (
+            f"{found.reference} was not named as the reference, but is the best of these data: "
+            "intervals and p-values hold only for a reference that was named in advance."
+        )
     guides = {
         name: Guide(*(text.replace("{reference}", found.reference) for text in guide_texts(guide)))
         for name, guide in GUIDES.items()
@@ -79,8 +85,7 @@ def make_comparison_section(
         "A model whose interval of differences lies above 0 describes recall worse than the "
         f"reference by {label}, for the average of subjects like these.",
         "The best of these models may describe recall badly: see its curves. An interval that "
-        "includes 0 is not evidence that two models are equally good. Intervals and p-values hold "
-        "only for a reference that was named before the fits were seen.",
+        "includes 0 is not evidence that two models are equally good. " + caveat,
         found.warnings,
         [
             criteria_table(found.table, found.header()),
@@ -100,7 +105,7 @@ def check_compares(found: Comparison, results: Mapping[str, FitResult]) -> None:
     """Check that a comparison is of the fits of results, by their names.
 
     Raises:
-        ValueError: models, subjects or losses differ.
+        ValueError: models, subjects, losses or numbers of free parameters differ.
     """
     fitted = {
         (name, subject): loss
@@ -108,8 +113,11 @@ def check_compares(found: Comparison, results: Mapping[str, FitResult]) -> None:
         for subject, loss in zip(result["fits"]["subject"], result["fitness"], strict=True)
     }
     compared = found.by_subject.set_index(["model", "subject"])["loss"].to_dict()
-    if set(compared) != set(fitted) or any(
-        abs(compared[key] - loss) > 1e-9 * abs(loss) for key, loss in fitted.items()
+    k = found.table.set_index("model")["k"].to_dict()
+    if (
+        set(compared) != set(fitted)
+        or any(abs(compared[key] - loss) > 1e-9 * abs(loss) for key, loss in fitted.items())
+        or any(k[name] != count_free(result) for name, result in results.items())
     ):
         raise ValueError(
             "The comparison is of other fits than the results of the report: compare the same "
@@ -139,6 +147,12 @@ def describe_comparison(found: Comparison) -> str:
     """Return how models were compared, and their differences, as sentences for the methods."""
     label, n = CRITERIA[found.criterion], found.by_subject["subject"].nunique()
     n_is = "" if found.criterion == "aic" else f", with n the number of {found.counted}"
+    if n_is and "n" in found.by_subject:  # given as numbers
+        given = sorted(set(found.by_subject["n"]))
+        n_is = f", with n = {' to '.join(str(each) for each in given[:: len(given) - 1 or 1])}"
+    whose = f"each of {count_of(n, 'subject')}"
+    if POOLED in found.by_subject["subject"].tolist():
+        whose = "fits to all subjects together"
     told = []
     for row in found.table.to_dict("records"):
         if row["model"] != found.reference:
@@ -148,7 +162,7 @@ def describe_comparison(found: Comparison) -> str:
     intervals = ", with 95 % percentile bootstrap intervals over subjects," if n > 1 else ""
     return (
         f"{count_of(len(found.table), 'model')} were compared by {label}"
-        f"{cite(WORKS[found.criterion])} of each of {count_of(n, 'subject')}{n_is}. Mean "
+        f"{cite(WORKS[found.criterion])} of {whose}{n_is}. Mean "
         f"differences from {found.reference}{intervals} were: {', '.join(told)}."
     )
 
@@ -165,12 +179,6 @@ def make_test_section(found: LikelihoodRatioTest, results: Mapping[str, FitResul
     small, big = tested(found, results)
     n = len(found.table)
     total = pd.DataFrame([{"subjects": n, **found.total}])
-    what = {
-        "bootstrap": f"a parametric bootstrap of {draws_of(found)} simulated data sets per subject",
-        "chi2": f"the chi-square distribution with {found.df} df per subject",
-        "chibar": f"an equal mixture of chi-square with 0 and 1 df{cite(['self-liang-1987'])} per "
-        "subject",
-    }[found.method]
     return Section(
         "test",
         f"Test of {small} in {big}",
@@ -186,11 +194,26 @@ def make_test_section(found: LikelihoodRatioTest, results: Mapping[str, FitResul
                     "p_high: 95 % interval of p, by how exact the simulation is.", total),
             Numbers("The same for each subject.", found.table, True),
         ],
-        methods=f"Whether {big} describes recall better than its special case {small} was tested "
-        f"by the likelihood ratio, with {what}: twice the difference of the losses, summed "
-        f"over {count_of(n, 'subject')}, was {found.total['statistic']:.2f}, "
-        f"p = {found.total['p']:.3g}.",
+        methods=describe_test(found, small, big),
     )  # fmt: skip
+
+
+def describe_test(found: LikelihoodRatioTest, small: str, big: str) -> str:
+    """Return how the special case was tested, as sentences for the methods."""
+    n, p = len(found.table), found.total["p"]
+    what = {
+        "bootstrap": f"a parametric bootstrap of {draws_of(found)} simulated data sets per subject",
+        "chi2": f"the chi-square distribution with {found.df} df per subject",
+        "chibar": f"an equal mixture of chi-square with 0 and 1 df{cite(['self-liang-1987'])} per "
+        "subject",
+    }[found.method]
+    told = f"p = {p:.3g}" if p == p else "without a p, as a loss is not finite"
+    return " ".join([
+        f"Whether {big} describes recall better than its special case {small} was tested by the "
+        f"likelihood ratio, with {what}: twice the difference of the losses, summed over "
+        f"{count_of(n, 'subject')}, was {found.total['statistic']:.2f}, {told}.",
+        *found.warnings,
+    ])  # fmt: skip
 
 
 def draws_of(found: LikelihoodRatioTest) -> int:
@@ -202,25 +225,26 @@ def tested(found: LikelihoodRatioTest, results: Mapping[str, FitResult]) -> tupl
     """Return the names of the special case and of the bigger model of a test.
 
     Raises:
-        ValueError: the likelihood ratios and degrees of freedom are not those of two results.
+        ValueError: what was fitted, the likelihood ratios and the degrees of freedom are not those
+            of two results.
     """
-    statistics = found.table["statistic"].to_numpy()
-    losses = {
-        name: dict(zip(result["fits"]["subject"], result["fitness"], strict=True))
-        for name, result in results.items()
-    }
-    subjects = found.table["subject"].tolist()
-    for small, of_small in losses.items():
-        for big, of_big in losses.items():
-            if not all(subject in of_small and subject in of_big for subject in subjects):
+    statistics, subjects = found.table["statistic"].to_numpy(), found.table["subject"].tolist()
+    for small, of_small in results.items():
+        for big, of_big in results.items():
+            differ = [
+                find_differences(fitted, each)
+                for fitted, each in zip(found.fitted, (of_small, of_big), strict=True)
+            ]
+            one, other = (dict(zip(each["fits"]["subject"], each["fitness"], strict=True))
+                          for each in (of_small, of_big))  # fmt: skip
+            if any(differ) or not {*subjects} <= one.keys() & other.keys():
                 continue
-            ratios = np.array([2 * (of_small[each] - of_big[each]) for each in subjects])
-            df = count_free(results[big]) - count_free(results[small])
-            if df == found.df and np.allclose(
-                ratios, statistics, rtol=1e-9, atol=1e-9, equal_nan=True
-            ):
+            ratios = np.array([2 * (one[each] - other[each]) for each in subjects])
+            df = count_free(of_big) - count_free(of_small)
+            is_equal = np.allclose(ratios, statistics, rtol=1e-9, atol=1e-9, equal_nan=True)
+            if df == found.df and is_equal:
                 return small, big
     raise ValueError(
-        "The likelihood-ratio test is of other fits: no two results of the report have its "
-        "likelihood ratios. Report the results that were tested."
+        "The likelihood-ratio test is of other fits: no two results of the report are of its "
+        "models and have its likelihood ratios. Report the results that were tested."
     )

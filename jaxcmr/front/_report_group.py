@@ -11,7 +11,7 @@ import pandas as pd
 from jaxcmr import plots
 from jaxcmr._result_words import count_of
 from jaxcmr.bayes import HierarchicalMAP
-from jaxcmr.front._report import Planned, draw_planned
+from jaxcmr.front._report import Planned, draw_planned, find_differences
 from jaxcmr.front._report_uncertainty import N_COLUMNS, panels_of
 from jaxcmr.front._report_uncertainty_methods import describe_subjects, with_subjects
 from jaxcmr.front._report_uncertainty_words import CLOSE
@@ -77,22 +77,30 @@ def make_group_section(found: HierarchicalMAP, result: FitResult, prefix: str) -
 
 
 def check_is_of(found: HierarchicalMAP, result: FitResult) -> None:
-    """Check that a hierarchical fit has the subjects, parameters and starts of a result.
+    """Check that a hierarchical fit is of what was fitted in a result, and of its lists.
 
     Raises:
-        ValueError: it has others.
+        ValueError: it is not.
     """
+    other = find_differences(found.fitted, result)
     subjects, names = result["fits"]["subject"], list(result["free"])
-    is_of = set(found.names) == set(names) and set(found.subjects) <= set(subjects)
-    if is_of and found.before is not None:
+    ranges = dict(zip(subjects, result.get("trials") or [], strict=False))
+    own = found.fitted.get("trials") or []
+    if any(ranges.get(each) != lists for each, lists in zip(found.subjects, own, strict=False)):
+        other.append("lists")
+    if not set(found.subjects) <= set(subjects):
+        other.append("subjects")
+    elif set(found.names) != set(names):
+        other.append("names of parameters")
+    elif found.before is not None:
         places = [subjects.index(subject) for subject in found.subjects]
         fitted = np.array([result["fits"][name] for name in names])[:, places].T
-        before = found.before[names].to_numpy()
-        is_of = bool(np.allclose(before, fitted, rtol=1e-6, atol=1e-12))
-    if not is_of:
+        if not np.allclose(found.before[names].to_numpy(), fitted, rtol=1e-6, atol=1e-12):
+            other.append("estimates")
+    if other:
         raise ValueError(
-            "The hierarchical fit is of other subjects, parameters or estimates than the result: "
-            "start it from the result of the report, hierarchical_map(problem, result)."
+            f"The hierarchical fit is not of this result, as these differ: {', '.join(other)}. "
+            "Start it from the result of the report, hierarchical_map(problem, result)."
         )
 
 
@@ -105,8 +113,8 @@ def warn_of_better(found: HierarchicalMAP, result: FitResult) -> list[str]:
         return []
     return [
         f"For {count_of(len(lower), 'subject')} the loss at the shrunken estimates is lower than "
-        f"that of the fit, by up to {lower.max():.2f} nats: the fit has missed its minimum, or "
-        "this is a hierarchical fit of other lists. Fit again with more runs."
+        f"that of the fit, by up to {lower.max():.2f} nats: the fit has missed its minimum. Fit "
+        "again with more runs."
     ]
 
 
@@ -145,9 +153,10 @@ def describe(found: HierarchicalMAP, result: FitResult) -> str:
     )
     ended = "" if found.converged else ", which had not converged"
     return (
-        f"A hierarchical fit of {describe_subjects(list(found.subjects), result)} took each "
-        "parameter, as a share of the range between its bounds, to be normally distributed over "
-        "subjects on the probit scale. Means and standard deviations were chosen by EM with "
+        f"A hierarchical fit of {describe_subjects(list(found.subjects), result)} took the place "
+        "of each parameter between its bounds, on the linear or logarithmic scale of the search, "
+        "to be normally distributed over subjects after a probit transformation. Means and "
+        "standard deviations were chosen by EM with "
         f"Laplace's approximation{cite(WORKS)}, accelerated by squared extrapolation"
         f"{cite(['varadhan-roland-2008'])}, in {len(found.rounds)} rounds{ended}. Medians of the "
         f"group, with the range of its middle 68 %, were: {told}."

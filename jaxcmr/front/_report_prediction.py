@@ -17,13 +17,13 @@ from jaxcmr.comparison import (
     paired_differences,
 )
 from jaxcmr.fitting._trials import to_rows
-from jaxcmr.front._report import Planned, draw_planned
+from jaxcmr.front._report import Planned, draw_planned, find_differences
 from jaxcmr.front._report_uncertainty import panels_of
 from jaxcmr.front._report_uncertainty_methods import describe_subjects, with_subjects
 from jaxcmr.reporting import Guide, Numbers, Section, cite
 from jaxcmr.results import FitResult
 
-__all__ = ["Validation", "make_prediction_section", "make_predictions_section"]
+__all__ = ["Validation", "folds_of", "make_prediction_section", "make_predictions_sections"]
 
 Validation: TypeAlias = CrossValidation | ApproximateCrossValidation
 
@@ -75,10 +75,9 @@ def make_prediction_section(found: Validation, result: FitResult, prefix: str) -
             Numbers("Each fold: lists fitted (n_train) and held out (n_test), and the estimates.",
                     found.by_fold, True)
         )  # fmt: skip
-    whole = "by an approximation" if found.is_approximate else "by cross-validation"
     return Section(
         "prediction",
-        f"Prediction of held-out lists, {whole}",
+        f"Prediction of held-out lists, {folds_of(found)}",
         with_subjects(found.verdict(), subjects, result),
         "How well the model predicts further lists of these subjects, if it is fitted to so many. "
         "Compare it with that of another model, of the same folds.",
@@ -106,36 +105,26 @@ CAVEATS = {
 
 
 def check_is_of(found: Validation, result: FitResult) -> None:
-    """Check that predictions are of the lists, the loss and the parameters of a result.
+    """Check that predictions are of what was fitted in a result, and of its lists.
 
     Raises:
         ValueError: they are not.
     """
-    about = {name: result.get(name) for name in ("data", "loss", "loss_options")}
-    other = [name for name, value in found.about.items() if value != about.get(name)]
-    fitted = {
-        subject: set(to_rows(ranges).tolist())
-        for subject, ranges in zip(
-            result["fits"]["subject"], result.get("trials") or [], strict=False
-        )
-    }
+    other = find_differences({**found.about, **found.fitted}, result)
+    ranges = dict(zip(result["fits"]["subject"], result.get("trials") or [], strict=False))
     for subject, of_one in found.by_list.groupby("subject", sort=False):
-        if set(of_one["trial"]) != fitted.get(subject):
+        if subject not in ranges or set(of_one["trial"]) != set(to_rows(ranges[subject]).tolist()):
             other.append("lists")
             break
-    if isinstance(found, CrossValidation):
-        known = ["subject", "fold", "n_train", "n_test", "train_loss", "log_likelihood"]
-        names = set(found.by_fold.columns) - {*known, "converged"}
-        other += ["parameters"] * (names != set(result["free"]))
-    else:
+    if isinstance(found, ApproximateCrossValidation):
         losses = dict(zip(result["fits"]["subject"], result["fitness"], strict=True))
         fits = [-losses.get(subject, np.nan) for subject in found.by_subject["subject"]]
         if not np.allclose(found.by_subject["in_sample"], fits, rtol=1e-9):
-            other.append("fits")
+            other.append("estimates")
     if other:
         raise ValueError(
-            f"The cross-validation is of other {' and '.join(other)} than the result: make it "
-            "for the result of the report, cross_validate(problem, start_from=result)."
+            f"The cross-validation is not of this result, as these differ: {', '.join(other)}. "
+            "Make it for the result of the report, cross_validate(problem, start_from=result)."
         )
 
 
@@ -145,7 +134,9 @@ def summarize(found: Validation, result: FitResult) -> pd.DataFrame:
     known = table[np.isfinite(table["held_out"])]
     row: dict[str, Any] = {"subjects": len(known), "lists": int(known["n_lists"].sum())}
     lists = found.by_list[found.by_list["subject"].isin(known["subject"])]
-    row |= {name: float(known[name].sum()) for name in ("in_sample", "held_out", "optimism")}
+    row |= {
+        name: float(known[name].sum(min_count=1)) for name in ("in_sample", "held_out", "optimism")
+    }
     n_events = int(lists["n_events"].sum())
     if n_events > 0:
         row["held_out_per_event"] = row["held_out"] / n_events
@@ -167,6 +158,8 @@ def plan_figures(found: Validation, result: FitResult) -> Iterator[Planned]:
 def describe(found: Validation, result: FitResult) -> str:
     """Return how lists were predicted, and how well, as sentences for the methods."""
     row = summarize(found, result).iloc[0]
+    if not row["subjects"]:
+        return ""
     subjects = list(dict.fromkeys(found.by_list["subject"]))
     whose = describe_subjects(subjects, result)
     if isinstance(found, ApproximateCrossValidation):
@@ -177,12 +170,9 @@ def describe(found: Validation, result: FitResult) -> str:
     else:
         n = found.by_fold.groupby("subject", sort=False).size()
         each = f"{n.min()}" if n.min() == n.max() else f"{n.min()} to {n.max()}"
-        folds = {"list": "one list at a time"}.get(str(found.folds), f"one {found.folds} at a time")
-        if isinstance(found.folds, int):
-            folds = f"one list in {found.folds}"
         how = (
-            f"In cross-validation, the lists of {whose} were held out in {each} folds each "
-            f"({folds}), and predicted by the parameters that were fitted to the subject's other "
+            f"In cross-validation, the lists of {whose} were held out {folds_of(found)}, in {each} "
+            "folds each, and predicted by the parameters that were fitted to the subject's other "
             "lists."
         )
     return (
@@ -192,7 +182,44 @@ def describe(found: Validation, result: FitResult) -> str:
     )
 
 
+def folds_of(found: Validation) -> str:
+    """Return in words how lists were divided."""
+    if isinstance(found, ApproximateCrossValidation):
+        return "one list at a time by an approximation"
+    if isinstance(found.folds, int):
+        return f"one list in {found.folds} at a time"
+    return f"one {found.folds} at a time"
+
+
 # Several models
+
+
+def make_predictions_sections(
+    validated: Mapping[str, Mapping[str, Validation]], reference: str | None, prefix: str
+) -> list[Section]:
+    """Return a section for each way to divide lists by which several models have predictions.
+
+    Where a model has predictions by other folds than all others, a section says so.
+
+    Args:
+        validated: predictions by the words for their folds, then by the name of the model.
+        reference: the model with which others are compared, if it was named.
+        prefix: of identifiers in figures, unlike that of any other sections.
+    """
+    sections = [
+        make_predictions_section(found, reference, f"{prefix}-p{number}")
+        for number, found in enumerate(validated.values(), 1)
+        if len(found) > 1
+    ]
+    alone = [
+        (name, folds) for folds, found in validated.items() if len(found) == 1 for name in found
+    ]
+    if alone and len({name for found in validated.values() for name in found}) > 1:
+        told = "; ".join(f"{name}, {folds}" for name, folds in alone)
+        why = f"Predictions that are of one model alone by their folds were not compared: {told}."
+        title = "Predictions that were not compared"
+        sections.append(Section("predictions", title, why, is_made=False))
+    return sections
 
 
 def make_predictions_section(
@@ -202,14 +229,15 @@ def make_predictions_section(
 
     Args:
         found: predictions by the name of the model, all of one kind.
-        reference: the model with which others are compared; by default that with the highest
-            held-out log-likelihood.
+        reference: the model with which others are compared, if it was named; by default that with
+            the highest held-out log-likelihood.
         prefix: of identifiers in figures, unlike that of any other section.
     """
     sums = {name: each.log_likelihood for name, each in found.items()}
     best = max(sums, key=lambda name: np.nan_to_num(sums[name], nan=-np.inf))
     against = best if reference is None or reference not in found else reference
-    title = "Predictions of held-out lists compared"
+    folds = folds_of(next(iter(found.values())))
+    title = f"Predictions of held-out lists compared, {folds}"
     try:
         pairs = {
             name: paired_differences(found[against], each, (against, name))
@@ -219,9 +247,9 @@ def make_predictions_section(
     except ValueError as error:  # other lists or folds, or predictions that are missing
         why = f"Predictions were not compared. {error}"
         return Section("predictions", title, why, is_made=False)
-    named = "" if against == reference else (
-        f" {against} was chosen as the reference because it predicts these lists best: intervals "
-        "and p-values hold only for a reference that was named in advance."
+    chosen = "" if against == reference else (
+        f" {against} was not named as the reference, but chosen from the same data: intervals and "
+        "p-values hold only for a reference that was named in advance."
     )  # fmt: skip
     return Section(
         "predictions",
@@ -230,7 +258,7 @@ def make_predictions_section(
         "Which model predicts further lists of subjects like these better, fitted to so many "
         "lists, if the interval does not include 0.",
         "That the better model is the true one. An interval that includes 0 is not evidence that "
-        "two models predict equally well." + named,
+        "two models predict equally well." + chosen,
         numbers=[
             Numbers(f"Held-out log-likelihood, and that of {against} less that of the model, per "
                     "subject, with 95 % bootstrap intervals and paired tests over subjects.",
@@ -238,7 +266,7 @@ def make_predictions_section(
             Numbers("Each subject, in nats.", subject_table(pairs), True),
         ],
         figures=draw_planned(plan_pairs(pairs), prefix, GUIDES),
-        methods=describe_pairs(pairs, sums, against),
+        methods=describe_pairs(pairs, sums, against, folds),
     )  # fmt: skip
 
 
@@ -290,7 +318,7 @@ def plan_pairs(pairs: Mapping[str, PairedDifferences]) -> Iterator[Planned]:
 
 
 def describe_pairs(
-    pairs: Mapping[str, PairedDifferences], sums: Mapping[str, float], against: str
+    pairs: Mapping[str, PairedDifferences], sums: Mapping[str, float], against: str, folds: str
 ) -> str:
     """Return how predictions were compared, and their differences, for the methods."""
     pair = next(iter(pairs.values()))
@@ -302,8 +330,9 @@ def describe_pairs(
         for name, each in pairs.items()
     )  # fmt: skip
     n = len(pair.by_subject)
+    intervals = " and with 95 % bootstrap intervals over subjects" if n > 1 else ""
     return (
-        f"Models were compared by {how} log-likelihood of {count_of(n, 'subject')} (nats: "
-        f"{totals}). That of {against} less that of other models, per subject and with 95 % "
-        f"bootstrap intervals over subjects, was on average: {told}."
+        f"Models were compared by {how} log-likelihood of {count_of(n, 'subject')}, {folds} (nats: "
+        f"{totals}). That of {against} less that of other models, per subject{intervals}, was on "
+        f"average: {told}."
     )

@@ -19,8 +19,9 @@ from jaxcmr.front._report_comparison import make_comparison_section, make_test_s
 from jaxcmr.front._report_group import make_group_section
 from jaxcmr.front._report_prediction import (
     Validation,
+    folds_of,
     make_prediction_section,
-    make_predictions_section,
+    make_predictions_sections,
 )
 from jaxcmr.front._report_recovery import Recovered, make_model_sections, make_recovery_sections
 from jaxcmr.front._report_selection import known_evidence, make_selection_section
@@ -156,8 +157,7 @@ def make_sections(
 def make_sections_of_all(analyses: Analyses, results: Mapping[str, FitResult]) -> list[Section]:
     """Return the sections on all results together.
 
-    Without a comparison among the analyses, several results are compared by AICc, if they can be:
-    the page says itself which differences there are in data, trials, losses and subjects.
+    Without a comparison among the analyses, several results are compared by AICc.
 
     Args:
         analyses: of all results.
@@ -167,19 +167,21 @@ def make_sections_of_all(analyses: Analyses, results: Mapping[str, FitResult]) -
         ValueError: an analysis is of other fits.
     """
     comparisons = [each for each in analyses.of_all if isinstance(each, Comparison)]
-    if not comparisons and len(results) > 1:
-        try:
-            comparisons = [compare(results)]
-        except ValueError:
-            comparisons = []
     selections = [each for each in analyses.of_all if isinstance(each, ModelSelection)]
     tests = [each for each in analyses.of_all if isinstance(each, LikelihoodRatioTest)]
     models = [each for each in analyses.of_all if isinstance(each, ModelRecovery)]
-    validated = by_folds(analyses)
-    groups = last_groups(analyses)
+    sections: list[Section] = []
+    if not comparisons and len(results) > 1:
+        try:
+            comparisons = [compare(results)]
+        except ValueError as error:
+            why = f"The models were not compared by a criterion. {error}"
+            sections.append(Section("comparison", "Comparison", why, is_made=False))
+    validated, groups = by_folds(analyses), last_groups(analyses)
     known = known_evidence(results, comparisons, groups, validated) if selections else []
-    reference = comparisons[0].reference if comparisons else None
+    named = [each.reference for each in comparisons if each.is_named]
     return [
+        *sections,
         *(
             make_comparison_section(each, results, f"all-c{i}")
             for i, each in enumerate(comparisons)
@@ -188,25 +190,30 @@ def make_sections_of_all(analyses: Analyses, results: Mapping[str, FitResult]) -
             make_selection_section(each, results, known, f"all-s{i}")
             for i, each in enumerate(selections)
         ),
-        *(
-            make_predictions_section(each, reference, f"all-p{i}")
-            for i, each in enumerate(validated)
-            if len(each) > 1
-        ),
+        *make_predictions_sections(validated, named[0] if named else None, "all"),
         *(make_test_section(each, results) for each in tests),
         *make_model_sections(models, results),
     ]
 
 
-def by_folds(analyses: Analyses) -> list[dict[str, Validation]]:
-    """Return cross-validations by the name of their result, those of equal folds together."""
+def by_folds(analyses: Analyses) -> dict[str, dict[str, Validation]]:
+    """Return cross-validations by the words for their folds, then by the name of their result.
+
+    Raises:
+        ValueError: a result has two by the same folds.
+    """
     together: dict[str, dict[str, Validation]] = {}
     for name, own in analyses.of_results.items():
         for each in own:
             if isinstance(each, Validation):
-                folds = each.folds if isinstance(each, CrossValidation) else "approximate"
-                together.setdefault(str(folds), {})[name] = each
-    return list(together.values())
+                of_folds = together.setdefault(folds_of(each), {})
+                if name in of_folds:
+                    raise ValueError(
+                        f"The result {name!r} has two cross-validations, {folds_of(each)}: which "
+                        "one is compared with those of other models? Hand in one."
+                    )
+                of_folds[name] = each
+    return together
 
 
 def last_groups(analyses: Analyses) -> dict[str, HierarchicalMAP]:

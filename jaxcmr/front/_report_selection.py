@@ -53,7 +53,7 @@ def known_evidence(
     results: Mapping[str, FitResult],
     comparisons: Iterable[Comparison],
     groups: Mapping[str, HierarchicalMAP],
-    validated: Iterable[Mapping[str, CrossValidation | ApproximateCrossValidation]],
+    validated: Mapping[str, Mapping[str, CrossValidation | ApproximateCrossValidation]],
 ) -> list[Evidence]:
     """Return all log evidence that the analyses of a report offer, so that it can be named.
 
@@ -61,7 +61,7 @@ def known_evidence(
         results: by name.
         comparisons: of these results.
         groups: hierarchical fits by result.
-        validated: cross-validations by result, those of equal folds together.
+        validated: cross-validations by result, by the words for their folds.
     """
     known = [by_criterion(results, kind, n) for kind in CRITERIA for n in ("events", "trials")]
     known += [of_criterion(each.criterion, each.counted, each.log_evidence())
@@ -75,11 +75,10 @@ def known_evidence(
             pd.DataFrame(of_groups),
         )
     )
-    for found in validated:
-        about = "an approximation of " if any(e.is_approximate for e in found.values()) else ""
+    for folds, found in validated.items():
         known.append(
             Evidence(
-                f"{about}the held-out log-likelihood of cross-validation",
+                f"the held-out log-likelihood of cross-validation ({folds})",
                 "Held-out log-likelihoods are not log evidence: the frequencies are of models that "
                 "predict best.",
                 pd.DataFrame({name: of_validation(each) for name, each in found.items()}),
@@ -152,7 +151,8 @@ def make_selection_section(
     """
     check_selects(found, results)
     taken = next((each for each in known if is_same(each.table, found.log_evidence)), UNKNOWN)
-    n, n_fits = found.n_subjects, len(next(iter(results.values()))["fitness"])
+    first = results[str(found.log_evidence.columns[0])]
+    n, n_fits = found.n_subjects, len(first["fitness"])
     whose = "" if n == n_fits else f"Made for {n} of {n_fits} subjects. "
     shown = found.table()
     what = "model"
@@ -203,6 +203,11 @@ def check_selects(found: ModelSelection, results: Mapping[str, FitResult]) -> No
             "the columns of the log evidence as the results, as log_evidence(results) does."
         )
     for name in table.columns:
+        if results[name].get("pooled"):
+            raise ValueError(
+                f"The result {name!r} is one fit to all subjects: how frequent a model is among "
+                "subjects takes a fit of each."
+            )
         fitted = set(results[name]["fits"]["subject"])
         others = [subject for subject in table.index.tolist() if subject not in fitted]
         if others:
@@ -234,7 +239,7 @@ def plan_selection(found: ModelSelection, what: str) -> Iterator[Planned]:
 def describe_selection(found: ModelSelection, taken: str) -> str:
     """Return how frequencies were estimated, and what they are, for the methods."""
     prior = {
-        "spm": "a prior count of 1 for each",
+        "spm": f"a prior count of 1 for each {'family' if found.families else 'model'}",
         "vba": "a prior count of 1 in all",
     }.get(found.prior, f"prior counts of {', '.join(f'{each:g}' for each in found.prior_counts)}")
     groups = ""

@@ -147,9 +147,9 @@ def plot_paired_differences(paired: PairedDifferences, *, ax: Axes | None = None
     return ax
 
 
-def rank_subjects(differences: pd.DataFrame) -> pd.DataFrame:
-    """Return ``rank``, ``subject`` and ``difference``, the lowest difference first."""
-    table = differences.sort_values("difference", kind="stable", ignore_index=True)
+def rank_subjects(table: pd.DataFrame, by: str = "difference") -> pd.DataFrame:
+    """Return a table by subject in order of a column, the lowest first, with ``rank`` from 1."""
+    table = table.sort_values(by, kind="stable", ignore_index=True)
     table["subject"] = table["subject"].infer_objects()
     table.insert(0, "rank", np.arange(1, len(table) + 1))
     return table
@@ -166,18 +166,26 @@ def draw_bars(table: pd.DataFrame, above: str, below: str, ax: Axes | None) -> A
     """
     ax = make_axes(ax, 5.6, 3.6)
     values = table["difference"].to_numpy()
-    mean = round(float(values.mean()), 2) + 0.0  # not "-0.00"
     ax.bar(table["rank"], values, width=0.85, color=np.where(values > 0, COLORS[0], COLORS[1]))
-    ax.axhline(0, color=GRAY, linewidth=0.8)
-    ax.axhline(values.mean(), color="black", linewidth=1, linestyle="--", label=f"mean {mean:.2f}")
     for name, is_better, color in (
         (above, values > 0, COLORS[0]),
         (below, values < 0, COLORS[1]),
     ):
         words = textwrap.fill(f"{name} better: {np.sum(is_better)}", LEGEND_LINE)
         ax.bar(0, 0, color=color, label=words)  # left of the axes: for the legend alone
-    ax.set(xlabel="subject, in order of the difference", xlim=(0.5, len(table) + 0.5))
+    finish_bars(ax, table["difference"])
+    return ax
+
+
+def finish_bars(ax: Axes, values: pd.Series) -> None:
+    """Add to bars by subject the line at 0, their mean, a label and a legend above the axes."""
+    ax.axhline(0, color=GRAY, linewidth=0.8)
+    known = values.dropna()
+    if len(known):
+        mean = round(float(known.mean()), 2) + 0.0  # not "-0.00"
+        label = f"mean {mean:.2f}"
+        ax.axhline(known.mean(), color="black", linewidth=1, linestyle="--", label=label)
+    ax.set(xlabel="subject, in order of the difference", xlim=(0.5, len(values) + 0.5))
     number_wholly(ax)
     ax.legend(frameon=False, fontsize=8, loc="lower left", bbox_to_anchor=(0, 1), borderaxespad=0.2)
     open_up(ax)
-    return ax

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from jaxcmr.plots._axes import COLORS, GRAY, make_axes, number_wholly, open_up
+from jaxcmr.plots._axes import COLORS, GRAY, make_axes
+from jaxcmr.plots.differences import finish_bars, rank_subjects
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -60,9 +61,8 @@ def optimism_table(
             "held_out": held_out.to_numpy(),
             "optimism": in_sample - held_out.to_numpy(),
         }
-    ).sort_values("optimism", kind="stable", ignore_index=True)
-    table.insert(0, "rank", np.arange(1, len(table) + 1))
-    return table
+    )
+    return rank_subjects(table, "optimism")
 
 
 def plot_optimism(
@@ -97,25 +97,14 @@ def plot_optimism(
         >>> result = dict(fits={"subject": [1]}, fitness=[19.5], free={"learning_rate": [0, 1]})
         >>> ax = plot_optimism(found, result, ax=Figure().subplots())
         >>> [text.get_text() for text in ax.get_legend().get_texts()]
-        ['mean 1.50', '1 free parameter (AIC)']
+        ['1 free parameter (AIC)', 'mean 1.50']
     """
     table = optimism_table(validation, result)
-    ax = make_axes(ax, 5.6, 3.2)
+    ax = make_axes(ax, 5.6, 3.4)
     ax.bar(table["rank"], table["optimism"], width=0.85, color=COLORS[0])
-    known = table["optimism"].dropna()
-    if len(known):
-        mean = known.mean()
-        ax.axhline(mean, color="black", linewidth=1, linestyle="--", label=f"mean {mean:.2f}")
     n = sum(low < high for low, high in result["free"].values())
     words = f"{n} free parameter{'s' if n != 1 else ''} (AIC)"
     ax.axhline(n, color=GRAY, linewidth=1, label=words)
-    ax.axhline(0, color=GRAY, linewidth=0.8)
-    ax.set(
-        xlabel="subject, in order of the difference",
-        ylabel="in sample less held out (nats)",
-        xlim=(0.2, len(table) + 0.8),
-    )
-    number_wholly(ax)
-    ax.legend(frameon=False, fontsize=8, loc="upper left")
-    open_up(ax)
+    ax.set_ylabel("in sample less held out (nats)")
+    finish_bars(ax, table["optimism"])
     return ax

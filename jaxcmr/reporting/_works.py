@@ -30,6 +30,12 @@ WORKS: Mapping[str, Work] = {
         " on Automatic Control, 19(6), 716–723.",
         "10.1109/TAC.1974.1100705",
     ),
+    "andrews-2000": Work(
+        "Andrews, 2000",
+        "Andrews, D. W. K. (2000). Inconsistency of the bootstrap when a parameter is on the "
+        "boundary of the parameter space. Econometrica, 68(2), 399–405.",
+        "10.1111/1468-0262.00114",
+    ),
     "bertsekas-1982": Work(
         "Bertsekas, 1982",
         "Bertsekas, D. P. (1982). Projected Newton methods for optimization problems with simple "

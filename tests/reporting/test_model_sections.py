@@ -56,6 +56,7 @@ def validation_of(result, scores, kind=CrossValidation):
         }
     )
     about = {name: result[name] for name in ("data", "loss", "loss_options")}
+    fitted = {name: result[name] for name in ("model", "free", "fixed")}
     if kind is ApproximateCrossValidation:
         table = pd.DataFrame(
             {
@@ -69,11 +70,12 @@ def validation_of(result, scores, kind=CrossValidation):
                 "above_minimum": 0.0,
             }
         )
-        return ApproximateCrossValidation(lists, table, about)
+        return ApproximateCrossValidation(lists, table, about, fitted)
     folds = lists[["subject", "fold", "log_likelihood"]].assign(
         n_train=1, n_test=1, train_loss=3.0, converged=True
     )
-    return CrossValidation(lists, folds.assign(**dict.fromkeys(result["free"], 0.5)), "list", about)
+    folds = folds.assign(**dict.fromkeys(result["free"], 0.5))
+    return CrossValidation(lists, folds, "list", about, fitted)
 
 
 def report(path, *arguments, **options):
@@ -136,7 +138,7 @@ def test_the_log_evidence_is_named(results, tmp_path):
     for evidence, words, caveat in (
         (log_evidence(results, "aic"), "from minus half of AIC of 3 subjects", "does not appr"),
         (log_evidence(results, "bic", "trials"), "half of BIC (n: trials)", "approximates"),
-        (held_out, "from the held-out log-likelihood of cross-val", "predict best."),
+        (held_out, "held-out log-likelihood of cross-validation (one list at a time)", "t best."),
         (held_out + 1.0, "from log evidence (say which) of", "cannot tell which"),
     ):
         given = {**validated, "all": bayesian_model_selection(evidence)}
@@ -190,7 +192,7 @@ def test_predictions_of_a_model_are_summed(results, tmp_path):
     assert len(page.columns("r1-prediction-table-3")["fold"]) == 6
     text = words_of(page)
     assert found.verdict() in text
-    assert "held out in 2 folds each (one list at a time)" in text
+    assert "held out one list at a time, in 2 folds each, and" in text
     assert "The held-out log-likelihood was -24.5 nats for 3 subjects with 6 lists" in text
 
 
@@ -205,7 +207,11 @@ def test_an_approximation_is_called_one(results, tmp_path):
     assert columns["subjects"] == ("2",) and numbers(columns["held_out"]) == [-17.5]
     assert numbers(columns["in_sample"]) == pytest.approx([-15.4])
     text = words_of(page)
-    assert "by an approximation" in text and "Bell Laboratories" in text
+    assert "one list at a time by an approximation" in text and "Bell Laboratories" in text
+    nothing = validation_of(result, [np.nan] * 6, ApproximateCrossValidation)
+    page = report(tmp_path / "r.html", result, comparison=nothing)
+    assert page.columns("r1-prediction-table-1")["held_out"] == ("",)
+    assert "held-out log-likelihood was" not in words_of(page)
 
 
 def test_models_are_compared_by_their_predictions(results, tmp_path):
@@ -223,12 +229,14 @@ def test_models_are_compared_by_their_predictions(results, tmp_path):
     bars = page.columns("all-predictions-numbers-1")
     assert numbers(bars["difference"]) == [-2.0, 1.0, 1.0] and bars["subject"] == ("7", "3", "10")
     text = words_of(page)
-    assert "(nats: <one> -24.5, two -24.5)" in text and "was chosen as the reference" not in text
+    assert "one list at a time (nats: <one> -24.5, two -24.5)" in text
+    assert "not named as the reference" not in text
     assert page.columns("r1-prediction-table-1") and page.columns("r2-prediction-table-1")
     del given["all"]  # without a comparison, by the best of these data
     best = {**results, "two": likelihood(fitness=[7.0, 7.0, 6.0], free=results["two"]["free"])}
     text = words_of(report(tmp_path / "r.html", best, comparison=given))
-    assert "That of two less that of other models" in text
+    assert "That of <one> less that of other models" in text
+    assert text.count("not named as the reference, but") == 2  # of the comparison, too
 
 
 def test_predictions_of_other_folds_are_not_compared(results, tmp_path):
@@ -241,7 +249,10 @@ def test_predictions_of_other_folds_are_not_compared(results, tmp_path):
     sessions = dataclasses.replace(twos, folds="session")
     page = report(tmp_path / "r.html", results, comparison={"<one>": ones, "two": sessions})
     assert "all-predictions-table-1" not in page.tables
+    assert "were not compared: <one>, one list at a time; two, one session at a" in words_of(page)
     assert "r2-prediction-table-1" in page.tables
+    with pytest.raises(ValueError, match="'two' has two cross-validations, one list at a time"):
+        jc.report(results, tmp_path / "r.html", comparison={"two": [twos, twos]})
 
 
 def test_predictions_of_other_fits_are_refused(results, tmp_path):
@@ -249,13 +260,15 @@ def test_predictions_of_other_fits_are_refused(results, tmp_path):
     found = validation_of(result, [-4.0] * 6)
     rough = validation_of(result, [-4.0] * 6, ApproximateCrossValidation)
     for other, given, message in (
-        (likelihood(data={"fingerprint": "sha256:2", "n_trials": 6}), found, "of other data than"),
-        (likelihood(trials=[[[0, 2]], [[2, 5]], [[5, 6]]]), found, "of other lists than"),
-        (results["two"], found, "of other parameters than"),
-        (likelihood(loss_options={"events": "recalls"}), found, "of other loss_options than"),
-        (likelihood(fitness=[7.1, 8.3, 6.1]), rough, "of other fits than"),
+        (likelihood(data={"fingerprint": "sha256:2", "n_trials": 6}), found, "data"),
+        (likelihood(trials=[[[0, 2]], [[2, 5]], [[5, 6]]]), found, "lists"),
+        (likelihood(model="cru"), found, "model"),
+        (results["two"], found, "free parameters or bounds"),
+        (likelihood(fixed={"primacy_decay": 0.6}), found, "fixed parameters"),
+        (likelihood(loss_options={"events": "recalls"}), found, "options of the loss"),
+        (likelihood(fitness=[7.1, 8.3, 6.1]), rough, "estimates"),
     ):
-        with pytest.raises(ValueError, match=message):
+        with pytest.raises(ValueError, match=f"not of this result, as these differ: {message}"):
             jc.report(other, tmp_path / "r.html", comparison=given)
     assert not (tmp_path / "r.html").exists()
 
@@ -272,10 +285,14 @@ def test_a_test_of_nested_models_finds_its_results(results, tmp_path):
     columns = page.columns("all-test-table-1")
     assert numbers(columns["statistic"]) == [7.0] and numbers(columns["p"]) == [0.04]
     text = words_of(page)
-    assert "Test of two in <one>" in text and text.count("Look out.") == 1
+    assert "Test of two in <one>" in text and text.count("Look out.") == 2  # in methods, too
     assert "a parametric bootstrap of 3 simulated data sets per subject: twice the" in text
+    known = [{"model": each["model"], "free": each["free"]} for each in results.values()]
+    same = dataclasses.replace(found, fitted=(known[1], known[0]))
+    assert "Test of two in" in words_of(report(tmp_path / "r.html", results, comparison=same))
     for other in (
         dataclasses.replace(found, df=2),
+        dataclasses.replace(found, fitted=(known[0], known[0])),
         dataclasses.replace(found, table=table.assign(statistic=[4.0, 2.0, 1.1])),
     ):
         with pytest.raises(ValueError, match="test is of other fits"):
@@ -327,10 +344,10 @@ def test_a_group_is_shown_with_its_subjects(group):
 def test_a_group_of_other_fits_is_refused_and_a_lower_loss_is_told(group):
     found, result = group
     moved = jc.FitResult({**result, "fits": {**result["fits"], "learning_rate": [0.5] * 6}})
-    with pytest.raises(ValueError, match="of other subjects, parameters or estimates"):
+    with pytest.raises(ValueError, match="as these differ: estimates"):
         make_group_section(found, moved, "r1-g1")
     renamed = jc.FitResult({**result, "free": {"item_support": [0, 1]}})
-    with pytest.raises(ValueError, match="of other subjects, parameters or estimates"):
+    with pytest.raises(ValueError, match="free parameters or bounds"):
         make_group_section(found, renamed, "r1-g1")
     higher = jc.FitResult({**result, "fitness": [loss + 3.0 for loss in result["fitness"]]})
     [warning] = make_group_section(found, higher, "r1-g1").warnings
