@@ -45,7 +45,7 @@ def report_folders(options: argparse.Namespace) -> int:
         results,
         problems,
         out,
-        sort_analyses(list(results), comparison=compared, recovery=recoveries),
+        sort_analyses(list(results), {**recoveries, "all results": compared}),
         n_copies=options.copies,
         seed=options.seed,
         curvature=not options.no_curvature,

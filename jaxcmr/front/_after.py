@@ -307,10 +307,7 @@ def report(
     features: Features | PathLike = None,
     similarities: Pairs = None,
     distances: Pairs = None,
-    uncertainty: Given = None,
-    comparison: Given = None,
-    bayes: Given = None,
-    recovery: Given = None,
+    analyses: Given = None,
     n_copies: int = 100,
     seed: int = 0,
     curvature: bool = True,
@@ -332,16 +329,12 @@ def report(
         features: those that were fitted, if any, as for `fit`.
         similarities: in place of `features`.
         distances: in place of `similarities`.
-        uncertainty: what `jaxcmr.uncertainty` has computed for the result: a `Covariance`,
-            `Profiles` or `Bootstrap`, or a list of these; for several results a dict of these by
-            name. Standard errors are computed without it.
-        comparison: what `jaxcmr.comparison` has computed. A `Comparison` (by default that of
-            ``compare(results)``), `ModelSelection` or `LikelihoodRatioTest` is of all results, by
-            the names that they have in the report. A `CrossValidation` is of one: ``{"CMR":
-            predictions, "all": [compared, selection]}``.
-        bayes: what `jaxcmr.bayes.hierarchical_map` has returned, by result.
-        recovery: what `recover` has returned, by result. A recovery of models is of all of them:
-            ``{"CMR": recovery, "models": recovery_of_models}``.
+        analyses: of the result, one or a list. For several results a dict by their names, in which
+            those of all together have a word of yours: ``{"CMR": [profiles, recovery], "all":
+            [compared, selection]}``. Of one result are those of `jaxcmr.uncertainty`,
+            `cross_validate` and its approximation, `hierarchical_map`, and `recover`. Of all are
+            `compare`, `bayesian_model_selection`, `likelihood_ratio_test` and a recovery of models.
+            Standard errors, and a comparison of several results by AICc, are made without them.
         n_copies: simulated recalls of each trial, for the curves and the checks.
         seed: of the simulation.
         curvature: compute the loss around the estimates, for the checks and for standard errors;
@@ -368,9 +361,7 @@ def report(
 
     check_path(path)
     named = name_results(results)
-    analyses = sort_analyses(
-        list(named), uncertainty=uncertainty, comparison=comparison, bayes=bayes, recovery=recovery
-    )
+    sorted_analyses = sort_analyses(list(named), analyses)
     if isinstance(data, FitProblem):
         if len(named) > 1:
             raise ValueError("A FitProblem is of one result: hand in the data for several.")
@@ -388,7 +379,7 @@ def report(
         named,
         problems,
         path,
-        analyses,
+        sorted_analyses,
         n_copies=n_copies,
         seed=seed,
         curvature=curvature,
@@ -419,13 +410,18 @@ def write_report(
     keep_compiled()
     analyses = analyses or Analyses()
     of_all = make_sections_of_all(analyses, results)
+    sections = {
+        name: make_sections(
+            analyses, name, result, problems.get(name) if curvature else None, f"r{number}"
+        )
+        for number, (name, result) in enumerate(results.items(), 1)
+    }
     chapters = []
     for number, (name, result) in enumerate(results.items(), 1):
         problem, prefix = problems.get(name), f"r{number}"
         checks = diagnose(result, problem, curvature=curvature, n_copies=n_copies, seed=seed)
-        sections = make_sections(analyses, name, result, problem if curvature else None, prefix)
         chapters.append(
-            make_chapter(name, result, prefix, problem, checks, n_copies, seed, sections)
+            make_chapter(name, result, prefix, problem, checks, n_copies, seed, sections[name])
         )
     write_text(path, to_html(chapters, title, of_all))
     return Path(path)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, Union
@@ -16,6 +16,7 @@ from jaxcmr.datasets import select_trials
 from jaxcmr.diagnostics import CHECKS, is_trustworthy, verdict
 from jaxcmr.fitting import FitProblem
 from jaxcmr.fitting._trials import to_mask
+from jaxcmr.front._report_figures import Planned, draw_planned
 from jaxcmr.front._simulate import simulate_problem
 from jaxcmr.front._sources import as_result
 from jaxcmr.models import CATALOGUE
@@ -26,8 +27,6 @@ from jaxcmr.reporting import (
     Guide,
     Section,
     describe_data,
-    drawing_style,
-    to_svg,
 )
 from jaxcmr.results import FitResult
 from jaxcmr.typing import RecallDataset
@@ -38,9 +37,7 @@ if TYPE_CHECKING:
 __all__ = [
     "GUIDES",
     "LOSS_WORDS",
-    "Planned",
     "check_path",
-    "draw_planned",
     "find_differences",
     "make_chapter",
     "name_results",
@@ -239,34 +236,7 @@ def draw_figures(
         is_cut: whether the loss takes the number of recalls as given, where lists are cut off.
     """
     guides = GUIDES_WHERE_CUT if is_cut else GUIDES
-    return draw_planned(plan_figures(result, data, simulated, checks), prefix, guides)
-
-
-Planned: TypeAlias = tuple[
-    str, str, Callable[[Any], "pd.DataFrame | None"], tuple[float, float], tuple[int, ...]
-]
-
-
-def draw_planned(
-    planned: Iterable[Planned], prefix: str, guides: Mapping[str, Guide]
-) -> list[Figure]:
-    """Return figures as they are planned, each with its guide.
-
-    Args:
-        planned: name, title, how to draw it into axes, size and panels of each figure.
-        prefix: what identifiers begin with, unlike that of any other figures of the page.
-        guides: how to read each figure, by name.
-    """
-    with drawing_style():
-        from matplotlib.figure import Figure as Drawing
-
-        figures = []
-        for name, title, draw, size, shape in planned:
-            drawing = Drawing(figsize=size, layout="constrained")
-            table = draw(drawing.subplots(*shape))
-            svg = to_svg(drawing, f"{prefix}-{name}", title)
-            figures.append(Figure(title, svg, guides[name], table))
-        return figures
+    return draw_planned(plan_figures(result, data, simulated, checks, is_cut), prefix, guides)
 
 
 def plan_figures(
@@ -274,8 +244,9 @@ def plan_figures(
     data: RecallDataset | None,
     simulated: RecallDataset | None,
     checks: pd.DataFrame | None,
+    is_cut: bool,
 ) -> Iterator[Planned]:
-    """Yield name, title, how to draw it into axes, size and panels of each figure."""
+    """Yield the figures of a result."""
     if data is not None and simulated is not None:
         of_data, of_model = data, simulated
 
@@ -283,33 +254,37 @@ def plan_figures(
             plots.plot_fit(of_data, of_model, ax=axes)
             return mean_table(plots.fit_table(of_data, of_model))
 
-        yield "fit", "Data and model: three curves", draw_fit, (9.6, 3.1), (1, 3)
+        yield Planned("fit", "Data and model: three curves", draw_fit, 3.2, 3.1, 3)
 
         def draw_recalls(ax: Any) -> None:
             plots.plot_recalls_per_list(of_data, of_model, ax=ax)
 
-        yield "recalls", "Data and model: items recalled per list", draw_recalls, (5.4, 3.4), (1, 1)
+        title = "Data and model: items recalled per list"
+        if is_cut:
+            title += " (taken from the data, not predicted)"
+        yield Planned("recalls", title, draw_recalls, 5.4, 3.4)
         worst = choose_subjects(of_data, checks)
 
         def draw_subjects(axes: Any) -> None:
             grid = np.asarray(axes).reshape(len(worst), 3)
             plots.plot_fit_by_subject(of_data, of_model, subjects=worst, ax=grid)
 
-        size = (8.4, 0.7 + 1.6 * len(worst))
-        yield "subjects", "Data and model: single subjects", draw_subjects, size, (len(worst), 3)
+        n, height = len(worst), 1.6 + 0.7 / len(worst)
+        title = "Data and model: single subjects"
+        yield Planned("subjects", title, draw_subjects, 2.8, height, 3 * n, columns=3)
     if result["free"] and result["fitness"]:
 
         def draw_parameters(ax: Any) -> None:
             plots.plot_parameters(result, ax=ax)
 
         height = 0.8 + 0.55 * len(result["free"])
-        yield "parameters", "Estimates between their bounds", draw_parameters, (7.2, height), (1, 1)
+        yield Planned("parameters", "Estimates between their bounds", draw_parameters, 7.2, height)
     if result["free"] and any(n_runs > 1 for _, n_runs in result.agreement()):
 
         def draw_restarts(ax: Any) -> None:
             plots.plot_restarts(result, ax=ax)
 
-        yield "restarts", "Runs: losses above the best", draw_restarts, (6.0, 3.6), (1, 1)
+        yield Planned("restarts", "Runs: losses above the best", draw_restarts, 6.0, 3.6)
 
 
 def mean_table(table: pd.DataFrame) -> pd.DataFrame:

@@ -13,7 +13,8 @@ from jaxcmr import plots
 from jaxcmr._result_words import count_of
 from jaxcmr.comparison import Comparison, LikelihoodRatioTest
 from jaxcmr.comparison._criteria import CRITERIA, count_free
-from jaxcmr.front._report import Planned, draw_planned, find_differences
+from jaxcmr.front._report import find_differences
+from jaxcmr.front._report_figures import Planned, draw_planned
 from jaxcmr.reporting import Guide, Numbers, Section, cite, criteria_table, differences_table
 from jaxcmr.results import POOLED, FitResult
 
@@ -35,7 +36,7 @@ GUIDES: Mapping[str, Guide] = {
         "better if its interval is below 0.",
         "An interval that includes 0: these subjects do not decide between the two models.",
         "Report the interval and the number of subjects, not the sum alone. Intervals hold for a "
-        "reference that was named before the fits were seen, comparison=jc.compare(results, "
+        "reference that was named before the fits were seen, analyses=jc.compare(results, "
         "reference=...); from the best model of the same data, they are descriptions.",
     ),
     "weights": Guide(
@@ -45,7 +46,7 @@ GUIDES: Mapping[str, Guide] = {
         "Several blocks of colors: subjects may differ in their model. Mixed columns: their data "
         "do not decide.",
         "If there are several blocks, ask how frequent each model is: "
-        "comparison=bayesian_model_selection(...), or --bms in a shell.",
+        "analyses=bayesian_model_selection(...), or --bms in a shell.",
     ),
 }
 """How to read each figure; {reference} is the model from which differences are taken."""
@@ -121,7 +122,7 @@ def check_compares(found: Comparison, results: Mapping[str, FitResult]) -> None:
     ):
         raise ValueError(
             "The comparison is of other fits than the results of the report: compare the same "
-            "results by the same names, comparison=jc.compare(results, ...)."
+            "results by the same names, analyses=jc.compare(results, ...)."
         )
 
 
@@ -133,14 +134,13 @@ def plan_comparison(found: Comparison) -> Iterator[Planned]:
         return plots.comparison_table(found)
 
     title = f"{CRITERIA[found.criterion]} above {found.reference}"
-    size = 7.2, 1.0 + 0.4 * len(found.table)
-    yield "comparison", title, draw_comparison, size, (1, 1)
+    yield Planned("comparison", title, draw_comparison, 7.2, 1.0 + 0.4 * len(found.table))
 
     def draw_weights(ax: Any) -> pd.DataFrame:
         plots.plot_weights(found, ax=ax)
         return plots.weights_table(found)
 
-    yield "weights", "Weights of the models by subject", draw_weights, (7.2, 3.0), (1, 1)
+    yield Planned("weights", "Weights of the models by subject", draw_weights, 7.2, 3.0)
 
 
 def describe_comparison(found: Comparison) -> str:

@@ -11,8 +11,8 @@ import pandas as pd
 from jaxcmr import plots
 from jaxcmr._result_words import count_of
 from jaxcmr.bayes import HierarchicalMAP
-from jaxcmr.front._report import Planned, draw_planned, find_differences
-from jaxcmr.front._report_uncertainty import N_COLUMNS, panels_of
+from jaxcmr.front._report import find_differences
+from jaxcmr.front._report_figures import Planned, draw_planned
 from jaxcmr.front._report_uncertainty_methods import describe_subjects, with_subjects
 from jaxcmr.front._report_uncertainty_words import CLOSE
 from jaxcmr.parameters import DECADES
@@ -127,7 +127,7 @@ def plan_figures(found: HierarchicalMAP, result: FitResult) -> Iterator[Planned]
     medians = found.group.set_index("parameter")["median"]
 
     def draw(axes: Any) -> pd.DataFrame:
-        for ax, name in zip(panels_of(axes, len(names)), names, strict=True):
+        for ax, name in zip(axes, names, strict=True):
             log_from = None
             if scales[name] != "linear":
                 log_from = max(result["free"][name]) * 10.0 ** -DECADES[scales[name]]
@@ -139,9 +139,8 @@ def plan_figures(found: HierarchicalMAP, result: FitResult) -> Iterator[Planned]
                   for name in names]  # fmt: skip
         return pd.concat(tables, ignore_index=True)
 
-    shape = -(-len(names) // N_COLUMNS), min(N_COLUMNS, len(names))
-    size = 2.5 * shape[1], 2.5 * shape[0]
-    yield "shrinkage", "Estimates before and after shrinkage", draw, size, shape
+    title = "Estimates before and after shrinkage"
+    yield Planned("shrinkage", title, draw, 2.5, 2.5, len(names))
 
 
 def describe(found: HierarchicalMAP, result: FitResult) -> str:

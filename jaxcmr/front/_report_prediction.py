@@ -17,8 +17,8 @@ from jaxcmr.comparison import (
     paired_differences,
 )
 from jaxcmr.fitting._trials import to_rows
-from jaxcmr.front._report import Planned, draw_planned, find_differences
-from jaxcmr.front._report_uncertainty import panels_of
+from jaxcmr.front._report import find_differences
+from jaxcmr.front._report_figures import Planned, draw_planned
 from jaxcmr.front._report_uncertainty_methods import describe_subjects, with_subjects
 from jaxcmr.reporting import Guide, Numbers, Section, cite
 from jaxcmr.results import FitResult
@@ -152,7 +152,7 @@ def plan_figures(found: Validation, result: FitResult) -> Iterator[Planned]:
         return plots.optimism_table(found, result)
 
     if np.isfinite(found.by_list["log_likelihood"]).any():
-        yield "optimism", "Lists fitted and held out", draw, (6.4, 3.2), (1, 1)
+        yield Planned("optimism", "Lists fitted and held out", draw, 6.4, 3.4)
 
 
 def describe(found: Validation, result: FitResult) -> str:
@@ -307,14 +307,13 @@ def plan_pairs(pairs: Mapping[str, PairedDifferences]) -> Iterator[Planned]:
 
     def draw(axes: Any) -> pd.DataFrame:
         tables = []
-        for ax, (name, pair) in zip(panels_of(axes, len(pairs)), pairs.items(), strict=True):
+        for ax, (name, pair) in zip(axes, pairs.items(), strict=True):
             plots.plot_paired_differences(pair, ax=ax)
             tables.append(plots.paired_differences_table(pair).assign(model=name))
         return pd.concat(tables, ignore_index=True)
 
-    shape = -(-len(pairs) // 2), min(2, len(pairs))
-    size = 5.0 * shape[1] + (1.0 if len(pairs) == 1 else 0.0), 3.2 * shape[0]
-    yield "paired", "Held-out log-likelihood, by subject", draw, size, shape
+    title = "Held-out log-likelihood, by subject"
+    yield Planned("paired", title, draw, 5.0, 3.4, len(pairs), columns=2)
 
 
 def describe_pairs(

@@ -11,8 +11,8 @@ import pandas as pd
 from jaxcmr import plots
 from jaxcmr._result_words import count_of
 from jaxcmr.comparison._criteria import CRITERIA
-from jaxcmr.front._report import Planned, draw_planned
-from jaxcmr.front._report_uncertainty import N_COLUMNS, has_fits_of, panels_of
+from jaxcmr.front._report_figures import Planned, draw_planned
+from jaxcmr.front._report_uncertainty import has_fits_of
 from jaxcmr.recovery import ModelRecovery, PowerCurve, Recovery
 from jaxcmr.recovery._words import OPTIMISTIC, show_r
 from jaxcmr.reporting import Figure, Guide, Numbers, Section, cite
@@ -207,32 +207,30 @@ def describe_simulation(found: Recovery, question: str, who: str) -> str:
 def plan_figures(found: Recovered) -> Iterator[Planned]:
     """Yield the figures of a recovery."""
     n = found.table["parameter"].nunique()
-    shape = -(-n // N_COLUMNS), min(N_COLUMNS, n)
     if isinstance(found, PowerCurve):
         curve = found
 
         def draw_power(axes: Any) -> pd.DataFrame:
-            plots.plot_power(curve, ax=panels_of(axes, n))
+            plots.plot_power(curve, ax=axes)
             return plots.power_table(curve).reset_index()
 
-        size = 2.5 * shape[1], 2.1 * shape[0] + 0.3
-        yield "power", "Recovery by number of lists", draw_power, size, shape
+        yield Planned("power", "Recovery by number of lists", draw_power, 2.5, 2.2, n)
         return
     recovery = found
 
     def draw_grid(axes: Any) -> pd.DataFrame:
-        plots.plot_recovery(recovery, ax=panels_of(axes, n))
+        plots.plot_recovery(recovery, ax=axes)
         return plots.recovery_table(recovery)
 
-    yield "grid", "Estimates against the truth", draw_grid, (2.5 * shape[1], 2.6 * shape[0]), shape
+    yield Planned("grid", "Estimates against the truth", draw_grid, 2.5, 2.6, n)
 
     def draw_correlations(ax: Any) -> pd.DataFrame:
         plots.plot_recovery_correlations(recovery, ax=ax)
         return plots.recovery_correlations_table(recovery)
 
     if n > 1:
-        size = 3.2 + 0.42 * n, 2.4 + 0.36 * n
-        yield "correlations", "What is taken for what", draw_correlations, size, (1, 1)
+        width, height = 3.2 + 0.42 * n, 2.4 + 0.36 * n
+        yield Planned("correlations", "What is taken for what", draw_correlations, width, height)
 
 
 def make_model_sections(
@@ -259,9 +257,8 @@ def make_model_sections(
             plots.plot_confusion(recovery, ax=axes)
             return plots.confusion_table(recovery)
 
-        planned: Planned = (
-            "confusion", "Confusion and inversion matrix", draw, (2 * size, size), (1, 2)
-        )  # fmt: skip
+        title = "Confusion and inversion matrix"
+        planned = Planned("confusion", title, draw, size, size, 2)
         figures = draw_planned([planned], f"all-m{number}", GUIDES)
         sections.append(of_models(found, figures))
     return sections

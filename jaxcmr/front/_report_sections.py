@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias, get_args
 
 from jaxcmr.bayes import HierarchicalMAP
 from jaxcmr.comparison import (
-    ApproximateCrossValidation,
     Comparison,
-    CrossValidation,
     LikelihoodRatioTest,
     ModelSelection,
     compare,
@@ -27,10 +25,9 @@ from jaxcmr.front._report_recovery import Recovered, make_model_sections, make_r
 from jaxcmr.front._report_selection import known_evidence, make_selection_section
 from jaxcmr.front._report_uncertainty import Uncertainty, make_uncertainty_sections
 from jaxcmr.names import describe_unknown
-from jaxcmr.recovery import ModelRecovery, PowerCurve, Recovery
+from jaxcmr.recovery import ModelRecovery
 from jaxcmr.reporting import Section
 from jaxcmr.results import FitResult
-from jaxcmr.uncertainty import Bootstrap, Covariance, Profiles
 
 __all__ = ["Analyses", "Given", "make_sections", "make_sections_of_all", "sort_analyses"]
 
@@ -40,20 +37,7 @@ Analysis: TypeAlias = OfResult | OfAll
 Given: TypeAlias = (
     Analysis | Sequence[Analysis] | Mapping[str, Analysis | Sequence[Analysis]] | None
 )
-
-KINDS: Mapping[str, tuple[type, ...]] = {
-    "uncertainty": (Covariance, Profiles, Bootstrap),
-    "comparison": (
-        Comparison,
-        ModelSelection,
-        CrossValidation,
-        ApproximateCrossValidation,
-        LikelihoodRatioTest,
-    ),
-    "bayes": (HierarchicalMAP,),
-    "recovery": (Recovery, PowerCurve, ModelRecovery),
-}
-"""What each argument of a report takes: analyses of the room of its name."""
+"""Analyses as they are handed in."""
 
 
 class Analyses(NamedTuple):
@@ -63,49 +47,33 @@ class Analyses(NamedTuple):
     of_all: Sequence[OfAll] = ()
 
 
-def sort_analyses(names: Sequence[str], **given: Given) -> Analyses:
+def sort_analyses(names: Sequence[str], given: Given) -> Analyses:
     """Return analyses by result.
 
     Args:
         names: of the results.
-        **given: by argument of a report: one analysis or several of a single result, or a dict of
-            these by result. Analyses of all results together may have another word as their key.
+        given: one analysis or several of a single result, or a dict of these by result. Analyses of
+            all results together may have another word as their key.
 
     Raises:
-        ValueError: an analysis is of another kind, or it is not said which result it is of.
+        ValueError: one is not an analysis, or it is not said which result it is of.
     """
     of_results: dict[str, list[OfResult]] = {}
     of_all: list[OfAll] = []
-    for what, value in given.items():
-        for key, found in listed(what, value):
+    by_key = given if isinstance(given, Mapping) else {None: given}
+    for key, value in by_key.items():
+        for found in value if isinstance(value, list | tuple) else [value]:
             if isinstance(found, OfAll):
                 of_all.append(found)
-            else:
-                of_results.setdefault(name_of(what, key, names), []).append(found)
+            elif isinstance(found, OfResult):
+                of_results.setdefault(name_of(key, names), []).append(found)
+            elif found is not None:
+                kinds = ", ".join(kind.__name__ for kind in get_args(Analysis))
+                raise ValueError(f"An analysis is one of {kinds}; got {type(found).__name__}.")
     return Analyses(of_results, of_all)
 
 
-def listed(what: str, given: Given) -> list[tuple[str | None, Analysis]]:
-    """Return analyses with their keys, None without one.
-
-    Raises:
-        ValueError: one of them is not an analysis of this kind.
-    """
-    if given is None:
-        return []
-    by_key = given if isinstance(given, Mapping) else {None: given}
-    pairs: list[tuple[str | None, Analysis]] = []
-    for key, value in by_key.items():
-        for found in value if isinstance(value, list | tuple) else [value]:
-            if not isinstance(found, KINDS[what]):
-                kinds = ", ".join(kind.__name__ for kind in KINDS[what])
-                got = type(found).__name__
-                raise ValueError(f"{what} takes {kinds} of jaxcmr.{what}; got {got}.")
-            pairs.append((key, found))  # type: ignore[arg-type]
-    return pairs
-
-
-def name_of(what: str, key: str | None, names: Sequence[str]) -> str:
+def name_of(key: str | None, names: Sequence[str]) -> str:
     """Return the name of the result that an analysis is of.
 
     Raises:
@@ -116,7 +84,7 @@ def name_of(what: str, key: str | None, names: Sequence[str]) -> str:
     if key is None:
         raise ValueError(
             f"There are {len(names)} results: say which one each analysis is of, "
-            f"{what}={{{names[0]!r}: ...}}."
+            f"analyses={{{names[0]!r}: ...}}."
         )
     if key not in names:
         raise ValueError(describe_unknown("result", key, names))

@@ -20,7 +20,7 @@ from jaxcmr.comparison import (
     information_criteria,
 )
 from jaxcmr.comparison._criteria import CRITERIA, name_count
-from jaxcmr.front._report import Planned, draw_planned
+from jaxcmr.front._report_figures import Planned, draw_planned
 from jaxcmr.reporting import Guide, Numbers, Section, cite
 from jaxcmr.results import FitResult
 
@@ -232,8 +232,8 @@ def plan_selection(found: ModelSelection, what: str) -> Iterator[Planned]:
         plots.plot_model_frequencies(found, ax=ax)
         return plots.frequencies_table(found).rename(columns={"model": what})
 
-    size = 4.4 + 0.8 * len(found.expected_frequency), 3.4
-    yield "frequencies", f"Frequency of each {what}", draw, size, (1, 1)
+    width = 4.4 + 0.8 * len(found.expected_frequency)
+    yield Planned("frequencies", f"Frequency of each {what}", draw, width, 3.4)
 
 
 def describe_selection(found: ModelSelection, taken: str) -> str:

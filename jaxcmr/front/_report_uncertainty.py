@@ -11,7 +11,7 @@ import pandas as pd
 
 from jaxcmr import plots
 from jaxcmr.fitting import FitProblem
-from jaxcmr.front._report import Planned, draw_planned
+from jaxcmr.front._report_figures import Planned, draw_planned
 from jaxcmr.front._report_uncertainty_words import (
     CLOSE,
     TITLES,
@@ -20,16 +20,14 @@ from jaxcmr.front._report_uncertainty_words import (
     of_covariance,
     of_profiles,
 )
+from jaxcmr.plots._axes import COLUMNS
 from jaxcmr.reporting import Guide, Section
 from jaxcmr.results import FitResult
 from jaxcmr.uncertainty import Bootstrap, Covariance, Profiles, covariance
 
-__all__ = ["N_COLUMNS", "Uncertainty", "has_fits_of", "make_uncertainty_sections", "panels_of"]
+__all__ = ["Uncertainty", "has_fits_of", "make_uncertainty_sections"]
 
 Uncertainty: TypeAlias = Covariance | Profiles | Bootstrap
-
-N_COLUMNS = 4
-"""Panels side by side."""
 
 GUIDES: Mapping[str, Guide] = {
     "spectrum": Guide(
@@ -156,22 +154,21 @@ def plan_figures(found: Uncertainty) -> Iterator[Planned]:
         def draw_spectrum(ax: Any) -> None:
             plots.plot_spectrum(errors, ax=ax)
 
-        yield "spectrum", "Which directions the data determine", draw_spectrum, (width, 3.4), (1, 1)
+        title = "Which directions the data determine"
+        yield Planned("spectrum", title, draw_spectrum, width, 3.4)
     if isinstance(found, Profiles):
         profiles = found
         names = list(dict.fromkeys(profiles.table["parameter"]))
         subject = choose_subject(profiles)
-        shape = -(-len(names) // N_COLUMNS), min(N_COLUMNS, len(names))
 
         def draw_profiles(axes: Any) -> None:
-            plots.plot_profiles(profiles, subject, names, ax=panels_of(axes, len(names)))
+            plots.plot_profiles(profiles, subject, names, ax=axes)
 
-        def draw_intervals(axes: Any) -> None:
+        def draw_intervals(panels: Any) -> None:
             handles: dict[str, Any] = {}
-            panels = panels_of(axes, len(names))
             for i, (panel, name) in enumerate(zip(panels, names, strict=True)):
                 plots.plot_intervals(profiles, name, ax=panel)
-                panel.set(xlabel=name, ylabel="" if i % N_COLUMNS else "subject")
+                panel.set(xlabel=name, ylabel="" if i % COLUMNS else "subject")
                 if panel.get_legend():  # one for all panels
                     panel.get_legend().remove()
                 found, labels = panel.get_legend_handles_labels()
@@ -180,28 +177,15 @@ def plan_figures(found: Uncertainty) -> Iterator[Planned]:
                 handles.values(), handles, loc="outside upper left", ncols=3, frameon=False
             )
 
-        size = 2.5 * shape[1], 2.2 * shape[0]
-        yield "profiles", f"Profiles of subject {subject}", draw_profiles, size, shape
+        n = len(names)
+        yield Planned("profiles", f"Profiles of subject {subject}", draw_profiles, 2.5, 2.2, n)
         n_subjects = profiles.table["subject"].nunique()
-        size = 2.7 * shape[1], float(np.clip(1.0 + 0.12 * n_subjects, 1.8, 9.0)) * shape[0]
-        yield (
-            "intervals",
-            f"Estimates with {100 * profiles.level:g} % intervals",
-            draw_intervals,
-            size,
-            shape,
-        )
+        title = f"Estimates with {100 * profiles.level:g} % intervals"
+        height = float(np.clip(1.0 + 0.12 * n_subjects, 1.8, 9.0))
+        yield Planned("intervals", title, draw_intervals, 2.7, height, n)
 
 
 def choose_subject(found: Profiles) -> Any:
     """Return the subject with the most open ends, the first of these."""
     is_open = ~found.table["status"].isin(["closed", "blocked"])
     return is_open.groupby(found.table["subject"], sort=False).sum().idxmax()
-
-
-def panels_of(axes: Any, n: int) -> np.ndarray:
-    """Return the first `n` axes of a grid, with the others switched off."""
-    panels = np.atleast_1d(np.asarray(axes, dtype=object)).reshape(-1)
-    for spare in panels[n:]:
-        spare.set_axis_off()
-    return panels[:n]

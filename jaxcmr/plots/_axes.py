@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "COLORS",
+    "COLUMNS",
     "DATA",
     "GRAY",
     "MARKERS",
@@ -33,6 +34,8 @@ COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
 """Okabe and Ito's colors, which the color-blind tell apart; black is for data."""
 STYLES = ("-", "--", "-.", ":", (0, (6, 1, 1, 1, 1, 1)), (0, (1, 3)))
 MARKERS = ("s", "^", "D", "v", "P", "X")
+COLUMNS = 4
+"""Panels side by side."""
 DATA, GRAY = "black", "#767676"
 
 
@@ -67,9 +70,11 @@ def make_panels(
     return np.asarray(figure.subplots(n_rows, n_columns, squeeze=False))
 
 
-def make_grid(n: int, width: float, height: float, figure: Figure | None = None) -> np.ndarray:
-    """Return `n` axes, four to a row, as `make_panels` does; those left over are removed."""
-    panels = make_panels(-(-n // 4), min(n, 4), width, height, figure).reshape(-1)
+def make_grid(
+    n: int, width: float, height: float, figure: Figure | None = None, columns: int = COLUMNS
+) -> np.ndarray:
+    """Return `n` axes in rows of `columns`, as `make_panels` does; those left over are removed."""
+    panels = make_panels(-(-n // columns), min(n, columns), width, height, figure).reshape(-1)
     for spare in panels[n:]:
         spare.remove()
     return panels[:n]

@@ -226,8 +226,8 @@ def to_report(chapter: Chapter) -> list[tuple[str, str, bool]]:
 
 
 NOT_MADE = {
-    "uncertainty": "Not in this report: hand in the data, or uncertainty=...",
-    "recovery": "Not in this report: hand in recovery=jc.recover(result, data), or run 'jaxcmr "
+    "uncertainty": "Not in this report: hand in the data",
+    "recovery": "Not in this report: hand in analyses=jc.recover(result, data), or run 'jaxcmr "
     "recover' before 'jaxcmr report'",
 }
 """What to do for a section that a report lacks, by its kind."""

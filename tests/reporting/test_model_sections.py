@@ -96,7 +96,7 @@ def test_a_comparison_has_methods_to_paste(results, tmp_path):
     losses = [2 * (7.1 - 9.1), 2 * (8.3 - 9.3), 2 * (6.0 - 6.5)]
     mean = np.mean([loss + 2 + more for loss, more in zip(losses, corrections, strict=True)])
     found = jc.compare(results, reference="two")
-    text = words_of(report(tmp_path / "r.html", results, comparison=found))
+    text = words_of(report(tmp_path / "r.html", results, analyses=found))
     assert "2 models were compared by AICc (Hurvich & Tsai, 1989) of each of 3 subjects" in text
     assert f"were: <one> {mean:.2f} (" in text
     assert "Biometrika, 76(2), 297–307" in text
@@ -105,7 +105,7 @@ def test_a_comparison_has_methods_to_paste(results, tmp_path):
 def test_frequencies_of_models_are_shown_with_what_they_are_from(results, tmp_path):
     evidence = log_evidence(results, "bic")
     found = bayesian_model_selection(evidence, "vba")
-    page = report(tmp_path / "r.html", results, comparison=found)
+    page = report(tmp_path / "r.html", results, analyses=found)
     columns, table = page.columns("all-selection-table-1"), found.table()
     assert columns["model"] == tuple(table["model"])
     for name in ("alpha", "expected_frequency", "sd", "protected_exceedance"):
@@ -142,7 +142,7 @@ def test_the_log_evidence_is_named(results, tmp_path):
         (held_out + 1.0, "from log evidence (say which) of", "cannot tell which"),
     ):
         given = {**validated, "all": bayesian_model_selection(evidence)}
-        text = words_of(report(tmp_path / "r.html", results, comparison=given))
+        text = words_of(report(tmp_path / "r.html", results, analyses=given))
         assert words in text and caveat in text
 
 
@@ -150,7 +150,7 @@ def test_families_are_named_with_their_models(results, tmp_path):
     results = {**results, "three": results["two"]}
     families = {"small": ["two", "three"], "big": ["<one>"]}
     found = bayesian_model_selection(log_evidence(results), 2.0, "exact", families)
-    page = report(tmp_path / "r.html", results, comparison=[found])
+    page = report(tmp_path / "r.html", results, analyses=[found])
     columns = page.columns("all-selection-table-1")
     assert dict(zip(columns["family"], columns["models"], strict=True)) == {
         "small": "two, three",
@@ -169,9 +169,9 @@ def test_frequencies_among_other_models_or_subjects_are_refused(results, tmp_pat
         (evidence.rename(index={7: 8}), "of subject 8, whom the result '<one>' has not"),
     ):
         with pytest.raises(ValueError, match=message):
-            jc.report(results, tmp_path / "r.html", comparison=bayesian_model_selection(table))
+            jc.report(results, tmp_path / "r.html", analyses=bayesian_model_selection(table))
     some = bayesian_model_selection(evidence.iloc[:2])
-    text = words_of(report(tmp_path / "r.html", results, comparison=some))
+    text = words_of(report(tmp_path / "r.html", results, analyses=some))
     assert "Made for 2 of 3 subjects." in text
     assert not (tmp_path / "other.html").exists()
 
@@ -180,7 +180,7 @@ def test_predictions_of_a_model_are_summed(results, tmp_path):
     """Hand-worked: of 7.1, 8.3 and 6.0 nats in sample, 9.0, 8.5 and 7.0 are held out."""
     result = results["<one>"]
     found = validation_of(result, [-4.0, -5.0, -4.5, -4.0, -3.0, -4.0])
-    page = report(tmp_path / "r.html", result, comparison=found)
+    page = report(tmp_path / "r.html", result, analyses=found)
     columns = page.columns("r1-prediction-table-1")
     assert columns["subjects"] == ("3",) and columns["lists"] == ("6",)
     for name, value in (("in_sample", -21.4), ("held_out", -24.5), ("optimism", 3.1)):
@@ -201,7 +201,7 @@ def test_an_approximation_is_called_one(results, tmp_path):
     result = results["<one>"]
     scores = [-4.0, -5.0, -4.5, -4.0, np.nan, -4.0]
     found = validation_of(result, scores, ApproximateCrossValidation)
-    page = report(tmp_path / "r.html", result, comparison={result["model"] + " by "
+    page = report(tmp_path / "r.html", result, analyses={result["model"] + " by "
                   + result["loss"]: found})  # fmt: skip
     columns = page.columns("r1-prediction-table-1")
     assert columns["subjects"] == ("2",) and numbers(columns["held_out"]) == [-17.5]
@@ -209,7 +209,7 @@ def test_an_approximation_is_called_one(results, tmp_path):
     text = words_of(page)
     assert "one list at a time by an approximation" in text and "Bell Laboratories" in text
     nothing = validation_of(result, [np.nan] * 6, ApproximateCrossValidation)
-    page = report(tmp_path / "r.html", result, comparison=nothing)
+    page = report(tmp_path / "r.html", result, analyses=nothing)
     assert page.columns("r1-prediction-table-1")["held_out"] == ("",)
     assert "held-out log-likelihood was" not in words_of(page)
 
@@ -220,7 +220,7 @@ def test_models_are_compared_by_their_predictions(results, tmp_path):
     twos = validation_of(results["two"], [-5.0, -5.0, -4.5, -5.0, -2.0, -3.0])
     given = {"<one>": ones, "two": twos}
     given["all"] = jc.compare(results, reference="<one>")
-    page = report(tmp_path / "r.html", results, comparison=given)
+    page = report(tmp_path / "r.html", results, analyses=given)
     columns = page.columns("all-predictions-table-1")
     assert columns["model"] == ("<one>", "two")
     assert numbers(columns["held_out"]) == [-24.5, -24.5]
@@ -234,7 +234,7 @@ def test_models_are_compared_by_their_predictions(results, tmp_path):
     assert page.columns("r1-prediction-table-1") and page.columns("r2-prediction-table-1")
     del given["all"]  # without a comparison, by the best of these data
     best = {**results, "two": likelihood(fitness=[7.0, 7.0, 6.0], free=results["two"]["free"])}
-    text = words_of(report(tmp_path / "r.html", best, comparison=given))
+    text = words_of(report(tmp_path / "r.html", best, analyses=given))
     assert "That of <one> less that of other models" in text
     assert text.count("not named as the reference, but") == 2  # of the comparison, too
 
@@ -244,15 +244,15 @@ def test_predictions_of_other_folds_are_not_compared(results, tmp_path):
     ones = validation_of(results["<one>"], [-4.0] * 6)
     twos = validation_of(results["two"], [-5.0] * 6)
     other = dataclasses.replace(twos, by_list=twos.by_list.assign(fold=[2, 1] * 3))
-    page = report(tmp_path / "r.html", results, comparison={"<one>": ones, "two": other})
+    page = report(tmp_path / "r.html", results, analyses={"<one>": ones, "two": other})
     assert "Predictions were not compared. The two are of other lists or folds" in words_of(page)
     sessions = dataclasses.replace(twos, folds="session")
-    page = report(tmp_path / "r.html", results, comparison={"<one>": ones, "two": sessions})
+    page = report(tmp_path / "r.html", results, analyses={"<one>": ones, "two": sessions})
     assert "all-predictions-table-1" not in page.tables
     assert "were not compared: <one>, one list at a time; two, one session at a" in words_of(page)
     assert "r2-prediction-table-1" in page.tables
     with pytest.raises(ValueError, match="'two' has two cross-validations, one list at a time"):
-        jc.report(results, tmp_path / "r.html", comparison={"two": [twos, twos]})
+        jc.report(results, tmp_path / "r.html", analyses={"two": [twos, twos]})
 
 
 def test_predictions_of_other_fits_are_refused(results, tmp_path):
@@ -269,7 +269,7 @@ def test_predictions_of_other_fits_are_refused(results, tmp_path):
         (likelihood(fitness=[7.1, 8.3, 6.1]), rough, "estimates"),
     ):
         with pytest.raises(ValueError, match=f"not of this result, as these differ: {message}"):
-            jc.report(other, tmp_path / "r.html", comparison=given)
+            jc.report(other, tmp_path / "r.html", analyses=given)
     assert not (tmp_path / "r.html").exists()
 
 
@@ -281,7 +281,7 @@ def test_a_test_of_nested_models_finds_its_results(results, tmp_path):
     total = {"statistic": 7.0, "p": 0.04, "p_low": 0.01, "p_high": 0.1}
     draws = pd.DataFrame({"subject": 3, "draw": [1, 2, 3], "statistic": 1.0})
     found = LikelihoodRatioTest("bootstrap", 1, table, total, draws, ("Look out.",))
-    page = report(tmp_path / "r.html", {**results, "more": results["two"]}, comparison=found)
+    page = report(tmp_path / "r.html", {**results, "more": results["two"]}, analyses=found)
     columns = page.columns("all-test-table-1")
     assert numbers(columns["statistic"]) == [7.0] and numbers(columns["p"]) == [0.04]
     text = words_of(page)
@@ -289,14 +289,14 @@ def test_a_test_of_nested_models_finds_its_results(results, tmp_path):
     assert "a parametric bootstrap of 3 simulated data sets per subject: twice the" in text
     known = [{"model": each["model"], "free": each["free"]} for each in results.values()]
     same = dataclasses.replace(found, fitted=(known[1], known[0]))
-    assert "Test of two in" in words_of(report(tmp_path / "r.html", results, comparison=same))
+    assert "Test of two in" in words_of(report(tmp_path / "r.html", results, analyses=same))
     for other in (
         dataclasses.replace(found, df=2),
         dataclasses.replace(found, fitted=(known[0], known[0])),
         dataclasses.replace(found, table=table.assign(statistic=[4.0, 2.0, 1.1])),
     ):
         with pytest.raises(ValueError, match="test is of other fits"):
-            jc.report(results, tmp_path / "r.html", comparison=other)
+            jc.report(results, tmp_path / "r.html", analyses=other)
 
 
 OBSERVED = np.array([0.3, -0.5, 1.4, 0.8, -0.2, 0.9])
@@ -358,13 +358,13 @@ def test_a_group_of_other_fits_is_refused_and_a_lower_loss_is_told(group):
 
 def test_a_report_takes_the_group_of_each_result(group, tmp_path):
     found, result = group
-    page = report(tmp_path / "r.html", {"a": result, "b": result}, bayes={"b": found})
+    page = report(tmp_path / "r.html", {"a": result, "b": result}, analyses={"b": found})
     assert "r2-group-table-1" in page.tables and "r1-group-table-1" not in page.tables
     evidence = pd.DataFrame(
         {"a": found.log_evidence, "b": found.log_evidence}, index=list(found.subjects)
     )
-    both = {"bayes": {"a": found, "b": found}, "comparison": bayesian_model_selection(evidence)}
-    text = words_of(report(tmp_path / "r.html", {"a": result, "b": result}, **both))
+    both = {"a": found, "b": found, "all": bayesian_model_selection(evidence)}
+    text = words_of(report(tmp_path / "r.html", {"a": result, "b": result}, analyses=both))
     assert "from the log evidence given the group (by Laplace's approximation) of 6" in text
-    with pytest.raises(ValueError, match="bayes takes HierarchicalMAP"):
-        jc.report(result, tmp_path / "r.html", bayes="group")
+    with pytest.raises(ValueError, match="An analysis is one of"):
+        jc.report(result, tmp_path / "r.html", analyses="group")

@@ -253,7 +253,7 @@ def test_results_of_the_same_trials_are_compared(tmp_path):
     assert page.columns("all-comparison-numbers-2")["subject"]
     both = {"one": one, "<two>": two}
     named = jc.compare(both, "bic", reference="<two>")
-    page = Page(jc.report(both, path, comparison=named).read_text(encoding="utf-8"))
+    page = Page(jc.report(both, path, analyses=named).read_text(encoding="utf-8"))
     assert page.tables["all-comparison-table-2"][0][2] == "mean BIC per subject"
     assert page.columns("all-comparison-table-2")["model"] == ("one",)
     assert "BIC above <two>" in page.texts and named.header() in page.texts
@@ -261,10 +261,10 @@ def test_results_of_the_same_trials_are_compared(tmp_path):
         ({"one": one, "two": two}, named, "of other fits"),
         ({**both, "one": {**one, "fitness": [7.1, 8.3, 6.1]}}, named, "of other fits"),
         (one, named, "of other fits"),
-        (both, "bic", "comparison takes Comparison, .* of jaxcmr.comparison; got str"),
+        (both, "bic", "An analysis is one of .*; got str"),
     ):
         with pytest.raises(ValueError, match=message):
-            jc.report(results, path, comparison=given)
+            jc.report(results, path, analyses=given)
     other = {**two, "loss_label": "MSE"}
     path = jc.report({"one": one, "two": other}, tmp_path / "report.html")
     assert "all-comparison-table-1" not in Page(path.read_text(encoding="utf-8")).tables
