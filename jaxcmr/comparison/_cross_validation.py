@@ -57,6 +57,7 @@ class CrossValidation:
     folds: str | int
     about: Mapping[str, Any]
     fitted: Mapping[str, Any] = field(default_factory=dict)
+    has_starts: bool = False
     is_approximate: bool = False
 
     @property

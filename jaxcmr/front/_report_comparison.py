@@ -12,6 +12,7 @@ import pandas as pd
 from jaxcmr import plots
 from jaxcmr._result_words import count_of
 from jaxcmr.comparison import Comparison, LikelihoodRatioTest
+from jaxcmr.comparison._compare import FEW
 from jaxcmr.comparison._criteria import CRITERIA, count_free
 from jaxcmr.front._report import find_differences
 from jaxcmr.front._report_figures import Planned, draw_planned
@@ -68,6 +69,7 @@ def make_comparison_section(
         ValueError: it is of other fits.
     """
     check_compares(found, results)
+    n = found.by_subject["subject"].nunique()
     label = CRITERIA[found.criterion]
     caveat = "Intervals and p-values hold if the reference was named before the fits were seen."
     if not found.is_named:
@@ -91,6 +93,18 @@ def make_comparison_section(
         [
             criteria_table(found.table, found.header()),
             differences_table(found.table, label, found.reference),
+            *(
+                [
+                    Numbers(
+                        f"Paired tests of {label} against {found.reference}, over subjects: "
+                        "Student's t and Wilcoxon's signed ranks.",
+                        found.tests,
+                        True,
+                    )
+                ]
+                if n > 1
+                else []
+            ),
         ],
         draw_planned(plan_comparison(found), prefix, guides),
         describe_comparison(found),
@@ -160,10 +174,13 @@ def describe_comparison(found: Comparison) -> str:
             interval = f" ({low:.2f} to {high:.2f})" if low <= high else ""
             told.append(f"{row['model']} {row['mean_difference']:.2f}{interval}")
     intervals = ", with 95 % percentile bootstrap intervals over subjects," if n > 1 else ""
+    few = " Intervals over so few subjects are too short." if 1 < n < FEW else ""
+    chosen = "" if found.is_named else ", the best model of these data"
     return (
         f"{count_of(len(found.table), 'model')} were compared by {label}"
         f"{cite(WORKS[found.criterion])} of {whose}{n_is}. Mean "
-        f"differences from {found.reference}{intervals} were: {', '.join(told)}."
+        f"differences of {label} per subject from {found.reference}{chosen}, positive where a "
+        f"model is worse{intervals} were: {', '.join(told)}.{few}"
     )
 
 
@@ -181,13 +198,13 @@ def make_test_section(found: LikelihoodRatioTest, results: Mapping[str, FitResul
     total = pd.DataFrame([{"subjects": n, **found.total}])
     return Section(
         "test",
-        f"Test of {small} in {big}",
+        f"Test of {small!r} in {big!r}",
         replace(found, warnings=()).verdict(),
-        f"A small p says that {big} fits the lists better than {small} could explain if it were "
-        "right.",
-        f"A large p is not evidence that {small} is right. A small one does not show that {big} is "
-        "right, nor that the difference matters: look at its size. Of several tests, some have a "
-        "small p by chance.",
+        f"A small p says that {big!r} fits the lists better than {small!r} could explain if it "
+        "were right.",
+        f"A large p is not evidence that {small!r} is right. A small one does not show that "
+        f"{big!r} is right, nor that the difference matters: look at its size. Of several tests, "
+        "some have a small p by chance.",
         found.warnings,
         [
             Numbers("statistic: twice the difference of the losses, summed over subjects. p_low, "
@@ -209,7 +226,8 @@ def describe_test(found: LikelihoodRatioTest, small: str, big: str) -> str:
     }[found.method]
     told = f"p = {p:.3g}" if p == p else "without a p, as a loss is not finite"
     return " ".join([
-        f"Whether {big} describes recall better than its special case {small} was tested by the "
+        f"Whether the model {big!r} describes recall better than its special case {small!r} was "
+        "tested by the "
         f"likelihood ratio, with {what}: twice the difference of the losses, summed over "
         f"{count_of(n, 'subject')}, was {found.total['statistic']:.2f}, {told}.",
         *found.warnings,

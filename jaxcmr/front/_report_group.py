@@ -11,6 +11,7 @@ import pandas as pd
 from jaxcmr import plots
 from jaxcmr._result_words import count_of
 from jaxcmr.bayes import HierarchicalMAP
+from jaxcmr.bayes._hierarchical import CLEAR
 from jaxcmr.front._report import find_differences
 from jaxcmr.front._report_figures import Planned, draw_planned
 from jaxcmr.front._report_uncertainty_methods import describe_subjects, with_subjects
@@ -28,8 +29,10 @@ GUIDES: Mapping[str, Guide] = {
     "shrinkage": Guide(
         "For each parameter and subject, the estimate of the fit (hollow dot) and the one that is "
         "drawn toward the group (full dot), joined by a line. Dashed: the median of the group.",
-        "Lines are nearly level: the subject's own lists determine the parameter.",
-        "All full dots lie close to the dashed line: the lists hardly say how subjects differ. "
+        "Lines are nearly level over a wide range: each subject's own lists determine the "
+        "parameter.",
+        "All full dots lie close to the dashed line: subjects are alike, or the lists hardly say "
+        "how they differ. "
         "Lines from a bound far into the range: such estimates were not determined.",
         "Report the median and spread of the group. Do not correlate shrunken estimates with "
         "something else.",
@@ -57,8 +60,9 @@ def make_group_section(found: HierarchicalMAP, result: FitResult, prefix: str) -
         with_subjects(found.verdict(), subjects, result),
         "How a parameter is distributed over subjects like these, if it is normally distributed on "
         "the probit scale; and the best guess for each subject, given its lists and the group. "
-        "spread_gain is the log evidence (nats) that would be lost if all subjects had one value: "
-        "2 or more shows that they differ.",
+        "spread_gain is the log evidence (nats) that would be lost if all subjects had one value. "
+        "Of groups without a difference, 1 to 2 % gain 2 or more in a parameter by chance, small "
+        "groups perhaps more.",
         "A spread_gain below 2 does not show that subjects are equal. Shrunken estimates are drawn "
         "toward each other: do not test them, or correlate them with something else, as if they "
         "were data. The standard deviation of the group tends to be too small, and depends on the "
@@ -151,6 +155,18 @@ def describe(found: HierarchicalMAP, result: FitResult) -> str:
         for row in found.group.to_dict("records")
     )
     ended = "" if found.converged else ", which had not converged"
+    alike = found.group.loc[found.group["spread_gain"] < CLEAR, "parameter"].tolist()
+    names = ", ".join(name.replace("_", " ") for name in alike)
+    n_doubtful = int(np.sum(~found.at_rest | ~np.isfinite(found.log_evidence)))
+    reserved = ""
+    if alike:
+        reserved = f" The data did not show that subjects differ in {names}."
+    if n_doubtful:
+        reserved += (
+            f" For {count_of(n_doubtful, 'subject')} the likelihood has a kink at the estimates, "
+            "or does not curve downwards in all directions, so that the approximation is rough or "
+            "missing."
+        )
     return (
         f"A hierarchical fit of {describe_subjects(list(found.subjects), result)} took the place "
         "of each parameter between its bounds, on the linear or logarithmic scale of the search, "
@@ -158,5 +174,6 @@ def describe(found: HierarchicalMAP, result: FitResult) -> str:
         "standard deviations were chosen by EM with "
         f"Laplace's approximation{cite(WORKS)}, accelerated by squared extrapolation"
         f"{cite(['varadhan-roland-2008'])}, in {len(found.rounds)} rounds{ended}. Medians of the "
-        f"group, with the range of its middle 68 %, were: {told}."
+        f"group, with the range of its middle 68 %, whose width such fits tend to underestimate, "
+        f"were: {told}.{reserved}"
     )

@@ -27,6 +27,10 @@ LINE, LEGEND_LINE = 42, 56
 """Characters that fit beside axes of the usual size, and in the legend above them."""
 
 
+NAMED = 12
+"""Most subjects that are named at the axis."""
+
+
 def differences_table(
     comparison: Comparison, model: str, reference: str | None = None
 ) -> pd.DataFrame:
@@ -173,19 +177,23 @@ def draw_bars(table: pd.DataFrame, above: str, below: str, ax: Axes | None) -> A
     ):
         words = textwrap.fill(f"{name} better: {np.sum(is_better)}", LEGEND_LINE)
         ax.bar(0, 0, color=color, label=words)  # left of the axes: for the legend alone
-    finish_bars(ax, table["difference"])
+    finish_bars(ax, table["difference"], table["subject"])
     return ax
 
 
-def finish_bars(ax: Axes, values: pd.Series) -> None:
-    """Add to bars by subject the line at 0, their mean, a label and a legend above the axes."""
+def finish_bars(ax: Axes, values: pd.Series, subjects: pd.Series) -> None:
+    """Add to bars by subject the line at 0, their mean, labels and a legend above the axes.
+
+    Few subjects are named at the axis, many are numbered by their rank.
+    """
     ax.axhline(0, color=GRAY, linewidth=0.8)
-    known = values.dropna()
-    if len(known):
-        mean = round(float(known.mean()), 2) + 0.0  # not "-0.00"
+    if len(values):
+        mean = round(float(values.mean()), 2) + 0.0  # not "-0.00"
         label = f"mean {mean:.2f}"
-        ax.axhline(known.mean(), color="black", linewidth=1, linestyle="--", label=label)
+        ax.axhline(values.mean(), color="black", linewidth=1, linestyle="--", label=label)
     ax.set(xlabel="subject, in order of the difference", xlim=(0.5, len(values) + 0.5))
     number_wholly(ax)
+    if len(values) <= NAMED:
+        ax.set_xticks(range(1, len(values) + 1), [str(subject) for subject in subjects])
     ax.legend(frameon=False, fontsize=8, loc="lower left", bbox_to_anchor=(0, 1), borderaxespad=0.2)
     open_up(ax)

@@ -75,6 +75,8 @@ def plot_optimism(
 
     Bars are log-likelihoods of the fit to all lists less those of cross-validation, in order. The
     dashed line is their mean, the gray one the number of free parameters, at which AIC puts them.
+    With few folds they are higher also for a right model, which was fitted to fewer lists. Subjects
+    whose predictions are missing are left out.
 
     Args:
         validation: of `jaxcmr.comparison.cross_validate` or its approximation.
@@ -99,12 +101,12 @@ def plot_optimism(
         >>> [text.get_text() for text in ax.get_legend().get_texts()]
         ['1 free parameter (AIC)', 'mean 1.50']
     """
-    table = optimism_table(validation, result)
+    table = optimism_table(validation, result).dropna(subset="optimism")
     ax = make_axes(ax, 5.6, 3.4)
     ax.bar(table["rank"], table["optimism"], width=0.85, color=COLORS[0])
     n = sum(low < high for low, high in result["free"].values())
     words = f"{n} free parameter{'s' if n != 1 else ''} (AIC)"
     ax.axhline(n, color=GRAY, linewidth=1, label=words)
     ax.set_ylabel("in sample less held out (nats)")
-    finish_bars(ax, table["optimism"])
+    finish_bars(ax, table["optimism"], table["subject"])
     return ax

@@ -56,8 +56,8 @@ def plot_shrinkage(
         after: estimates drawn toward the group.
         parameter: a parameter of both.
         median: of the group; a dashed line.
-        log_from: from this value on the axis is logarithmic, and linear below, down to 0; by
-            default it is linear.
+        log_from: from this value on the axis is logarithmic, where values span a decade or more,
+            and linear below, down to 0; by default it is linear.
         ax: axes to draw into; by default those of a new figure.
 
     Returns:
@@ -89,9 +89,13 @@ def plot_shrinkage(
         )
     if median is not None:
         ax.axhline(median, color="black", linestyle="--", linewidth=1)
-    if log_from is not None:
+    both = table[["before", "after"]].to_numpy()
+    if log_from is not None and both.min() < log_from:
         ax.set_yscale("symlog", linthresh=log_from)
-        ax.set_ylim(min(0.0, table["before"].min(), table["after"].min()), None)
+        ax.set_ylim(min(0.0, both.min()), None)
+        ax.yaxis.set_major_formatter("{x:g}")
+    elif log_from is not None and both.max() > 10 * both.min():
+        ax.set_yscale("log")
         ax.yaxis.set_major_formatter("{x:g}")
     ax.set(title=parameter, ylabel="estimate", xlim=(-0.3, 1.3), xticks=[0, 1])
     ax.set_xticklabels(["fit", "shrunken"])

@@ -20,6 +20,7 @@ from jaxcmr.plots import (
     plot_differences,
     plot_model_frequencies,
     plot_paired_differences,
+    plot_shrinkage,
     plot_weights,
     weights_table,
 )
@@ -140,3 +141,19 @@ def test_frequencies_with_their_exceedance(found):
     np.testing.assert_allclose(lines["protected exceedance"], table["protected_exceedance"])
     np.testing.assert_allclose(lines["1/3"], 1 / 3)
     ax.figure.canvas.draw()
+
+
+@pytest.mark.parametrize(
+    ("before", "scale"), [([0.3, 0.5], "linear"), ([0.02, 0.5], "log"), ([0.0, 0.5], "symlog")]
+)
+def test_shrinkage_is_on_a_logarithmic_axis_where_values_span_decades(before, scale):
+    """On an axis down to 0, estimates within a decade would look level."""
+    table = pd.DataFrame({"subject": [1, 2], "item_support": before})
+    after = table.assign(item_support=[0.4, 0.45])
+    for log_from, expected in ((0.01, scale), (None, "linear")):
+        ax = Figure().subplots()
+        plot_shrinkage(table, after, "item_support", log_from=log_from, ax=ax)
+        assert ax.get_yscale() == expected
+    ax = Figure().subplots()
+    plot_shrinkage(table, after, "item_support", log_from=0.01, ax=ax)
+    assert (ax.get_ylim()[0] == 0) == (scale == "symlog")

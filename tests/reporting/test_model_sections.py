@@ -6,10 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from report_pages import Page, make_result
-from scipy.stats import norm
+from scipy.stats import norm, ttest_1samp, wilcoxon
 from toy_likelihoods import Normals, problem_of
 
 import jaxcmr as jc
+from jaxcmr import plots
 from jaxcmr.bayes import hierarchical_map
 from jaxcmr.comparison import (
     ApproximateCrossValidation,
@@ -102,6 +103,37 @@ def test_a_comparison_has_methods_to_paste(results, tmp_path):
     assert "Biometrika, 76(2), 297–307" in text
 
 
+def test_one_subject_has_neither_intervals_nor_tests(results, tmp_path):
+    """There is nothing over which they could be."""
+    alone = {name: result.select([3]) for name, result in results.items()}
+    given = {name: validation_of(result, [-4.0] * 6) for name, result in results.items()}
+    for name, each in given.items():
+        lists = each.by_list[each.by_list["subject"] == 3]
+        folds = each.by_fold[each.by_fold["subject"] == 3]
+        given[name] = dataclasses.replace(each, by_list=lists, by_fold=folds)
+    page = report(tmp_path / "r.html", alone, analyses=given)
+    text = " ".join(words_of(page).split("addEventListener")[:1])
+    assert "interval over subjects)" in text and " nan" not in text
+    assert "bootstrap intervals over subjects" not in text
+    assert "all-comparison-table-3" not in page.tables
+
+
+def test_a_comparison_that_cannot_be_made_says_why(results, tmp_path):
+    """Eleven observations are too few for two parameters and AICc with n = 3."""
+    few = {name: jc.FitResult({**each, "n_events": [3, 3, 3]}) for name, each in results.items()}
+    with pytest.warns(UserWarning, match="AICc is infinite"):
+        page = report(tmp_path / "r.html", few)
+    assert "were not compared by a criterion. AICc is not finite" in words_of(page)
+
+
+def test_numbers_that_n_counts_are_said(results, tmp_path):
+    found = jc.compare(results, "bic", n=40)
+    given = [found, bayesian_model_selection(found.log_evidence())]
+    text = words_of(report(tmp_path / "r.html", results, analyses=given))
+    assert "of each of 3 subjects, with n = 40. Mean differences" in text
+    assert "minus half of BIC (n: what was given)" in text
+
+
 def test_frequencies_of_models_are_shown_with_what_they_are_from(results, tmp_path):
     evidence = log_evidence(results, "bic")
     found = bayesian_model_selection(evidence, "vba")
@@ -170,10 +202,13 @@ def test_frequencies_among_other_models_or_subjects_are_refused(results, tmp_pat
     ):
         with pytest.raises(ValueError, match=message):
             jc.report(results, tmp_path / "r.html", analyses=bayesian_model_selection(table))
+    assert not (tmp_path / "r.html").exists()
     some = bayesian_model_selection(evidence.iloc[:2])
     text = words_of(report(tmp_path / "r.html", results, analyses=some))
     assert "Made for 2 of 3 subjects." in text
-    assert not (tmp_path / "other.html").exists()
+    together = {name: jc.FitResult({**each, "pooled": True}) for name, each in results.items()}
+    with pytest.raises(ValueError, match="is one fit to all subjects"):
+        jc.report(together, tmp_path / "r.html", analyses=some)
 
 
 def test_predictions_of_a_model_are_summed(results, tmp_path):
@@ -191,7 +226,10 @@ def test_predictions_of_a_model_are_summed(results, tmp_path):
     assert numbers(bars["optimism"]) == pytest.approx([0.2, 1.0, 1.9])
     assert len(page.columns("r1-prediction-table-3")["fold"]) == 6
     text = words_of(page)
-    assert found.verdict() in text
+    assert found.verdict() in text and "started where" not in text
+    started = dataclasses.replace(found, has_starts=True)
+    words = words_of(report(tmp_path / "r.html", result, analyses=started))
+    assert words.count("started where") == 2  # in what may not be concluded, and in the methods
     assert "held out one list at a time, in 2 folds each, and" in text
     assert "The held-out log-likelihood was -24.5 nats for 3 subjects with 6 lists" in text
 
@@ -208,6 +246,8 @@ def test_an_approximation_is_called_one(results, tmp_path):
     assert numbers(columns["in_sample"]) == pytest.approx([-15.4])
     text = words_of(page)
     assert "one list at a time by an approximation" in text and "Bell Laboratories" in text
+    assert "too optimistic" in text and "For 1 subject it is not known" in text
+    assert page.columns("r1-prediction-numbers-1")["subject"] == ("10", "3", "7")
     nothing = validation_of(result, [np.nan] * 6, ApproximateCrossValidation)
     page = report(tmp_path / "r.html", result, analyses=nothing)
     assert page.columns("r1-prediction-table-1")["held_out"] == ("",)
@@ -225,7 +265,10 @@ def test_models_are_compared_by_their_predictions(results, tmp_path):
     assert columns["model"] == ("<one>", "two")
     assert numbers(columns["held_out"]) == [-24.5, -24.5]
     assert float(columns["mean_difference"][1]) == pytest.approx(0.0)
-    assert columns["<one> better for"][1] == "2" and columns["worse for"][1] == "1"
+    assert columns["<one> better for"][1] == "2" and columns["model better for"][1] == "1"
+    tests = ttest_1samp([1.0, 1.0, -2.0], 0.0), wilcoxon([1.0, 1.0, -2.0])
+    for name, test in zip(("p_t", "p_wilcoxon"), tests, strict=True):
+        assert float(columns[name][1]) == pytest.approx(test.pvalue)
     bars = page.columns("all-predictions-numbers-1")
     assert numbers(bars["difference"]) == [-2.0, 1.0, 1.0] and bars["subject"] == ("7", "3", "10")
     text = words_of(page)
@@ -245,7 +288,8 @@ def test_predictions_of_other_folds_are_not_compared(results, tmp_path):
     twos = validation_of(results["two"], [-5.0] * 6)
     other = dataclasses.replace(twos, by_list=twos.by_list.assign(fold=[2, 1] * 3))
     page = report(tmp_path / "r.html", results, analyses={"<one>": ones, "two": other})
-    assert "Predictions were not compared. The two are of other lists or folds" in words_of(page)
+    words = "two was not compared with <one>. The two are of other lists or folds"
+    assert words in words_of(page)
     sessions = dataclasses.replace(twos, folds="session")
     page = report(tmp_path / "r.html", results, analyses={"<one>": ones, "two": sessions})
     assert "all-predictions-table-1" not in page.tables
@@ -285,11 +329,11 @@ def test_a_test_of_nested_models_finds_its_results(results, tmp_path):
     columns = page.columns("all-test-table-1")
     assert numbers(columns["statistic"]) == [7.0] and numbers(columns["p"]) == [0.04]
     text = words_of(page)
-    assert "Test of two in <one>" in text and text.count("Look out.") == 2  # in methods, too
+    assert "Test of 'two' in '<one>'" in text and text.count("Look out.") == 2  # in methods, too
     assert "a parametric bootstrap of 3 simulated data sets per subject: twice the" in text
     known = [{"model": each["model"], "free": each["free"]} for each in results.values()]
     same = dataclasses.replace(found, fitted=(known[1], known[0]))
-    assert "Test of two in" in words_of(report(tmp_path / "r.html", results, analyses=same))
+    assert "Test of 'two' in" in words_of(report(tmp_path / "r.html", results, analyses=same))
     for other in (
         dataclasses.replace(found, df=2),
         dataclasses.replace(found, fitted=(known[0], known[0])),
@@ -349,11 +393,42 @@ def test_a_group_of_other_fits_is_refused_and_a_lower_loss_is_told(group):
     renamed = jc.FitResult({**result, "free": {"item_support": [0, 1]}})
     with pytest.raises(ValueError, match="free parameters or bounds"):
         make_group_section(found, renamed, "r1-g1")
-    higher = jc.FitResult({**result, "fitness": [loss + 3.0 for loss in result["fitness"]]})
-    [warning] = make_group_section(found, higher, "r1-g1").warnings
-    assert "For 6 subjects the loss at the shrunken estimates is lower" in warning
+    within = {**result, "agree_within": 0.05}
+    for above, n_warnings in ((0.04, 0), (0.06, 1)):  # of the loss at the shrunken estimates
+        losses = (above - found.log_likelihood).tolist()
+        higher = jc.FitResult({**within, "fitness": losses})
+        warnings = make_group_section(found, higher, "r1-g1").warnings
+        assert len(warnings) == n_warnings
+    assert "For 6 subjects the loss at the shrunken estimates is lower" in warnings[0]
     alone = dataclasses.replace(found, before=None)
     assert not make_group_section(alone, result, "r1-g1").figures
+
+
+def test_shrinkage_is_drawn_on_the_scale_of_the_search(group, monkeypatch):
+    """Four decades below the upper bound are spread for a parameter on a logarithmic scale."""
+    drawn = {}
+    draw = plots.plot_shrinkage
+
+    def record(before, after, name, *, log_from, **options):
+        drawn[name] = log_from
+        return draw(before, after, name, log_from=log_from, **options)
+
+    monkeypatch.setattr(plots, "plot_shrinkage", record)
+    found, result = group
+    make_group_section(found, result, "r1-g1")
+    renamed = {"learning_rate": "item_support"}
+    other = dataclasses.replace(
+        found,
+        names=("item_support",),
+        group=found.group.replace(renamed),
+        before=found.before.rename(columns=renamed),
+        estimates=found.estimates.rename(columns=renamed),
+        fitted={},
+    )
+    fits = {"item_support": result["fits"]["learning_rate"], "subject": [1, 2, 3, 4, 5, 6]}
+    of_support = {"model": "cmr", "free": {"item_support": [0.0, 100.0]}, "fits": fits}
+    make_group_section(other, jc.FitResult({**result, **of_support}), "r1-g1")
+    assert drawn == {"learning_rate": None, "item_support": pytest.approx(0.01)}
 
 
 def test_a_report_takes_the_group_of_each_result(group, tmp_path):
