@@ -145,12 +145,31 @@ def describe_parameters(result: FitResult, declared: Sequence[Parameter]) -> str
     return f"{told} Fixed were {fixed}." if fixed else told
 
 
+EVENTS = {
+    "after_first": "The first recall of each list was not scored.",
+    "recalls": "Recalls were scored, but not where recall stopped.",
+    "recalls_after_first": "Neither the first recall of each list was scored, nor where recall "
+    "stopped.",
+}
+"""What the option ``events`` of a likelihood leaves out, in words."""
+
+
 def describe_loss(chapter: Chapter) -> str:
-    """Return what was minimized, with its options."""
-    options = chapter.result.get("loss_options") or {}
+    """Return what was minimized, with its options, and whether lists were cut off."""
+    result, options = chapter.result, dict(chapter.result.get("loss_options") or {})
+    scored = EVENTS.get(options.get("events") or "", "")
+    if scored or options.get("events") == "all":
+        options.pop("events")
     given = ", ".join(f"{name} = {value}" for name, value in options.items())
     words = f"{chapter.loss.words}{cite(chapter.loss.works)}"
-    return f"Parameters were estimated by minimizing {words}{f' with {given}' if given else ''}."
+    told = f"Parameters were estimated by minimizing {words}{f' with {given}' if given else ''}."
+    cut = ""
+    if result.get("stops_scored") is False and chapter.data is not None:
+        cut = (
+            "Lists that the fitted model recalled were cut off after as many recalls as the "
+            "subjects had made."
+        )
+    return " ".join(each for each in (told, scored, cut) if each)
 
 
 def describe_evidence(result: FitResult) -> str:

@@ -183,3 +183,18 @@ def test_data_are_counted_by_hand():
     assert facts.recalls_per_list == pytest.approx((1.75, np.sqrt(0.125)))
     with pytest.raises(ValueError, match="holds no trial"):
         describe_data(data, np.zeros(4, bool))
+
+
+def test_methods_say_which_events_were_scored():
+    """In words of a paper, not as an option; and that lists of the model were cut off."""
+    result = make_result(loss_options={"events": "recalls", "x": 2}, stops_scored=False)
+    text = methods(chapter_of(result))
+    assert "with x = 2. Recalls were scored, but not where recall stopped." in text
+    assert "events" not in text and "cut off" not in text  # without the data nothing is simulated
+    facts = describe_data(
+        {"subject": [[3]], "listLength": [[2]], "pres_itemnos": [[1, 2]], "recalls": [[1, 0]]},
+        np.ones(1, bool),
+    )
+    assert "were cut off after as many recalls as" in methods(chapter_of(result, data=facts))
+    everything = make_result(loss_options={"events": "all"}, stops_scored=True)
+    assert "events" not in methods(chapter_of(everything, data=facts))
