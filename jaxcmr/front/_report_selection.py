@@ -177,7 +177,7 @@ def make_selection_section(
         )
     return Section(
         "selection",
-        "How frequent each model is",
+        f"How frequent each {what} is",
         whose + found.verdict(),
         "How many subjects like these each model describes best, if subjects may differ in their "
         "model. Report the protected exceedance probability.",
