@@ -47,6 +47,9 @@ FIGURES = {
 CURVES = ["serial_position_curve", "first_recall", "lag_crp", "recalls_per_list"]
 """Measures that a sweep draws: those of one bin that need only recalls."""
 
+PRIORS = ["spm", "vba"]
+"""Priors of model selection; the first is the default."""
+
 
 def make_parser() -> argparse.ArgumentParser:
     """Return the parser of the command line.
@@ -486,9 +489,9 @@ def add_recover(commands: Commands) -> None:
 def add_selection(command: argparse.ArgumentParser) -> None:
     """Add options on how frequent each model is among subjects."""
     add = command.add_argument
-    add("--bms", nargs="?", const="spm", choices=["spm", "vba"], metavar="PRIOR", help="also show "
-        "how frequent each model is among subjects (Bayesian model selection), with the prior of "
-        "spm (default) or vba")  # fmt: skip
+    add("--bms", nargs="?", const="spm", type=parse_prior, choices=PRIORS, metavar="PRIOR",
+        help="also show how frequent each model is among subjects (Bayesian model selection), with "
+        "the prior of spm (default) or vba")  # fmt: skip
     add("--exact", action="store_true", help="with --bms: the exact posterior, for up to five "
         "models, in place of the variational one")  # fmt: skip
 
@@ -557,6 +560,20 @@ def parse_lists(text: str) -> int | list[int]:
         raise argparse.ArgumentTypeError(f"expected numbers of lists, such as 7,14; got '{text}'")
     numbers = [int(word) for word in words]
     return numbers[0] if len(numbers) == 1 else numbers
+
+
+def parse_prior(text: str) -> str:
+    """Return the name of a prior.
+
+    >>> parse_prior("vba")
+    'vba'
+    """
+    if text not in PRIORS:
+        raise argparse.ArgumentTypeError(
+            f"the prior is {' or '.join(PRIORS)}; got '{text}'. If this is a result, put --bms "
+            f"behind the results, or write --bms={PRIORS[0]}"
+        )
+    return text
 
 
 def parse_sweep(text: str) -> tuple[str, list[float]]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Mapping
 from typing import Any
 
-from jaxcmr.cli._compare import check_exact, select_models
+from jaxcmr.cli import _compare
+from jaxcmr.cli._json import numbers_beside, to_json
 from jaxcmr.cli._problem import file_of, find_problem
 from jaxcmr.cli._recovery_files import Found, read_recoveries
 from jaxcmr.comparison import Comparison, ModelSelection
@@ -29,6 +29,7 @@ def report_folders(options: argparse.Namespace) -> int:
         ValueError: a path is not a result, the data are missing or not those that were fitted, or a
             comparison is asked for that cannot be made.
     """
+    check_options(options)
     results = name_results(options.results)
     out = options.out or file_of(options.results[0]).with_name("report.html")
     check_path(out)
@@ -36,45 +37,71 @@ def report_folders(options: argparse.Namespace) -> int:
         name: read_recoveries(file_of(path), name, results)
         for path, name in zip(options.results, results, strict=True)
     }
-    compared = compare_results(results, options)
+    found, selection = compare_results(results, options)
     problems = {}
     if not options.no_data:
         for path, (name, result) in zip(options.results, results.items(), strict=True):
             problems[name] = find_problem(path, result, options)
+    of_all = [each for each in (found, selection) if each is not None]
     write_report(
         results,
         problems,
         out,
-        sort_analyses(list(results), {**recoveries, "all results": compared}),
+        sort_analyses(list(results), {**recoveries, "all results": of_all}),
         n_copies=options.copies,
         seed=options.seed,
         curvature=not options.no_curvature,
         title=options.title,
     )
-    record = {"report": str(out), "results": [to_record(*each) for each in results.items()]}
-    numbers = out.with_name(f"{out.stem}-numbers.json")  # not a name that a result has
-    write_text(numbers, json.dumps(record, indent=1) + "\n")
+    record: dict[str, Any] = {
+        "report": str(out),
+        "results": [to_record(*each) for each in results.items()],
+    }
+    if found is not None:
+        record["comparison"] = _compare.to_record(found, selection)
+    numbers = numbers_beside(out)
+    write_text(numbers, to_json(record) + "\n")
     if options.json:
-        print(json.dumps(record, indent=1))
+        print(to_json(record))
     elif not options.quiet:
         print(f"The report is in {out}, its numbers in {numbers}.")
     return 0
 
 
+def check_options(options: argparse.Namespace) -> None:
+    """Raise a ValueError for options of a comparison without what they need."""
+    _compare.check_exact(options)
+    if len(options.results) < 2 and is_compared(options):
+        raise ValueError(
+            "--criterion, --reference and --bms compare several results: name two folders or more."
+        )
+
+
+def is_compared(options: argparse.Namespace) -> bool:
+    """Return whether an option asks for a comparison."""
+    return any(each is not None for each in (options.criterion, options.reference, options.bms))
+
+
 def compare_results(
     results: Mapping[str, FitResult], options: argparse.Namespace
-) -> list[Comparison | ModelSelection]:
-    """Return the comparison that is asked for, and the frequencies of the models.
+) -> tuple[Comparison | None, ModelSelection | None]:
+    """Return the comparison of several results, and the frequencies of models that --bms asks for.
+
+    Without an option that asks for a comparison, it is that by AICc, or None for results that
+    cannot be compared.
 
     Raises:
-        ValueError: the results cannot be compared.
+        ValueError: a comparison is asked for, and the results cannot be compared.
     """
-    if options.criterion is None and options.reference is None and options.bms is None:
-        check_exact(options)
-        return []
-    compared = compare(results, options.criterion or "aicc", options.reference)
-    selection = select_models(compared, options)
-    return [compared] if selection is None else [compared, selection]
+    if len(results) < 2:
+        return None, None
+    try:
+        found = compare(results, options.criterion or "aicc", options.reference)
+    except ValueError:
+        if is_compared(options):
+            raise
+        return None, None
+    return found, _compare.select_models(found, options)
 
 
 def to_record(name: str, result: FitResult) -> dict[str, Any]:

@@ -50,6 +50,8 @@ class CrossValidation:
     - ``folds``: how lists were divided: "list", a number, or the name of a field.
     - ``about``: what must be equal in two models that are compared: data and loss; ``fitted``:
       what was fitted, by the keys of a result.
+    - ``has_starts``: whether the fits to folds started from fits to all lists, which have seen the
+      held-out ones.
     """
 
     by_list: pd.DataFrame
@@ -178,7 +180,7 @@ def cross_validate(
     estimates = [np.array([run["estimates"][name] for name in problem.free_names]) for run in best]
     scores = score_trials(problem, [part.test for part in parts], estimates)
     check_scores(parts, scores)
-    return to_cross_validation(problem, folds, parts, best, scores)
+    return to_cross_validation(problem, folds, parts, best, scores, bool(earlier))
 
 
 class Part(NamedTuple):
@@ -370,6 +372,7 @@ def to_cross_validation(
     parts: Sequence[Part],
     best: Sequence[Mapping[str, Any]],
     scores: Sequence[Float[np.ndarray, " trials"]],
+    has_starts: bool,
 ) -> CrossValidation:
     """Return the tables of the folds."""
     by_list = pd.concat(
@@ -394,7 +397,9 @@ def to_cross_validation(
             for part, run, of_part in zip(parts, best, scores, strict=True)
         ]
     )
-    return CrossValidation(by_list, by_fold, folds, about_of(problem), problem.identify())
+    return CrossValidation(
+        by_list, by_fold, folds, about_of(problem), problem.identify(), has_starts
+    )
 
 
 def about_of(problem: FitProblem) -> dict[str, Any]:

@@ -74,11 +74,18 @@ class LikelihoodRatioTest:
             if p < 0.05
             else "the special case is not rejected; that is not evidence that it is right"
         )
+        n_draws = 0 if self.draws is None else int(self.draws["draw"].max())
+        lowest = 1 / (n_draws + 1)
+        if 0.05 <= p < 1.5 * lowest and n_draws:  # 1 / (n + 1): no draw reaches the statistic
+            against = (
+                f"it is above those of all draws, but p cannot be below 1 / ({n_draws} + 1) with "
+                f"{count_of(n_draws, 'draw')}. Take more, such as n=200"
+            )
         words = (
             f"Likelihood ratio {self.total['statistic']:.2f} over {count_of(n, 'subject')}, "
             f"p = {p:.3g} by {how}: {against}."
         )
-        if n > 1:
+        if n > 1 and (not n_draws or lowest < 0.05):
             words += (
                 f" p is below .05 for {n_below} subject(s); if the special case were right for "
                 f"all, about {0.05 * n:.1f} would be expected."

@@ -18,6 +18,7 @@ import pandas as pd
 from jaxtyping import Float
 from scipy.special import digamma, expit, gammaln, logsumexp, softmax, xlogy
 
+from jaxcmr._result_words import name_ids, name_subjects
 from jaxcmr.comparison._dirichlet import exceedance, mixture_exceedance
 from jaxcmr.comparison._exact import find_posterior
 from jaxcmr.comparison._guards import check_model_columns
@@ -103,11 +104,19 @@ class ModelSelection:
             f"probability of {self.exceedance[best]:.3f} and a protected one of "
             f"{self.protected_exceedance[best]:.3f}. The omnibus risk is {self.bor:.2g}: "
         )
+        what = "families" if self.families else "models"
         if self.bor > 0.25:
-            return words + "that the models are equally frequent cannot be ruled out."
+            return words + f"that the {what} are equally frequent cannot be ruled out."
         if self.protected_exceedance[best] >= 0.95:
-            return words + f"the models differ in frequency, and {best} is ahead."
-        return words + "the models differ in frequency, but which is ahead is not certain."
+            return words + f"the {what} differ in frequency, and {best} is ahead."
+        if self.exceedance[best] >= 0.95:
+            return words + (
+                f"if the {what} differ in frequency, {best} is ahead; that they do is likely, but "
+                "not certain."
+            )
+        return (
+            words + f"the {what} probably differ in frequency, but which is ahead is not certain."
+        )
 
     def __repr__(self) -> str:
         table = self.table().to_string(index=False, float_format="{:.3f}".format)
@@ -246,7 +255,9 @@ def check_evidence(log_evidence: pd.DataFrame | np.ndarray) -> pd.DataFrame:
     names = table.columns if is_named else range(1, table.shape[1] + 1)
     table.columns = pd.Index([str(name) for name in names])
     values = table.to_numpy(float)
-    if np.isnan(values).any() or np.isposinf(values).any() or np.isneginf(values).all(1).any():
+    if np.isnan(values).any():
+        raise ValueError(describe_missing_evidence(table, is_named))
+    if np.isposinf(values).any() or np.isneginf(values).all(1).any():
         raise ValueError(
             "log_evidence must be finite; -inf may stand for a model that a subject rules out, "
             "but not for all models."
@@ -254,6 +265,19 @@ def check_evidence(log_evidence: pd.DataFrame | np.ndarray) -> pd.DataFrame:
     if table.columns.duplicated().any():
         raise ValueError(f"Two models have the same name: {list(table.columns)}.")
     return table
+
+
+def describe_missing_evidence(table: pd.DataFrame, is_named: bool) -> str:
+    """Return for which subjects and models log evidence is NaN, and how to leave them out."""
+    is_missing = np.isnan(table.to_numpy(float))
+    rows = np.array(table.index)[is_missing.any(1)].tolist()
+    whose = name_subjects(rows) if is_named else f"rows (from 0) {name_ids(rows)}"
+    models = ", ".join(np.array(table.columns)[is_missing.any(0)])
+    known = ".dropna()" if is_named else "[~np.isnan(log_evidence).any(axis=1)]"
+    return (
+        f"log_evidence is NaN for {whose}, of the models {models}: their evidence is not known. "
+        f"Leave these subjects out: log_evidence{known}."
+    )
 
 
 def check_families(

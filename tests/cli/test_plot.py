@@ -7,8 +7,9 @@ import pytest
 
 import jaxcmr as jc
 from jaxcmr.cli import main
+from jaxcmr.front import CUT_OFF
 
-pytest.importorskip("matplotlib")
+matplotlib = pytest.importorskip("matplotlib")
 
 
 def numbers(folder, name, table):
@@ -61,6 +62,19 @@ def test_lists_are_cut_where_the_loss_takes_their_length_as_given(given, small_d
     data = numbers(given, "sweep_learning_rate", "data")["mean"].sum()
     swept = numbers(given, "sweep_learning_rate", "model").groupby("learning_rate")["mean"].sum()
     assert swept.tolist() == pytest.approx([data, data])
+
+
+@pytest.mark.parametrize(("fixture", "is_cut"), [("given", True), ("study", False)])
+def test_a_figure_says_whether_lists_were_cut_off(fixture, is_cut, request):
+    """If the loss takes their length as given, each figure of data and model says so."""
+    folder = request.getfixturevalue(fixture)
+    folder = folder if is_cut else folder / "fit"
+    figures = ["--figure", "recalls_per_list", "--figure", "sweep", "--vary", "learning_rate=0.5"]
+    options = [*figures, "--copies", "1", "--format", "svg", "--quiet"]
+    with matplotlib.rc_context({"svg.fonttype": "none"}):  # text stays text
+        assert main(["plot", str(folder), *options]) == 0
+    for name in ("recalls_per_list", "sweep_learning_rate"):
+        assert (CUT_OFF in (folder / f"{name}.svg").read_text("utf-8")) == is_cut
 
 
 def test_the_same_call_writes_the_same_file(study):

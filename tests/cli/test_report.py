@@ -5,7 +5,9 @@ import json
 import pytest
 from report_pages import Page, make_result
 
+import jaxcmr as jc
 from jaxcmr.cli import main
+from jaxcmr.comparison import bayesian_model_selection
 
 
 @pytest.fixture
@@ -48,21 +50,81 @@ def test_json_and_quiet(folder, tmp_path, capsys):
     assert main([*call, "--quiet"]) == 0 and capsys.readouterr().out == ""
 
 
-def test_the_comparison_is_by_the_named_reference(folder, tmp_path, capsys):
-    """A reference that is not one of the results is told, and so is one of a single result."""
+@pytest.fixture
+def two(folder, tmp_path):
+    """This result and one of another model, of the same trials."""
     other = tmp_path / "other"
     other.mkdir()
-    changes = {"model": "other", "fitness": [9.1, 9.3, 6.5], "n_events": [100, 120, 90]}
-    make_result(n_events=[100, 120, 90]).save(folder / "result.json")
-    make_result(**changes).save(other / "result.json")
-    call = ["report", str(folder), str(other), "--no-data", "--quiet"]
+    counts = {"n_events": [100, 120, 90], "counted": "scored recalls and stops"}
+    make_result(loss_label="NLL", **counts).save(folder / "result.json")
+    changes = {"model": "other", "fitness": [9.1, 9.3, 6.5], "loss_label": "NLL"}
+    make_result(**changes, **counts).save(other / "result.json")
+    return [str(folder), str(other)]
+
+
+def test_the_comparison_is_by_the_named_reference(two, folder, capsys):
+    """A reference that is not one of the results is told."""
+    call = ["report", *two, "--no-data", "--quiet"]
     assert main([*call, "--reference", "other", "--criterion", "bic"]) == 0
     page = Page((folder / "report.html").read_text(encoding="utf-8"))
     assert page.tables["all-comparison-table-2"][0][2] == "mean BIC per subject"
     assert page.columns("all-comparison-table-2")["model"] == ("study",)
     assert main([*call, "--reference", "othr"]) == 2
     assert "Did you mean 'other'" in capsys.readouterr().err
-    assert main(["report", str(folder), "--no-data", "--reference", "study"]) == 2
+
+
+def test_the_frequencies_of_models_are_in_the_page_and_in_the_numbers(two, folder):
+    """By the prior and the method that the options name; the numbers are those of Python."""
+    call = ["report", *two, "--no-data", "--quiet", "--bms", "vba"]
+    evidence = jc.compare(two).log_evidence()
+    for options, method in (([], "variational"), (["--exact"], "exact")):
+        assert main([*call, *options]) == 0
+        text = (folder / "report.html").read_text(encoding="utf-8")
+        assert "How frequent each model is" in text
+        record = json.loads((folder / "report-numbers.json").read_text())["comparison"]
+        expected = bayesian_model_selection(evidence, "vba", method)
+        assert expected.verdict() in Page(text).texts
+        assert record["selection"]["verdict"] == expected.verdict()
+        assert record["selection"]["omnibus_risk"] == expected.bor
+
+
+def test_the_numbers_hold_the_comparison_of_the_page(two, folder):
+    """By AICc without an option; None of results that cannot be compared, or of one."""
+    call = ["report", "--no-data", "--quiet"]
+    assert main([*call, *two]) == 0
+    record = json.loads((folder / "report-numbers.json").read_text())["comparison"]
+    found = jc.compare(two)
+    assert record["criterion"] == "aicc" and record["verdict"] == found.verdict()
+    assert record["verdict"] in Page((folder / "report.html").read_text("utf-8")).texts
+    assert [row["difference"] for row in record["models"]] == found.table["difference"].tolist()
+    assert [row["p_t"] for row in record["tests"]] == found.tests["p_t"].tolist()
+    assert "selection" not in record
+    unlike = folder.parent / "unlike.json"
+    make_result(loss_label="MSE").save(unlike)
+    for others in (two[:1], [two[0], str(unlike)]):
+        assert main([*call, *others]) == 0
+        assert "comparison" not in json.loads((folder / "report-numbers.json").read_text())
+
+
+def test_options_of_a_comparison_without_what_they_need_are_refused(two, folder, capsys):
+    """Nothing is written then. A prior that is a folder was meant as a result."""
+    several = "compare several results: name two folders or more"
+    for call, message in (
+        ([*two, "--exact"], "--exact is of --bms"),
+        ([*two, "--exact", "--criterion", "bic"], "--exact is of --bms"),
+        ([two[0], "--bms"], several),
+        ([two[0], "--criterion", "bic"], several),
+        ([two[0], "--reference", "study"], several),
+    ):
+        assert main(["report", "--no-data", *call]) == 2
+        assert message in capsys.readouterr().err
+    for command in ("report", "compare"):
+        with pytest.raises(SystemExit):
+            main([command, "--bms", *two])
+        told = capsys.readouterr().err
+        assert f"the prior is spm or vba; got '{two[0]}'" in told
+        assert "put --bms behind the results, or write --bms=spm" in told
+    assert not (folder / "report.html").exists()
 
 
 def test_data_that_are_not_named_are_an_error(folder, capsys):

@@ -190,6 +190,7 @@ def test_a_cold_search_finds_what_a_warm_one_does_and_leaves_the_fitter_alone(tw
     cold = cross_validate(fitter, folds=2)
     warm = cross_validate(fitter, folds=2, start_from=result)
     assert fitter.hyperparameters == before and fitter.problem is problem
+    assert warm.has_starts and not cold.has_starts
     np.testing.assert_allclose(
         cold.by_list["log_likelihood"], warm.by_list["log_likelihood"], atol=1e-3
     )

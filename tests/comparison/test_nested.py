@@ -95,6 +95,18 @@ def test_the_sum_is_over_subjects_draw_by_draw():
     assert "p is too small" in found.verdict() and "not rejected" in found.verdict()
 
 
+@pytest.mark.parametrize(("n", "is_told"), [(3, True), (19, True), (20, False)])
+def test_too_few_draws_to_reject_are_told(n, is_told):
+    """p is 1 / (n + 1) or more: with up to 19 draws it cannot be below .05."""
+    found = by_draws(1, [1, 2], np.array([9.0, 9.0]), np.zeros((2, n)), [], {})
+    words = found.verdict()
+    assert (f"p cannot be below 1 / ({n} + 1) with {n} draws. Take more" in words) == is_told
+    assert ("the special case is rejected" in words) != is_told
+    assert "not rejected" not in words and ("p is below .05 for 2" in words) != is_told
+    reached = by_draws(1, [1, 2], np.array([9.0, 9.0]), np.full((2, n), 9.0), [], {})
+    assert "is not rejected" in reached.verdict()
+
+
 def test_chi2_of_an_interior_pair_is_scipys(pair):
     """The ratio has a closed form; sums have a degree of freedom per subject."""
     results, options = pair

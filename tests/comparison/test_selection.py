@@ -229,7 +229,7 @@ def test_invalid_input_is_told():
     evidence = np.zeros((3, 2))
     invalid = [
         (dict(log_evidence=np.zeros((3, 1))), "two models"),
-        (dict(log_evidence=np.full((3, 2), np.nan)), "finite"),
+        (dict(log_evidence=np.full((3, 2), np.inf)), "finite"),
         (dict(prior="smp"), "Did you mean 'spm'"),
         (dict(prior=[1, 2, 3]), "one per model"),
         (dict(prior=-1.0), "positive"),
@@ -284,3 +284,59 @@ def test_the_verdict_names_the_prior_and_the_risk():
     two = np.tile([[0.0, -9.0, -20.0], [-9.0, 0.0, -20.0]], (20, 1))  # each the best of 20
     assert "): 1, 2 are equally frequent" in bayesian_model_selection(two).verdict()
     assert "): 1 is the most frequent" in bayesian_model_selection(two[:-1]).verdict()
+
+
+def one_better(n_first, n_second, by=6.0):
+    """Return evidence of two models, the first of which is better for `n_first` subjects."""
+    return np.array([[by, 0.0]] * n_first + [[0.0, by]] * n_second)
+
+
+@pytest.mark.parametrize(
+    ("evidence", "said"),
+    [
+        (one_better(3, 2), "that the models are equally frequent cannot be ruled out."),
+        (one_better(12, 0), "the models differ in frequency, and 1 is ahead."),
+        (
+            one_better(5, 0),
+            "if the models differ in frequency, 1 is ahead; that they do is likely, but not "
+            "certain.",
+        ),
+        (
+            np.tile([[9.0, 0, -90.0, -90], [0, 9.0, -90, -90]], (10, 1)),
+            "the models probably differ in frequency, but which is ahead is not certain.",
+        ),
+    ],
+)
+def test_the_verdict_says_what_is_certain(evidence, said):
+    """Risk above .25; protected exceedance of .95 or more; exceedance alone; neither: two models
+    of four have half of the subjects each."""
+    found = bayesian_model_selection(evidence)
+    n_ahead = {"ruled out": (True, False, False), "and 1 is": (False, True, True),
+               "likely, but": (False, False, True), "probably": (False, False, False)}  # fmt: skip
+    [expected] = [case for words, case in n_ahead.items() if words in said]
+    best = found.expected_frequency.idxmax()
+    here = (
+        found.bor > 0.25,
+        found.protected_exceedance[best] >= 0.95,
+        found.exceedance[best] >= 0.95,
+    )
+    assert here == expected
+    assert found.verdict().endswith(said)
+
+
+def test_the_verdict_on_families_is_of_families():
+    evidence = np.tile([9.0, 9.0, 0.0], (12, 1))
+    found = bayesian_model_selection(evidence, families={"a": [1, 2], "b": [3]})
+    assert found.verdict().endswith("the families differ in frequency, and a is ahead.")
+
+
+def test_missing_evidence_names_subjects_and_models():
+    """Without these subjects, as the message says, the rest is computed."""
+    table = pd.DataFrame({"CMR": [1.0, np.nan, 2.0], "CRU": [0.0, 1.0, 0.5]}, index=[7, 66, 8])
+    with pytest.raises(
+        ValueError, match=r"subject 66, of the models CMR.*log_evidence\.dropna\(\)"
+    ):
+        bayesian_model_selection(table)
+    assert bayesian_model_selection(table.dropna()).n_subjects == 2
+    with pytest.raises(ValueError, match=r"rows \(from 0\) 1, of the models 1: .*np\.isnan"):
+        bayesian_model_selection(table.to_numpy())
