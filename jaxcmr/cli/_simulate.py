@@ -69,7 +69,7 @@ def simulate_to_file(file: Path, out: Path, options: argparse.Namespace) -> dict
         seed=options.seed,
         draws=draws,
         vary=vary or None,
-        model_stops=options.model_stops,
+        n_recalls="model" if options.model_stops else None,
     )
     write_data(simulated, out)
     counts = count_recalls(select_trials(problem.dataset, mask), simulated, list(vary))

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from jaxtyping import Int
 from numpy.typing import ArrayLike
 
 from jaxcmr._cache import keep_compiled
@@ -15,7 +14,7 @@ from jaxcmr.datasets import fingerprint, generate_trial_mask, load
 from jaxcmr.files import write_text
 from jaxcmr.fitting import FitProblem
 from jaxcmr.fitting._trials import to_mask
-from jaxcmr.front._simulate import count_given_by_result
+from jaxcmr.front._simulate import check_n_recalls, count_given_by_result
 from jaxcmr.front._sources import (
     Data,
     Pairs,
@@ -112,13 +111,15 @@ def simulate(
         )
     aligned = load_aligned(dataset, features, similarities, distances)
     if n_recalls is None:
-        n_recalls = count_given_by_result(result, dataset, aligned, model, loss)
-        if n_recalls is not None and not np.any(n_recalls[trial_mask]):
+        numbers = count_given_by_result(result, dataset, aligned, model, loss)
+        if numbers is not None and not np.any(numbers[trial_mask]):
             raise ValueError(
                 "The loss of the fit takes the number of recalls as given, but the trials to "
                 'simulate have no recalls. Let the model decide when to stop, n_recalls="model", '
                 "or give a number for each trial."
             )
+    else:
+        numbers = check_n_recalls(n_recalls)
     return simulate_dataset(
         find_named("model", model),
         dataset,
@@ -129,26 +130,8 @@ def simulate(
         seed=seed,
         draws=draws,
         vary=vary,
-        n_recalls=check_n_recalls(n_recalls),
+        n_recalls=numbers,
     )
-
-
-def check_n_recalls(
-    n_recalls: Literal["model"] | ArrayLike | None,
-) -> Int[np.ndarray, "..."] | None:
-    """Return numbers of recalls at which lists are cut off; None if the model decides.
-
-    Raises:
-        ValueError: they are neither "model" nor whole numbers from 0.
-    """
-    if n_recalls is None or (isinstance(n_recalls, str) and n_recalls == "model"):
-        return None
-    numbers = np.asarray(n_recalls)
-    if numbers.dtype.kind not in "iu" or np.any(numbers < 0):
-        raise ValueError(
-            f'n_recalls is "model", or whole numbers from 0, one per trial; got {n_recalls!r:.80}.'
-        )
-    return numbers
 
 
 def trials_to_simulate(

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Int
+from numpy.typing import ArrayLike
 
 from jaxcmr.fitting import FitProblem
 from jaxcmr.fitting._problem import loss_of_result
@@ -15,7 +16,7 @@ from jaxcmr.results import FitResult
 from jaxcmr.simulation import simulate_dataset
 from jaxcmr.typing import Draws, Features, Loss, Model, RecallDataset, Sweep, TrialMask
 
-__all__ = ["CUT_OFF", "count_given_by_result", "simulate_problem"]
+__all__ = ["CUT_OFF", "check_n_recalls", "count_given_by_result", "simulate_problem"]
 
 CUT_OFF = "The loss takes the number of recalls from the data: the model's lists are cut off there."
 """What figures and files say of such recall."""
@@ -30,7 +31,7 @@ def simulate_problem(
     seed: int = 0,
     draws: Draws | None = None,
     vary: Sweep | None = None,
-    model_stops: bool = False,
+    n_recalls: Literal["model"] | ArrayLike | None = None,
 ) -> dict[str, np.ndarray]:
     """Return recalls that the model of a problem makes, to be compared with its data.
 
@@ -43,8 +44,13 @@ def simulate_problem(
         result: the estimates.
         trial_mask: (trials,) boolean; trials to simulate.
         n_copies: as for `jaxcmr.simulation.simulate_dataset`; so are `seed`, `draws` and `vary`.
-        model_stops: whether the model decides when to stop, by any loss.
+        n_recalls: "model" lets the model decide when to stop, by any loss. Or (trials,) numbers,
+            one for each trial of the data: at how many recalls each list is cut off.
+
+    Raises:
+        ValueError: `n_recalls` is neither "model" nor whole numbers from 0.
     """
+    numbers = problem.count_given_recalls() if n_recalls is None else check_n_recalls(n_recalls)
     return simulate_dataset(
         problem.model,
         problem.dataset,
@@ -55,8 +61,24 @@ def simulate_problem(
         seed=seed,
         draws=draws,
         vary=vary,
-        n_recalls=None if model_stops else problem.count_given_recalls(),
+        n_recalls=numbers,
     )
+
+
+def check_n_recalls(n_recalls: Literal["model"] | ArrayLike) -> Int[np.ndarray, "..."] | None:
+    """Return numbers of recalls at which lists are cut off; None if the model decides.
+
+    Raises:
+        ValueError: they are neither "model" nor whole numbers from 0.
+    """
+    if isinstance(n_recalls, str) and n_recalls == "model":
+        return None
+    numbers = np.asarray(n_recalls)
+    if numbers.dtype.kind not in "iu" or np.any(numbers < 0):
+        raise ValueError(
+            f'n_recalls is "model", or whole numbers from 0, one per trial; got {n_recalls!r:.80}.'
+        )
+    return numbers
 
 
 def count_given_by_result(

@@ -99,9 +99,10 @@ def test_chance_leaves_out_events_that_are_not_scored(lists, held):
                          loss_options={"events": "recalls"})  # fmt: skip
     result = FitResult(trials=[[[0, 9]]], n_events=[24])
     np.testing.assert_allclose(chance_of(problem, result), [-8 * np.log(7 * 6 * 5)])
-    problem = FitProblem(lists, "cmr", "sequence_likelihood", bounds, fixed=held,
-                         loss_options={"events": "after_first"})  # fmt: skip
-    assert "the first recall was not fitted" in predict(problem, result, 5, 0)
+    for events in ("after_first", "recalls_after_first"):
+        problem = FitProblem(lists, "cmr", "sequence_likelihood", bounds, fixed=held,
+                             loss_options={"events": events})  # fmt: skip
+        assert "the first recall was not fitted" in predict(problem, result, 5, 0)
 
 
 def test_a_number_of_recalls_that_was_given_is_not_evidence(lists, held):

@@ -15,10 +15,12 @@ from jaxcmr.plots import (
     comparison_table,
     differences_table,
     frequencies_table,
+    optimism_table,
     paired_differences_table,
     plot_comparison,
     plot_differences,
     plot_model_frequencies,
+    plot_optimism,
     plot_paired_differences,
     plot_shrinkage,
     plot_weights,
@@ -102,6 +104,25 @@ def test_held_out_lists_have_a_bar_per_subject_in_order():
     drawn = [patch.get_facecolor() for patch in ax.get_legend().get_patches()]
     assert drawn == [above, below]
     assert ax.get_ylabel() == "held-out log-likelihood (nats):\nCMR above CRU"
+
+
+def test_optimism_has_its_mean_beside_the_number_of_parameters():
+    """One subject is not known and left out: 1, 2 and 9 nats have the mean 4 and the median 2."""
+    optimism = {"a": 9.0, "b": np.nan, "c": 1.0, "d": 2.0}
+    lists = pd.DataFrame({"subject": list(optimism), "fold": 1, "trial": range(4), "n_events": 5})
+    lists = lists.assign(log_likelihood=-20.0 - np.array(list(optimism.values())))
+    found = CrossValidation(lists, lists, "list", {})
+    free = {"learning_rate": [0, 1], "item_support": [0, 4], "fixed_by_bounds": [1, 1]}
+    result = {"fits": {"subject": list(optimism)}, "fitness": [20.0] * 4, "free": free}
+    table = optimism_table(found, result)
+    assert table["subject"].tolist() == ["c", "d", "a", "b"]
+    np.testing.assert_allclose(table["optimism"], [1, 2, 9, np.nan])
+    ax = plot_optimism(found, result, ax=Figure().subplots())
+    np.testing.assert_allclose([bar.get_height() for bar in ax.patches[:3]], [1, 2, 9])
+    labels = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert labels == ["2 free parameters (AIC)", "mean 4.00"]
+    heights = [line.get_ydata()[0] for line in ax.lines]
+    assert 4.0 in heights and 2 in heights and len(ax.patches) == 3
 
 
 LONG = "CMR without primacy and with a stopping rule that depends on the time since the last recall"
