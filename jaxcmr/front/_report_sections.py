@@ -15,12 +15,8 @@ from jaxcmr.comparison import (
 from jaxcmr.fitting import FitProblem
 from jaxcmr.front._report_comparison import make_comparison_section, make_test_section
 from jaxcmr.front._report_group import make_group_section
-from jaxcmr.front._report_prediction import (
-    Validation,
-    folds_of,
-    make_prediction_section,
-    make_predictions_sections,
-)
+from jaxcmr.front._report_prediction import Validation, folds_of, make_prediction_section
+from jaxcmr.front._report_predictions import make_predictions_sections
 from jaxcmr.front._report_recovery import Recovered, make_model_sections, make_recovery_sections
 from jaxcmr.front._report_selection import known_evidence, make_selection_section
 from jaxcmr.front._report_uncertainty import Uncertainty, make_uncertainty_sections
