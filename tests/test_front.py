@@ -300,6 +300,11 @@ def test_lists_are_cut_in_other_data_draws_and_on_demand(small_data):
     assert n_recalled(jc.simulate(result, turned, draws=draws)) == n_recalled(turned)
     some = jc.simulate(result, small_data, where="subject == 7", n_recalls=np.arange(20) % 7)
     assert n_recalled(some) == [2, 3, 4, 5]  # rows 9 to 12
+    problem, rows = front.problem_of(result, small_data), np.arange(20) < 3
+    for number, expected in ((None, n_recalled(small_data)[:3]), ("model", [6] * 3),
+                             (np.arange(20), [0, 1, 2])):  # fmt: skip
+        made = front.simulate_problem(problem, result, rows, n_recalls=number)
+        assert n_recalled(made) == expected
     empty = {**small_data, "recalls": np.zeros((20, 6), int)}
     with pytest.raises(ValueError, match="have no recalls"):
         jc.simulate(result, empty)
