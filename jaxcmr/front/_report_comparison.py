@@ -69,7 +69,6 @@ def make_comparison_section(
         ValueError: it is of other fits.
     """
     check_compares(found, results)
-    n = found.by_subject["subject"].nunique()
     label = CRITERIA[found.criterion]
     caveat = "Intervals and p-values hold if the reference was named before the fits were seen."
     if not found.is_named:
@@ -77,6 +76,9 @@ def make_comparison_section(
             f"{found.reference} was not named as the reference, but is the best of these data: "
             "intervals and p-values hold only for a reference that was named in advance."
         )
+    how = f"Paired tests of {label} against {found.reference}, over subjects: Student's t and "
+    several = found.by_subject["subject"].nunique() > 1
+    tests = [Numbers(f"{how}Wilcoxon's signed ranks.", found.tests, True)] if several else []
     guides = {
         name: Guide(*(text.replace("{reference}", found.reference) for text in guide_texts(guide)))
         for name, guide in GUIDES.items()
@@ -93,18 +95,7 @@ def make_comparison_section(
         [
             criteria_table(found.table, found.header()),
             differences_table(found.table, label, found.reference),
-            *(
-                [
-                    Numbers(
-                        f"Paired tests of {label} against {found.reference}, over subjects: "
-                        "Student's t and Wilcoxon's signed ranks.",
-                        found.tests,
-                        True,
-                    )
-                ]
-                if n > 1
-                else []
-            ),
+            *tests,
         ],
         draw_planned(plan_comparison(found), prefix, guides),
         describe_comparison(found),
@@ -193,7 +184,7 @@ def make_test_section(found: LikelihoodRatioTest, results: Mapping[str, FitResul
     Raises:
         ValueError: no two results have its likelihood ratios.
     """
-    small, big = tested(found, results)
+    small, big = find_tested(found, results)
     n = len(found.table)
     total = pd.DataFrame([{"subjects": n, **found.total}])
     return Section(
@@ -227,9 +218,8 @@ def describe_test(found: LikelihoodRatioTest, small: str, big: str) -> str:
     told = f"p = {p:.3g}" if p == p else "without a p, as a loss is not finite"
     return " ".join([
         f"Whether the model {big!r} describes recall better than its special case {small!r} was "
-        "tested by the "
-        f"likelihood ratio, with {what}: twice the difference of the losses, summed over "
-        f"{count_of(n, 'subject')}, was {found.total['statistic']:.2f}, {told}.",
+        f"tested by the likelihood ratio, with {what}: twice the difference of the losses, summed "
+        f"over {count_of(n, 'subject')}, was {found.total['statistic']:.2f}, {told}.",
         *found.warnings,
     ])  # fmt: skip
 
@@ -239,7 +229,7 @@ def draws_of(found: LikelihoodRatioTest) -> int:
     return 0 if found.draws is None else int(found.draws["draw"].nunique())
 
 
-def tested(found: LikelihoodRatioTest, results: Mapping[str, FitResult]) -> tuple[str, str]:
+def find_tested(found: LikelihoodRatioTest, results: Mapping[str, FitResult]) -> tuple[str, str]:
     """Return the names of the special case and of the bigger model of a test.
 
     Raises:

@@ -10,10 +10,7 @@ import pandas as pd
 
 from jaxcmr import plots
 from jaxcmr._result_words import count_of
-from jaxcmr.comparison import (
-    ApproximateCrossValidation,
-    CrossValidation,
-)
+from jaxcmr.comparison import ApproximateCrossValidation, CrossValidation
 from jaxcmr.fitting._trials import to_rows
 from jaxcmr.front._report import find_differences
 from jaxcmr.front._report_figures import Planned, draw_planned

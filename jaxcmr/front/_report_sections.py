@@ -6,12 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple, TypeAlias, get_args
 
 from jaxcmr.bayes import HierarchicalMAP
-from jaxcmr.comparison import (
-    Comparison,
-    LikelihoodRatioTest,
-    ModelSelection,
-    compare,
-)
+from jaxcmr.comparison import Comparison, LikelihoodRatioTest, ModelSelection, compare
 from jaxcmr.fitting import FitProblem
 from jaxcmr.front._report_comparison import make_comparison_section, make_test_section
 from jaxcmr.front._report_group import make_group_section
