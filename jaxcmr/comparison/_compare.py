@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from html import escape
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -31,6 +31,8 @@ FEW = 10
 
 AGREE_WITHIN = 1e-3
 """How closely losses are known, in nats, of results that do not say it."""
+
+Table = TypeVar("Table", pd.DataFrame, pd.Series)
 
 ROUNDING = 1e-9
 """Criteria that differ by less differ by rounding."""
@@ -97,7 +99,7 @@ class Comparison:
         for name in (model, against):
             if name not in criteria:
                 raise ValueError(describe_unknown("model", name, criteria.columns))
-        return (criteria[model] - criteria[against]).rename("difference")
+        return without_rounding(criteria[model] - criteria[against]).rename("difference")
 
     def verdict(self) -> str:
         """Return in words which model describes these subjects best, and how sure that is."""
@@ -113,9 +115,11 @@ class Comparison:
                 f"By {label}{of_all} {', '.join(level)} are equal within what fits are known to, "
                 f"of {n_models}."
             ]
-        for name in self.table["model"][1:]:
-            difference = self.differences(name, best["model"]).to_numpy()
-            words.append(describe_difference(name, best["model"], difference, self.known_to))
+        against = self.reference if self.is_named else str(best["model"])
+        for name in self.table["model"]:
+            if name != against:
+                difference = self.differences(name, against).to_numpy()
+                words.append(describe_difference(name, against, difference, self.known_to))
         if 1 < n < FEW:
             words.append(f"With fewer than {FEW} subjects, such intervals are too short.")
         if n > 1:
@@ -199,9 +203,9 @@ def compare(
             "its parameters, or its loss is not finite. Rank by another criterion."
         )
     weights = akaike_weights(criteria)
-    differences = criteria.sub(criteria[reference], axis=0)
+    differences = without_rounding(criteria.sub(criteria[reference], axis=0))
     losses = pd.DataFrame({name: each[name]["loss"] for name in order})
-    loss_differences = losses.sub(losses[reference], axis=0)
+    loss_differences = without_rounding(losses.sub(losses[reference], axis=0))
     known_to = find_precision(named)
     wins = split_wins(criteria.to_numpy(), known_to)
     rows = []
@@ -305,17 +309,26 @@ def run_tests(differences: Float[np.ndarray, " subjects"]) -> dict[str, float]:
     return row
 
 
+def without_rounding(differences: Table) -> Table:
+    """Return differences with 0 for those that are rounding, which tests would rank."""
+    return differences.mask(differences.abs() <= ROUNDING, 0.0)
+
+
 def describe_difference(
-    name: str, best: str, differences: Float[np.ndarray, " subjects"], known_to: float
+    name: str, against: str, differences: Float[np.ndarray, " subjects"], known_to: float
 ) -> str:
-    """Return in words by how much a model is worse than the best."""
-    total = f"{name} is {differences.sum():.1f} above"
+    """Return in words by how much a model is worse than another one, or better."""
+    sum_is = float(differences.sum())
+    total = f"{name} is {abs(sum_is):.1f} {'below' if sum_is < 0 else 'above'} {against}"
     if len(differences) < 2:
         return f"{total} (one fit, so that there is not an interval over subjects)."
     low, high = bootstrap_interval(differences)
     mean = f"{differences.mean():.2f} per subject, 95 % interval {low:.2f} to {high:.2f}"
-    if differences.mean() <= known_to and (low > 0 or high <= known_to):
+    is_sure = low > 0 or high < 0 or max(-low, high) <= known_to
+    if abs(differences.mean()) <= known_to and is_sure:
         return f"{total} ({mean}): equal within what fits are known to."
     if low > 0:
         return f"{total} ({mean}): worse for the average subject."
-    return f"{total} ({mean}): subjects like these do not decide between {name} and {best}."
+    if high < 0:
+        return f"{total} ({mean}): better for the average subject."
+    return f"{total} ({mean}): subjects like these do not decide between {name} and {against}."

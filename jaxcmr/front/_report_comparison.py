@@ -70,15 +70,22 @@ def make_comparison_section(
     """
     check_compares(found, results)
     label = CRITERIA[found.criterion]
-    caveat = "Intervals and p-values hold if the reference was named before the fits were seen."
-    if not found.is_named:
-        caveat = (
-            f"{found.reference} was not named as the reference, but is the best of these data: "
-            "intervals and p-values hold only for a reference that was named in advance."
+    may, caveat, tests = f"Which model describes these recalls better, by {label}.", "", []
+    if found.by_subject["subject"].nunique() > 1:
+        may = (
+            "A model whose interval of differences lies above 0 describes recall worse than "
+            f"{found.reference} by {label}, for the average of subjects like these."
         )
-    how = f"Paired tests of {label} against {found.reference}, over subjects: Student's t and "
-    several = found.by_subject["subject"].nunique() > 1
-    tests = [Numbers(f"{how}Wilcoxon's signed ranks.", found.tests, True)] if several else []
+        named = "Intervals and p-values hold if the reference was named before the fits were seen."
+        if not found.is_named:
+            named = (
+                f"{found.reference} was not named as the reference, but is the best of these data: "
+                "intervals and p-values hold only for a reference that was named in advance."
+            )
+        caveat = " An interval that includes 0 is not evidence that two models are equally good. "
+        caveat += named
+        how = f"Paired tests of {label} against {found.reference}, over subjects: Student's t and "
+        tests = [Numbers(f"{how}Wilcoxon's signed ranks.", found.tests, True)]
     guides = {
         name: Guide(*(text.replace("{reference}", found.reference) for text in guide_texts(guide)))
         for name, guide in GUIDES.items()
@@ -87,10 +94,8 @@ def make_comparison_section(
         "comparison",
         "Comparison",
         found.verdict(),
-        "A model whose interval of differences lies above 0 describes recall worse than the "
-        f"reference by {label}, for the average of subjects like these.",
-        "The best of these models may describe recall badly: see its curves. An interval that "
-        "includes 0 is not evidence that two models are equally good. " + caveat,
+        may,
+        "The best of these models may describe recall badly: see its curves." + caveat,
         found.warnings,
         [
             criteria_table(found.table, found.header()),
@@ -187,9 +192,12 @@ def make_test_section(found: LikelihoodRatioTest, results: Mapping[str, FitResul
     small, big = find_tested(found, results)
     n = len(found.table)
     total = pd.DataFrame([{"subjects": n, **found.total}])
+    exact = ""
+    if found.method == "bootstrap":
+        exact = " p_low, p_high: 95 % interval of p, by how exact the simulation is."
     return Section(
         "test",
-        f"Test of {small!r} in {big!r}",
+        f"Test of {small!r} in {big!r}, {found.method}",
         replace(found, warnings=()).verdict(),
         f"A small p says that {big!r} fits the lists better than {small!r} could explain if it "
         "were right.",
@@ -198,8 +206,8 @@ def make_test_section(found: LikelihoodRatioTest, results: Mapping[str, FitResul
         "some have a small p by chance.",
         found.warnings,
         [
-            Numbers("statistic: twice the difference of the losses, summed over subjects. p_low, "
-                    "p_high: 95 % interval of p, by how exact the simulation is.", total),
+            Numbers("statistic: twice the difference of the losses, summed over subjects." + exact,
+                    total),
             Numbers("The same for each subject.", found.table, True),
         ],
         methods=describe_test(found, small, big),
@@ -216,6 +224,8 @@ def describe_test(found: LikelihoodRatioTest, small: str, big: str) -> str:
         "subject",
     }[found.method]
     told = f"p = {p:.3g}" if p == p else "without a p, as a loss is not finite"
+    if draws_of(found) and p < 1.5 / (draws_of(found) + 1):  # no draw reaches the statistic
+        told += ", the lowest that so many data sets allow"
     return " ".join([
         f"Whether the model {big!r} describes recall better than its special case {small!r} was "
         f"tested by the likelihood ratio, with {what}: twice the difference of the losses, summed "

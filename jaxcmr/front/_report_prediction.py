@@ -15,10 +15,11 @@ from jaxcmr.fitting._trials import to_rows
 from jaxcmr.front._report import find_differences
 from jaxcmr.front._report_figures import Planned, draw_planned
 from jaxcmr.front._report_uncertainty_methods import describe_subjects, with_subjects
+from jaxcmr.front._report_uncertainty_words import CLOSE
 from jaxcmr.reporting import Guide, Numbers, Section, cite
 from jaxcmr.results import FitResult
 
-__all__ = ["Validation", "folds_of", "make_prediction_section"]
+__all__ = ["Validation", "caveat_of", "folds_of", "make_prediction_section"]
 
 Validation: TypeAlias = CrossValidation | ApproximateCrossValidation
 
@@ -51,9 +52,6 @@ def make_prediction_section(found: Validation, result: FitResult, prefix: str) -
     """
     check_is_of(found, result)
     subjects = list(dict.fromkeys(found.by_list["subject"]))
-    caveat = CAVEATS["approximate"]
-    if isinstance(found, CrossValidation):
-        caveat = CAVEATS["with starts" if found.has_starts else "without"]
     details = [Numbers("Each subject, in nats.", plots.optimism_table(found, result), True)]
     if isinstance(found, ApproximateCrossValidation):
         details = [
@@ -72,7 +70,8 @@ def make_prediction_section(found: Validation, result: FitResult, prefix: str) -
         "How well the model predicts further lists of these subjects, if it is fitted to so many. "
         "Compare it with that of another model, of the same folds.",
         "The number alone says little. A model that predicts better than another is not thereby "
-        "right. " + caveat,
+        "right. " + caveat_of(found),
+        warn_of_better(found, result),
         numbers=[
             Numbers(
                 "Sums over subjects, in nats. optimism: in sample less held out.",
@@ -96,12 +95,24 @@ CAVEATS = {
 """What to keep in mind of an approximation, and of fits to folds that started from others."""
 
 
+def caveat_of(found: Validation) -> str:
+    """Return what to keep in mind of predictions."""
+    if isinstance(found, ApproximateCrossValidation):
+        return CAVEATS["approximate"]
+    return CAVEATS["with starts" if found.has_starts else "without"]
+
+
 def check_is_of(found: Validation, result: FitResult) -> None:
     """Check that predictions are of what was fitted in a result, and of its lists.
 
     Raises:
         ValueError: they are not.
     """
+    if result.get("pooled"):
+        raise ValueError(
+            "The cross-validation is of each subject, and the result is one fit to all of them: it "
+            "belongs to a fit of each subject."
+        )
     other = find_differences({**found.about, **found.fitted}, result)
     ranges = dict(zip(result["fits"]["subject"], result.get("trials") or [], strict=False))
     for subject, of_one in found.by_list.groupby("subject", sort=False):
@@ -118,6 +129,26 @@ def check_is_of(found: Validation, result: FitResult) -> None:
             f"The cross-validation is not of this result, as these differ: {', '.join(other)}. "
             "Make it for the result of the report, cross_validate(problem, start_from=result)."
         )
+
+
+def warn_of_better(found: Validation, result: FitResult) -> list[str]:
+    """Return a warning if held-out lists are predicted better than they were fitted.
+
+    With the estimates u of all lists and v of all but those of a fold, at their lowest losses,
+    ``L_fold(v) + L_rest(v) >= L_fold(u) + L_rest(u)`` and ``L_rest(v) <= L_rest(u)``, so that
+    ``L_fold(v) >= L_fold(u)``.
+    """
+    if isinstance(found, ApproximateCrossValidation):
+        return []
+    gained = -plots.optimism_table(found, result)["optimism"]
+    better = gained[gained > result.get("agree_within", CLOSE)]
+    if not len(better):
+        return []
+    return [
+        f"For {count_of(len(better), 'subject')} held-out lists are predicted better than they "
+        f"were fitted, by up to {better.max():.2f} nats: the fit has missed its minimum, or these "
+        "are predictions of another fit."
+    ]
 
 
 def summarize(found: Validation, result: FitResult) -> pd.DataFrame:

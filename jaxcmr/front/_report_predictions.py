@@ -12,7 +12,7 @@ from jaxcmr import plots
 from jaxcmr._result_words import count_of
 from jaxcmr.comparison import PairedDifferences, paired_differences
 from jaxcmr.front._report_figures import Planned, draw_planned
-from jaxcmr.front._report_prediction import Validation, folds_of
+from jaxcmr.front._report_prediction import Validation, caveat_of, folds_of
 from jaxcmr.reporting import Guide, Numbers, Section
 
 __all__ = ["make_predictions_sections"]
@@ -89,19 +89,21 @@ def make_predictions_section(
         f" {against} was not named as the reference, but chosen from the same data: intervals and "
         "p-values hold only for a reference that was named in advance."
     )  # fmt: skip
+    several = any(len(pair.by_subject) > 1 for pair in pairs.values())
+    over = ", with 95 % bootstrap intervals and paired tests over subjects"
+    caveats = " ".join(dict.fromkeys(caveat_of(each) for each in found.values()))
     return Section(
         "predictions",
         title,
         " ".join(pair.verdict() for pair in pairs.values()),
         "Which model predicts further lists of subjects like these better, fitted to so many "
-        "lists, if the interval does not include 0.",
+        f"lists{', if the interval does not include 0' if several else ''}.",
         "That the better model is the true one. An interval that includes 0 is not evidence that "
-        "two models predict equally well." + chosen,
+        f"two models predict equally well.{chosen} {caveats}".rstrip(),
         warnings,
         numbers=[
             Numbers(f"Held-out log-likelihood, and that of {against} less that of the model, per "
-                    "subject, with 95 % bootstrap intervals and paired tests over subjects.",
-                    compare_table(pairs, sums, against)),
+                    f"subject{over if several else ''}.", compare_table(pairs, sums, against)),
             Numbers("Each subject, in nats.", subject_table(pairs), True),
         ],
         figures=draw_planned(plan_pairs(pairs), prefix, GUIDES),
@@ -159,18 +161,16 @@ def describe_pairs(
     pairs: Mapping[str, PairedDifferences], sums: Mapping[str, float], against: str, folds: str
 ) -> str:
     """Return how predictions were compared, and their differences, for the methods."""
-    pair = next(iter(pairs.values()))
-    how = "an approximation of the held-out" if pair.is_approximate else "the held-out"
     totals = ", ".join(f"{name} {sums[name]:.1f}" for name in [against, *pairs])
     told = ", ".join(
         f"{name} {each.mean:.2f}" + (f" ({each.low:.2f} to {each.high:.2f})"
                                      if each.low <= each.high else "")
         for name, each in pairs.items()
     )  # fmt: skip
-    n = len(pair.by_subject)
+    n = len(next(iter(pairs.values())).by_subject)
     intervals = " and with 95 % bootstrap intervals over subjects" if n > 1 else ""
     return (
-        f"Models were compared by {how} log-likelihood of {count_of(n, 'subject')}, {folds} (nats: "
-        f"{totals}). That of {against} less that of other models, per subject{intervals}, was on "
-        f"average: {told}."
+        f"Models were compared by the held-out log-likelihood of {count_of(n, 'subject')}, {folds} "
+        f"(nats: {totals}). That of {against} less that of other models, per subject{intervals}, "
+        f"was on average: {told}."
     )

@@ -57,14 +57,14 @@ def sort_analyses(names: Sequence[str], given: Given) -> Analyses:
             if isinstance(found, OfAll):
                 of_all.append(found)
             elif isinstance(found, OfResult):
-                of_results.setdefault(name_of(key, names), []).append(found)
+                of_results.setdefault(name_of(key, names, found), []).append(found)
             elif found is not None:
                 kinds = ", ".join(kind.__name__ for kind in get_args(Analysis))
                 raise ValueError(f"An analysis is one of {kinds}; got {type(found).__name__}.")
     return Analyses(of_results, of_all)
 
 
-def name_of(key: str | None, names: Sequence[str]) -> str:
+def name_of(key: str | None, names: Sequence[str], found: OfResult) -> str:
     """Return the name of the result that an analysis is of.
 
     Raises:
@@ -74,11 +74,14 @@ def name_of(key: str | None, names: Sequence[str]) -> str:
         return names[0]
     if key is None:
         raise ValueError(
-            f"There are {len(names)} results: say which one each analysis is of, "
+            f"There are {len(names)} results: say which one this {type(found).__name__} is of, "
             f"analyses={{{names[0]!r}: ...}}."
         )
     if key not in names:
-        raise ValueError(describe_unknown("result", key, names))
+        raise ValueError(
+            f"A {type(found).__name__} is of one result, by its name. "
+            f"{describe_unknown('result', key, names)}"
+        )
     return key
 
 
@@ -159,14 +162,16 @@ def by_folds(analyses: Analyses) -> dict[str, dict[str, Validation]]:
     """Return cross-validations by the words for their folds, then by the name of their result.
 
     Raises:
-        ValueError: a result has two by the same folds.
+        ValueError: one of several results has two by the same folds.
     """
     together: dict[str, dict[str, Validation]] = {}
-    for name, own in analyses.of_results.items():
-        for each in own:
+    names = [name for name, own in analyses.of_results.items()
+             if any(isinstance(each, Validation) for each in own)]  # fmt: skip
+    for name in names:
+        for each in analyses.of_results[name]:
             if isinstance(each, Validation):
                 of_folds = together.setdefault(folds_of(each), {})
-                if name in of_folds:
+                if name in of_folds and len(names) > 1:
                     raise ValueError(
                         f"The result {name!r} has two cross-validations, {folds_of(each)}: which "
                         "one is compared with those of other models? Hand in one."

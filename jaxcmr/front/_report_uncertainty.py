@@ -11,6 +11,7 @@ import pandas as pd
 
 from jaxcmr import plots
 from jaxcmr.fitting import FitProblem
+from jaxcmr.front._report import find_differences
 from jaxcmr.front._report_figures import Planned, draw_planned
 from jaxcmr.front._report_uncertainty_words import (
     CLOSE,
@@ -97,16 +98,22 @@ def check_is_of(found: Uncertainty, result: FitResult) -> None:
         ValueError: subjects, parameters or estimates differ; or profiles, which begin with a polish
             of the estimates, start from a higher loss.
     """
+    other = find_differences(found.fitted, result) if isinstance(found, Profiles) else []
     if isinstance(found, Profiles):
-        is_of = has_fits_of(found.table, result, None) and not any(
-            drop < -result.get("agree_within", CLOSE) for drop in drops_of(found, result)
+        is_of = (
+            not other
+            and has_fits_of(found.table, result, None)
+            and not any(
+                drop < -result.get("agree_within", CLOSE) for drop in drops_of(found, result)
+            )
         )
     else:
         table = found.estimates if isinstance(found, Bootstrap) else found.table
         is_of = has_fits_of(table, result, "estimate")
     if not is_of:
         raise ValueError(
-            f"This {type(found).__name__} is of other fits than the result: compute it for the "
+            f"This {type(found).__name__} is of other fits than the result"
+            f"{', as these differ: ' if other else ''}{', '.join(other)}: compute it for the "
             "result of the report."
         )
 

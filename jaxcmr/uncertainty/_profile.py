@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from numbers import Real
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -56,6 +57,8 @@ class Profiles:
     better: FitResult | None
     """Fits of lower loss that profiles met, one per subject that has one: hand it to a new fit as
     ``start_from=``. None if no profile met any."""
+    fitted: Mapping[str, Any] = field(default_factory=dict)
+    """What was fitted, by the keys of a result."""
 
     def intervals(self) -> pd.DataFrame:
         """Return one row per subject and parameter: the estimate, both limits and their statuses.
@@ -175,6 +178,7 @@ def profile_likelihood(
         level=level,
         threshold=work.rise,
         better=better_fits(FitResult(result), fits, found, work.tolerance),
+        fitted=problem.identify(),
     )
 
 

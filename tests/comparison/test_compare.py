@@ -232,7 +232,7 @@ def test_differences_below_what_fits_tell_are_ties():
     found = compare({"one": fit_of(*losses), "near": near}, "aic", reference="one")
     assert found.table["wins"].tolist() == [6, 6]
     assert "one, near are equal within what fits are known to" in found.verdict()
-    assert "near is 1.0 above (0.08 per subject" in found.verdict()
+    assert "near is 1.0 above one (0.08 per subject" in found.verdict()
     assert "worse for the average" not in found.verdict()
     np.testing.assert_allclose(found.tests["known_to"], 0.1)
     found = compare({"one": fit_of(*losses), "far": far}, "aic")
@@ -450,7 +450,7 @@ def test_a_verdict_says_what_follows(three):
     found = compare(three, criterion="aic")
     words = found.verdict()
     assert words.startswith("By AIC, summed over 6 subjects, a is the best of 3 models.")
-    assert "c is 54.0 above (9.00 per subject" in words and "worse for the average" in words
+    assert "c is 54.0 above a (9.00 per subject" in words and "worse for the average" in words
     assert "a for 4.5, b for 1.5, c for 0" in words
     assert "n counts scored recalls and stops;" in repr(found) and "<table" in found._repr_html_()
 
@@ -472,3 +472,35 @@ def test_paths_and_folders_at_the_door(three, tmp_path):
         result.save(tmp_path / name / "result.json")
     found = jc.compare([tmp_path / name for name in three], criterion="aic")
     assert found.table.equals(compare(three, criterion="aic").table)
+
+
+def test_a_verdict_is_from_the_reference_that_was_named():
+    """Table, tests and verdict have the same signs; b and c are 3 and 9 nats worse than a."""
+    fits = {"subject": [1, 2, 3]}
+    results = {
+        name: FitResult(
+            fits={**fits, "x": [0.5] * 3}, fitness=losses, free={"x": [0, 1]},
+            n_events=[50] * 3, loss_label="NLL", agree_within=0.05,
+        )
+        for name, losses in (("a", [10.0, 11, 12]), ("b", [13.0, 14, 15]), ("c", [19.0, 20, 21]))
+    }  # fmt: skip
+    found = compare(results, "aic", reference="b")
+    assert found.is_named and not compare(results, "aic").is_named
+    words = found.verdict()
+    assert "a is 18.0 below b (-6.00 per subject" in words and "better for the average" in words
+    assert "c is 36.0 above b (12.00 per subject" in words and "b is " not in words
+    assert found.table.set_index("model")["difference"].to_dict() == {"a": -18, "b": 0, "c": 36}
+
+
+def test_rounding_is_not_ranked():
+    """Of four subjects three differ by rounding: one of them decides nothing."""
+    one = FitResult(
+        fits={"subject": [1, 2, 3, 4], "x": [0.5] * 4}, fitness=[700.1, 800.1, 600.1, 500.1],
+        free={"x": [0, 1]}, n_events=[50] * 4, loss_label="NLL",
+    )  # fmt: skip
+    noise = [1e-13, 2e-13, 3e-13, 13.0]
+    two = {**one, "fitness": [a + b for a, b in zip(one["fitness"], noise, strict=True)]}
+    found = compare({"one": one, "two": FitResult(two)}, "aic")
+    assert (found.differences("two") == 0).sum() == 3 and found.table["low"][1] == 0.0
+    assert found.tests["p_wilcoxon"][0] == 1.0
+    assert "do not decide between two and one" in found.verdict()

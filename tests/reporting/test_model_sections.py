@@ -114,7 +114,10 @@ def test_one_subject_has_neither_intervals_nor_tests(results, tmp_path):
     page = report(tmp_path / "r.html", alone, analyses=given)
     text = " ".join(words_of(page).split("addEventListener")[:1])
     assert "interval over subjects)" in text and " nan" not in text
-    assert "bootstrap intervals over subjects" not in text
+    assert (
+        "Mean differences of AICc per subject from <one>, the best model of these data, p" in text
+    )
+    assert "interval of differences lies" not in text and "were: two" in text
     assert "all-comparison-table-3" not in page.tables
 
 
@@ -227,6 +230,12 @@ def test_predictions_of_a_model_are_summed(results, tmp_path):
     assert len(page.columns("r1-prediction-table-3")["fold"]) == 6
     text = words_of(page)
     assert found.verdict() in text and "started where" not in text
+    assert ("p", "class", "warning") not in page.attributes
+    lists = found.by_list.assign(log_likelihood=[-3.0, -4.0, -4.5, -4.0, -3.0, -4.0])
+    better = report(tmp_path / "r.html", result, analyses=dataclasses.replace(found, by_list=lists))
+    assert "For 1 subject held-out lists are predicted better than they were fitted, by up to " in (
+        words_of(better)
+    )
     started = dataclasses.replace(found, has_starts=True)
     words = words_of(report(tmp_path / "r.html", result, analyses=started))
     assert words.count("started where") == 2  # in what may not be concluded, and in the methods
@@ -296,7 +305,12 @@ def test_predictions_of_other_folds_are_not_compared(results, tmp_path):
     assert "were not compared: <one>, one list at a time; two, one session at a" in words_of(page)
     assert "r2-prediction-table-1" in page.tables
     with pytest.raises(ValueError, match="'two' has two cross-validations, one list at a time"):
-        jc.report(results, tmp_path / "r.html", analyses={"two": [twos, twos]})
+        jc.report(results, tmp_path / "r.html", analyses={"<one>": ones, "two": [twos, twos]})
+    both = {"two": [twos, dataclasses.replace(twos, has_starts=True)]}
+    page = report(tmp_path / "r.html", results, analyses=both)
+    assert "r2-prediction-2-table-1" in page.tables
+    with pytest.raises(ValueError, match="A CrossValidation is of one result, by its name"):
+        jc.report(results, tmp_path / "r.html", analyses={"all": twos})
 
 
 def test_predictions_of_other_fits_are_refused(results, tmp_path):

@@ -321,6 +321,10 @@ def test_analyses_of_other_fits_are_told(planted, errors, profiles, tmp_path):
         else:
             page = report(tmp_path / "other.html", other, analyses=profiles)
             assert "lower than that of the fit, by up to 4.00 nats" in words_of(page)
+    held = jc.FitResult({**result, "fixed": {"item_support": 1.0}})
+    fixed = dataclasses.replace(profiles, fitted={"fixed": {"item_support": 0.0}})
+    with pytest.raises(ValueError, match="as these differ: fixed parameters"):
+        jc.report(held, path, analyses=fixed)
     mine = make_result()
     recovered = recovery_of(mine, [0.3, 0.3, 0.6, 0.1, 0.9, 0.9])
     mine["fits"]["a"][0] = 0.21
