@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = ["format_number", "to_html", "to_text"]
 
@@ -44,6 +47,7 @@ def format_number(value: float) -> str:
 def to_text(table: pd.DataFrame) -> str:
     """Return a table as text.
 
+    >>> import pandas as pd
     >>> print(to_text(pd.DataFrame({"subject": [3, 8], "estimate": [0.382273, 2.0**-52]})))
      subject estimate
            3   0.3823
@@ -55,6 +59,7 @@ def to_text(table: pd.DataFrame) -> str:
 def to_html(table: pd.DataFrame) -> str:
     """Return a table as HTML.
 
+    >>> import pandas as pd
     >>> "<td>0.3823</td>" in to_html(pd.DataFrame({"estimate": [0.382273]}))
     True
     """
