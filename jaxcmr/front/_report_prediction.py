@@ -31,7 +31,7 @@ GUIDES: Mapping[str, Guide] = {
         "lower.",
         "Bars far above the gray line: parameters were fitted to what is peculiar to some lists. "
         "But with few folds bars are higher also for a right model, as it was fitted to fewer "
-        "lists: in a regression with 11 parameters, 16.9 with two folds and 11.7 with seven.",
+        "lists: in a linear regression with 11 parameters, 16.5 with two folds, 11.9 with seven.",
         "Compare models by their held-out log-likelihood. Fix parameters that the lists do not "
         "determine, or collect more lists.",
     ),
